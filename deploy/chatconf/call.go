@@ -22,19 +22,24 @@ func newCall() *cobra.Command {
 	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use:   "call ACTION [Key=Value]...",
-		Short: "Call an action and print its answer as JSON",
+		Short: "Call an action and print its answer",
 		Long: `Call an action of the service and print its answer as indented JSON.
 
-Parameters are written as the API names them; one that the action does not know is refused here, since the service would ignore it. Lists and maps are JSON. A value @PATH is read from a file, and @- from standard
-input, which keeps secrets off the command line; @@ starts a value with an at sign. Parameters travel in the body, never in the URL.`,
+Write parameters under their names in the API. The tool rejects a name that the action does not
+know, because the service ignores unknown parameters. Lists and maps are JSON.
+
+A value @PATH is read from a file, and @- from standard input; this keeps secrets off the command
+line. Write @@ at the start of a value that begins with @. Parameters are sent in the body, never
+in the URL.`,
 		Example: `  chatconf call CreateChatConfiguration Name=ops Type=DingTalk Configuration=@ops.json
   chatconf call GetChatConfiguration Name=ops
   chatconf call ListChatConfigurations 'Filters=[{"Name":"Type","Value":"DingTalk"}]'
   chatconf call UpdateChatConfiguration Name=ops Status=Inactive --if-match 3
-  chatconf call TagResources ResourceType=chatconfiguration 'ResourceIds=["ops"]' 'Tags={"env":"prod"}'`,
+  chatconf call TagResources ResourceType=chatconfiguration 'ResourceIds=["ops"]' \
+    'Tags={"env":"prod"}'`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usagef("which action? Known are %s", strings.Join(actionNames(), ", "))
+				return usagef("the action is missing; use one of %s", strings.Join(actionNames(), ", "))
 			}
 			_, err := findAction(args[0])
 			return err
@@ -80,18 +85,18 @@ func actionNames() []string {
 	return names
 }
 
-// findAction returns the action of a name: of the API, or of 'chatconf serve'.
+// findAction returns the action with a name, of the API or of 'chatconf serve'.
 func findAction(name string) (rpc.Action, error) {
 	for _, a := range serveActions() {
 		if a.Name == name {
 			return a, nil
 		}
 	}
-	return rpc.Action{}, usagef("there is no action %q; %s", name, chat.Suggestion(name, actionNames()))
+	return rpc.Action{}, usagef("unknown action %q; %s", name, chat.Suggestion(name, actionNames()))
 }
 
-// checkArguments returns an error unless the arguments are Key=Value, with keys that the action
-// takes: the service ignores others, as OOS does, and whoever mistyped one would not hear of it.
+// checkArguments returns an error unless all arguments are Key=Value, with keys that the action
+// knows. The service ignores unknown keys, as OOS does, so a typing error would stay unnoticed.
 func checkArguments(action rpc.Action, args []string) error {
 	for i, arg := range args {
 		key, value, ok := strings.Cut(arg, "=")
@@ -102,34 +107,34 @@ func checkArguments(action rpc.Action, args []string) error {
 		case ok && (!action.TakesSecret() || isWord(key) && strings.Trim(value, "=") != ""):
 			return usagef("%s has no parameter %q; %s", action.Name, key, chat.Suggestion(key, action.Parameters()))
 		case ok:
-			return usagef("parameter %d is none of %s; known are %s", i+1, action.Name,
+			return usagef("parameter %d is unknown to %s; known are %s", i+1, action.Name,
 				strings.Join(action.Parameters(), ", "))
-		case action.TakesSecret(): // not shown: it may be a secret that lost its key
-			return usagef("parameter %d: wanted Key=Value", i+1)
+		case action.TakesSecret(): // not shown: it may be a secret without its key
+			return usagef("parameter %d is invalid; write Key=Value", i+1)
 		case action.Takes(arg):
-			return usagef("parameter %q: wanted %s=Value", arg, arg)
+			return usagef("parameter %q has no value; write %s=Value", arg, arg)
 		case action.Takes("Name") && isWord(arg):
-			return usagef("parameter %q: wanted Key=Value, such as Name=%s", arg, arg)
+			return usagef("parameter %q is invalid; write Key=Value, such as Name=%s", arg, arg)
 		default:
-			return usagef("parameter %q: wanted Key=Value", arg)
+			return usagef("parameter %q is invalid; write Key=Value", arg)
 		}
 	}
 	return nil
 }
 
-// isWord reports whether s looks like the name of something.
+// isWord reports whether s looks like a name.
 func isWord(s string) bool {
 	return s != "" && len(s) <= 64 && strings.Trim(s,
 		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") == ""
 }
 
-// readArguments reads Key=Value arguments that are checked.
+// readArguments reads arguments that checkArguments accepted.
 func readArguments(args []string, stdin io.Reader) (map[string]string, error) {
 	params := make(map[string]string, len(args))
 	for _, arg := range args {
 		key, value, _ := strings.Cut(arg, "=")
 		if _, twice := params[key]; twice {
-			return nil, usagef("argument %s is given twice", key)
+			return nil, usagef("parameter %s is given twice; give it once", key)
 		}
 		if path, ok := strings.CutPrefix(value, "@"); ok {
 			switch {
@@ -138,7 +143,7 @@ func readArguments(args []string, stdin io.Reader) (map[string]string, error) {
 			default:
 				text, err := readFileOrStdin(path, stdin)
 				if err != nil {
-					return nil, usagef("argument %s: %w", key, err)
+					return nil, usagef("parameter %s: %w", key, err)
 				}
 				value = strings.TrimSuffix(string(text), "\n")
 			}
@@ -155,6 +160,11 @@ func readFileOrStdin(path string, stdin io.Reader) ([]byte, error) {
 	return os.ReadFile(path)
 }
 
+// notJSON returns the error of an answer that is not JSON.
+func (c *client) notJSON(action string) error {
+	return fmt.Errorf("call %s: the answer is not JSON; check that %s is a chatconf service", action, c.endpoint)
+}
+
 // call sends one action and prints its answer.
 func (c *client) call(ctx context.Context, w io.Writer, action string, params map[string]string, ifMatch string) error {
 	answer, err := c.do(ctx, action, params, ifMatch)
@@ -163,7 +173,7 @@ func (c *client) call(ctx context.Context, w io.Writer, action string, params ma
 	}
 	var out bytes.Buffer
 	if err := json.Indent(&out, answer, "", "  "); err != nil {
-		return fmt.Errorf("call %s: the answer is not JSON; is %s a chatconf service?", action, c.endpoint)
+		return c.notJSON(action)
 	}
 	out.WriteByte('\n')
 	_, err = out.WriteTo(w)

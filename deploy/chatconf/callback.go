@@ -30,57 +30,56 @@ import (
 	"chatconf/shared/webhook"
 )
 
-// sendAction is the action that only `chatconf serve` offers, and no function: to play the platform
-// with a configuration's own secrets.
+// sendAction is an action that only `chatconf serve` offers, and no function. It simulates the
+// platform with a configuration's own secrets.
 const sendAction = "SendChatMessage"
 
-// sendTimeout is how long the webhook has for its answer: longer than any platform waits.
+// sendTimeout is how long to wait for the webhook: longer than any platform waits.
 const sendTimeout = 10 * time.Second
 
-// Bounds of how long SendChatMessage waits for an answer that comes late.
+// How long SendChatMessage waits for a late answer, and how often it looks for one.
 const (
 	defaultWait = 3 * time.Second
-	maxWait     = 30 * time.Second // an answer of the service's own may take a minute
-	firstLook   = 20 * time.Millisecond
-	lastLook    = 500 * time.Millisecond
+	maxWait     = 30 * time.Second
+	firstPause  = 20 * time.Millisecond // doubled after each look
+	maxPause    = 500 * time.Millisecond
 )
 
-// answersURL is where a message says that late answers go, on platforms that give an address. No
-// such host can be.
+// answersURL is the address for late answers in messages of platforms that give one. Its host cannot
+// exist.
 const answersURL = "https://kept-by-chatconf.invalid/"
 
 // serveActions are the actions of `chatconf serve`: those of the API, those on access keys, and
-// SendChatMessage. Its client trusts the certificates in some files, besides those of the machine's
-// roots.
+// SendChatMessage, which trusts the certificates in some files in addition to the machine's roots.
 func serveActions(trust ...string) []rpc.Action {
-	return slices.Concat(rpc.Actions(), rpc.KeyActions(), playActions(trust...))
+	return slices.Concat(rpc.Actions(), rpc.KeyActions(), sendActions(trust...))
 }
 
-// playActions is SendChatMessage alone.
-func playActions(trust ...string) []rpc.Action {
-	p := &player{client: httpClient, trust: trust, now: time.Now}
-	return []rpc.Action{rpc.NewAction(sendAction, p.send)}
+// sendActions is SendChatMessage alone.
+func sendActions(trust ...string) []rpc.Action {
+	s := &simulator{client: httpClient, trust: trust, now: time.Now}
+	return []rpc.Action{rpc.NewAction(sendAction, s.send)}
 }
 
-// A sendRequest are the parameters of SendChatMessage. Name is mandatory, and of a message UserId
-// and Text.
+// A sendRequest holds the parameters of SendChatMessage. Name is mandatory. UserId and Text are
+// mandatory for a message.
 type sendRequest struct {
 	RegionID       string      `param:"RegionId"`
 	Name           string      `param:"Name"`
-	Mode           string      `param:"Mode"` // the kind of callback; the platform's usual one if empty
+	Mode           string      `param:"Mode"` // the kind of callback; the platform's default if empty
 	UserID         string      `param:"UserId"`
 	UserName       string      `param:"UserName"`
-	ConversationID string      `param:"ConversationId"` // made up if empty
-	Direct         bool        `param:"Direct"`         // one to one with the bot
-	Text           secret.Text `param:"Text"`           // which may hold anything
-	MessageID      string      `param:"MessageId"`      // made up if empty
-	Previous       bool        `param:"Previous"`       // sign with the secrets that were replaced
-	DryRun         bool        `param:"DryRun"`         // only make the callback
-	ShowURL        bool        `param:"ShowUrl"`        // with its token; needs RevealChatConfigurationOutputs too
-	WaitSeconds    *int64      `param:"WaitSeconds"`    // for an answer that comes late, 0 to 30; default 3
+	ConversationID string      `param:"ConversationId"` // generated if empty
+	Direct         bool        `param:"Direct"`         // in a direct conversation with the bot
+	Text           secret.Text `param:"Text"`           // may contain a secret
+	MessageID      string      `param:"MessageId"`      // generated if empty
+	Previous       bool        `param:"Previous"`       // sign with the previous secrets
+	DryRun         bool        `param:"DryRun"`         // make the callback, and do not post it
+	ShowURL        bool        `param:"ShowUrl"`        // with its token; needs RevealChatConfigurationOutputs
+	WaitSeconds    *int64      `param:"WaitSeconds"`    // for a late answer, 0 to 30; 3 if absent
 }
 
-// params returns the request as the API has it.
+// params returns the request as parameters of the API.
 func (in *sendRequest) params() map[string]string {
 	out := make(map[string]string)
 	for name, value := range map[string]string{
@@ -116,26 +115,25 @@ func (in *sendRequest) wait() (time.Duration, error) {
 	return time.Duration(*in.WaitSeconds) * time.Second, nil
 }
 
-// A sendResponse is the answer of SendChatMessage. No secret of the configuration is in it, but
-// what the secrets made is.
+// A sendResponse is the answer of SendChatMessage. It contains no secret of the configuration, but
+// it contains what was signed and encrypted with the secrets.
 type sendResponse struct {
 	Name    string
 	Type    string
 	Mode    string
 	Request sentCallback
-	Answer  *sentAnswer `json:",omitempty"` // absent of a dry run, and if there was none
-	Later   string      `json:",omitempty"` // what would have been said through the platform's API, after the answer
+	Answer  *sentAnswer `json:",omitempty"` // absent for a dry run, and if the webhook did not answer
+	Later   string      `json:",omitempty"` // the late answer that would go through the platform's API
 
-	CommandId string `json:",omitempty"` // of the record, as ListChatCommands has it
-	// of the record: Pending if nothing was known yet when the wait was over
-	Outcome   journal.Outcome `json:",omitempty"`
+	CommandId string          `json:",omitempty"` // of the record, as in ListChatCommands
+	Outcome   journal.Outcome `json:",omitempty"` // of the record; Pending if it was unknown after the wait
 	Detail    string          `json:",omitempty"` // of the record
-	Duplicate bool            `json:",omitempty"` // the message came before, so nothing was done
-	Ignored   []string        `json:",omitempty"` // parameters that the callback has no place for
-	Problem   string          `json:",omitempty"` // why there is no answer, or why the platform would not take it
+	Duplicate bool            `json:",omitempty"` // the message is a duplicate, and nothing was done
+	Ignored   []string        `json:",omitempty"` // parameters that do not occur in the callback
+	Problem   string          `json:",omitempty"` // why there is no answer, or why the platform would reject it
 }
 
-// A sentCallback is the callback as it went out.
+// A sentCallback is the callback as it was sent.
 type sentCallback struct {
 	Method string
 	Url    string // the webhook's token is ****** unless ShowUrl was given
@@ -148,26 +146,25 @@ type sentAnswer struct {
 	Status       int
 	Header       map[string]string
 	Body         string
-	Text         string // what the platform would show of it, decrypted where it is encrypted; empty if nothing
+	Text         string // what the platform would show of it, decrypted; may be empty
 	Milliseconds int64
 }
 
-// ok reports whether the platform would have taken the answer, or there was to be none.
+// ok reports whether the platform would accept the answer. It is true for a dry run.
 func (r *sendResponse) ok() bool {
 	return r.Problem == "" && (r.Answer == nil || r.Answer.Status/100 == 2)
 }
 
-// A player plays the platforms: it makes callbacks of configurations and posts them to their
-// webhooks.
-type player struct {
-	client *http.Client // which follows no redirects
-	trust  []string     // PEM files of further certificates to trust, read for each message: they may be renewed
+// A simulator sends callbacks to the webhooks of configurations, as the platforms would.
+type simulator struct {
+	client *http.Client // follows no redirects
+	trust  []string     // PEM files of further certificates to trust; read for each message, so they can be renewed
 	now    func() time.Time
 }
 
-// send makes one callback, posts it and reads the answer. That the webhook refuses, or cannot be
-// reached, is in the response.
-func (p *player) send(s *chat.Service, ctx context.Context, in *sendRequest) (*sendResponse, error) {
+// send makes one callback, posts it and reads the answer. If the webhook refuses the callback or
+// cannot be reached, the response says so.
+func (p *simulator) send(s *chat.Service, ctx context.Context, in *sendRequest) (*sendResponse, error) {
 	e, address, err := s.OpenToSend(ctx, in.RegionID, in.Name, in.ShowURL)
 	if err != nil {
 		return nil, err
@@ -219,7 +216,7 @@ func (p *player) send(s *chat.Service, ctx context.Context, in *sendRequest) (*s
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set(chat.SentHeader, proof) // behind what is shown, which is what the platform would send
+	req.Header.Set(chat.SentHeader, proof) // not shown: the platform would not send it
 	id := messageID(e.Type, settings, sent, maker.Now)
 	if id != "" {
 		if _, out.Duplicate, err = s.FollowSent(ctx, e, id); err != nil {
@@ -241,20 +238,20 @@ func (p *player) send(s *chat.Service, ctx context.Context, in *sendRequest) (*s
 	return out, nil
 }
 
-// notMade returns why a callback cannot be made, for the caller.
+// notMade returns the caller's error for a callback that cannot be made.
 func notMade(err error) error {
 	return &fault.Error{Code: fault.InvalidParameter, Param: "Mode", Message: "The callback cannot be made: " +
 		withoutPackage(err) + "."}
 }
 
-// parameters are the names of a message's fields as the action has them.
+// parameters are the parameters of the action for the fields of a message.
 var parameters = map[platformsim.Field]string{
 	platformsim.FieldID: "MessageId", platformsim.FieldUser: "UserId", platformsim.FieldUserName: "UserName",
 	platformsim.FieldConversation: "ConversationId",
 	platformsim.FieldDirect:       "Direct", platformsim.FieldText: "Text",
 }
 
-// ignored returns the parameters that a callback has no place for.
+// ignored returns the given parameters that do not occur in the callback.
 func ignored(maker *platformsim.Maker, platformType, mode string, said platformsim.Message) ([]string, error) {
 	fields, err := maker.Unused(platformType, mode, said)
 	var names []string
@@ -264,8 +261,8 @@ func ignored(maker *platformsim.Maker, platformType, mode string, said platforms
 	return names, err
 }
 
-// messageID returns the id of a callback's message as the platform's receiver reads it, empty if
-// there is none.
+// messageID returns the id that the platform's receiver reads from a callback, empty if the callback
+// carries no message.
 func messageID(platformType string, settings callback.Settings, sent *platformsim.Callback, now time.Time) string {
 	receiver, err := platform.All().Receivers()[platformType](settings)
 	if err != nil {
@@ -278,12 +275,12 @@ func messageID(platformType string, settings callback.Settings, sent *platformsi
 	return received.Message.ID
 }
 
-// follow waits until it is known what became of a message that was posted.
-func (p *player) follow(ctx context.Context, s *chat.Service, e *command.Endpoint, id string,
+// follow waits for the outcome of a message that was posted.
+func (p *simulator) follow(ctx context.Context, s *chat.Service, e *command.Endpoint, id string,
 	wait time.Duration) (journal.SentMessage, error) {
 	over := time.NewTimer(wait)
 	defer over.Stop()
-	for pause := firstLook; ; pause = min(2*pause, lastLook) {
+	for pause := firstPause; ; pause = min(2*pause, maxPause) {
 		became, recorded, err := s.FollowSent(ctx, e, id)
 		if err != nil || !recorded || became.Outcome != journal.OutcomePending {
 			return became, err
@@ -292,14 +289,14 @@ func (p *player) follow(ctx context.Context, s *chat.Service, e *command.Endpoin
 		case <-over.C:
 			return became, nil
 		case <-ctx.Done():
-			return became, nil // what is known is worth more than that there was no time
+			return became, nil // a partial result is more useful than a timeout
 		case <-time.After(pause):
 		}
 	}
 }
 
 // post posts the callback and puts the answer into out.
-func (p *player) post(req *http.Request, sent *platformsim.Callback, hide func(string) string, out *sendResponse) {
+func (p *simulator) post(req *http.Request, sent *platformsim.Callback, hide func(string) string, out *sendResponse) {
 	begun := p.now()
 	client := p.client
 	if len(p.trust) > 0 {
@@ -312,20 +309,20 @@ func (p *player) post(req *http.Request, sent *platformsim.Callback, hide func(s
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		out.Problem = "the webhook does not answer: " + hide(cause(err))
+		out.Problem = "the webhook did not answer: " + hide(cause(err))
 		return
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, webhook.MaxBody+1))
 	switch {
 	case err != nil:
-		out.Problem = "the webhook's answer breaks off: " + hide(cause(err))
+		out.Problem = "the webhook's answer is incomplete: " + hide(cause(err))
 		return
 	case len(body) > webhook.MaxBody:
-		out.Problem = fmt.Sprintf("the webhook's answer has more than %d bytes", webhook.MaxBody)
+		out.Problem = fmt.Sprintf("the webhook's answer is longer than %d bytes", webhook.MaxBody)
 		return
 	}
-	header := make(http.Header) // the rest is not the platform's concern
+	header := make(http.Header) // platforms ignore all others
 	for _, name := range [...]string{"Content-Type", "Location", "Retry-After"} {
 		if value := resp.Header.Get(name); value != "" {
 			header.Set(name, value)
@@ -342,13 +339,13 @@ func (p *player) post(req *http.Request, sent *platformsim.Callback, hide func(s
 	}
 	text, err := sent.ReadAnswer(body)
 	if err != nil {
-		out.Problem = fmt.Sprintf("the platform would not take the answer: %s", hide(withoutPackage(err)))
+		out.Problem = fmt.Sprintf("the platform would reject the answer: %s", hide(withoutPackage(err)))
 		return
 	}
 	out.Answer.Text = hide(text)
 }
 
-// cause returns what is in an error of net/http without the URL.
+// cause returns the text of an error of net/http without the URL.
 func cause(err error) string {
 	var u *url.Error
 	if errors.As(err, &u) {
@@ -360,7 +357,7 @@ func cause(err error) string {
 // withoutPackage returns the text of an error of platformsim without the package's name.
 func withoutPackage(err error) string { return strings.TrimPrefix(err.Error(), "platformsim: ") }
 
-// checkMode returns the kind of callback that is asked for, if it has what it needs.
+// checkMode returns the requested kind of callback, if all its parameters are present.
 func checkMode(platformType string, in *sendRequest) (string, error) {
 	messages, checks := platformsim.Modes(platformType)
 	mode := in.Mode
@@ -372,20 +369,20 @@ func checkMode(platformType string, in *sendRequest) (string, error) {
 	}
 	if !slices.Contains(messages, mode) {
 		return "", &fault.Error{Code: fault.InvalidParameter, Param: "Mode",
-			Message: fmt.Sprintf("Mode %q is none of %s; it has %s to send a message, and to check the URL %s.",
-				mode, platformType, strings.Join(messages, ", "), firstOf(strings.Join(checks, ", "), "none"))}
+			Message: fmt.Sprintf("Mode %q is unknown to %s; use %s.", mode, platformType,
+				strings.Join(slices.Concat(messages, checks), ", "))}
 	}
 	for _, needed := range [...][2]string{{"UserId", in.UserID}, {"Text", in.Text.Reveal()}} {
 		if needed[1] == "" {
 			return "", &fault.Error{Code: fault.MissingParameter, Param: needed[0], Message: needed[0] +
-				" is mandatory to send a message."}
+				" is mandatory for a message."}
 		}
 	}
 	return mode, nil
 }
 
-// settingsOf returns the settings that a callback is made with: the configuration's, or with those
-// secrets put back that were replaced.
+// settingsOf returns the settings to make a callback with: those of the configuration, with previous
+// the replaced secrets in place of the current ones.
 func settingsOf(e *command.Endpoint, previous bool) (callback.Settings, error) {
 	settings := callback.Settings(maps.Clone(e.Settings))
 	settings["BotName"] = secret.Text(e.BotName)
@@ -401,18 +398,18 @@ func settingsOf(e *command.Endpoint, previous bool) (callback.Settings, error) {
 	}
 	if back == 0 {
 		return nil, &fault.Error{Code: fault.InvalidParameter, Param: "Previous",
-			Message: fmt.Sprintf("Chat configuration %q has no previous secret that is still taken.", e.Name)}
+			Message: fmt.Sprintf("Chat configuration %q has no previous secret that is still accepted.", e.Name)}
 	}
 	return settings, nil
 }
 
-// leastHidden is how long a secret is, at the least, that is masked wherever it stands: a shorter
-// one stands in the midst of words.
+// leastHidden is the length from which a secret is masked wherever it occurs. A shorter one also
+// occurs inside words.
 const leastHidden = 6
 
-// hider returns what masks a configuration's secrets in a text, however they are written there, and
-// the token of its webhook unless it may be shown. Of a secret shorter than leastHidden only the
-// string of JSON is masked that is nothing but the secret.
+// hider returns a function that masks a configuration's secrets in a text, in every encoding, and the
+// token of its webhook unless showURL is set. A secret shorter than leastHidden is masked only where
+// it is a whole JSON string.
 func hider(e *command.Endpoint, address secret.Text, showURL bool) func(string) string {
 	var secrets []string
 	for _, p := range platform.All().Descriptions() {
@@ -438,8 +435,8 @@ func hider(e *command.Endpoint, address secret.Text, showURL bool) func(string) 
 		}
 		written = append(written, secret, url.QueryEscape(secret), url.PathEscape(secret), html.EscapeString(secret))
 	}
-	// A replacer takes the first that fits, so of two of which one begins with the other, the
-	// longer goes first.
+	// A replacer uses the first pair that matches. If one secret begins with another, the longer one
+	// must be first.
 	slices.SortFunc(written, func(a, b string) int { return len(b) - len(a) })
 	pairs := make([]string, 0, 2*len(written))
 	for _, hidden := range written {
@@ -452,7 +449,7 @@ func hider(e *command.Endpoint, address secret.Text, showURL bool) func(string) 
 	return strings.NewReplacer(pairs...).Replace
 }
 
-// shownHeader returns a header as it is shown: each name has one value.
+// shownHeader returns a header with one masked value for each name.
 func shownHeader(h http.Header, hide func(string) string) map[string]string {
 	out := make(map[string]string, len(h))
 	for name, values := range h {
@@ -461,15 +458,15 @@ func shownHeader(h http.Header, hide func(string) string) map[string]string {
 	return out
 }
 
-// print writes for people what the platform's user would see, and with wire the callback and its
-// answer behind it.
+// print writes for people what the platform's user would see, followed, with wire, by the callback
+// and its answer.
 func (r *sendResponse) print(w io.Writer, wire bool) error {
 	var b strings.Builder
 	if r.Answer != nil && r.ok() {
 		r.printSeen(&b)
 	}
 	for _, name := range r.Ignored {
-		fmt.Fprintf(&b, "\n%s does not apply: it changes nothing of the callback %s of %s.\n",
+		fmt.Fprintf(&b, "\n%s has no effect: it does not occur in the callback %s of %s.\n",
 			flagOf[name], r.Mode, r.Type)
 	}
 	if wire {
@@ -482,7 +479,7 @@ func (r *sendResponse) print(w io.Writer, wire bool) error {
 	return err
 }
 
-// flagOf are the flags of parameters, for people.
+// flagOf are the flags for the parameters of a message, for people.
 var flagOf = map[string]string{
 	"MessageId": "--message-id", "UserId": "--user", "UserName": "--user-name", "ConversationId": "--conversation",
 	"Direct": "--direct", "Text": "The message",
@@ -493,7 +490,7 @@ func (r *sendResponse) printSeen(b *strings.Builder) {
 	_, checks := platformsim.Modes(r.Type)
 	switch {
 	case slices.Contains(checks, r.Mode):
-		fmt.Fprintf(b, "The check of the URL was passed: %s got back what it sent.\n", r.Type)
+		fmt.Fprintf(b, "The check of the URL succeeded: %s received what it had sent.\n", r.Type)
 		return
 	case r.Answer.Text != "":
 		b.WriteString(r.Type + " shows:\n\n" + indented(r.Answer.Text))
@@ -503,21 +500,21 @@ func (r *sendResponse) printSeen(b *strings.Builder) {
 	case r.Later != "":
 		b.WriteString(r.Type + " shows:\n\n" + indented(r.Later))
 	case r.Duplicate:
-		b.WriteString(r.Type + " shows nothing: the message came before, so nothing was done.\n")
+		b.WriteString(r.Type + " shows nothing: the message is a duplicate, and nothing was done.\n")
 	case r.Outcome != journal.OutcomePending:
 		b.WriteString(r.Type + " shows nothing.\n")
 	}
 	switch list := "'chatconf call ListChatCommands Name=" + r.Name + "'"; {
 	case r.Outcome == journal.OutcomePending && r.Answer.Text != "":
-		b.WriteString("\nWhat comes later is not there yet; " + list + " shows what becomes of it.\n")
+		b.WriteString("\nThe late answer has not arrived yet; " + list + " will show the outcome.\n")
 	case r.Outcome == journal.OutcomePending:
-		b.WriteString(r.Type + " shows nothing yet; " + list + " shows what becomes of it.\n")
+		b.WriteString(r.Type + " shows nothing yet; " + list + " will show the outcome.\n")
 	case r.Outcome == journal.OutcomeFailed:
 		b.WriteString("\nThe command failed: " + printable(r.Detail) + "\n")
 	}
 }
 
-// printWire writes the callback and its answer as they went over the wire.
+// printWire writes the callback and its answer as they were sent.
 func (r *sendResponse) printWire(b *strings.Builder) {
 	part := func(first string, header map[string]string, body string) {
 		b.WriteString(printable(first) + "\n")
@@ -535,12 +532,12 @@ func (r *sendResponse) printWire(b *strings.Builder) {
 	}
 }
 
-// indented returns text as a block of its own.
+// indented returns text with each line indented.
 func indented(text string) string {
 	return "  " + strings.ReplaceAll(printable(strings.TrimRight(text, "\n")), "\n", "\n  ") + "\n"
 }
 
-// printable returns text without what would have a terminal do more than show it.
+// printable returns text without control characters, which a terminal would obey.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r != '\n' && r != '\t' && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)) {

@@ -20,22 +20,24 @@ func newCheck() *cobra.Command {
 	var partitions []string
 	cmd := &cobra.Command{
 		Use:   "check",
-		Short: "Check what a service stores from end to end",
-		Long: `Walk what a service stores and report any disagreement between configurations, index entries, counters and history, and every secret
-and access key that the key ring does not open. Exits with 1 when it finds one. Nothing is changed. The service must be stopped
-meanwhile, or what it is writing may be taken for a disagreement.
+		Short: "Check everything that a service stores",
+		Long: `Read everything that a service stores and report inconsistencies between configurations, index
+entries, counters and history. Also report each secret and access key that the key ring cannot
+open. Nothing is changed. The exit code is 1 if there is a problem.
 
-Of a file, every row is read, and every account and region in it is checked. Tablestore and DynamoDB cannot list the partitions
-of a table: there those are checked that --partition names; without it the account of the settings and those of all access keys,
-each in the region of the settings (CHATCONF_ACCOUNT_ID, CHATCONF_REGION).`,
+Stop the service first: a change that it is writing may look like an inconsistency.
+
+In a file, every account and region is checked. Tablestore and DynamoDB cannot list the partitions
+of a table. There, use --partition. Without it, the accounts of the settings and of all access keys
+are checked, in the region of the settings (CHATCONF_ACCOUNT_ID, CHATCONF_REGION).`,
 		Example: `  chatconf check --data .chatconf
-  chatconf check --store tablestore --partition 1000000000000000/cn-hangzhou --partition 1000000000000000/eu-central-1`,
+  chatconf check --store tablestore --partition 1000000000000000/cn-hangzhou`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			for _, partition := range partitions {
 				if account, region, ok := strings.Cut(partition, "/"); !ok || account == "" ||
 					region == "" || strings.Contains(region, "/") {
-					return usagef("--partition %q: wanted ACCOUNT/REGION, such as %s/%s", partition,
+					return usagef("--partition %q is invalid; write ACCOUNT/REGION, such as %s/%s", partition,
 						app.DefaultAccountID, app.DefaultRegion)
 				}
 			}
@@ -49,8 +51,7 @@ each in the region of the settings (CHATCONF_ACCOUNT_ID, CHATCONF_REGION).`,
 	return cmd
 }
 
-// check prints what is wrong in the given partitions, or in all that are known of, and with the
-// access keys.
+// check prints the problems of the given partitions, or of all known ones, and of the access keys.
 func check(ctx context.Context, w io.Writer, l *app.Local, s app.Settings, partitions []string) error {
 	if l.File != nil {
 		if err := l.File.Verify(ctx); err != nil {
@@ -85,8 +86,8 @@ func check(ctx context.Context, w io.Writer, l *app.Local, s app.Settings, parti
 	return nil
 }
 
-// checkKeys returns the access keys. That they cannot be read is a problem, which it prints, unless
-// it is the store that cannot.
+// checkKeys returns the access keys. If one of them cannot be read, it prints that as a problem. An
+// error of the store is returned.
 func checkKeys(ctx context.Context, w io.Writer, l *app.Local) (keys []*accesskey.Key, problems int, err error) {
 	keys, err = l.Keys.List(ctx)
 	var e *fault.Error
@@ -101,9 +102,9 @@ func checkKeys(ctx context.Context, w io.Writer, l *app.Local) (keys []*accesske
 	}
 }
 
-// knownPartitions returns the partitions of configurations: those that a file has, else those that
-// callers can have written to in the region of the settings. It is that of the settings if there
-// are none, so that it is said that there is nothing.
+// knownPartitions returns the partitions of configurations: those in the file, or else those that
+// callers can have written to in the region of the settings. Without any it returns the partition
+// of the settings, so that check has something to report.
 func knownPartitions(ctx context.Context, l *app.Local, s app.Settings, keys []*accesskey.Key) ([]string, error) {
 	home := s.AccountID + "/" + s.Region
 	if l.Table == nil {

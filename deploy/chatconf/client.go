@@ -33,27 +33,27 @@ type client struct {
 	http     *http.Client
 }
 
-// A credential is an access key and where it was found, for people.
+// A credential is an access key and its origin, for people.
 type credential struct {
 	sign.Key
 	from string
 }
 
-// clientFlags are the flags that say which service, and as whom.
+// clientFlags are the flags of the service to call and of the access key to sign with.
 type clientFlags struct {
 	endpoint, id, secret, data, caCert string
 }
 
 func (f *clientFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.endpoint, "endpoint", "",
-		"URL of the service (default CHATCONF_ENDPOINT, else that of the local service)")
+		"URL of the service (default CHATCONF_ENDPOINT, else the local service)")
 	cmd.Flags().StringVar(&f.id, "access-key-id", "",
-		"access key id (default CHATCONF_ACCESS_KEY_ID, else that of the local service for it; "+
-			"ALIBABA_CLOUD_ACCESS_KEY_ID only for an endpoint that is named)")
+		"access key id (default CHATCONF_ACCESS_KEY_ID; else for the local service its own key, "+
+			"and for a named endpoint ALIBABA_CLOUD_ACCESS_KEY_ID)")
 	cmd.Flags().StringVar(&f.secret, "access-key-secret", "",
-		"its secret (default from where the id is; other users of the machine can see a flag)")
+		"its secret (default from the place of the id; other users of the machine can see a flag)")
 	cmd.Flags().StringVar(&f.caCert, "ca-cert", "",
-		"PEM file with certificates to trust besides those of this machine (default CHATCONF_ROOTS)")
+		"PEM file with certificates to trust in addition to this machine's (default CHATCONF_ROOTS)")
 	dataFlag(cmd, &f.data)
 }
 
@@ -65,8 +65,8 @@ func (f *clientFlags) resolve(getenv func(string) string) (*client, error) {
 	local, err := app.ReadEndpoint(data)
 	switch {
 	case named == "" && errors.Is(err, fs.ErrNotExist):
-		return nil, usagef("no service: give --endpoint or CHATCONF_ENDPOINT, or start one with 'chatconf "+
-			"serve' (nothing is in %s)", data)
+		return nil, usagef("no service in %s; start one with 'chatconf serve', "+
+			"or use --endpoint or CHATCONF_ENDPOINT", data)
 	case named == "" && err != nil:
 		return nil, err
 	}
@@ -74,8 +74,8 @@ func (f *clientFlags) resolve(getenv func(string) string) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A data directory that was given and where nothing ever listened has the first key of a
-	// service elsewhere: 'chatconf keyring claim' made it.
+	// If the data directory is named and no service ran on it, 'chatconf keyring claim' made its key:
+	// it is the first key of a service elsewhere.
 	isLocal := named == "" || sameService(endpoint, local) || local == "" &&
 		firstOf(f.data, getenv("CHATCONF_DATA")) != ""
 	key, err := f.findKey(getenv, data, endpoint, named != "", isLocal)
@@ -99,15 +99,14 @@ func parseEndpoint(endpoint string) (string, error) {
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https" ||
 		strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
-		return "", usagef("endpoint %q: write http:// or https:// and a host, such as http://%s",
+		return "", usagef("endpoint %q is invalid; write http:// or https:// and a host, such as http://%s",
 			endpoint, app.DefaultAddr)
 	}
 	return u.Scheme + "://" + u.Host, nil
 }
 
-// sameService reports whether an endpoint is that of the local service under this or another name
-// of this machine: 'chatconf serve --target' has its functions at http://<function>.localhost as
-// well.
+// sameService reports whether an endpoint is that of the local service, under any name of this
+// machine. 'chatconf serve --target' also serves its functions at http://<function>.localhost.
 func sameService(endpoint, local string) bool {
 	a, err := url.Parse(endpoint)
 	b, failed := url.Parse(local)
@@ -124,24 +123,24 @@ func portOf(u *url.URL) string {
 	return map[string]string{"http": "80", "https": "443"}[u.Scheme]
 }
 
-// isLoopbackHost reports whether a host is this machine, whatever resolves names.
+// isLoopbackHost reports whether a host is this machine under any resolver.
 // https://www.rfc-editor.org/rfc/rfc6761#section-6.3
 func isLoopbackHost(host string) bool {
 	return dial.Loopback(host) || strings.HasSuffix(strings.ToLower(strings.TrimSuffix(host, ".")), ".localhost")
 }
 
-// The names of access keys in the environment, up to ID and SECRET, and of the token that goes with
-// a temporary one of the cloud's.
+// The names of access keys in the environment, without ID and SECRET, and of the security token of a
+// temporary key.
 const (
 	ours          = "CHATCONF_ACCESS_KEY_"
 	official      = "ALIBABA_CLOUD_ACCESS_KEY_"
 	securityToken = "ALIBABA_CLOUD_SECURITY_TOKEN"
 )
 
-// findKey returns the access key that belongs to an endpoint: that of the flags, that of
-// CHATCONF_…, for the local service its own, and for an endpoint that was named that of
-// ALIBABA_CLOUD_…. So a key of somebody's cloud account goes only to an endpoint that they named,
-// and the key of a local service only to that service.
+// findKey returns the access key for an endpoint: from the flags, else from CHATCONF_…, else for the
+// local service its own, and for a named endpoint from ALIBABA_CLOUD_…. So a key of the user's cloud
+// account is used only for an endpoint that the user named, and the key of a local service only for
+// that service.
 func (f *clientFlags) findKey(getenv func(string) string, data, endpoint string, isNamed,
 	isLocal bool) (credential, error) {
 	key, err := wholeKey("--access-key-id", f.id, "--access-key-secret", f.secret)
@@ -166,19 +165,19 @@ func (f *clientFlags) findKey(getenv func(string) string, data, endpoint string,
 	var why string
 	switch {
 	case isLocal:
-		why = " (none is in " + data + ")"
+		why = " (" + data + " has none)"
 	case notLocal == nil:
-		why = " (that in " + data + " is only for the service there)"
+		why = " (the key in " + data + " is only for the service there)"
 	}
 	if !isNamed && getenv(official+"ID") != "" {
-		why += "; " + official + "ID is only for an endpoint that --endpoint or CHATCONF_ENDPOINT names"
+		why += "; " + official + "ID is used only with --endpoint or CHATCONF_ENDPOINT"
 	}
-	return credential{}, usagef("no access key for %s: give --access-key-id and --access-key-secret, or set %sID "+
+	return credential{}, usagef("no access key for %s; use --access-key-id and --access-key-secret, or set %sID "+
 		"and %sSECRET%s", endpoint, ours, ours, why)
 }
 
-// wholeKey returns the access key of one place, none if there is nothing. Half a key is an error:
-// its other half is not looked for elsewhere.
+// wholeKey returns the access key from one place, an empty one if both halves are absent. Half a key
+// is an error, so that halves of two keys are never combined.
 func wholeKey(idName, id, secretName, secret string) (credential, error) {
 	switch {
 	case id != "" && secret == "":
@@ -189,8 +188,8 @@ func wholeKey(idName, id, secretName, secret string) (credential, error) {
 	return credential{sign.Key{ID: id, Secret: secret}, idName}, nil
 }
 
-// localKey returns the access key of the local service. Its error is fs.ErrNotExist if there is
-// none.
+// localKey returns the access key of the local service. The error is fs.ErrNotExist if there is no
+// key.
 func localKey(data string) (credential, error) {
 	key, err := app.ReadAccessKey(data)
 	return credential{sign.Key{ID: key.ID, Secret: key.Secret.Reveal()}, "the local service in " + data}, err
@@ -205,7 +204,7 @@ func firstOf(values ...string) string {
 	return ""
 }
 
-// httpClient follows no redirects: the body may hold secrets, and the signature is for one host.
+// httpClient follows no redirects: the body may contain secrets, and the signature is for one host.
 var httpClient = &http.Client{
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 
@@ -221,7 +220,7 @@ func trusting(files ...string) (*http.Client, error) {
 			return nil, err
 		}
 		if !pool.AppendCertsFromPEM(text) {
-			return nil, fmt.Errorf("%s: there is no certificate in PEM in it", file)
+			return nil, fmt.Errorf("%s contains no certificate in PEM", file)
 		}
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
@@ -229,26 +228,27 @@ func trusting(files ...string) (*http.Client, error) {
 	return &http.Client{Transport: transport, CheckRedirect: httpClient.CheckRedirect}, nil
 }
 
-// explain adds to an error of a call what to do about it.
+// explain adds advice to an error of a call.
 func explain(err error) error {
 	var unknown x509.UnknownAuthorityError
 	var hostname x509.HostnameError
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("%w; start the service with 'chatconf serve' first", err)
+		return fmt.Errorf("%w; start the service with 'chatconf serve'", err)
 	case errors.As(err, &unknown):
-		return fmt.Errorf("%w; if you trust it, name its certificate's file with --ca-cert or CHATCONF_ROOTS", err)
+		return fmt.Errorf("%w; if you trust it, set --ca-cert or CHATCONF_ROOTS to its certificate's file", err)
 	case errors.As(err, &hostname):
-		return fmt.Errorf("%w; name the service as its certificate does with --endpoint or CHATCONF_ENDPOINT", err)
+		return fmt.Errorf("%w; use a host name of the certificate in --endpoint or CHATCONF_ENDPOINT", err)
 	case errors.Is(err, http.ErrSchemeMismatch):
-		return fmt.Errorf("%w; if the service has no TLS, the endpoint begins with http://", err)
+		return fmt.Errorf("%w; if the service has no TLS, use an endpoint that begins with http://", err)
 	case errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF):
-		return fmt.Errorf("%w; if the service has TLS, the endpoint begins with https://", err)
+		return fmt.Errorf("%w; if the service has TLS, use an endpoint that begins with https://", err)
 	}
 	return err
 }
 
-// do sends one action and returns its answer. What the service refuses is a *refusedError.
+// do sends one action and returns its answer. If the service refuses it, the error is a
+// *refusedError.
 func (c *client) do(ctx context.Context, action string, params map[string]string, ifMatch string) ([]byte, error) {
 	body, err := json.Marshal(params)
 	if err != nil {
@@ -290,13 +290,13 @@ func (c *client) do(ctx context.Context, action string, params map[string]string
 
 // A refusedError is an error that the service answered.
 type refusedError struct {
-	code string // as the wire has it
-	text string // all of it, for people
+	code string // of the API
+	text string // the whole error, for people
 }
 
 func (e *refusedError) Error() string { return e.text }
 
-// isOfKey reports whether the error is about who signed the request, or what they may do.
+// isOfKey reports whether the error is about the access key or its rights.
 func (e *refusedError) isOfKey() bool {
 	for _, of := range [...]string{"InvalidAccessKeyId", "InvalidSecurityToken", "SignatureDoesNotMatch",
 		"IncompleteSignature", "NoPermission", "Forbidden"} {
@@ -314,7 +314,8 @@ func answerError(resp *http.Response, answer []byte) error {
 		AccessDeniedDetail       json.RawMessage
 	}
 	if err := json.Unmarshal(answer, &fault); err != nil || fault.Code == "" {
-		return fmt.Errorf("the service answered %s, and nothing that is an error of its own", resp.Status)
+		return fmt.Errorf("the endpoint answered %s, without an error of the API; "+
+			"check that it is a chatconf service", resp.Status)
 	}
 	detail := ""
 	if len(fault.AccessDeniedDetail) > 0 {

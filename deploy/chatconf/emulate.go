@@ -17,24 +17,24 @@ import (
 	"chatconf/shared/serve"
 )
 
-// What --emulate starts.
+// The values of --emulate.
 const (
 	emulateOOS = "oos"
 	emulateSTS = "sts"
 )
 
-// The access key and the role of the emulated account. They open nothing else, so they are no
-// secrets.
+// The access key and the role of the emulated account. They are valid nowhere else, so they are not
+// secret.
 const (
 	emulatedKeyID     = "emulated-key"
 	emulatedKeySecret = "not-a-real-secret"
 	emulatedRole      = "chatconf-operator"
 )
 
-// emulatedBody is how much memory a request to an emulator takes, in bytes.
+// emulatedBody is how much memory a request to an emulator needs, in bytes.
 const emulatedBody = 4 << 20
 
-// emulators are services of a cloud, emulated beside the service. A nil one has none.
+// emulators are the emulators of --emulate. A nil *emulators is empty.
 type emulators struct {
 	account *sts.Account
 	region  string
@@ -42,7 +42,7 @@ type emulators struct {
 	stop    func()            // ends them, and waits until they have ended
 }
 
-// openEmulators starts the emulators of these names, each on a free port of this machine.
+// openEmulators starts the named emulators, each on a free port of this machine.
 func openEmulators(ctx context.Context, names []string, settings app.Settings, log *slog.Logger) (*emulators, error) {
 	if len(names) == 0 {
 		return nil, nil
@@ -91,7 +91,7 @@ func (e *emulators) close() {
 	}
 }
 
-// introduce prints what is emulated, and a call to try.
+// introduce prints the addresses of the emulators, and a call to try.
 func (e *emulators) introduce(w io.Writer) {
 	if e == nil {
 		return
@@ -128,7 +128,7 @@ func emulatedAccount(id string) sts.Options {
 	}
 }
 
-// demoTemplates are a template that succeeds, one that takes long, one that fails and one that asks.
+// demoTemplates are templates that succeed, run for long, fail, and wait for approval.
 func demoTemplates() []oos.Template {
 	reboot := []oos.Permission{{Action: "ecs:RebootInstance", Resource: "acs:ecs:*:*:instance/{{ InstanceId }}"}}
 	return []oos.Template{

@@ -16,10 +16,13 @@ func newEnv() *cobra.Command {
 	var data string
 	cmd := &cobra.Command{
 		Use:   "env",
-		Short: "Print endpoint and access key of the local service as shell variables",
-		Long: `Print endpoint and access key of the local service as shell variables, under the names that the official SDKs and this tool read. Both
-are from the data directory, where the service wrote them; keys of the environment are never printed. A security token that is set
-there is unset, since it belongs to another key. The output holds the secret: give it to eval rather than to a terminal.`,
+		Short: "Print the endpoint and access key of the local service as shell variables",
+		Long: `Print the endpoint and the access key of the local service as shell variables, under the names that
+the official SDKs and this tool read. They come from the data directory; keys in the environment
+are never printed. If a security token is set, the output unsets it, because it belongs to another
+key.
+
+The output contains the secret. Pass it to eval, and do not show it on a terminal.`,
 		Example: `  eval "$(chatconf env)"`,
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -31,8 +34,8 @@ there is unset, since it belongs to another key. The output holds the secret: gi
 			}
 			switch {
 			case errors.Is(err, fs.ErrNotExist):
-				return usagef("no local service: start one with 'chatconf serve', or give --data (endpoint "+
-					"and access key are not both in %s)", dir)
+				return usagef("no endpoint and access key in %s; start the service with 'chatconf serve', "+
+					"or use --data", dir)
 			case err != nil:
 				return err
 			}

@@ -30,16 +30,16 @@ import (
 	"chatconf/shared/rpc/sign"
 )
 
-// asHTTP is the shape of an invocation through the HTTP door.
+// asHTTP is the shape of an invocation by an HTTP request.
 const asHTTP = "http"
 
-// shapes are the doors through which a function is invoked.
+// shapes are the ways to invoke a function.
 var shapes = []string{
 	asHTTP, string(runtime.Direct), string(runtime.SQS), string(runtime.MNS),
 	string(runtime.CloudEvent), string(runtime.Timer),
 }
 
-// An invocation is what the flags of invoke say.
+// An invocation holds the flags of invoke.
 type invocation struct {
 	function, target, dist, data string
 	event, as, id                string
@@ -51,10 +51,11 @@ type invocation struct {
 	output                       string
 }
 
-// seconds are a time that flags give in seconds, as the clouds' settings do, or with a unit.
+// seconds is a duration in flags: a number of seconds, as in the clouds' settings, or a number with
+// a unit.
 type seconds time.Duration
 
-// String returns the time with a unit; nothing for none.
+// String returns the duration with a unit, or an empty string for zero.
 func (s *seconds) String() string {
 	if *s == 0 {
 		return ""
@@ -62,20 +63,20 @@ func (s *seconds) String() string {
 	return time.Duration(*s).String()
 }
 
-// Set reads the time of a flag.
+// Set reads the value of a flag.
 func (s *seconds) Set(text string) error {
 	d, err := time.ParseDuration(text)
 	if err != nil {
 		d, err = time.ParseDuration(text + "s")
 	}
 	if err != nil || d <= 0 {
-		return errors.New("give seconds, such as 5, or a time with a unit, such as 500ms")
+		return errors.New("write seconds, such as 5, or a number with a unit, such as 500ms")
 	}
 	*s = seconds(d)
 	return nil
 }
 
-// Type returns what help calls the value.
+// Type returns the name of the value in help.
 func (*seconds) Type() string { return "seconds" }
 
 func newInvoke() *cobra.Command {
@@ -83,24 +84,35 @@ func newInvoke() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "invoke FUNCTION",
 		Short: "Invoke a built function once, as its cloud does",
-		Long: `Run one of the functions that 'make build' leaves in --dist, as it is deployed, under its cloud's runtime, for one invocation. Its store is
-that of 'chatconf serve --target …' on the same data directory, which must not be running with --target fc at the same time. The answer goes
-to standard output; what the function prints, and the report of duration and memory, to standard error.
+		Long: `Invoke one function of 'make build' in --dist once, as it is deployed, under the runtime of its
+cloud. Its store is that of 'chatconf serve --target …' on the same data directory; stop 'chatconf
+serve --target fc' first. The answer goes to standard output. The function's output, and the report
+of duration and memory, go to standard error.
 
-The event is the parameters of the action as JSON: --event FILE, or - for standard input, else functions/FUNCTION/event.json, else {}. It is
-delivered as --as says: direct, which is the event itself; http, a request that the local administrator's key signs; sqs (lambda) and
-mns (fc), of which a list of events makes one batch; cloudevent; timer. --id is the message's id: the same again is a redelivery.
+The event holds the parameters of the action as JSON. It is --event FILE (- for standard input),
+else functions/FUNCTION/event.json, else {}. --as selects how it is delivered:
+  direct      the event itself
+  http        a request that is signed with the local administrator's key
+  sqs         a message of SQS (lambda); a list of events is one batch
+  mns         a message of MNS (fc); a list of events is one batch
+  cloudevent  a CloudEvent
+  timer       a timer's event
+--id is the id of the message; a second message with the same id is a redelivery.
 
---zip runs a function of your own, without any store: a zip file as it is deployed, its folder, or the program itself. --env sets its environment;
---initializer and --pre-stop call its hooks on fc. Its event is JSON on lambda, and any bytes on fc. --as http sends it the event as the body
-of a POST, unsigned; a function that fc.StartHttp starts is always called so.
+--zip runs your own function, without a store: its zip file, its folder, or the program itself.
+--env sets its environment, and --initializer and --pre-stop call its hooks on fc. The event is JSON
+on lambda, and any bytes on fc. --as http sends it as the body of an unsigned POST request; a
+function started by fc.StartHttp is always called this way.
 
---memory and --timeout are the function's settings: it is told both, and ended at the timeout. Memory is reported and not limited.
+--memory and --timeout are the settings that the function is given. It is killed at the timeout. Its
+memory is reported, and not limited.
 
-Exit codes: 0 the function answered; 1 it failed or refused, or by HTTP answered with a status from 400; 2 the command line is wrong.`,
+Exit codes: 0 the function answered; 1 it failed, refused the event, or answered with an HTTP status
+of 400 or more; 2 the command line is invalid.`,
 		Example: `  chatconf invoke get-chat-configuration
   chatconf invoke create-chat-configuration --as mns --id message-1
-  echo '[{"Name":"ops"},{"Name":"dev"}]' | chatconf invoke delete-chat-configuration --target lambda --as sqs --event -
+  echo '[{"Name":"ops"},{"Name":"dev"}]' |
+    chatconf invoke delete-chat-configuration --target lambda --as sqs --event -
   chatconf invoke hello --zip hello.zip --kind lambda --event event.json
   chatconf invoke hello --zip main --kind fc --initializer --memory 512 --timeout 5`,
 		Args: exactly(1),
@@ -110,36 +122,36 @@ Exit codes: 0 the function answered; 1 it failed or refused, or by HTTP answered
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&in.target, "target", targetFC, "whose function: fc or lambda")
+	flags.StringVar(&in.target, "target", targetFC, "cloud of the function: fc or lambda")
 	distFlag(cmd, &in.dist)
 	dataFlag(cmd, &in.data)
 	flags.StringVar(&in.event, "event", "",
-		"file of the event, - for standard input (default functions/FUNCTION/event.json)")
+		"file with the event, - for standard input (default functions/FUNCTION/event.json)")
 	flags.StringVar(&in.as, "as", "",
-		"how it is delivered: "+strings.Join(shapes, ", ")+" (default direct; http for fc.StartHttp)")
-	flags.StringVar(&in.id, "id", "", "the message's id (default a fresh one)")
-	flags.StringVar(&in.zip, "zip", "", "a function of your own: its zip file, folder or program")
-	flags.StringVar(&in.kind, "kind", "", "its runtime: fc or lambda")
-	flags.StringArrayVar(&in.env, "env", nil, "NAME=VALUE of its environment")
-	flags.BoolVar(&in.initializer, "initializer", false, "call its initializer before the event (fc)")
-	flags.BoolVar(&in.preStop, "pre-stop", false, "call its pre-stop hook at the end (fc)")
-	flags.IntVar(&in.memory, "memory", 0, "its memory in MB (default 128 with --zip, else 256)")
+		"how to deliver the event: "+strings.Join(shapes, ", ")+" (default direct; http for fc.StartHttp)")
+	flags.StringVar(&in.id, "id", "", "id of the message (default generated)")
+	flags.StringVar(&in.zip, "zip", "", "your own function: its zip file, folder or program")
+	flags.StringVar(&in.kind, "kind", "", "runtime for --zip: fc or lambda")
+	flags.StringArrayVar(&in.env, "env", nil, "NAME=VALUE for the environment of --zip; may be repeated")
+	flags.BoolVar(&in.initializer, "initializer", false, "call the initializer of --zip before the event (fc)")
+	flags.BoolVar(&in.preStop, "pre-stop", false, "call the pre-stop hook of --zip at the end (fc)")
+	flags.IntVar(&in.memory, "memory", 0, "memory in MB (default 128 with --zip, else 256)")
 	flags.Var(&in.timeout, "timeout",
-		"how long it may take, in seconds or with a unit (default 60 with --zip, else as it is deployed)")
-	flags.StringVarP(&in.output, "output", "o", "", "json: one object with answer, duration and log")
+		"timeout in seconds, or with a unit (default 60 with --zip, else as deployed)")
+	flags.StringVarP(&in.output, "output", "o", "", "format of the output: json is one object with answer, duration and log")
 	cmd.MarkFlagsRequiredTogether("zip", "kind")
 	cmd.MarkFlagsMutuallyExclusive("zip", "target")
 	return cmd
 }
 
-// An outcome is how an invocation ended, as -o json prints it.
+// An outcome is the result of an invocation, as -o json prints it.
 type outcome struct {
 	Function  string
 	RequestId string
 	Status    int             `json:",omitempty"` // of HTTP
 	Failure   string          `json:",omitempty"` // why there is no answer
-	Answer    json.RawMessage // a string where it is not JSON
-	Duration  float64         // milliseconds, as the report says
+	Answer    json.RawMessage // a string if it is not JSON
+	Duration  float64         // in milliseconds, from the report
 	Report    string
 	Log       []string
 
@@ -149,16 +161,17 @@ type outcome struct {
 func (in *invocation) run(cmd *cobra.Command) (err error) {
 	switch {
 	case in.as != "" && !slices.Contains(shapes, in.as):
-		return usagef("--as %q is none; wanted %s", in.as, strings.Join(shapes, ", "))
+		return usagef("unknown --as %q; use %s", in.as, strings.Join(shapes, ", "))
 	case in.output != "" && in.output != "json":
-		return usagef("-o %q is none; wanted json", in.output)
+		return usagef("unknown -o %q; use json", in.output)
 	case in.memory < 0:
-		return usagef("--memory %d is negative; give MB, such as 512", in.memory)
+		return usagef("--memory %d is negative; write MB, such as 512", in.memory)
 	case in.zip == "" && (in.initializer || in.preStop):
-		return usagef("--initializer and --pre-stop are of --zip; functions of chatconf have both hooks on fc")
+		return usagef("--initializer and --pre-stop need --zip; " +
+			"the hooks of chatconf's functions are always called on fc")
 	case in.zip == "" && len(in.env) > 0:
-		return usagef("--env is of --zip; functions of chatconf take their settings from " +
-			"the environment, as 'chatconf serve' does")
+		return usagef("--env needs --zip; chatconf's functions read the settings in the environment, " +
+			"as 'chatconf serve' does")
 	}
 	event, err := in.readEvent(cmd.InOrStdin())
 	if err != nil {
@@ -193,7 +206,7 @@ func (in *invocation) run(cmd *cobra.Command) (err error) {
 	return nil
 }
 
-// why says why there is no answer, in the words of the cloud's error document if it has some.
+// why returns why there is no answer, with the message of the cloud's error document if there is one.
 func (o *outcome) why() string {
 	var document struct {
 		Message string `json:"errorMessage"`
@@ -204,14 +217,14 @@ func (o *outcome) why() string {
 	return o.Failure + ": " + document.Message
 }
 
-// refusal says why an answer means that nothing was done, or not all; it is empty if all was done.
-// Only functions of chatconf answer errors of actions.
+// refusal returns the error in an answer, empty if the whole event was processed. Only functions of
+// chatconf answer with errors of actions.
 func (o *outcome) refusal(ours bool) string {
 	var batch struct {
 		Failures []json.RawMessage `json:"batchItemFailures"`
 	}
 	if err := json.Unmarshal(o.answer, &batch); err == nil && len(batch.Failures) > 0 {
-		return fmt.Sprintf("%d messages are to be delivered again", len(batch.Failures))
+		return fmt.Sprintf("%d message(s) must be delivered again", len(batch.Failures))
 	}
 	if !ours {
 		return ""
@@ -231,8 +244,8 @@ func (o *outcome) refusal(ours bool) string {
 	return ""
 }
 
-// faultIn returns code and message of an answer that is the envelope of an error; nothing of any
-// other.
+// faultIn returns the code and the message of an error envelope, and an empty string for any other
+// answer.
 func faultIn(answer []byte) string {
 	var envelope struct{ RequestId, Code, Message string }
 	if err := json.Unmarshal(answer, &envelope); err != nil || envelope.RequestId == "" || envelope.Code == "" ||
@@ -242,7 +255,7 @@ func faultIn(answer []byte) string {
 	return envelope.Code + ": " + envelope.Message
 }
 
-// readEvent returns the event. Whether it must be JSON is a matter of how it is delivered.
+// readEvent returns the event. Only some ways of delivery require JSON.
 func (in *invocation) readEvent(stdin io.Reader) ([]byte, error) {
 	path := in.event
 	if path == "" {
@@ -258,7 +271,7 @@ func (in *invocation) readEvent(stdin io.Reader) ([]byte, error) {
 	return event, nil
 }
 
-// on invokes the function on a host of its own, which is gone when it returns.
+// on invokes the function on a host of its own, and closes the host.
 func (in *invocation) on(ctx context.Context, event []byte, log func(runtime.Line)) (_ *outcome, err error) {
 	if in.zip != "" {
 		f, err := in.own()
@@ -278,7 +291,7 @@ func (in *invocation) on(ctx context.Context, event []byte, log func(runtime.Lin
 		return nil, err
 	}
 	if settings.WebhookBaseURL == "" {
-		endpoint, _ := app.ReadEndpoint(settings.Data) // where it last was, if anywhere
+		endpoint, _ := app.ReadEndpoint(settings.Data) // where the service last ran
 		settings.WebhookBaseURL = firstOf(endpoint, "http://"+settings.Addr)
 	}
 	d, err := openDeployment(ctx, deploymentOptions{
@@ -297,18 +310,18 @@ func (in *invocation) on(ctx context.Context, event []byte, log func(runtime.Lin
 	if in.as == asHTTP {
 		own, err := localKey(settings.Data)
 		if err != nil {
-			return nil, fmt.Errorf("the key to sign the request with: %w", err)
+			return nil, fmt.Errorf("read the access key to sign the request: %w", err)
 		}
 		key = own.Key
 	}
 	return in.invoke(ctx, d.Host(), event, key)
 }
 
-// own returns the function of the user's that the flags describe.
+// own returns the user's own function as the flags describe it.
 func (in *invocation) own() (runtime.Function, error) {
 	kind, err := runtime.ParseKind(in.kind)
 	if err != nil {
-		return runtime.Function{}, usagef("--kind %q is none; wanted %s or %s", in.kind, targetFC, targetLambda)
+		return runtime.Function{}, usagef("unknown --kind %q; use %s or %s", in.kind, targetFC, targetLambda)
 	}
 	f := runtime.Function{
 		Name: in.function, Kind: kind, Timeout: cmp.Or(time.Duration(in.timeout), time.Minute), Memory: in.memory,
@@ -318,8 +331,8 @@ func (in *invocation) own() (runtime.Function, error) {
 	}
 	for _, setting := range in.env {
 		name, value, ok := strings.Cut(setting, "=")
-		if !ok || name == "" { // not shown: it may be a secret that lost its name
-			return runtime.Function{}, usagef("--env: wanted NAME=VALUE")
+		if !ok || name == "" { // not shown: it may be a secret without its name
+			return runtime.Function{}, usagef("--env has a value without a name; write NAME=VALUE")
 		}
 		f.Env[name] = value
 	}
@@ -339,7 +352,7 @@ func (in *invocation) own() (runtime.Function, error) {
 	return f, r.Close()
 }
 
-// invoke delivers the event through the door that is asked for.
+// invoke delivers the event in the selected way.
 func (in *invocation) invoke(ctx context.Context, host *runtime.Host, event []byte, key sign.Key) (*outcome, error) {
 	if in.as == asHTTP || in.as == "" && host.IsHTTP(in.function) {
 		return in.request(ctx, host, event, key)
@@ -361,14 +374,14 @@ func (in *invocation) invoke(ctx context.Context, host *runtime.Host, event []by
 	if err != nil {
 		return nil, err
 	}
-	if in.as == "" && host.IsHTTP(in.function) { // it said so just now, before its handler was called
+	if in.as == "" && host.IsHTTP(in.function) { // the function has just announced it, before its handler was called
 		return in.request(ctx, host, event, key)
 	}
 	return &outcome{Function: in.function, RequestId: result.RequestID, Failure: string(result.Failure),
 		answer: result.Payload}, nil
 }
 
-// messages returns the event as messages: several, if it is a list and goes into a batch.
+// messages returns the event as messages: one for each element if it is a list for a batch.
 func (in *invocation) messages(event []byte) ([]runtime.Message, error) {
 	batch := in.as == string(runtime.SQS) || in.as == string(runtime.MNS)
 	if !batch || !bytes.HasPrefix(bytes.TrimSpace(event), []byte("[")) {
@@ -388,7 +401,7 @@ func (in *invocation) messages(event []byte) ([]runtime.Message, error) {
 	return messages, nil
 }
 
-// request sends the event through the HTTP door, signed unless the key is none.
+// request sends the event as an HTTP request, signed if the key is not empty.
 func (in *invocation) request(ctx context.Context, host *runtime.Host, event []byte, key sign.Key) (*outcome, error) {
 	action := ""
 	if key.ID != "" {
@@ -427,12 +440,12 @@ func (in *invocation) request(ctx context.Context, host *runtime.Host, event []b
 	}, nil
 }
 
-// action returns the action that an event is for, and the event without saying so, which a request
-// does in its headers.
+// action returns the action of an event, and the event's other members. A request has the action in
+// its headers.
 func (in *invocation) action(event []byte) (name string, parameters []byte, err error) {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(event, &members); err != nil {
-		return "", nil, usagef("--event: wanted an object of parameters: %w", err)
+		return "", nil, usagef("--event: write a JSON object of parameters: %w", err)
 	}
 	for _, a := range rpc.Actions() {
 		if functionOf(a.Name) == in.function {
@@ -445,7 +458,7 @@ func (in *invocation) action(event []byte) (name string, parameters []byte, err 
 		}
 	}
 	if name == "" {
-		return "", nil, usagef("--event: wanted the member Action, for %s serves several", in.function)
+		return "", nil, usagef("--event: Action is missing; %s serves several actions", in.function)
 	}
 	delete(members, "Action")
 	delete(members, "Version")
@@ -453,7 +466,7 @@ func (in *invocation) action(event []byte) (name string, parameters []byte, err 
 	return name, parameters, err
 }
 
-// functionOf returns the name of an action's function: get-chat-configuration of
+// functionOf returns the name of an action's function: get-chat-configuration for
 // GetChatConfiguration.
 func functionOf(action string) string {
 	var b strings.Builder
@@ -466,7 +479,7 @@ func functionOf(action string) string {
 	return strings.ToLower(b.String())
 }
 
-// A response is an http.ResponseWriter that keeps what is written.
+// A response is an http.ResponseWriter that records what is written.
 type response struct {
 	status int
 	header http.Header
@@ -484,10 +497,10 @@ func (w *response) Write(p []byte) (int, error) {
 	return w.body.Write(p)
 }
 
-// duration finds the duration in either cloud's report.
+// duration matches the duration in the report of either cloud.
 var duration = regexp.MustCompile(`\bDuration: ([0-9.]+) ms`)
 
-// take takes report, duration and log from what was logged.
+// take sets the report, the duration and the log from the logged lines.
 func (o *outcome) take(lines []runtime.Line) {
 	o.Log = []string{}
 	for _, l := range lines {
@@ -502,7 +515,7 @@ func (o *outcome) take(lines []runtime.Line) {
 	}
 }
 
-// print writes the answer, or all there is to say as JSON.
+// print writes the answer, or the whole outcome as JSON.
 func (in *invocation) print(w io.Writer, o *outcome) error {
 	if in.output == "" {
 		_, err := w.Write(append(bytes.TrimRight(o.answer, "\n"), '\n'))

@@ -209,8 +209,8 @@ func TestInvokeIsRefused(t *testing.T) {
 		{`[{"Id":"a","Answer":{"RequestId":"r"}},{"Id":"b","Answer":` + envelope + `}]`, true,
 			"message b: EntityNotExists.ChatConfiguration: There is none."},
 		{`[{"Id":"a","Answer":{"RequestId":"r"}},{"Id":"b","Answer":null}]`, true, ""},
-		{`{"batchItemFailures":[{"itemIdentifier":"m"}]}`, true, "1 messages are to be delivered again"},
-		{`{"batchItemFailures":[{"itemIdentifier":"m"}]}`, false, "1 messages are to be delivered again"},
+		{`{"batchItemFailures":[{"itemIdentifier":"m"}]}`, true, "1 message(s) must be delivered again"},
+		{`{"batchItemFailures":[{"itemIdentifier":"m"}]}`, false, "1 message(s) must be delivered again"},
 		{`{"batchItemFailures":[]}`, true, ""},
 		{`{"RequestId":"r","ChatConfiguration":{"Code":"x","Message":"y"}}`, true, ""},
 		{`{"Code":"x","Message":"y"}`, true, ""},
@@ -280,19 +280,19 @@ func TestInvokeMistakes(t *testing.T) {
 		"another shape":             {append(own, "--as", "pigeon"), "", "pigeon"},
 		"a shape of another cloud":  {append(own, "--as", "sqs"), "", "sqs"},
 		"another output":            {append(own, "-o", "yaml"), "", "yaml"},
-		"an environment of ours":    {[]string{"api", "--env", "A=b"}, "", "--env is of --zip"},
+		"an environment of ours":    {[]string{"api", "--env", "A=b"}, "", "--env needs --zip"},
 		"an environment that is no": {append(own, "--env", planted), "", "NAME=VALUE"},
 		"no such event":             {append(own, "--event", "nowhere.json"), "", "nowhere.json"},
 		"an event that is no JSON": {[]string{"own", "--zip", lambda, "--kind", "lambda", "--event", "-"}, "{",
 			"not JSON"},
 		"no JSON in a CloudEvent": {append(own, "--event", "-", "--as", "cloudevent"), "{", "not JSON"},
 		"no text in a queue":      {append(own, "--event", "-", "--as", "mns"), "\xff", "not UTF-8 text"},
-		"a time that is none":     {append(own, "--timeout", "soon"), "", "give seconds"},
-		"no time":                 {append(own, "--timeout", "0"), "", "give seconds"},
-		"a time before now":       {append(own, "--timeout", "-1s"), "", "give seconds"},
+		"a time that is none":     {append(own, "--timeout", "soon"), "", "write seconds"},
+		"no time":                 {append(own, "--timeout", "0"), "", "write seconds"},
+		"a time before now":       {append(own, "--timeout", "-1s"), "", "write seconds"},
 		"less than no memory":     {append(own, "--memory", "-1"), "", "--memory -1 is negative"},
 		"an initializer of ours": {[]string{"api", "--initializer"}, "",
-			"--initializer and --pre-stop are of --zip"},
+			"--initializer and --pre-stop need --zip"},
 		"a hook on Lambda": {[]string{"own", "--zip", lambda, "--kind", "lambda", "--pre-stop"}, "",
 			"need kind FC"},
 		"a folder without one": {[]string{"own", "--zip", t.TempDir(), "--kind", "fc"}, "", "it contains nothing"},
@@ -307,7 +307,7 @@ func TestInvokeMistakes(t *testing.T) {
 		"a zip of something else": {[]string{"own", "--zip", other, "--kind", "fc"}, "", "main"},
 		"another target":          {[]string{"api", "--target", "azure"}, "", "azure"},
 		"a list for one message": {[]string{"hello", "--dist", dist, "--data", t.TempDir(), "--event", "-", "--as",
-			"http"}, "[]", "an object of parameters"},
+			"http"}, "[]", "a JSON object of parameters"},
 		"no action": {[]string{"hello", "--dist", dist, "--data", t.TempDir(), "--event",
 			"-", "--as", "http"}, "{}", "Action"},
 		"an action that is none": {[]string{"hello", "--dist", dist, "--data", t.TempDir(), "--event", "-", "--as",
@@ -397,7 +397,7 @@ func TestInvokeOverHTTP(t *testing.T) {
 		t.Fatal(err)
 	}
 	if out, err := run(t, "{}", "invoke", "hello", "--data", data, "--dist", dist, "--event", "-", "--as",
-		"http"); err == nil || out != "" || !strings.Contains(err.Error(), "the key to sign") {
+		"http"); err == nil || out != "" || !strings.Contains(err.Error(), "the access key to sign") {
 		t.Errorf("without a key: %q, %v", out, err)
 	}
 }

@@ -19,13 +19,15 @@ import (
 func newKeyRing() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keyring",
-		Short: "Make a key ring, rotate it, and claim a store with it",
-		Long: `Look after the key ring, under which the secrets in the tables are sealed. A service on a laptop makes its own; for functions
-in a cloud it is made here, sealed by the cloud's key service, and given to them as CHATCONF_KEYRING=kms:…; the ring itself then belongs
-into a safe. Whoever has it and the tables can read all secrets; without it nobody can.
+		Short: "Create a key ring, rotate it, and claim a store with it",
+		Long: `Manage the key ring. Its keys encrypt the secrets in the tables. Anyone with the key ring and the
+tables can read all secrets. Without the key ring the secrets are lost: keep a copy in a safe place.
 
-The key services seal it under the encryption context {"chatconf":"keyring"}, without which a function does not open it. AWS takes
-4096 bytes at once, Alibaba Cloud 6144: dozens of keys.
+A local service creates its own key ring. For functions in a cloud, create one here, encrypt it with
+the cloud's key service, and set it as CHATCONF_KEYRING=kms:… of the functions.
+
+Encrypt it under the encryption context {"chatconf":"keyring"}; functions accept no other. AWS
+encrypts at most 4096 bytes, Alibaba Cloud 6144; this is enough for dozens of keys.
 
 From an empty store to functions:
 
@@ -41,7 +43,9 @@ and on Alibaba Cloud, with --target fc and --store tablestore,
   aliyun kms Encrypt --KeyId alias/chatconf --EncryptionContext '{"chatconf":"keyring"}' \
     --Plaintext-FILE keyring.b64 && rm keyring.b64
 
-Further access keys are made by 'CHATCONF_KEYRING=file:keyring.json chatconf keys create --store …'.`,
+To create further access keys:
+
+  CHATCONF_KEYRING=file:keyring.json chatconf keys create --store …`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -49,19 +53,19 @@ Further access keys are made by 'CHATCONF_KEYRING=file:keyring.json chatconf key
 	return cmd
 }
 
-// freshID is the id of a key that nobody has named: the moment, so that keys sort by age.
+// freshID returns the default id of a key: the time, so that keys are sorted by age.
 func freshID(now time.Time) string { return now.UTC().Format("2006-01-02-150405.000") }
 
-// ringFlags say how a new key is called and where the ring goes.
+// ringFlags are the id of a new key and the output of the ring.
 type ringFlags struct{ id, out string }
 
 func (f *ringFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.id, "id", "", "what the new key is called (default the time)")
-	cmd.Flags().StringVar(&f.out, "out", "", "file to make, that only you can read (default standard "+
-		"output, unless that is a terminal)")
+	cmd.Flags().StringVar(&f.id, "id", "", "id of the new key (default the time)")
+	cmd.Flags().StringVar(&f.out, "out", "",
+		"file to create, readable only by you (default standard output, unless it is a terminal)")
 }
 
-// newKey returns the text of a ring of one fresh key.
+// newKey returns the text of a ring with one new key.
 func (f *ringFlags) newKey() ([]byte, error) {
 	text, err := seal.GenerateRing(firstOf(f.id, freshID(time.Now())))
 	if err != nil {
@@ -70,17 +74,17 @@ func (f *ringFlags) newKey() ([]byte, error) {
 	return text, nil
 }
 
-// write puts a ring where the flags say.
+// write writes a ring to the output of the flags.
 func (f *ringFlags) write(stdout io.Writer, text []byte) error {
 	if f.out == "" {
 		if isTerminal(stdout) {
-			return usagef("standard output is a terminal, which would keep the keys in its history: " +
-				"redirect it, or give --out FILE")
+			return usagef("standard output is a terminal, which may keep the keys in its history; " +
+				"use --out FILE, or redirect the output")
 		}
 		_, err := stdout.Write(text)
 		return err
 	}
-	// a ring in the place of another loses what that one sealed
+	// Never overwrite a ring: the secrets that it encrypted would be lost.
 	file, err := os.OpenFile(f.out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return usagef("--out: %w", err)
@@ -103,7 +107,7 @@ func newKeyRingNew() *cobra.Command {
 	var ring ringFlags
 	cmd := &cobra.Command{
 		Use:   "new [--id ID] [--out FILE]",
-		Short: "Make a key ring of one fresh key",
+		Short: "Create a key ring with one new key",
 		Example: `  chatconf keyring new --out keyring.json
   chatconf keyring new --id 2026-11 | age -r age1example > keyring.json.age`,
 		Args: noArgs,
@@ -123,10 +127,10 @@ func newKeyRingAdd() *cobra.Command {
 	var ring ringFlags
 	cmd := &cobra.Command{
 		Use:   "add FILE [--id ID] [--out FILE]",
-		Short: "Print a key ring with a fresh key before those of FILE",
-		Long: `Print the key ring of a file (- for standard input) with a fresh key before the others: what is written from then on is sealed
-under the new key, and what was sealed before opens as it did. Give the new ring to everything that uses the old one. The old keys must
-stay: the tables are claimed, and what nobody has written since is sealed, with them.`,
+		Short: "Add a new key to the key ring in FILE, and print the ring",
+		Long: `Add a new key to the key ring in a file (- for standard input), and print the new ring. Secrets are
+then encrypted with the new key. The old keys stay in the ring, because they are still needed to
+read what they encrypted. Replace the old ring wherever it is used.`,
 		Example: `  chatconf keyring add keyring.json --out keyring-2.json`,
 		Args:    exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -149,7 +153,7 @@ stay: the tables are claimed, and what nobody has written since is sealed, with 
 	return cmd
 }
 
-// joinRings returns the text of a ring with the keys of the first before those of the others.
+// joinRings returns the text of a ring with the keys of all the rings, in their order.
 func joinRings(texts ...[]byte) ([]byte, error) {
 	type key struct {
 		ID  string `json:"id"`
@@ -159,12 +163,12 @@ func joinRings(texts ...[]byte) ([]byte, error) {
 		Keys []key `json:"keys"`
 	}
 	for _, text := range texts {
-		if _, err := seal.ParseRing(text); err != nil { // which is stricter than what follows
+		if _, err := seal.ParseRing(text); err != nil { // stricter than json.Unmarshal
 			return nil, err
 		}
 		var ring struct{ Keys []key }
 		if err := json.Unmarshal(text, &ring); err != nil {
-			return nil, errors.New("not a key ring") // the error might show of a key
+			return nil, errors.New("not a key ring") // the error of JSON might show part of a key
 		}
 		all.Keys = append(all.Keys, ring.Keys...)
 	}
@@ -182,10 +186,13 @@ func newKeyRingClaim() *cobra.Command {
 	var store, data string
 	cmd := &cobra.Command{
 		Use:   "claim --store tablestore|dynamodb",
-		Short: "Make the tables of a store those of a key ring, with a first access key",
-		Long: `Claim the tables of a store, which 'chatconf tables' makes, for the key ring in CHATCONF_KEYRING: from then on no service with another
-ring starts on them, and functions with this one do. The first claim also makes an access key that may do everything, and leaves it in the
-data directory; CHATCONF_ACCESS_KEY_ID and CHATCONF_ACCESS_KEY_SECRET, if set, become that key. Done again it changes nothing.`,
+		Short: "Bind the tables of a store to a key ring, and create a first access key",
+		Long: `Bind the tables of a store to the key ring in CHATCONF_KEYRING. From then on only services and
+functions with this key ring can use the tables. 'chatconf tables' creates the tables first.
+
+The first claim also creates an access key with all rights, in the data directory. If
+CHATCONF_ACCESS_KEY_ID and CHATCONF_ACCESS_KEY_SECRET are set, they become that key. A repeated
+claim changes nothing.`,
 		Example: `  CHATCONF_KEYRING=file:keyring.json chatconf keyring claim --store dynamodb`,
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -194,8 +201,7 @@ data directory; CHATCONF_ACCESS_KEY_ID and CHATCONF_ACCESS_KEY_SECRET, if set, b
 				return err
 			}
 			if settings.KeyRing == "" {
-				return usagef("CHATCONF_KEYRING: wanted the key ring that is to claim the " +
-					"store, such as file:keyring.json")
+				return usagef("CHATCONF_KEYRING is not set; set it to the key ring, such as file:keyring.json")
 			}
 			tables, err := openTables(store, settings, os.Getenv)
 			if err != nil {
@@ -205,13 +211,13 @@ data directory; CHATCONF_ACCESS_KEY_ID and CHATCONF_ACCESS_KEY_SECRET, if set, b
 		},
 	}
 	dataFlag(cmd, &data)
-	cmd.Flags().StringVar(&store, "store", "", "where the tables are: tablestore or dynamodb (see 'chatconf tables "+
-		"--help' for their settings); required")
+	cmd.Flags().StringVar(&store, "store", "",
+		"store of the tables: tablestore or dynamodb (settings: 'chatconf tables --help'); required")
 	cmd.MarkFlagRequired("store")
 	return cmd
 }
 
-// claimTables claims tables, closes them, and says what came of it.
+// claimTables claims tables, closes them, and prints the result.
 func claimTables(ctx context.Context, w io.Writer, settings app.Settings, tables app.Tables) error {
 	l, err := app.OpenTables(ctx, settings, tables, app.Actions(rpc.Actions()...))
 	if err != nil {
@@ -221,7 +227,7 @@ func claimTables(ctx context.Context, w io.Writer, settings app.Settings, tables
 		return err
 	}
 	if !l.First {
-		fmt.Fprintf(w, "%s is claimed by this key ring already\n", tables.Where)
+		fmt.Fprintf(w, "%s is already claimed by this key ring\n", tables.Where)
 		return nil
 	}
 	fmt.Fprintf(w, "%s is claimed\n  access key id    %s\n  its secret       in %s\n",

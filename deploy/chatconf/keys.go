@@ -28,15 +28,18 @@ func newKeys() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keys",
 		Short: "Create, list, change and delete access keys",
-		Long: `Look after the access keys of a service, while it runs or not. The keys of a local service that runs, and of one at
---endpoint, are managed through its API, with an access key that may do so; those of a local service that is stopped, and
-those in the tables of --store, directly. A service that runs learns of a change within ` + keyAge + `; of an expiry, and of a
-change made through itself, at once.
+		Long: `Manage the access keys of a service. Callers sign their requests with an access key.
 
-A key is what callers sign with; what it may do is said by policies in the language of RAM, such as
+The keys of a running service, local or at --endpoint, are managed through its API; this needs an
+access key with the right to do so. The keys of a stopped local service, and those in the tables of
+--store, are managed directly. A running service uses a changed key within ` + keyAge + `. It
+notices expiry, and changes made through itself, at once.
+
+Policies in the language of RAM say what a key may do, such as
   {"Version":"1","Statement":[{"Effect":"Allow","Action":["oos:Get*","oos:List*"],"Resource":"*"}]}
-Whoever may make or change keys can give any rights. So a policy allows oos:CreateAccessKey, oos:ListAccessKeys,
-oos:UpdateAccessKey and oos:DeleteAccessKey only by these names, and not by a pattern such as oos:*.`,
+A caller that may create or change keys can give itself any right. So a policy must allow
+oos:CreateAccessKey, oos:ListAccessKeys, oos:UpdateAccessKey and oos:DeleteAccessKey by these names;
+a pattern such as oos:* does not cover them.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -45,10 +48,10 @@ oos:UpdateAccessKey and oos:DeleteAccessKey only by these names, and not by a pa
 	return cmd
 }
 
-// keyAge is how long a service uses what it read of a key, for people.
+// keyAge is how long a service caches a key, for people.
 var keyAge = strconv.Itoa(int(accesskey.CacheAge/time.Second)) + " seconds"
 
-// withLocal opens the service of a data directory that must be there, and closes it again.
+// withLocal opens the service of an existing data directory, and closes it afterwards.
 func withLocal(ctx context.Context, where dataFlags, do func(*app.Local, app.Settings) error) error {
 	settings, err := localSettings(where.data)
 	if err != nil {
@@ -58,7 +61,7 @@ func withLocal(ctx context.Context, where dataFlags, do func(*app.Local, app.Set
 		return withStore(ctx, where.store, settings, do)
 	}
 	if _, err := os.Stat(filepath.Join(settings.Data, app.TableFile)); err != nil {
-		return usagef("there is no local service in %s: start one with 'chatconf serve', or give --data", settings.Data)
+		return usagef("no local service in %s; start one with 'chatconf serve', or use --data", settings.Data)
 	}
 	l, err := app.OpenLocal(ctx, settings, app.Actions(rpc.Actions()...))
 	if errors.Is(err, bolt.ErrInUse) {
@@ -74,18 +77,18 @@ func withLocal(ctx context.Context, where dataFlags, do func(*app.Local, app.Set
 	return l.Close()
 }
 
-// withStore opens the service on the tables of a store, where it may be running, and closes it
-// again.
+// withStore opens the service on the tables of a store, and closes it afterwards. Another process
+// may run the service on the same tables.
 func withStore(ctx context.Context, name string, settings app.Settings, do func(*app.Local, app.Settings) error) error {
 	tables, err := openTables(name, settings, os.Getenv)
 	if err != nil {
 		return err
 	}
-	switch ok, err := tables.Claimed(ctx); { // or looking at what there is not would make it
+	switch ok, err := tables.Claimed(ctx); { // opening unclaimed tables would claim them
 	case err != nil:
 		return errors.Join(seeTables(err), tables.Close())
 	case !ok:
-		return errors.Join(usagef("no service was ever started on the %s: start one with 'chatconf serve --store %s'",
+		return errors.Join(usagef("%s has no service yet; start one with 'chatconf serve --store %s'",
 			tables.Where, name), tables.Close())
 	}
 	l, err := app.OpenTables(ctx, settings, tables, app.Actions(rpc.Actions()...))
@@ -95,7 +98,7 @@ func withStore(ctx context.Context, name string, settings app.Settings, do func(
 	return errors.Join(do(l, settings), l.Close())
 }
 
-// dataFlags say which service is meant.
+// dataFlags select a service by its data.
 type dataFlags struct {
 	data, store string
 }
@@ -107,14 +110,13 @@ func (f *dataFlags) add(cmd *cobra.Command) {
 
 // A keyManager manages the access keys of a service.
 type keyManager interface {
-	// the text is the account
-	create(context.Context, *chat.CreateAccessKeyRequest, string) (*chat.AccessKeyInfo, error)
+	create(ctx context.Context, in *chat.CreateAccessKeyRequest, account string) (*chat.AccessKeyInfo, error)
 	list(context.Context) ([]chat.AccessKeyInfo, error)
 	update(context.Context, *chat.UpdateAccessKeyRequest) error
 	delete(ctx context.Context, id string) error
 }
 
-// keyFlags say whose keys are meant.
+// keyFlags select the service whose keys are managed.
 type keyFlags struct {
 	dataFlags
 	endpoint, id, secret string
@@ -122,16 +124,16 @@ type keyFlags struct {
 
 func (f *keyFlags) add(cmd *cobra.Command) {
 	f.dataFlags.add(cmd)
-	cmd.Flags().StringVar(&f.endpoint, "endpoint", "", "URL of a service that runs, to manage its keys through its API")
+	cmd.Flags().StringVar(&f.endpoint, "endpoint", "", "URL of a running service, to manage its keys through its API")
 	cmd.Flags().StringVar(&f.id, "access-key-id", "",
 		"with --endpoint: access key id to sign with (default as for 'chatconf call')")
 	cmd.Flags().StringVar(&f.secret, "access-key-secret", "",
-		"its secret (a flag is seen by other users of the machine)")
+		"its secret (other users of the machine can see a flag)")
 	cmd.MarkFlagsMutuallyExclusive("endpoint", "store")
 }
 
-// with does something to the keys: through the API of the service that is named or has the file
-// open, else directly.
+// with calls do with the keys of the selected service: through its API if it is named or has the
+// file open, otherwise directly.
 func (f *keyFlags) with(ctx context.Context, do func(keyManager) error) error {
 	if f.endpoint != "" {
 		c, err := (&clientFlags{endpoint: f.endpoint, id: f.id, secret: f.secret, data: f.data}).resolve(os.Getenv)
@@ -141,9 +143,7 @@ func (f *keyFlags) with(ctx context.Context, do func(keyManager) error) error {
 		return do(&remoteKeys{c})
 	}
 	if f.id != "" || f.secret != "" {
-		return usagef("--access-key-id and --access-key-secret are for --endpoint; " +
-			"without it keys are managed directly, " +
-			"or with the key of the local service")
+		return usagef("--access-key-id and --access-key-secret need --endpoint; add it, or remove them")
 	}
 	settings, err := localSettings(f.data)
 	if err != nil {
@@ -151,14 +151,13 @@ func (f *keyFlags) with(ctx context.Context, do func(keyManager) error) error {
 	}
 	if f.store == "" || f.store == storeFile {
 		if _, err := os.Stat(filepath.Join(settings.Data, app.TableFile)); errors.Is(err, fs.ErrNotExist) {
-			if c, err := runningService(settings.Data); err == nil { // functions, whose data is in another file
+			if c, err := runningService(settings.Data); err == nil { // functions store their data in another file
 				return do(&remoteKeys{c})
 			}
 		}
 	}
 	err = withLocal(ctx, f.dataFlags, func(l *app.Local, s app.Settings) error {
-		return do(
-			&localKeys{l.Keys, s.AccountID})
+		return do(&localKeys{l.Keys, s.AccountID})
 	})
 	if !errors.Is(err, bolt.ErrInUse) {
 		return err
@@ -175,7 +174,7 @@ func (f *keyFlags) with(ctx context.Context, do func(keyManager) error) error {
 func runningService(data string) (*client, error) {
 	endpoint, err := app.ReadEndpoint(data)
 	if err != nil {
-		return nil, fmt.Errorf("the service on %s runs, and where is not known: give --endpoint: %w", data, err)
+		return nil, fmt.Errorf("the service on %s runs at an unknown address; use --endpoint: %w", data, err)
 	}
 	flags := clientFlags{endpoint: endpoint, data: data}
 	if key, err := app.ReadAccessKey(data); err == nil {
@@ -184,7 +183,7 @@ func runningService(data string) (*client, error) {
 	return flags.resolve(os.Getenv)
 }
 
-// localKeys are keys in tables that are open here.
+// localKeys manages keys in tables that this process has open.
 type localKeys struct {
 	keys    *accesskey.Store
 	account string // of new keys
@@ -240,10 +239,10 @@ func (k *localKeys) update(ctx context.Context, in *chat.UpdateAccessKeyRequest)
 
 func (k *localKeys) delete(ctx context.Context, id string) error { return k.keys.Delete(ctx, "", id) }
 
-// remoteKeys are the keys of the caller's account in a service that runs.
+// remoteKeys manages the keys of the caller's account through the API of a running service.
 type remoteKeys struct{ client *client }
 
-// call does an action on keys.
+// call calls an action on keys and reads its answer.
 func (k *remoteKeys) call(ctx context.Context, action string, params map[string]string, out any) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
@@ -257,7 +256,7 @@ func (k *remoteKeys) call(ctx context.Context, action string, params map[string]
 		return err
 	}
 	if err := json.Unmarshal(answer, out); err != nil {
-		return fmt.Errorf("call %s: the answer is not JSON; is %s a chatconf service?", action, k.client.endpoint)
+		return k.client.notJSON(action)
 	}
 	return nil
 }
@@ -265,8 +264,8 @@ func (k *remoteKeys) call(ctx context.Context, action string, params map[string]
 func (k *remoteKeys) create(ctx context.Context, in *chat.CreateAccessKeyRequest,
 	account string) (*chat.AccessKeyInfo, error) {
 	if account != "" {
-		return nil, usagef("--account is for keys that are made directly; a service makes keys of the account " +
-			"of the key that it is called with")
+		return nil, usagef("--account is only for keys that are created directly; " +
+			"remove it: a service creates keys in the account of the caller")
 	}
 	var out chat.AccessKeyResponse
 	err := k.call(ctx, policy.CreateAccessKey, map[string]string{
@@ -307,7 +306,7 @@ func (k *remoteKeys) delete(ctx context.Context, id string) error {
 		new(chat.DeleteAccessKeyResponse))
 }
 
-// policyFlags say what a key may do.
+// policyFlags set the policy of a key.
 type policyFlags struct {
 	file                   string
 	owner, admin, readOnly bool
@@ -316,11 +315,10 @@ type policyFlags struct {
 func (f *policyFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.file, "policy", "", "file with a policy, - for standard input")
 	cmd.Flags().BoolVar(&f.owner, "owner", false,
-		"may do everything, as the first key of a service: also manage keys and "+sendAction)
-	cmd.Flags().BoolVar(&f.admin, "admin", false, "may do everything but manage keys and "+
-		sendAction+", which a policy has to name")
+		"allow everything, as for the first key of a service: also managing keys and "+sendAction)
+	cmd.Flags().BoolVar(&f.admin, "admin", false, "allow everything except managing keys and "+sendAction)
 	cmd.Flags().BoolVar(&f.readOnly, "read-only", false,
-		"may get and list everything but keys; the secrets in Outputs are masked")
+		"allow reading everything except keys; secrets in Outputs are masked")
 	cmd.MarkFlagsMutuallyExclusive("policy", "owner", "admin", "read-only")
 }
 
@@ -347,8 +345,8 @@ func (f *policyFlags) read(stdin io.Reader) (name, document string, err error) {
 	return "", p.String(), nil
 }
 
-// expireDate returns the parameter ExpireDate that --expires means: a number of days as 30d, a
-// date, or never.
+// expireDate returns the parameter ExpireDate for a value of --expires: a number of days such as
+// 30d, a date, or never.
 func expireDate(text string, now time.Time) (string, error) {
 	if text == "" || text == "never" {
 		return text, nil
@@ -363,8 +361,7 @@ func expireDate(text string, now time.Time) (string, error) {
 			return t.UTC().Format(time.RFC3339), nil
 		}
 	}
-	return "", usagef("--expires %q is neither a number of days nor a date; write 30d, 2027-01-31, "+
-		"2027-01-31T12:00:00Z or never", text)
+	return "", usagef("--expires %q is invalid; write 30d, 2027-01-31, 2027-01-31T12:00:00Z or never", text)
 }
 
 func newKeysCreate() *cobra.Command {
@@ -374,7 +371,7 @@ func newKeysCreate() *cobra.Command {
 	var account, expires, output string
 	cmd := &cobra.Command{
 		Use:   "create --name NAME (--policy FILE | --owner | --admin | --read-only)",
-		Short: "Make an access key; its secret is shown this once",
+		Short: "Create an access key; its secret is shown only once",
 		Example: `  chatconf keys create --name ci --policy ci.json --expires 90d
   chatconf keys create --name dashboard --read-only -o json`,
 		Args: noArgs,
@@ -397,12 +394,12 @@ func newKeysCreate() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&in.Name, "name", "", "what people call the caller (required)")
-	cmd.Flags().StringVar(&in.Description, "description", "", "what the key is for")
+	cmd.Flags().StringVar(&in.Name, "name", "", "name of the caller, for people (required)")
+	cmd.Flags().StringVar(&in.Description, "description", "", "purpose of the key")
 	cmd.Flags().StringVar(&expires, "expires", "",
-		"when it stops working: 30d, or a date such as 2027-01-31 (default never)")
+		"when the key expires: 30d, or a date such as 2027-01-31 (default never)")
 	cmd.Flags().StringVar(&account, "account", "",
-		"account that the key belongs to (default CHATCONF_ACCOUNT_ID, else "+app.DefaultAccountID+")")
+		"account of the key (default CHATCONF_ACCOUNT_ID, else "+app.DefaultAccountID+")")
 	may.add(cmd)
 	cmd.MarkFlagsOneRequired("policy", "owner", "admin", "read-only")
 	cmd.MarkFlagRequired("name")
@@ -455,8 +452,9 @@ func newKeysList() *cobra.Command {
 func printKeys(w io.Writer, output string, keys []chat.AccessKeyInfo, now time.Time) error {
 	if output == "json" {
 		type row struct {
-			AccessKeyId, AccountId, Name, Description, Status, CreateDate, CreatedBy, ExpireDate, LastUsedDate string
-			Policies                                                                                           []json.RawMessage
+			AccessKeyId, AccountId, Name, Description, Status string
+			CreateDate, CreatedBy, ExpireDate, LastUsedDate   string
+			Policies                                          []json.RawMessage
 		}
 		rows := make([]row, len(keys))
 		for i, k := range keys {
@@ -489,8 +487,8 @@ func newKeysUpdate() *cobra.Command {
 	var in chat.UpdateAccessKeyRequest
 	var expires, description string
 	cmd := &cobra.Command{
-		Use:   "update ACCESS_KEY_ID [--expires WHEN] [--policy FILE | --owner | --admin | --read-only]",
-		Short: "Change what an access key may do, or until when",
+		Use:   "update ACCESS_KEY_ID",
+		Short: "Change the policy, expiry or description of an access key",
 		Example: `  chatconf keys update CCKexample --expires 30d
   chatconf keys update CCKexample --policy ci.json`,
 		Args: exactly(1),
@@ -507,7 +505,7 @@ func newKeysUpdate() *cobra.Command {
 			}
 			if in.ExpireDate == "" && in.Policy == "" && in.PolicyDocument == "" && in.Description == nil {
 				return seeHelp(cmd,
-					errors.New("nothing to change; give --expires, --policy, --owner, "+
+					errors.New("nothing to change; use --expires, --policy, --owner, "+
 						"--admin, --read-only or --description"))
 			}
 			return where.with(cmd.Context(), func(keys keyManager) error {
@@ -519,14 +517,14 @@ func newKeysUpdate() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&expires, "expires", "", "when it stops working: 30d, a date such as 2027-01-31, or never")
-	cmd.Flags().StringVar(&description, "description", "", "what the key is for")
+	cmd.Flags().StringVar(&expires, "expires", "", "when the key expires: 30d, a date such as 2027-01-31, or never")
+	cmd.Flags().StringVar(&description, "description", "", "purpose of the key")
 	may.add(cmd)
 	where.add(cmd)
 	return cmd
 }
 
-// newKeysSwitch returns the command that gives keys a status.
+// newKeysSwitch returns the command that sets the status of a key.
 func newKeysSwitch(verb, status string) *cobra.Command {
 	var where keyFlags
 	cmd := &cobra.Command{
@@ -553,7 +551,7 @@ func newKeysDelete() *cobra.Command {
 	var where keyFlags
 	cmd := &cobra.Command{
 		Use:     "delete ACCESS_KEY_ID",
-		Short:   "Delete an access key for good",
+		Short:   "Delete an access key permanently",
 		Example: "  chatconf keys delete CCKexample",
 		Args:    exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -578,12 +576,12 @@ func newKeysDelete() *cobra.Command {
 }
 
 func outputFlag(cmd *cobra.Command, output *string) {
-	cmd.Flags().StringVarP(output, "output", "o", "table", "how to print: json or table")
+	cmd.Flags().StringVarP(output, "output", "o", "table", "format of the output: json or table")
 }
 
 func checkOutput(output string) error {
 	if output != "json" && output != "table" {
-		return usagef("--output %q is none; wanted json or table", output)
+		return usagef("unknown --output %q; use json or table", output)
 	}
 	return nil
 }

@@ -1,5 +1,5 @@
-// Command chatconf is the command-line tool: it runs the whole service on a laptop, calls it, and
-// looks after its keys and its table.
+// Command chatconf is the command-line tool. It runs the whole service in one process, calls it, and
+// manages its access keys, key rings and tables.
 package main
 
 import (
@@ -17,8 +17,8 @@ import (
 
 // Exit codes.
 const (
-	exitError = 1 // the service refused, or something failed
-	exitUsage = 2 // the command line is wrong
+	exitError = 1 // the service refused the request, or an error occurred
+	exitUsage = 2 // the command line is invalid
 )
 
 func main() {
@@ -34,6 +34,9 @@ func main() {
 	})
 }
 
+// helpWidth is how many columns a line of help has at most.
+const helpWidth = 100
+
 // A usageError is a mistake in the command line.
 type usageError struct{ err error }
 
@@ -46,16 +49,17 @@ func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "chatconf",
 		Short: "Chat configurations for ChatOps, self-hosted",
-		Long: `chatconf keeps the bot settings of DingTalk, WeCom, Feishu/Lark, Slack and Teams, and serves them by the
-chat-configuration API of Alibaba Cloud OOS (2019-06-01).
+		Long: `chatconf runs commands that people type in DingTalk, WeCom, Feishu/Lark, Slack and Teams.
+The settings of the bots are managed through the chat-configuration API of Alibaba Cloud OOS
+(2019-06-01).
 
-Exit codes: 0 done; 1 the service refused, or something failed; 2 the command line is wrong.`,
+Exit codes: 0 success; 1 the service refused the request, or an error occurred; 2 the command line
+is invalid.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
 	root.SetFlagErrorFunc(seeHelp)
-	// cobra looks at these too, a little later, but its errors cannot be told from those of the
-	// command itself.
+	// cobra checks these too, later, but its errors have no type of their own.
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		if err := errors.Join(cmd.ValidateRequiredFlags(), cmd.ValidateFlagGroups()); err != nil {
 			return seeHelp(cmd, err)
@@ -75,12 +79,13 @@ Exit codes: 0 done; 1 the service refused, or something failed; 2 the command li
 	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	root.AddCommand(newServe(), newCall(), newSend(), newEnv(), newKeys(), newCheck(), newTables(),
 		newKeyRing(), newOTS(), newInvoke())
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages ",
+		fmt.Sprintf(".FlagUsagesWrapped %d ", helpWidth)))
 	return root
 }
 
-// checkNames returns all mistakes in the settings if a name is among them that is misspelt: a
-// command that reads none of the settings would do something else than was meant. Help and
-// completion do nothing.
+// checkNames returns all mistakes in the settings if one of them is an unknown name. A command that
+// does not read the settings would ignore such a name. Help and completion are not checked.
 func checkNames(cmd *cobra.Command) error {
 	if !cmd.HasParent() || cmd.Name() == "help" || cmd.Name() == "completion" || cmd.Parent().Name() == "completion" {
 		return nil
@@ -92,25 +97,24 @@ func checkNames(cmd *cobra.Command) error {
 	return nil
 }
 
-// seeHelp makes err a usage error that says where to read on.
+// seeHelp makes err a usage error that names the command's help.
 func seeHelp(cmd *cobra.Command, err error) error {
 	return usagef("%w\nSee '%s --help'.", err, cmd.CommandPath())
 }
 
-// noArgs refuses arguments.
+// noArgs requires that there are no arguments.
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usagef("%s takes no arguments, got %q\nSee '%s --help'.", cmd.CommandPath(), args[0], cmd.CommandPath())
+		return seeHelp(cmd, fmt.Errorf("%s takes no arguments; remove %q", cmd.CommandPath(), args[0]))
 	}
 	return nil
 }
 
-// exactly asks for n arguments.
+// exactly requires n arguments.
 func exactly(n int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) != n {
-			return usagef("%s takes %d arguments, got %d\nSee '%s --help'.", cmd.CommandPath(),
-				n, len(args), cmd.CommandPath())
+			return seeHelp(cmd, fmt.Errorf("%s needs %d argument(s), not %d", cmd.CommandPath(), n, len(args)))
 		}
 		return nil
 	}

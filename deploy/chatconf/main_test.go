@@ -17,6 +17,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -134,6 +135,11 @@ func TestHelp(t *testing.T) {
 			n++
 			path := append(path[:len(path):len(path)], sub.Name())
 			help := mustRun(t, append(path, "--help")...)
+			for line := range strings.Lines(help) {
+				if width := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); width > helpWidth {
+					t.Errorf("%v: a line of help has %d columns: %s", path, width, line)
+				}
+			}
 			if sub.Short == "" || !strings.Contains(help, "Usage:") {
 				t.Errorf("%v has no help: %s", path, help)
 			}
@@ -156,7 +162,7 @@ func TestHelp(t *testing.T) {
 	if n < 10 {
 		t.Errorf("only %d commands were looked at", n)
 	}
-	if help := mustRun(t); !strings.Contains(help, "Exit codes: 0 done; 1") {
+	if help := mustRun(t); !strings.Contains(help, "Exit codes: 0 success; 1") {
 		t.Errorf("no arguments: %s", help)
 	}
 }
@@ -196,7 +202,7 @@ func TestUsageErrors(t *testing.T) {
 	}
 	if _, err := run(t, "", "call", "GetChatConfiguration", "--endpoint", "http://127.0.0.1:1", "--data",
 		data); err == nil || isUsage(err) || !strings.HasSuffix(err.Error(),
-		"start the service with 'chatconf serve' first") {
+		"start the service with 'chatconf serve'") {
 		t.Errorf("nobody listens: %v, want an error that is not of usage", err)
 	}
 	if _, err := run(t, "", "call", "GetChatConfiguration", "--data", data); !isUsage(err) {
@@ -311,8 +317,8 @@ func TestCallOfWhatIsNotKnown(t *testing.T) {
 		want string
 	}{
 		{[]string{"createChatConfiguration"},
-			`there is no action "createChatConfiguration"; did you mean CreateChatConfiguration?`},
-		{[]string{"GetChat", planted}, `there is no action "GetChat"; known ` +
+			`unknown action "createChatConfiguration"; did you mean CreateChatConfiguration?`},
+		{[]string{"GetChat", planted}, `unknown action "GetChat"; known ` +
 			`are CreateChatConfiguration, GetChatConfiguration, `},
 		{[]string{"UpdateChatConfiguration", "Name=ops", "Staus=Inactive"},
 			`UpdateChatConfiguration has no parameter "Staus"; did you mean Status?`},
@@ -323,17 +329,17 @@ func TestCallOfWhatIsNotKnown(t *testing.T) {
 		{[]string{"GetChatConfiguration", "Name=ops", "ClientToken=x"}, `"ClientToken"; known are`},
 		{[]string{"ListChatConfigurations", "Fliter.1.Name=Type"}, `"Fliter.1.Name"`},
 		{[]string{"GetChatConfiguration", "Name.1=ops"}, `"Name.1"; did you mean Name?`},
-		{[]string{"GetChatConfiguration", "ops"}, `parameter "ops": wanted Key=Value, such as Name=ops`},
-		{[]string{"GetChatConfiguration", "Name"}, `parameter "Name": wanted Name=Value`},
-		{[]string{"GetChatConfiguration", "two words"}, `parameter "two words": wanted Key=Value`},
-		{[]string{"GetChatConfiguration", "=ops"}, `parameter "=ops": wanted Key=Value`},
-		{[]string{"TagResources", "ops"}, `parameter "ops": wanted Key=Value`},
-		{[]string{"CreateChatConfiguration", "Name=ops", planted}, "parameter 2: wanted Key=Value"},
-		{[]string{"CreateChatConfiguration", "=" + planted}, "parameter 1: wanted Key=Value"},
+		{[]string{"GetChatConfiguration", "ops"}, `parameter "ops" is invalid; write Key=Value, such as Name=ops`},
+		{[]string{"GetChatConfiguration", "Name"}, `parameter "Name" has no value; write Name=Value`},
+		{[]string{"GetChatConfiguration", "two words"}, `parameter "two words" is invalid; write Key=Value`},
+		{[]string{"GetChatConfiguration", "=ops"}, `parameter "=ops" is invalid; write Key=Value`},
+		{[]string{"TagResources", "ops"}, `parameter "ops" is invalid; write Key=Value`},
+		{[]string{"CreateChatConfiguration", "Name=ops", planted}, "parameter 2 is invalid; write Key=Value"},
+		{[]string{"CreateChatConfiguration", "=" + planted}, "parameter 1 is invalid; write Key=Value"},
 		{[]string{"CreateChatConfiguration", planted + "=="},
-			"parameter 1 is none of CreateChatConfiguration; known are RegionId, Name, "},
+			"parameter 1 is unknown to CreateChatConfiguration; known are RegionId, Name, "},
 		{[]string{"CreateChatConfiguration", `{"a":"` + planted + `=x"}`},
-			"parameter 1 is none of CreateChatConfiguration; known are"},
+			"parameter 1 is unknown to CreateChatConfiguration; known are"},
 		{[]string{"CreateChatConfiguration", "Configurations=" + planted},
 			`"Configurations"; did you mean Configuration?`},
 		{[]string{"SendChatMessage", "Txt=" + planted}, `SendChatMessage has no parameter "Txt"; did you mean Text?`},
@@ -396,7 +402,7 @@ func TestServeOnATakenAddress(t *testing.T) {
 	}
 	_, err = run(t, "", "serve", "--addr", taken.Addr().String(), "--data", filepath.Join(t.TempDir(), "data"))
 	if err == nil || isUsage(err) || !strings.Contains(err.Error(),
-		"address already in use; --addr or CHATCONF_ADDR gives another") {
+		"address already in use; choose another address with --addr or CHATCONF_ADDR") {
 		t.Errorf("a taken address: %v", err)
 	}
 }
@@ -501,10 +507,9 @@ func TestWhereEndpointAndKeyComeFrom(t *testing.T) {
 			endpoint: "http://127.0.0.1:7001", id: "ali-id", from: "ALIBABA_CLOUD_ACCESS_KEY_ID"},
 
 		"a local service whose key was deleted": {flags: clientFlags{data: bare}, env: []env{official},
-			from: "none is in " + bare + "); ALIBABA_CLOUD_ACCESS_KEY_ID is only for an endpoint that " +
-				"--endpoint or CHATCONF_ENDPOINT names"},
+			from: "(" + bare + " has none); ALIBABA_CLOUD_ACCESS_KEY_ID is used only with --endpoint or CHATCONF_ENDPOINT"},
 		"the local key is not for elsewhere": {flags: clientFlags{data: data}, env: []env{elsewhere},
-			from: "no access key for http://elsewhere:2: give --access-key-id and --access-key-secret, or " +
+			from: "no access key for http://elsewhere:2; use --access-key-id and --access-key-secret, or " +
 				"set CHATCONF_ACCESS_KEY_ID and CHATCONF_ACCESS_KEY_SECRET"},
 		"half a key by flag": {flags: clientFlags{id: "flag-id", data: data}, env: []env{ours},
 			from: "--access-key-id is given without --access-key-secret; give both"},
@@ -519,7 +524,7 @@ func TestWhereEndpointAndKeyComeFrom(t *testing.T) {
 		"nothing anywhere": {flags: clientFlags{data: t.TempDir()}, env: []env{official},
 			from: "start one with 'chatconf serve'"},
 		"an endpoint, but no key": {flags: clientFlags{endpoint: "http://x", data: t.TempDir()},
-			from: "no access key for http://x:"},
+			from: "no access key for http://x;"},
 		"an endpoint with a query": {flags: clientFlags{endpoint: "http://x/?q=1", data: data},
 			from: "such as http://127.0.0.1:9000"},
 		"an endpoint with a user": {flags: clientFlags{endpoint: "http://u:p@x", data: data},
@@ -567,7 +572,7 @@ func TestAKeyOfACloudAccountStaysOutOfTheWay(t *testing.T) {
 		t.Errorf("env printed %s", out)
 	}
 	if _, err := run(t, "", "send", "ops", "help", "--user", "u", "--data", data); err == nil ||
-		!strings.Contains(err.Error(), "only 'chatconf serve' does") {
+		!strings.Contains(err.Error(), "has no action SendChatMessage") {
 		t.Errorf("send: %v, want that the service was reached", err)
 	}
 	t.Setenv("ALIBABA_CLOUD_SECURITY_TOKEN", "")
@@ -695,7 +700,7 @@ func TestKeys(t *testing.T) {
 	}
 	newService(t, data) // which has the file, and says nowhere where it listens
 	if _, err := run(t, "", at("keys", "list")...); err == nil || isUsage(err) ||
-		!strings.Contains(err.Error(), "give --endpoint") {
+		!strings.Contains(err.Error(), "use --endpoint") {
 		t.Errorf("while the service runs: %v", err)
 	}
 }

@@ -22,11 +22,13 @@ func newOTS() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ots",
 		Short: "Run a Tablestore emulator",
-		Long: `Run a server that speaks the protocol of Alibaba Cloud Tablestore, for the SDKs of any language. Every instance name is served.
-Data is durable in the directory; --data "" keeps it in memory.
+		Long: `Run a server that speaks the protocol of Alibaba Cloud Tablestore, for the SDKs of all languages. It
+accepts every instance name. Data is stored in the directory; --data "" keeps it in memory.
 
-The access key is CHATCONF_ACCESS_KEY_ID and CHATCONF_ACCESS_KEY_SECRET; without them one is made at the first start, kept in
-access-key.json of the directory; it is printed at every start. Only this machine can reach the default address; do not serve it to others.`,
+The access key is CHATCONF_ACCESS_KEY_ID and CHATCONF_ACCESS_KEY_SECRET. Without them the first
+start creates a key in access-key.json of the directory. Every start prints the key.
+
+The default address is reachable only from this machine. Do not make the emulator public.`,
 		Example: `  chatconf ots --addr 127.0.0.1:9001 --data .ots`,
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -47,20 +49,21 @@ access-key.json of the directory; it is printed at every start. Only this machin
 				if os.Getenv("CHATCONF_ACCESS_KEY_SECRET") != "" {
 					secret = "as in CHATCONF_ACCESS_KEY_SECRET"
 				}
-				fmt.Fprintf(cmd.OutOrStdout(), "Tablestore emulator on %s\n  instance           any name\n  access "+
-					"key id      %s\n  access key secret  %s\n",
-					endpoint, key.ID, secret)
+				fmt.Fprintf(cmd.OutOrStdout(), "Tablestore emulator on %s\n"+
+					"  instance           any name\n"+
+					"  access key id      %s\n"+
+					"  access key secret  %s\n", endpoint, key.ID, secret)
 			})
 		},
 	}
 	cmd.Flags().StringVar(&addr, "addr", "127.0.0.1:9001", "address to listen on")
-	cmd.Flags().StringVar(&data, "data", ".ots", "directory of the data; empty for memory")
+	cmd.Flags().StringVar(&data, "data", ".ots", "data directory; empty keeps the data in memory")
 	certificate.add(cmd)
 	return cmd
 }
 
-// otsKey returns the access key that the emulator takes: of the environment, else of the directory,
-// else a new one.
+// otsKey returns the access key that the emulator accepts: from the environment, else from the
+// directory, else a new one.
 func otsKey(data string) (app.AccessKey, error) {
 	settings, err := app.ReadSettings(os.Getenv)
 	if err != nil {
@@ -79,17 +82,17 @@ func otsKey(data string) (app.AccessKey, error) {
 // otsFile is the file of the emulator in a data directory.
 const otsFile = "ots.db"
 
-// relaxGC lets the garbage collector wait for five times what is alive, unless GOGC of the
-// environment says otherwise. It is for rows that lie in a file: what is alive is little then, and
-// Go's default of twice that would have it run all the time under load.
+// relaxGC has the garbage collector run when the heap is five times what is alive, unless GOGC is
+// set. With rows in a file little is alive, so at Go's default of twice that the collector would run
+// all the time under load.
 func relaxGC() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(400)
 	}
 }
 
-// otsBody is how much memory a request to the emulator takes, in bytes: the 5 MiB of the largest
-// body, and its rows.
+// otsBody is how much memory a request to the emulator needs, in bytes: the largest body of 5 MiB,
+// and its rows.
 const otsBody = 15 << 20
 
 // serveOTS serves the emulator until ctx ends.

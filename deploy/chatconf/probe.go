@@ -16,14 +16,14 @@ import (
 	"chatconf/shared/table"
 )
 
-// A prober proves on a real table what the service relies on, in a partition that nobody else uses.
+// A prober tests on a real table the guarantees that the service needs, in a partition of its own.
 type prober struct {
 	table     table.Table
-	other     table.Table // the same table, by another client on connections of its own, as two functions have it
+	other     table.Table // the same table through a client with separate connections, as in two functions
 	partition string
 }
 
-// probe runs every proof and prints a line each. It leaves the table as it was.
+// probe runs every test and prints a line for each. It leaves the table unchanged.
 func probe(ctx context.Context, w io.Writer, name string, t, other table.Table) (err error) {
 	var b [12]byte
 	rand.Read(b[:]) // never fails
@@ -34,11 +34,11 @@ func probe(ctx context.Context, w io.Writer, name string, t, other table.Table) 
 		promise string
 		prove   func(context.Context) error
 	}{
-		{"a failed condition in a write of several items leaves nothing behind", p.atomic},
-		{"reads are strong", p.strong},
-		{"order is byte order, both ways", p.order},
-		{"adds are exact under contention", p.adds},
-		{"of many conditional writes one wins", p.race},
+		{"a write with a failed condition changes nothing", p.atomic},
+		{"reads are strongly consistent", p.strong},
+		{"items are in byte order, forward and reverse", p.order},
+		{"counters are exact under concurrent additions", p.adds},
+		{"of many conditional writes exactly one succeeds", p.race},
 	} {
 		if err := p.clear(ctx); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
@@ -51,7 +51,7 @@ func probe(ctx context.Context, w io.Writer, name string, t, other table.Table) 
 		fmt.Fprintf(w, "%s: ok      %s\n", name, proof.promise)
 	}
 	if failed > 0 {
-		return fmt.Errorf("%s: %d promises do not hold", name, failed)
+		return fmt.Errorf("%s: %d guarantee(s) do not hold", name, failed)
 	}
 	return nil
 }
@@ -60,7 +60,7 @@ func (p *prober) write(ctx context.Context, c table.Change) error {
 	return p.table.Write(ctx, p.partition, c)
 }
 
-// all returns what is in the partition.
+// all returns the items of the partition.
 func (p *prober) all(ctx context.Context, reverse bool) ([]table.Item, error) {
 	return p.table.Query(ctx, table.Range{Partition: p.partition, Limit: table.MaxQuery, Reverse: reverse})
 }
@@ -83,8 +83,8 @@ func (p *prober) clear(ctx context.Context) error {
 	return nil
 }
 
-// atomic has one of several parts fail, each that has a condition in turn, and looks for what the
-// others left.
+// atomic writes several items with one failed condition, a different one each time, and checks that
+// nothing was written.
 func (p *prober) atomic(ctx context.Context) error {
 	if err := p.write(ctx, table.Change{Puts: []table.Put{{Sort: "there",
 		Value: []byte("before"), Revision: 1}}}); err != nil {
@@ -105,22 +105,22 @@ func (p *prober) atomic(ctx context.Context) error {
 		}
 		var condition *table.ConditionError
 		if err := p.write(ctx, c); !errors.As(err, &condition) {
-			return fmt.Errorf("the write ended with %v, want a broken condition", err)
+			return fmt.Errorf("the write returned %v, not the error of a failed condition", err)
 		} else if condition.Key.Sort != culprit {
-			return fmt.Errorf("the broken condition is said to be that of %q, want %q", condition.Key.Sort, culprit)
+			return fmt.Errorf("the error names the condition of %q, not that of %q", condition.Key.Sort, culprit)
 		}
 		items, err := p.all(ctx, false)
 		if err != nil {
 			return err
 		}
 		if len(items) != 1 || items[0].Sort != "there" || string(items[0].Value) != "before" {
-			return fmt.Errorf("%d items are there after it, want the one from before", len(items))
+			return fmt.Errorf("the write left %d items, not only the earlier one", len(items))
 		}
 	}
 	return nil
 }
 
-// strong has one client write while many read by the other, and the two change places.
+// strong writes with one client while the other reads, and then the other way round.
 func (p *prober) strong(ctx context.Context) error {
 	if err := p.follow(ctx, "forth", p.table, p.other); err != nil {
 		return err
@@ -128,9 +128,9 @@ func (p *prober) strong(ctx context.Context) error {
 	return p.follow(ctx, "back", p.other, p.table)
 }
 
-// follow writes an item again and again, and has it read after each write by the writer and all the
-// time by others, by Get and by Query. A read must see the last write that had returned before it,
-// or one that had begun before it returned.
+// follow writes an item repeatedly. The writer reads it after each write, and others read it all the
+// time, with Get and with Query. A read must see the last write that finished before it began, or a
+// later one that began before the read finished.
 func (p *prober) follow(ctx context.Context, sort string, writer, reader table.Table) error {
 	const writes, clients = 25, 4
 	var begun, done atomic.Int64
@@ -151,11 +151,11 @@ func (p *prober) follow(ctx context.Context, sort string, writer, reader table.T
 		case err != nil:
 			return err
 		case len(items) != 1:
-			return fmt.Errorf("a read after write %d saw %d items, want one", least, len(items))
+			return fmt.Errorf("a read after write %d saw %d items, not one", least, len(items))
 		case items[0].Revision < least || items[0].Revision > most:
-			return fmt.Errorf("a read between write %d and %d saw that of %d", least, most, items[0].Revision)
+			return fmt.Errorf("a read between writes %d and %d saw write %d", least, most, items[0].Revision)
 		case string(items[0].Value) != strconv.FormatInt(items[0].Revision, 10):
-			return fmt.Errorf("a read saw a value of another write than the revision")
+			return fmt.Errorf("a read saw the value and the revision of different writes")
 		}
 		return nil
 	}
@@ -182,7 +182,7 @@ func (p *prober) follow(ctx context.Context, sort string, writer, reader table.T
 	}, func(error) bool { return false }, &well, &none)
 }
 
-// read returns the items under a sort key, of which there can be one.
+// read returns the items under a sort key: at most one.
 func (p *prober) read(ctx context.Context, t table.Table, sort string, byQuery bool) ([]table.Item, error) {
 	if byQuery {
 		return t.Query(ctx, table.Range{Partition: p.partition, Prefix: sort, Limit: 2})
@@ -190,7 +190,7 @@ func (p *prober) read(ctx context.Context, t table.Table, sort string, byQuery b
 	return t.Get(ctx, table.Key{Partition: p.partition, Sort: sort})
 }
 
-// order stores keys that engines like to sort in other ways.
+// order stores keys that some engines sort differently.
 func (p *prober) order(ctx context.Context) error {
 	keys := []string{"a", "B", "A", "b", "a#", "a$", "a%23", "aa", "a\x7f", "é", "e\u0301", "名", "\U0001f600",
 		"\uffff", "10", "9", "-", "_", "~", " "}
@@ -208,17 +208,17 @@ func (p *prober) order(ctx context.Context) error {
 			return err
 		}
 		if !slices.EqualFunc(items, keys, func(item table.Item, key string) bool { return item.Sort == key }) {
-			return fmt.Errorf("%d keys come in another order (reverse: %v)", len(items), reverse)
+			return fmt.Errorf("%d keys are not in byte order (reverse: %v)", len(items), reverse)
 		}
 		slices.Reverse(keys)
 	}
 	return nil
 }
 
-// contenders is how many writers a proof has at once.
+// contenders is the number of concurrent writers in a test.
 const contenders = 16
 
-// client returns the client of one contender: half of them have the other.
+// client returns the client of one writer: half of them use the other client.
 func (p *prober) client(i int) table.Table {
 	if i%2 == 1 {
 		return p.other
@@ -226,8 +226,8 @@ func (p *prober) client(i int) table.Table {
 	return p.table
 }
 
-// adds has many add to one counter at once. An add that ended without an outcome may or may not
-// count.
+// adds has many writers add to one counter at once. If an addition ends without an outcome, the
+// counter is not checked.
 func (p *prober) adds(ctx context.Context) error {
 	const each = 10
 	done, unknown := 0, 0
@@ -254,14 +254,14 @@ func (p *prober) adds(ctx context.Context) error {
 		return fmt.Errorf("the counter is not at %d", contenders*each)
 	}
 	if unknown > 0 {
-		return fmt.Errorf("%d of %d writers ended without an outcome; run it again", unknown, contenders)
+		return fmt.Errorf("%d of %d writers ended without an outcome; run the check again", unknown, contenders)
 	}
 	return nil
 }
 
 var errUnknown = errors.New("no outcome")
 
-// race has many replace one revision at once, again and again.
+// race has many writers replace the same revision at once, repeatedly.
 func (p *prober) race(ctx context.Context) error {
 	for revision := range int64(5) {
 		condition := table.AtRevision(revision)
@@ -277,14 +277,14 @@ func (p *prober) race(ctx context.Context) error {
 			return err
 		}
 		if won != 1 {
-			return fmt.Errorf("%d of %d writers won, want one", won, contenders)
+			return fmt.Errorf("%d of %d writers succeeded, not one", won, contenders)
 		}
 	}
 	return nil
 }
 
-// contend runs do on n goroutines at once and counts those that ended well and those whose error is
-// expected; any other error it returns.
+// contend runs do on n goroutines at once. It counts those that succeeded and those with an expected
+// error, and returns all other errors.
 func contend(n int, do func(i int) error, expected func(error) bool, well, otherwise *int) error {
 	var mu sync.Mutex
 	var wg sync.WaitGroup

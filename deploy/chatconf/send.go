@@ -29,36 +29,45 @@ func newSend() *cobra.Command {
 	var verbose bool
 	cmd := &cobra.Command{
 		Use:   "send NAME --user USER [--conversation CONVERSATION] MESSAGE",
-		Short: "Say something to a bot as its platform would, and print the answer",
-		Long: `Say something to the bot of a configuration: make a callback as its platform would, signed and encrypted with the configuration's own
-secrets, post it to the configuration's webhook, and print what the platform would show of the answer. With -v, callback and answer follow
-as they went over the wire. To the service the message is genuine: it is decided, recorded (see ListChatCommands), dispatched and answered.
-No secret is printed, and the webhook's token only with --show-url. Anyone who has token and signature can use them until the signature
-is too old.
+		Short: "Send a message to a bot as its platform would, and print the answer",
+		Long: `Send a message to the bot of a configuration. The callback is what the platform would send, signed
+and encrypted with the configuration's own secrets. It is posted to the configuration's webhook, and
+the output is what the platform would show of the answer. For the service the message is genuine:
+it is checked against Permissions, recorded (see ListChatCommands), dispatched and answered.
 
-The secrets do not leave the service: 'chatconf serve' does it, by an action that no function has. ` + sendAction + ` is to be anybody in
-the chat; a policy has to name it, oos:` + sendAction + `, and --show-url needs oos:RevealChatConfigurationOutputs as well.
-For a service in a cloud, --store opens its tables instead, with the key ring in CHATCONF_KEYRING (see 'chatconf tables --help' for where
-they are looked for), and posts to CHATCONF_WEBHOOK_BASE_URL, by default to the service of the data directory.
+With -v the callback and its answer are also printed as they were sent. Secrets are never printed,
+and the webhook's token only with --show-url. Anyone with the token and the signature can use them
+until the signature expires.
 
-What a target answers comes later, and so does any answer to an event in Feishu or Slack. A platform would show it when it is told by its
-API; as the platform knows nothing of a message that was made here, the service does not call it: the answer is kept, sealed in the record,
-and printed here if it comes within --wait. The callback has a header that proves to the service that SendChatMessage made it.
+The secrets do not leave the service: 'chatconf serve' makes the callback, in the action
+` + sendAction + `, which functions do not have. A caller with this right can be any user in the
+chat. So a policy must allow oos:` + sendAction + ` by name, and for --show-url also
+oos:RevealChatConfigurationOutputs.
 
-Modes, of which the first is taken by default; a check carries no message:
+For a service in a cloud use --store. Then the tool opens the tables itself, with the key ring in
+CHATCONF_KEYRING (settings: 'chatconf tables --help'). It posts to CHATCONF_WEBHOOK_BASE_URL, by
+default to the service of the data directory.
+
+Targets answer later, and Feishu and Slack events always get a late answer. The service does not
+send such an answer through the platform's API, because the platform does not know the message. It
+keeps the answer in the record, encrypted, and the tool prints it if it arrives within --wait.
+A header proves to the service that ` + sendAction + ` made the callback.
+
+Modes by platform; the first is the default, and a check carries no message:
 ` + describeModes() + `
-Some need settings that the others do not:
+Some modes need additional settings:
 ` + describeNeeds() + `
-Exit codes: 0 it was answered, also when the command was denied; 1 the webhook refused, or something failed; 2 the command line is wrong.`,
+Exit codes: 0 the webhook answered, also if the command was denied; 1 the webhook refused the
+callback, or an error occurred; 2 the command line is invalid.`,
 		Example: `  chatconf send ops --user manager4220 --conversation cidexample "restart i-123"
   chatconf send ops --user manager4220 --direct help
-  chatconf send ops --user manager4220 --message-id 7 status     # twice: the second time nothing happens
+  chatconf send ops --user manager4220 --message-id 7 status    # a second time it is a duplicate
   chatconf send ops --mode check
   chatconf send ops --user manager4220 --dry-run -o json status`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 || len(args) > 2 {
-				return usagef("%s takes a configuration's name and a message in quotes, got %d arguments\nSee '%s "+
-					"--help'.", cmd.CommandPath(), len(args), cmd.CommandPath())
+				return seeHelp(cmd, fmt.Errorf("%s needs the name of a configuration and a message in quotes, "+
+					"not %d argument(s)", cmd.CommandPath(), len(args)))
 			}
 			return nil
 		},
@@ -71,12 +80,12 @@ Exit codes: 0 it was answered, also when the command was denied; 1 the webhook r
 				in.WaitSeconds = &seconds
 			}
 			if _, err := in.wait(); err != nil {
-				return usagef("--wait %v: write a time from 0s to %v, such as 5s", wait, maxWait)
+				return usagef("--wait %v is invalid; write a time from 0s to %v, such as 5s", wait, maxWait)
 			}
 			if len(args) == 2 {
 				in.Text = secret.Text(args[1])
 			}
-			if err := checkSaid(&in); err != nil {
+			if err := checkMessage(&in); err != nil {
 				return seeHelp(cmd, err)
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
@@ -98,30 +107,30 @@ Exit codes: 0 it was answered, also when the command was denied; 1 the webhook r
 		},
 	}
 	flags.add(cmd)
-	cmd.Flags().StringVar(&in.UserID, "user", "", "who says it, as the platform writes user ids")
-	cmd.Flags().StringVar(&in.UserName, "user-name", "", "what people call them (default their id)")
+	cmd.Flags().StringVar(&in.UserID, "user", "", "user id of the sender, as the platform writes it")
+	cmd.Flags().StringVar(&in.UserName, "user-name", "", "display name of the sender (default the user id)")
 	cmd.Flags().StringVar(&in.ConversationID, "conversation", "",
-		"where, as the platform writes conversation ids (default made up)")
-	cmd.Flags().BoolVar(&in.Direct, "direct", false, "say it one to one with the bot")
-	cmd.Flags().StringVar(&in.Mode, "mode", "", "the kind of callback (default the platform's usual one)")
+		"conversation id, as the platform writes it (default an example)")
+	cmd.Flags().BoolVar(&in.Direct, "direct", false, "send the message in a direct conversation with the bot")
+	cmd.Flags().StringVar(&in.Mode, "mode", "", "kind of callback (default the first mode of the platform)")
 	cmd.Flags().StringVar(&in.MessageID, "message-id", "",
-		"the message's id, to deliver one message again (default made up)")
+		"id of the message; use it twice to send a duplicate (default generated)")
 	cmd.Flags().BoolVar(&in.Previous, "previous", false,
-		"sign and encrypt with the previous secrets, which a rotation replaced")
-	cmd.Flags().BoolVar(&in.DryRun, "dry-run", false, "make the callback and print it as with -v, but do not post it")
+		"sign and encrypt with the previous secrets, from before a rotation")
+	cmd.Flags().BoolVar(&in.DryRun, "dry-run", false, "print the callback as with -v, and do not post it")
 	cmd.Flags().BoolVar(&in.ShowURL, "show-url", false,
-		"print the wire as with -v, and in it the webhook's URL with its token")
-	cmd.Flags().StringVar(&in.RegionID, "region", "", "region of the configuration (default that of the service)")
+		"print as with -v, including the webhook's URL with its token")
+	cmd.Flags().StringVar(&in.RegionID, "region", "", "region of the configuration (default the region of the service)")
 	cmd.Flags().StringVar(&store, "store", storeFile,
-		"open the tables of a store instead of calling a local service: tablestore or dynamodb")
-	cmd.Flags().DurationVar(&wait, "wait", defaultWait, "how long to wait for an answer that comes late")
-	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "print callback and answer as they went over the wire, too")
+		"use the tables of a store instead of a local service: tablestore or dynamodb")
+	cmd.Flags().DurationVar(&wait, "wait", defaultWait, "how long to wait for a late answer")
+	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "also print the callback and its answer as they were sent")
 	cmd.Flags().DurationVar(&timeout, "timeout", 45*time.Second, "how long to wait for the answer")
 	outputFlag(cmd, &output)
 	return cmd
 }
 
-// describeModes lists the kinds of callbacks, a line for each platform.
+// describeModes lists the kinds of callbacks, one line for each platform.
 func describeModes() string {
 	var b strings.Builder
 	for _, p := range platform.All().Descriptions() {
@@ -134,8 +143,7 @@ func describeModes() string {
 	return b.String()
 }
 
-// describeNeeds lists the settings that only some modes need, a line for each platform with such
-// modes.
+// describeNeeds lists the settings that only some modes need, one line for each such mode.
 func describeNeeds() string {
 	var b strings.Builder
 	for _, p := range platform.All().Descriptions() {
@@ -143,34 +151,30 @@ func describeNeeds() string {
 		if s == nil {
 			continue
 		}
-		var needs []string
 		for _, m := range s.Modes {
 			if m.Needs != "" {
-				needs = append(needs, m.Name+": "+m.Needs)
+				fmt.Fprintf(&b, "  %-9s %-11s %s\n", p.Type, m.Name, m.Needs)
 			}
-		}
-		if len(needs) > 0 {
-			fmt.Fprintf(&b, "  %-9s %s\n", p.Type, strings.Join(needs, "; "))
 		}
 	}
 	return b.String()
 }
 
-// checkSaid looks for what is missing whatever the platform is. A mode that is named may be a
+// checkMessage returns an error if something is missing for every platform. A named mode may be a
 // check, which needs nothing.
-func checkSaid(in *sendRequest) error {
+func checkMessage(in *sendRequest) error {
 	switch {
 	case in.Mode != "":
 		return nil
 	case in.Text == "":
-		return errors.New("what is to be said? Give the message, in quotes, behind the name")
+		return errors.New("the message is missing; write it in quotes after the name")
 	case in.UserID == "":
-		return errors.New("who says it? Give --user")
+		return errors.New("the sender is missing; use --user")
 	}
 	return nil
 }
 
-// sendByService has the service send that the flags name.
+// sendByService calls SendChatMessage of the service that the flags name.
 func sendByService(ctx context.Context, flags *clientFlags, _ string, in *sendRequest) (*sendResponse, error) {
 	c, err := flags.resolve(os.Getenv)
 	if err != nil {
@@ -180,19 +184,20 @@ func sendByService(ctx context.Context, flags *clientFlags, _ string, in *sendRe
 	var refused *refusedError
 	switch {
 	case errors.As(err, &refused) && refused.code == "InvalidApi.NotFound":
-		return nil, fmt.Errorf("%s offers no %s: only 'chatconf serve' does; for a service in a cloud give --store",
+		return nil, fmt.Errorf("%s has no action %s; use 'chatconf serve', or --store for a service in a cloud",
 			c.endpoint, sendAction)
 	case err != nil:
 		return nil, err
 	}
 	sent := new(sendResponse)
 	if err := json.Unmarshal(answer, sent); err != nil || sent.Request.Method == "" {
-		return nil, fmt.Errorf("the answer of %s is not that of %s", c.endpoint, sendAction)
+		return nil, fmt.Errorf("%s sent no answer of %s; check that it is a chatconf service", c.endpoint, sendAction)
 	}
 	return sent, nil
 }
 
-// sendByStore sends with what the tables of a store say, as whoever may read and open these.
+// sendByStore sends with the configuration in the tables of a store. It needs no access key: the
+// caller can read and decrypt the tables.
 func sendByStore(ctx context.Context, flags *clientFlags, store string, in *sendRequest) (*sendResponse, error) {
 	settings, err := localSettings(flags.data)
 	if err != nil {
@@ -201,7 +206,8 @@ func sendByStore(ctx context.Context, flags *clientFlags, store string, in *send
 	if settings.WebhookBaseURL == "" {
 		settings.WebhookBaseURL, err = app.ReadEndpoint(settings.Data)
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil, usagef("CHATCONF_WEBHOOK_BASE_URL: wanted what the URLs of the service's webhooks begin with")
+			return nil, usagef("CHATCONF_WEBHOOK_BASE_URL is not set; set it to the public URL of the service, " +
+				"such as https://chatconf.example.com")
 		} else if err != nil {
 			return nil, err
 		}
@@ -209,7 +215,7 @@ func sendByStore(ctx context.Context, flags *clientFlags, store string, in *send
 	var sent *sendResponse
 	err = withStore(ctx, store, settings, func(l *app.Local, s app.Settings) error {
 		admin := &chat.Caller{Account: s.AccountID, Name: "chatconf send", Policies: []*policy.Policy{policy.Owner()}}
-		p := &player{client: httpClient, now: time.Now}
+		p := &simulator{client: httpClient, now: time.Now}
 		if file := firstOf(flags.caCert, os.Getenv("CHATCONF_ROOTS")); file != "" {
 			p.trust = []string{file}
 		}
@@ -219,7 +225,7 @@ func sendByStore(ctx context.Context, flags *clientFlags, store string, in *send
 	return sent, err
 }
 
-// refusal returns what went wrong with a callback that was sent, as an error.
+// refusal returns the error of a callback that failed, nil if it succeeded.
 func (r *sendResponse) refusal() error {
 	switch {
 	case r.ok():
@@ -227,8 +233,8 @@ func (r *sendResponse) refusal() error {
 	case r.Problem != "":
 		return errors.New(r.Problem)
 	case r.Answer.Status == http.StatusUnauthorized:
-		return fmt.Errorf("the webhook refused the callback; 'chatconf call "+
-			"GetChatConfigurationHealth Name=%s' says why", r.Name)
+		return fmt.Errorf("the webhook refused the callback; "+
+			"for the reason run 'chatconf call GetChatConfigurationHealth Name=%s'", r.Name)
 	}
-	return fmt.Errorf("the webhook answered %d", r.Answer.Status)
+	return fmt.Errorf("the webhook answered with status %d", r.Answer.Status)
 }

@@ -238,7 +238,7 @@ func TestSendInEveryMode(t *testing.T) {
 					strings.Contains(out, `"Status": 200`); got != (wire && !dry) {
 					t.Errorf("%q: %s", args, out)
 				}
-				if got := strings.Contains(out, " shows") || strings.Contains(out, "was passed"); got != !dry &&
+				if got := strings.Contains(out, " shows") || strings.Contains(out, "The check of the URL succeeded"); got != !dry &&
 					!slices.Contains(more, "json") {
 					t.Errorf("%q: %s", args, out)
 				}
@@ -262,7 +262,7 @@ func TestSendOfADuplicate(t *testing.T) {
 		for i := range 2 {
 			out := mustRun(t, append([]string{"send", name, "restart", "--user", "manager4220", "--message-id", "7"},
 				at...)...)
-			if got := strings.Contains(out, "shows nothing: the message came before, so nothing was done."); got != (i == 1) {
+			if got := strings.Contains(out, "shows nothing: the message is a duplicate, and nothing was done."); got != (i == 1) {
 				t.Errorf("%s, time %d: %s", p.Type, i, out)
 			}
 		}
@@ -343,10 +343,10 @@ func TestSendOfWhatIsSaidLater(t *testing.T) {
 	for args, want := range map[string]string{
 		"feishu whoami":               "Feishu shows:\n\n  ",
 		"target-DingTalk restart":     "restart was accepted.\n\nand then:\n\n  done by the target\n",
-		"down restart --wait 0s":      "shows nothing yet; 'chatconf call ListChatCommands Name=down' shows",
-		"feishu --mode check":         "The check of the URL was passed: Feishu got back what it sent.\n",
+		"down restart --wait 0s":      "shows nothing yet; 'chatconf call ListChatCommands Name=down' will show",
+		"feishu --mode check":         "The check of the URL succeeded: Feishu received what it had sent.\n",
 		"target-Teams restart":        "Teams shows:\n\n  restart was accepted.\n",
-		"slack --mode check --direct": "\n--user does not apply: it changes nothing of the callback check of Slack.\n",
+		"slack --mode check --direct": "\n--user has no effect: it does not occur in the callback check of Slack.\n",
 	} {
 		if out := mustRun(t, append(append([]string{"send", "--user", "manager4220"}, strings.Fields(args)...),
 			at...)...); !strings.Contains(out, want) || strings.Contains(out, "POST ") {
@@ -384,11 +384,11 @@ func TestSendSaysWhatDoesNotApply(t *testing.T) {
 	} {
 		out := mustRun(t, append(append([]string{"send", "--user", "u"}, strings.Fields(args)...), at...)...)
 		var got []string
-		for _, m := range regexp.MustCompile(`(?m)^(.*) does not apply: `).FindAllStringSubmatch(out, -1) {
+		for _, m := range regexp.MustCompile(`(?m)^(.*) has no effect: `).FindAllStringSubmatch(out, -1) {
 			got = append(got, m[1])
 		}
 		if !slices.Equal(got, want) {
-			t.Errorf("%s: %q do not apply, want %q\n%s", args, got, want, out)
+			t.Errorf("%s: %q have no effect, want %q\n%s", args, got, want, out)
 		}
 	}
 }
@@ -458,9 +458,8 @@ func TestSendThatIsRefused(t *testing.T) {
 		`Configuration={"FeishuAppId":"cli_example","FeishuAppSecret":"******","FeishuEncryptKey":"******"}`},
 		at...)...)
 	for args, want := range map[string]string{
-		"missing help --user u": "EntityNotExists.ChatConfiguration (404)",
-		"ops help --user u --mode pigeon": "it has command, event, button to send " +
-			"a message, and to check the URL check.",
+		"missing help --user u":                       "EntityNotExists.ChatConfiguration (404)",
+		"ops help --user u --mode pigeon":             `Mode "pigeon" is unknown to Slack; use command, event, button, check.`,
 		"ops help --mode event":                       "MissingParameter.UserId (400)",
 		"ops --user u --mode event":                   "MissingParameter.Text (400)",
 		"bare help --user u --mode old-card":          "FeishuVerificationToken is not set",
@@ -481,7 +480,7 @@ func TestSendThatIsRefused(t *testing.T) {
 		}
 	}
 	// The webhook's own refusal: a clock that is wrong makes every signature stale.
-	p := &player{client: httpClient, now: func() time.Time { return time.Now().Add(-time.Hour) }}
+	p := &simulator{client: httpClient, now: func() time.Time { return time.Now().Add(-time.Hour) }}
 	sent, err := p.send(l.Service, asAdministrator(t), &sendRequest{Name: "ops", UserID: "u", Text: "help"})
 	if err != nil || sent.ok() || sent.Answer.Status != http.StatusUnauthorized ||
 		sent.Answer.Text != "" || sent.Later != "" {
@@ -542,27 +541,27 @@ func TestSendToAStranger(t *testing.T) {
 		answer http.HandlerFunc
 		want   string
 	}{
-		"nobody listens": {gone.URL, nil, "the webhook does not answer: dial tcp"},
+		"nobody listens": {gone.URL, nil, "the webhook did not answer: dial tcp"},
 		"an answer of much": {s.URL, func(w http.ResponseWriter, _ *http.Request) {
 			io.Copy(w,
 				io.LimitReader(zeros{}, webhook.MaxBody+1))
-		}, "more than 1048576 bytes"},
+		}, "longer than 1048576 bytes"},
 		"an answer that ends": {s.URL, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "9")
 			io.WriteString(w, "x")
-		}, "breaks off: unexpected EOF"},
+		}, "incomplete: unexpected EOF"},
 		"an answer that is none": {s.URL, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>") },
-			"would not take the answer: the answer is not the JSON"},
+			"would reject the answer: the answer is not the JSON"},
 		"an answer to all": {s.URL, func(w http.ResponseWriter, _ *http.Request) {
 			io.WriteString(w, `{"response_type":"in_channel","text":"PLANTED-1"}`)
 		}, "for all to see"},
 		"a redirect": {s.URL, func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/elsewhere?PLANTED-2", http.StatusTemporaryRedirect)
-		}, "the webhook answered 307"},
+		}, "the webhook answered with status 307"},
 	} {
 		answer = test.answer
 		l := open(test.base)
-		p := &player{client: httpClient, now: time.Now}
+		p := &simulator{client: httpClient, now: time.Now}
 		sent, err := p.send(l.Service, asAdministrator(t), &sendRequest{Name: "ops", UserID: "u", Text: "help"})
 		if err := errors.Join(err, l.Close()); err != nil {
 			t.Fatalf("%s: %v", about, err)
@@ -591,11 +590,11 @@ func TestSendNeedsALocalService(t *testing.T) {
 	gone.Close()
 	if _, err := run(t, "", append([]string{"send", "ops", "help", "--user", "u", "--endpoint", gone.URL},
 		at...)...); err == nil || isUsage(err) || !strings.Contains(err.Error(),
-		"start the service with 'chatconf serve' first") {
+		"start the service with 'chatconf serve'") {
 		t.Errorf("nobody listens: %v", err)
 	}
 	if _, err := run(t, "", append([]string{"send", "ops", "help", "--user", "u", "--endpoint", newService(t, data)},
-		at...)...); err == nil || isUsage(err) || !strings.Contains(err.Error(), "only 'chatconf serve' does") {
+		at...)...); err == nil || isUsage(err) || !strings.Contains(err.Error(), "has no action SendChatMessage; use 'chatconf serve'") {
 		t.Errorf("a service without the action: %v", err)
 	}
 	other := httptest.NewServer(http.HandlerFunc(
@@ -603,7 +602,7 @@ func TestSendNeedsALocalService(t *testing.T) {
 	defer other.Close()
 	if out, err := run(t, "", append([]string{"send", "ops", "help", "--user", "u", "--endpoint", other.URL},
 		at...)...); err == nil || isUsage(err) || out != "" ||
-		!strings.Contains(err.Error(), "is not that of SendChatMessage") {
+		!strings.Contains(err.Error(), "sent no answer of SendChatMessage") {
 		t.Errorf("something else: %v", err)
 	}
 }
@@ -611,7 +610,7 @@ func TestSendNeedsALocalService(t *testing.T) {
 // The help names each mode that a platform's mandatory settings are not enough for.
 func TestSendHelpSaysWhatModesNeed(t *testing.T) {
 	at, _ := newSendService(t)
-	_, needs, _ := strings.Cut(mustRun(t, "send", "--help"), "Some need settings that the others do not:\n")
+	_, needs, _ := strings.Cut(mustRun(t, "send", "--help"), "Some modes need additional settings:\n")
 	needs, _, _ = strings.Cut(needs, "\n\n")
 	for kind, configuration := range map[string]string{
 		"DingTalk": `{"DingTalkClientId":"dingexample","DingTalkClientSecret":"PLANTED-1"}`,
@@ -622,12 +621,11 @@ func TestSendHelpSaysWhatModesNeed(t *testing.T) {
 	} {
 		mustRun(t, append([]string{"call", "CreateChatConfiguration", "Name=bare-" + kind, "Type=" + kind,
 			"Configuration=" + configuration}, at...)...)
-		line := regexp.MustCompile(`(?m)^  ` + kind + ` .*$`).FindString(needs)
 		messages, checks := platformsim.Modes(kind)
 		for _, mode := range append(messages, checks...) {
 			_, err := run(t, "", append([]string{"send", "bare-" + kind, "whoami", "--user", "u", "--mode", mode},
 				at...)...)
-			if named := strings.Contains(line, " "+mode+": "); named != (err != nil) {
+			if named := regexp.MustCompile(`(?m)^  ` + kind + ` +` + mode + ` `).MatchString(needs); named != (err != nil) {
 				t.Errorf("%s, %s: %v, but that the help names it is %v", kind, mode, err, named)
 			}
 			if err != nil && strings.Contains(err.Error(), "platformsim") {
@@ -669,7 +667,7 @@ func TestSendOnAStore(t *testing.T) {
 	defer s.Close()
 	t.Setenv("CHATCONF_WEBHOOK_BASE_URL", s.URL)
 	if _, err := run(t, "", append([]string{"send", "ops", "help", "--user", "u"}, at...)...); !isUsage(err) ||
-		!strings.Contains(err.Error(), "no service was ever started") {
+		!strings.Contains(err.Error(), "has no service yet") {
 		t.Errorf("no service yet: %v", err)
 	}
 	l, _ := openOn(t, storeDynamoDB, data)

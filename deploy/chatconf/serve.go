@@ -24,29 +24,42 @@ func newServe() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the whole service on one port",
-		Long: `Run every action of the service on one port, with all data in one directory, or in the tables of --store: 'chatconf tables' makes
-these and says where they are looked for. Key ring and first access key are in the directory in any case. Beside the API's actions it
-offers ` + sendAction + `, for 'chatconf send'.
+		Long: `Run every action of the service on one port, and ` + sendAction + ` for 'chatconf send'.
 
---target fc and --target lambda run the functions that are deployed, from the zip files that 'make build' leaves in --dist, each in
-processes of its own under its cloud's runtime: fc over the Tablestore emulator in this process, with its data in the directory ('chatconf
-ots --data DIR' serves the same data later); lambda over the DynamoDB at AWS_ENDPOINT_URL_DYNAMODB. Tables that are not there are made if
-the store is on this machine. The function 'api' is at /, each function at /<function> and at http://<function>.localhost as at an
-address of its own, and the clouds' own APIs for invoking functions are at an address that is printed, which functions are given as
-AWS_ENDPOINT_URL_LAMBDA and CHATCONF_FC_ENDPOINT. What functions print goes to standard error, with their reports.
+The data is in one directory, or in the tables of --store, which 'chatconf tables' creates; its
+help has the settings of the stores. The key ring and the first access key are always in the
+directory.
 
---emulate oos,sts starts emulators of Alibaba Cloud's OOS and STS beside the service, on free ports of this machine: an account with a
-role and a few templates, in memory. Their addresses and a call to try are printed.
+The first start creates the directory, a key ring (keyring.json) and an access key with all rights
+(access-key.json). Only you can read these files. If CHATCONF_ACCESS_KEY_ID and
+CHATCONF_ACCESS_KEY_SECRET are set at the first start, they become that key.
 
-The first start makes the directory, a key ring (keyring.json) and one access key that may do everything (access-key.json);
-only you can read them. CHATCONF_ACCESS_KEY_ID and CHATCONF_ACCESS_KEY_SECRET, when set at that first start, become that key.
-With --tls-cert and --tls-key it speaks HTTPS only; both files are read again when they change. Without them only this machine should reach
-it: give a public address to a proxy that ends TLS. One line a request goes to standard error: for people on a terminal, JSON otherwise. Ctrl-C or SIGTERM stops it, once the
-requests under way are answered.
+--emulate oos,sts also starts emulators of Alibaba Cloud's OOS and STS on free ports of this
+machine. They have an account, a role and a few templates, in memory. Their addresses and a call to
+try are printed.
 
-Further settings come from the environment: CHATCONF_ACCOUNT_ID, CHATCONF_REGION, CHATCONF_WEBHOOK_BASE_URL, CHATCONF_HOSTS,
-CHATCONF_KEYRING, CHATCONF_MAX_CONFIGURATIONS, CHATCONF_MAX_CONNECTIONS, CHATCONF_MAX_BODIES, CHATCONF_REQUESTS_PER_SECOND, CHATCONF_TABLE, CHATCONF_TICKET_TABLE,
-CHATCONF_JOURNAL_TABLE, CHATCONF_KEY_TABLE, CHATCONF_KEY_USE_TABLE, CHATCONF_JOURNAL_DAYS, CHATCONF_TARGET_NETWORKS, CHATCONF_PLATFORM_ADDRESSES, CHATCONF_ROOTS, CHATCONF_TLS_CERT, CHATCONF_TLS_KEY.`,
+With --tls-cert and --tls-key the service speaks HTTPS only, and reads both files again when they
+change. Without them keep a loopback address, and put a proxy that ends TLS in front.
+
+Each request is one log line on standard error: text on a terminal, otherwise JSON. Ctrl-C or
+SIGTERM stops the service after the current requests are answered.
+
+--target fc and --target lambda run the functions as they are deployed, from the zip files of 'make
+build' in --dist, each in its own processes under the runtime of its cloud:
+  fc      stores in a Tablestore emulator in this process, with its data in the directory;
+          'chatconf ots --data DIR' can serve the same data later
+  lambda  stores in the DynamoDB at AWS_ENDPOINT_URL_DYNAMODB
+Missing tables are created if the store is on this machine. The function 'api' is at /, and each
+function at /<function> and at http://<function>.localhost. The address of the clouds' APIs for
+invoking functions is printed; functions get it as AWS_ENDPOINT_URL_LAMBDA and
+CHATCONF_FC_ENDPOINT. The output of functions, with their reports, goes to standard error.
+
+Other settings come from the environment: CHATCONF_ACCOUNT_ID, CHATCONF_REGION,
+CHATCONF_WEBHOOK_BASE_URL, CHATCONF_HOSTS, CHATCONF_KEYRING, CHATCONF_MAX_CONFIGURATIONS,
+CHATCONF_MAX_CONNECTIONS, CHATCONF_MAX_BODIES, CHATCONF_REQUESTS_PER_SECOND, CHATCONF_TABLE,
+CHATCONF_TICKET_TABLE, CHATCONF_JOURNAL_TABLE, CHATCONF_KEY_TABLE, CHATCONF_KEY_USE_TABLE,
+CHATCONF_JOURNAL_DAYS, CHATCONF_TARGET_NETWORKS, CHATCONF_PLATFORM_ADDRESSES, CHATCONF_ROOTS,
+CHATCONF_TLS_CERT, CHATCONF_TLS_KEY.`,
 		Example: `  chatconf serve
   chatconf serve --addr 127.0.0.1:8080 --data ~/chatconf
   chatconf serve --addr 0.0.0.0:8443 --tls-cert cert.pem --tls-key key.pem
@@ -67,9 +80,9 @@ CHATCONF_JOURNAL_TABLE, CHATCONF_KEY_TABLE, CHATCONF_KEY_USE_TABLE, CHATCONF_JOU
 			}
 			switch {
 			case target != targetLocal && cmd.Flags().Changed("store"):
-				return usagef("--store is of --target %s; a cloud's functions have their cloud's store", targetLocal)
+				return usagef("--store needs --target %s; remove it: functions use the store of their cloud", targetLocal)
 			case target == targetLocal && cmd.Flags().Changed("dist"):
-				return usagef("--dist is of --target %s and %s", targetFC, targetLambda)
+				return usagef("--dist needs --target %s or %s", targetFC, targetLambda)
 			}
 			emulated, err := openEmulators(cmd.Context(), emulate, settings, app.NewLogger(os.Stderr))
 			if err != nil {
@@ -95,25 +108,25 @@ CHATCONF_JOURNAL_TABLE, CHATCONF_KEY_TABLE, CHATCONF_KEY_USE_TABLE, CHATCONF_JOU
 	certificate.add(cmd)
 	dataFlag(cmd, &data)
 	cmd.Flags().StringVar(&store, "store", storeFile,
-		"where the data is: file, tablestore or dynamodb (see 'chatconf tables --help' for their settings)")
+		"store of the data: file, tablestore or dynamodb (settings: 'chatconf tables --help')")
 	cmd.Flags().StringVar(&target, "target", targetLocal,
-		"what is run: local, which is this program, or the functions of fc or lambda")
+		"what to run: local (this program), or the functions of fc or lambda")
 	distFlag(cmd, &dist)
-	cmd.Flags().StringSliceVar(&emulate, "emulate", nil, "what to emulate beside the service: oos, sts or both")
+	cmd.Flags().StringSliceVar(&emulate, "emulate", nil, "emulators to start: oos, sts or both")
 	return cmd
 }
 
-// seeAddr adds to an error of an address that is taken how to give another.
+// seeAddr adds advice to the error of an address that is in use.
 func seeAddr(err error) error {
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("%w; --addr or CHATCONF_ADDR gives another", err)
+		return fmt.Errorf("%w; choose another address with --addr or CHATCONF_ADDR", err)
 	}
 	return err
 }
 
-// distFlag adds the flag of where the functions are.
+// distFlag adds the flag of the folder of built functions.
 func distFlag(cmd *cobra.Command, dist *string) {
-	cmd.Flags().StringVar(dist, "dist", "dist", "the folder that 'make build' makes")
+	cmd.Flags().StringVar(dist, "dist", "dist", "folder of the functions that 'make build' built")
 }
 
 // serveTarget serves the functions of a target until ctx ends.
@@ -121,7 +134,7 @@ func serveTarget(ctx context.Context, w io.Writer, settings app.Settings, target
 	emulated *emulators) error {
 	o := deploymentOptions{target: target, dist: dist, getenv: os.Getenv}
 	if _, _, err := o.check(); err != nil {
-		return err // before an address is taken, or found taken
+		return err // before the service listens
 	}
 	var d *deployment
 	started := func(s app.Started) { welcome(w, settings.Data, s, d, emulated) }
@@ -142,8 +155,8 @@ func serveTarget(ctx context.Context, w io.Writer, settings app.Settings, target
 	})
 }
 
-// welcome says where the service is, what runs there if it is functions, what is emulated beside it,
-// and how to call it.
+// welcome prints the address of the service, its functions and emulators if it has some, and a first
+// call.
 func welcome(w io.Writer, data string, s app.Started, d *deployment, emulated *emulators) {
 	fmt.Fprintf(w, "chatconf listens on %s\n", s.Endpoint)
 	if d != nil {
@@ -175,9 +188,9 @@ For SDKs and the aliyun CLI:  eval "$(%[2]s env%[1]s)"
 `, where, program, build, trust)
 }
 
-// self returns how this program is called, for people to paste, and what they have to do first.
+// self returns the command that runs this program, for people to paste, and how to build it first.
 func self() (program, build string) {
-	if strings.Contains(os.Args[0], "go-build") { // by go run, which would compile for each call
+	if strings.Contains(os.Args[0], "go-build") { // run by 'go run', which would compile for each call
 		return "dist/chatconf", " (make tool builds dist/chatconf)"
 	}
 	return shellQuote(os.Args[0]), ""
@@ -188,12 +201,12 @@ type tlsFlags struct{ cert, key string }
 
 func (f *tlsFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.cert, "tls-cert", "",
-		"PEM file with the certificate to serve HTTPS with, and those that it chains to (default CHATCONF_TLS_CERT)")
+		"PEM file with the certificate for HTTPS and its chain (default CHATCONF_TLS_CERT)")
 	cmd.Flags().StringVar(&f.key, "tls-key", "",
-		"PEM file with its private key, which only you may read (default CHATCONF_TLS_KEY)")
+		"PEM file with its private key, readable only by you (default CHATCONF_TLS_KEY)")
 }
 
-// apply puts the flags that are given into the settings.
+// apply puts the given flags into the settings.
 func (f *tlsFlags) apply(s *app.Settings) error {
 	switch {
 	case f.cert == "" && f.key == "":
@@ -207,20 +220,20 @@ func (f *tlsFlags) apply(s *app.Settings) error {
 	return nil
 }
 
-// trusted returns the files of certificates that the service itself trusts when it calls its own
-// webhooks: its own, and those of the settings.
+// trusted returns the certificate files that SendChatMessage trusts: that of the service, and that
+// of the setting CHATCONF_ROOTS.
 func trusted(s app.Settings) []string {
 	return slices.DeleteFunc([]string{s.TLSCert, s.Roots}, func(file string) bool { return file == "" })
 }
 
 // dataFlag adds the flag of the data directory.
 func dataFlag(cmd *cobra.Command, data *string) {
-	cmd.Flags().StringVar(data, "data", "", "directory of a local service's data (default CHATCONF_DATA, else "+
+	cmd.Flags().StringVar(data, "data", "", "data directory of a local service (default CHATCONF_DATA, else "+
 		app.DefaultData+")")
 }
 
-// localSettings reads the settings from the environment, with the data directory of the flag if it
-// was given.
+// localSettings reads the settings from the environment. The data directory of the flag, if given,
+// takes precedence.
 func localSettings(data string) (app.Settings, error) {
 	settings, err := app.ReadSettings(os.Getenv)
 	if err == nil && data != "" {

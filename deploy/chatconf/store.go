@@ -27,8 +27,8 @@ const (
 	targetLambda = "lambda"
 )
 
-// openStore returns the cloud that has the store of the given name, read from the environment as
-// functions read it. It sends nothing.
+// openStore returns the cloud of the named store, with the settings that functions read from the
+// environment. It sends nothing.
 func openStore(store string, getenv func(string) string) (cloud.Cloud, error) {
 	var c cloud.Cloud
 	var err error
@@ -37,7 +37,7 @@ func openStore(store string, getenv func(string) string) (cloud.Cloud, error) {
 		c, err = alibaba.Read(getenv)
 		if err == nil && c.SignedBy == "" {
 			err = errors.New("TABLESTORE_ACCESS_KEY_ID, TABLESTORE_ACCESS_KEY_SECRET: set them to an access key, " +
-				"or the same under ALIBABA_CLOUD_…")
+				"or use the names ALIBABA_CLOUD_…")
 		}
 	case storeDynamoDB:
 		c, err = readAWS(getenv)
@@ -64,9 +64,9 @@ func storeOf(target string) (string, error) {
 	return "", usagef("unknown --target %q; use %s or %s", target, targetFC, targetLambda)
 }
 
-// readAWS returns AWS as functions read it: with the access key of the environment. Without one it
-// uses the region and the credentials that AWS's own tools would: a profile, a session of SSO, a
-// web identity, the role of a container or of an instance.
+// readAWS returns AWS with the access key in the environment, as functions use it. Without a key it
+// uses the region and credentials that AWS's own tools find: a profile, an SSO session, a web
+// identity, or the role of a container or an instance.
 func readAWS(getenv func(string) string) (cloud.Cloud, error) {
 	region := firstOf(getenv("AWS_REGION"), getenv("AWS_DEFAULT_REGION"))
 	if region != "" && getenv("AWS_ACCESS_KEY_ID") != "" {
@@ -89,7 +89,7 @@ func readAWS(getenv func(string) string) (cloud.Cloud, error) {
 	}, found.Credentials)
 }
 
-// openTables returns the tables of the settings in the store of the given name.
+// openTables returns the tables of the settings in the named store.
 func openTables(store string, settings app.Settings, getenv func(string) string) (app.Tables, error) {
 	c, err := openStore(store, getenv)
 	if err != nil {
@@ -98,7 +98,7 @@ func openTables(store string, settings app.Settings, getenv func(string) string)
 	return settings.CloudTables(c)
 }
 
-// planTable returns what ensureTable would do to a table, a sentence each.
+// planTable returns what ensureTable would do to a table, one sentence for each step.
 func planTable(ctx context.Context, t table.Table) ([]string, error) {
 	switch t := t.(type) {
 	case *tablestore.Table:
@@ -108,12 +108,12 @@ func planTable(ctx context.Context, t table.Table) ([]string, error) {
 		}
 		return []string{plan.String()}, nil
 	case *dynamodb.Table:
-		return dynamodb.Plan(ctx, t, dynamodb.Setup{}) // the templates set more
+		return dynamodb.Plan(ctx, t, dynamodb.Setup{}) // the deployment templates set more
 	}
 	return nil, fmt.Errorf("a table of type %T cannot be created", t)
 }
 
-// ensureTable creates a table, or checks that it is as it must be, and tells what it did.
+// ensureTable creates a table, or checks its structure, and reports what it did.
 func ensureTable(ctx context.Context, t table.Table, tell func(string)) error {
 	switch t := t.(type) {
 	case *tablestore.Table:
@@ -128,11 +128,11 @@ func ensureTable(ctx context.Context, t table.Table, tell func(string)) error {
 	return fmt.Errorf("a table of type %T cannot be created", t)
 }
 
-// seeTables adds to an error of tables that do not answer what to look at: they may not be there.
+// seeTables adds advice to an error of tables that do not answer: they may be missing.
 func seeTables(err error) error {
 	if errors.Is(err, table.ErrUnavailable) {
-		return fmt.Errorf("%w; 'chatconf tables --target … --dry-run' says what is there, and without "+
-			"--dry-run makes what is not", err)
+		return fmt.Errorf("%w; if tables are missing, create them with 'chatconf tables'; "+
+			"its flag --dry-run only checks", err)
 	}
 	return err
 }

@@ -231,7 +231,7 @@ func (l liar) Query(ctx context.Context, r table.Range) ([]table.Item, error) {
 
 func TestProbeFindsBrokenPromises(t *testing.T) {
 	for says, broken := range map[string]liar{
-		"leaves nothing behind": {
+		"changes nothing": {
 			write: func(t table.Table, ctx context.Context, partition string, c table.Change) error {
 				for _, add := range c.Adds { // each by itself
 					if err := t.Write(ctx, partition, table.Change{Adds: []table.Add{add}}); err != nil {
@@ -249,19 +249,19 @@ func TestProbeFindsBrokenPromises(t *testing.T) {
 			}
 			return items
 		}},
-		"order is byte order": {query: func(items []table.Item) []table.Item {
+		"byte order": {query: func(items []table.Item) []table.Item {
 			if n := len(items); n > 1 {
 				items[0], items[n-1] = items[n-1], items[0]
 			}
 			return items
 		}},
-		"adds are exact": {write: func(t table.Table, ctx context.Context, partition string, c table.Change) error {
+		"counters are exact": {write: func(t table.Table, ctx context.Context, partition string, c table.Change) error {
 			if len(c.Adds) == 1 && len(c.Puts) == 0 {
 				c.Puts, c.Adds = []table.Put{{Sort: c.Adds[0].Sort}}, nil
 			}
 			return t.Write(ctx, partition, c)
 		}},
-		"one wins": {write: func(t table.Table, ctx context.Context, partition string, c table.Change) error {
+		"exactly one succeeds": {write: func(t table.Table, ctx context.Context, partition string, c table.Change) error {
 			if len(c.Puts) == 1 {
 				c.Puts[0].If = table.Condition{}
 			}
@@ -292,7 +292,7 @@ func TestProbeFindsBrokenPromises(t *testing.T) {
 // writer itself sees.
 func TestProbeReadsThroughAnotherClient(t *testing.T) {
 	for says, stale := range map[string]liar{
-		"saw that of": {get: func(items []table.Item) []table.Item {
+		"saw write": {get: func(items []table.Item) []table.Item {
 			for i := range items {
 				items[i].Revision = max(0, items[i].Revision-1)
 			}
@@ -304,7 +304,7 @@ func TestProbeReadsThroughAnotherClient(t *testing.T) {
 			}
 			return items
 		}},
-		"value of another write": {get: func(items []table.Item) []table.Item {
+		"of different writes": {get: func(items []table.Item) []table.Item {
 			for i := range items {
 				items[i].Value = []byte("0")
 			}
@@ -503,7 +503,7 @@ func TestCheckOfAStore(t *testing.T) {
 		}
 		for _, args := range [][]string{{"check"}, {"keys", "list"}, {"keys", "create", "--name", "x", "--admin"}} {
 			out, err := run(t, "", append(args, "--store", name, "--data", data)...)
-			if !isUsage(err) || !strings.Contains(err.Error(), "no service was ever started") {
+			if !isUsage(err) || !strings.Contains(err.Error(), "has no service yet") {
 				t.Errorf("%q before the first start = %v, want a usage error:\n%s", args, err, out)
 			}
 		}
@@ -581,7 +581,7 @@ func TestNoTables(t *testing.T) {
 			{"check"}, {"keyring", "claim"}} {
 			args = append(args, "--store", store, "--data", t.TempDir())
 			if out, err := run(t, "", args...); err == nil || isUsage(err) || out != "" ||
-				!errors.Is(err, table.ErrUnavailable) || !strings.Contains(err.Error(), "'chatconf tables ") {
+				!errors.Is(err, table.ErrUnavailable) || !strings.Contains(err.Error(), "'chatconf tables'") {
 				t.Errorf("%q = %q, %v, want an error that names 'chatconf tables'", args, out, err)
 			}
 		}

@@ -19,15 +19,21 @@ func newTables() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "tables --target fc|lambda",
 		Short: "Create or check the tables in Tablestore or DynamoDB",
-		Long: `Create the five tables of the service, or check that they are as they must be. A table that is there and is another one is refused; of
-one that is right, only DynamoDB's time to live may still be switched on. The names are CHATCONF_TABLE, CHATCONF_KEY_TABLE,
-CHATCONF_KEY_USE_TABLE, CHATCONF_TICKET_TABLE and CHATCONF_JOURNAL_TABLE; the journal's items vanish after CHATCONF_JOURNAL_DAYS.
+		Long: `Create the five tables of the service, or check the structure of existing ones. A table with another
+structure is an error. An existing table is not changed, except that DynamoDB's time to live is
+enabled if it is not.
 
-fc is Tablestore: TABLESTORE_ENDPOINT, TABLESTORE_INSTANCE, TABLESTORE_ACCESS_KEY_ID and TABLESTORE_ACCESS_KEY_SECRET (or the access
-key under ALIBABA_CLOUD_…). lambda is DynamoDB: region and credentials as AWS's own tools find them (AWS_REGION and the AWS_
-access key, AWS_PROFILE, a session of SSO, the role of an instance), AWS_ENDPOINT_URL_DYNAMODB for a local one.`,
+The settings CHATCONF_TABLE, CHATCONF_KEY_TABLE, CHATCONF_KEY_USE_TABLE, CHATCONF_TICKET_TABLE and
+CHATCONF_JOURNAL_TABLE name the tables. Items of the journal expire after CHATCONF_JOURNAL_DAYS.
+
+  fc      Tablestore: TABLESTORE_ENDPOINT, TABLESTORE_INSTANCE, TABLESTORE_ACCESS_KEY_ID and
+          TABLESTORE_ACCESS_KEY_SECRET; or the access key in ALIBABA_CLOUD_…
+  lambda  DynamoDB: the region and credentials that AWS's own tools find (AWS_REGION and the AWS_
+          access key, AWS_PROFILE, an SSO session, the role of an instance);
+          AWS_ENDPOINT_URL_DYNAMODB for a local one`,
 		Example: `  chatconf tables --target lambda --dry-run
-  TABLESTORE_ENDPOINT=http://127.0.0.1:9001 TABLESTORE_INSTANCE=local chatconf tables --target fc`,
+  TABLESTORE_ENDPOINT=http://127.0.0.1:9001 TABLESTORE_INSTANCE=local \
+    chatconf tables --target fc`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return eachTable(target, func(name string, t, _ table.Table) error {
@@ -35,7 +41,7 @@ access key, AWS_PROFILE, a session of SSO, the role of an instance), AWS_ENDPOIN
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "say what would be done, and do nothing")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "report what would be done, and change nothing")
 	targetFlag(cmd, &target)
 	cmd.AddCommand(newTablesCheck())
 	return cmd
@@ -45,10 +51,16 @@ func newTablesCheck() *cobra.Command {
 	var target string
 	cmd := &cobra.Command{
 		Use:   "check --target fc|lambda",
-		Short: "Prove what the service relies on, on the real tables",
-		Long: `Prove on the real tables what the service relies on, in a partition of their own that is emptied again: a failed condition in a
-write of several items leaves nothing behind, reads through one client see what another has written, at once and while it goes on,
-order is byte order, adds are exact and one of many wins under contention. A line each; exits with 1 when one does not hold.`,
+		Short: "Test the guarantees that the service needs, on the real tables",
+		Long: `Test on the real tables the guarantees that the service needs:
+  - a write of several items with a failed condition changes nothing;
+  - a read sees every write that finished before it, also a write of another client;
+  - items are in byte order;
+  - counters are exact under concurrent additions;
+  - of many conditional writes to one item, exactly one succeeds.
+
+Each guarantee is one line of output. The exit code is 1 if one fails. The test uses a partition of
+its own, and empties it afterwards.`,
 		Example: `  chatconf tables check --target fc`,
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -61,14 +73,14 @@ order is byte order, adds are exact and one of many wins under contention. A lin
 	return cmd
 }
 
-// targetFlag adds the flag of the target whose tables are meant.
+// targetFlag adds the flag that selects the tables.
 func targetFlag(cmd *cobra.Command, target *string) {
 	cmd.Flags().StringVar(target, "target", "", "whose tables: fc (Tablestore) or lambda (DynamoDB); required")
 	cmd.MarkFlagRequired("target")
 }
 
-// eachTable calls do for each table of a target, opened twice as two functions open it: by clients
-// with connections of their own. It goes on after an error.
+// eachTable calls do for each table of a target. The table is opened twice, by clients with separate
+// connections, as two functions open it. After an error it continues with the next table.
 func eachTable(target string, do func(name string, t, other table.Table) error) error {
 	settings, err := app.ReadSettings(os.Getenv)
 	if err != nil {
@@ -106,7 +118,7 @@ func eachTable(target string, do func(name string, t, other table.Table) error) 
 	return errors.Join(errs...)
 }
 
-// ensure creates one table, or says what it would do.
+// ensure creates one table, or with dryRun reports what it would do.
 func ensure(ctx context.Context, w io.Writer, name string, t table.Table, dryRun bool) error {
 	tell := func(sentence string) { fmt.Fprintf(w, "%s: %s\n", name, sentence) }
 	if !dryRun {

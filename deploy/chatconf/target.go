@@ -28,33 +28,32 @@ import (
 	"chatconf/shared/webhook"
 )
 
-// A deployment is the service on this machine as the functions of a target, on the store of its
-// cloud.
+// A deployment is the functions of a target on this machine, with the store of their cloud.
 type deployment struct {
 	*localcloud.Cloud
 	target   string
-	service  *app.Local   // on the tables of the functions, for what no function does
-	store    cloud.Cloud  // which has the tables
+	service  *app.Local   // on the tables of the functions, for SendChatMessage
+	store    cloud.Cloud  // contains the tables
 	settings app.Settings // of the functions
 	invokes  string       // the URL of the API that invokes functions
 	ots      string       // the URL of the Tablestore emulator; empty on AWS
 }
 
-// deploymentOptions say what a deployment is made of.
+// deploymentOptions are the parts of a deployment.
 type deploymentOptions struct {
 	target   string
-	dist     string // the folder of what is built
-	only     string // the one function that is wanted; empty is all
+	dist     string // the folder of built functions
+	only     string // the only function to add; empty adds all
 	settings app.Settings
 	getenv   func(string) string
 	log      func(runtime.Line)
 	logger   *slog.Logger
-	memory   int           // in MB; zero is as they are deployed
-	timeout  time.Duration // likewise
+	memory   int           // in MB; zero is the deployed value
+	timeout  time.Duration // zero is the deployed value
 }
 
-// Settings of the functions on this machine. They are those of the templates but for the queue: a
-// cloud has none and starts more instances, which a laptop does not have.
+// Settings of the functions on this machine, as in the deployment templates. Only the queue differs:
+// a cloud starts more instances instead.
 const (
 	functionMemory  = 256
 	functionTimeout = 10 * time.Second
@@ -62,20 +61,20 @@ const (
 	redriveEvery    = time.Minute
 )
 
-// timeouts are those of functions that have more than functionTimeout.
+// timeouts are the timeouts of functions with more than functionTimeout.
 var timeouts = map[string]time.Duration{dispatchFunction: 70 * time.Second, redriveFunction: 130 * time.Second}
 
 // localInstance is the Tablestore instance of the functions.
 const localInstance = "local"
 
-// passed are the settings that functions get unchanged.
-var passed = []string{
+// inherited are the settings that functions get unchanged.
+var inherited = []string{
 	"CHATCONF_HOSTS", "CHATCONF_JOURNAL_DAYS", "CHATCONF_MAX_CONFIGURATIONS", "CHATCONF_REQUESTS_PER_SECOND",
 	"CHATCONF_EVENT_POLICY", "CHATCONF_ROOTS", "CHATCONF_TARGET_NETWORKS", "CHATCONF_PLATFORM_ADDRESSES",
 }
 
-// check checks the options before anything is opened. It returns the runtime, and the zip files of
-// the functions by name.
+// check checks the options. It opens nothing. It returns the runtime, and the zip files of the
+// functions by name.
 func (o *deploymentOptions) check() (kind runtime.Kind, zips map[string]string, err error) {
 	if kind, err = runtime.ParseKind(o.target); err != nil {
 		return 0, nil, usagef("unknown --target %q; use %s, %s or %s", o.target, targetLocal, targetFC, targetLambda)
@@ -89,8 +88,8 @@ func (o *deploymentOptions) check() (kind runtime.Kind, zips map[string]string, 
 	return kind, zips, err
 }
 
-// openDeployment opens the store of a target, creates what is missing, and adds the functions. It
-// starts none of them.
+// openDeployment opens the store of a target, creates missing tables, and adds the functions. It does
+// not start them.
 func openDeployment(ctx context.Context, o deploymentOptions) (_ *deployment, err error) {
 	kind, zips, err := o.check()
 	if err != nil {
@@ -137,14 +136,14 @@ func openDeployment(ctx context.Context, o deploymentOptions) (_ *deployment, er
 		}
 		d.Add(f)
 	}
-	if zips[redriveFunction] != "" { // otherwise one function runs alone
+	if zips[redriveFunction] != "" { // absent if only one function was added
 		d.Every(redriveEvery, redriveFunction, "{}")
 	}
 	return d, nil
 }
 
-// openStore opens the store; on FC it starts an emulator. It returns the credentials and the
-// environment that functions get.
+// openStore opens the store; for FC it starts an emulator. It returns the credentials and the
+// environment of the functions.
 func (d *deployment) openStore(o deploymentOptions, kind runtime.Kind) (
 	given runtime.Credentials, env map[string]string, err error,
 ) {
@@ -157,7 +156,7 @@ func (d *deployment) openStore(o deploymentOptions, kind runtime.Kind) (
 	if env["CHATCONF_KEYRING"], err = ringOf(o.settings); err != nil {
 		return runtime.Credentials{}, nil, err
 	}
-	names := passed
+	names := inherited
 	if kind == runtime.FC {
 		if given, err = d.openEmulator(o); err != nil {
 			return runtime.Credentials{}, nil, err
@@ -185,7 +184,7 @@ func (d *deployment) openStore(o deploymentOptions, kind runtime.Kind) (
 	return given, env, err
 }
 
-// ringOf returns the key ring of the settings as functions get it.
+// ringOf returns the setting of the key ring for functions, with an absolute path.
 func ringOf(s app.Settings) (string, error) {
 	ring := s.KeyRing.Reveal()
 	path, isFile := strings.CutPrefix(ring, "file:")
@@ -199,8 +198,8 @@ func ringOf(s app.Settings) (string, error) {
 	return "file:" + path, err
 }
 
-// openEmulator starts a Tablestore emulator on the data directory. It takes two access keys: a new
-// one, which functions get, and that of the administrator, which the first start creates.
+// openEmulator starts a Tablestore emulator on the data directory. It accepts two access keys: a new
+// one for the functions, and that of the administrator, which the first start creates.
 func (d *deployment) openEmulator(o deploymentOptions) (given runtime.Credentials, err error) {
 	id, secret, err := accesskey.Draw()
 	if err != nil {
@@ -233,8 +232,8 @@ func (d *deployment) openEmulator(o deploymentOptions) (given runtime.Credential
 	return given, err
 }
 
-// awsCredentials returns the credentials of the environment, which functions get too: an emulator
-// of DynamoDB may keep tables by access key.
+// awsCredentials returns the credentials of the environment. Functions get them too, because an
+// emulator of DynamoDB may keep separate tables for each access key.
 func awsCredentials(getenv func(string) string) (runtime.Credentials, error) {
 	c := runtime.Credentials{
 		AccessKeyID:     getenv("AWS_ACCESS_KEY_ID"),
@@ -242,18 +241,18 @@ func awsCredentials(getenv func(string) string) (runtime.Credentials, error) {
 		SecurityToken:   getenv("AWS_SESSION_TOKEN"),
 	}
 	if getenv("AWS_ENDPOINT_URL_DYNAMODB") == "" {
-		return c, usagef("AWS_ENDPOINT_URL_DYNAMODB: set it to the URL of a DynamoDB for the functions, " +
-			"such as http://127.0.0.1:5000 of 'moto_server -p 5000'")
+		return c, usagef("AWS_ENDPOINT_URL_DYNAMODB is not set; set it to the URL of DynamoDB, " +
+			"such as http://127.0.0.1:5000 for 'moto_server -p 5000'")
 	}
 	if c.AccessKeyID == "" || c.AccessKeySecret == "" {
-		return c, usagef("AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY: set them to an access key for " +
-			"AWS_ENDPOINT_URL_DYNAMODB; an emulator on this machine takes any")
+		return c, usagef("AWS_ACCESS_KEY_ID or AWS_SECRET_ACCESS_KEY is not set; set them to an access " +
+			"key for AWS_ENDPOINT_URL_DYNAMODB; a local emulator accepts any key")
 	}
 	return c, nil
 }
 
 // claim creates missing tables if the store is on this machine. Then it claims the tables for the
-// key ring, with a first access key, as a local service does at its first start.
+// key ring and creates a first access key, as a local service does at its first start.
 func (d *deployment) claim(ctx context.Context, o deploymentOptions) error {
 	tables, err := d.settings.CloudTables(d.store)
 	if err != nil {
@@ -266,7 +265,7 @@ func (d *deployment) claim(ctx context.Context, o deploymentOptions) error {
 			}
 		}
 	}
-	role := app.Actions(playActions(trusted(d.settings)...)...)
+	role := app.Actions(sendActions(trusted(d.settings)...)...)
 	if d.service, err = app.OpenTables(ctx, d.settings, tables, role); err != nil {
 		return err
 	}
@@ -274,7 +273,7 @@ func (d *deployment) claim(ctx context.Context, o deploymentOptions) error {
 	return nil
 }
 
-// isLoopback reports whether a URL is of this machine.
+// isLoopback reports whether the host of a URL is this machine.
 func isLoopback(endpoint string) bool {
 	u, err := url.Parse(endpoint)
 	if err != nil {
@@ -283,7 +282,7 @@ func isLoopback(endpoint string) bool {
 	return isLoopbackHost(u.Hostname())
 }
 
-// Functions that are not called by their name alone.
+// Functions that this package refers to by name.
 const (
 	apiFunction      = "api" // serves every action
 	webhookFunction  = "webhook"
@@ -292,11 +291,10 @@ const (
 	keysFunction     = "manage-access-keys" // serves the actions on access keys
 )
 
-// findZips returns the zip files of a target by the name of their function. The error says how to
-// make what is missing.
+// findZips returns the zip files of a target by function name.
 func findZips(dist string, kind runtime.Kind, only string) (map[string]string, error) {
 	folder := filepath.Join(dist, kind.String())
-	if kind == runtime.Lambda && stdruntime.GOARCH != "arm64" { // which is what is deployed
+	if kind == runtime.Lambda && stdruntime.GOARCH != "arm64" { // the deployed architecture
 		folder = filepath.Join(folder, stdruntime.GOARCH)
 	}
 	wanted := firstOf(only, apiFunction)
@@ -319,7 +317,7 @@ func findZips(dist string, kind runtime.Kind, only string) (map[string]string, e
 			return nil, usagef("%s has no function %q; it has %s", folder, only, strings.Join(names, ", "))
 		}
 		file := filepath.Join(folder, wanted+".zip")
-		return nil, fmt.Errorf("%s is missing: 'make build' makes it, and --dist says where it is", file)
+		return nil, fmt.Errorf("%s is missing; run 'make build', or use --dist", file)
 	}
 	if err := checkMachine(zips[wanted]); err != nil {
 		return nil, err
@@ -330,11 +328,11 @@ func findZips(dist string, kind runtime.Kind, only string) (map[string]string, e
 // functionIn returns the name of the function in a zip file.
 func functionIn(file string) string { return strings.TrimSuffix(filepath.Base(file), ".zip") }
 
-// checkMachine returns an error unless this machine can run what is in a function's zip file.
+// checkMachine returns an error if this machine cannot run the program in a function's zip file.
 func checkMachine(file string) error {
 	r, err := zip.OpenReader(file)
 	if err != nil {
-		return fmt.Errorf("%s: %w; 'make build' makes it", file, err)
+		return fmt.Errorf("%s: %w; run 'make build'", file, err)
 	}
 	defer r.Close()
 	for _, name := range []string{"main", "bootstrap"} {
@@ -346,17 +344,17 @@ func checkMachine(file string) error {
 			err = errors.Join(runtime.CheckProgram(name, f), f.Close())
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w; 'make build' makes what is deployed, and --dist takes a folder of zips "+
-				"that were built for another machine", file, err)
+			return fmt.Errorf("%s: %w; run 'make build', or set --dist to functions that are built for this machine",
+				file, err)
 		}
 		return nil
 	}
-	return fmt.Errorf("%s: there is neither main nor bootstrap in it; 'make build' makes it", file)
+	return fmt.Errorf("%s contains neither main nor bootstrap; run 'make build'", file)
 }
 
-// introduce prints what runs.
+// introduce prints the functions, their API and their store.
 func (d *deployment) introduce(w io.Writer, endpoint string) {
-	fmt.Fprintf(w, "  runs             %d functions as on %s; each is also at %s/<function>\n",
+	fmt.Fprintf(w, "  functions        %d, as on %s; each at %s/<function>\n",
 		d.Functions(), clouds[d.target], endpoint)
 	fmt.Fprintf(w, "  invoke API       %s\n", d.invokes)
 	if d.ots != "" {
@@ -366,11 +364,11 @@ func (d *deployment) introduce(w io.Writer, endpoint string) {
 	}
 }
 
-// clouds are the runtimes of the targets, for people.
+// clouds are the names of the runtimes, for people.
 var clouds = map[string]string{targetFC: "Function Compute", targetLambda: "AWS Lambda"}
 
-// front returns the handler in front of the functions: webhooks have their path, the actions on
-// access keys have a function of their own, and all other actions are those of the function api.
+// front returns the handler in front of the functions. It routes webhooks by their path, actions on
+// access keys to their own function, and all other actions to the function api.
 func (d *deployment) front() http.Handler {
 	hooks, keys := d.Function(webhookFunction), d.Function(keysFunction)
 	return d.Front(apiFunction, func(r *http.Request) http.Handler {
@@ -387,7 +385,7 @@ func (d *deployment) front() http.Handler {
 	})
 }
 
-// isKeyAction reports whether an action is one on access keys.
+// isKeyAction reports whether an action manages access keys.
 func isKeyAction(action string) bool {
 	return slices.ContainsFunc(rpc.KeyActions(), func(a rpc.Action) bool { return a.Name == action })
 }

@@ -592,7 +592,7 @@ func TestServeTarget(t *testing.T) {
 		said = said[:len(said)+n]
 	}
 	go io.Copy(io.Discard, r)
-	for _, part := range []string{"2 functions as on Function Compute", "invoke API       http://127.0.0.1:",
+	for _, part := range []string{"functions        2, as on Function Compute", "invoke API       http://127.0.0.1:",
 		"instance local", "access key id"} {
 		if !bytes.Contains(said, []byte(part)) {
 			t.Errorf("it says %q, want %q in it", said, part)

@@ -139,24 +139,24 @@ func TestServeWithTLS(t *testing.T) {
 		t.Errorf("env printed %s", out)
 	}
 	if _, err := run(t, "", "call", "ListChatConfigurations", "--data", data); err == nil || isUsage(err) ||
-		!strings.Contains(err.Error(), "name its certificate's file with --ca-cert or CHATCONF_ROOTS") {
+		!strings.Contains(err.Error(), "set --ca-cert or CHATCONF_ROOTS to its certificate's file") {
 		t.Errorf("without the certificate: %v", err)
 	}
 	if _, err := run(t, "", "call", "ListChatConfigurations", "--data", data, "--ca-cert", cert, "--endpoint",
 		strings.Replace(endpoint, "127.0.0.1", "localhost", 1)); err == nil ||
-		!strings.Contains(err.Error(), "name the service as its certificate does with --endpoint") {
+		!strings.Contains(err.Error(), "use a host name of the certificate in --endpoint") {
 		t.Errorf("under another name: %v", err)
 	}
 	if _, err := run(t, "", "call", "ListChatConfigurations", "--data", data, "--endpoint",
 		strings.Replace(endpoint, "https", "http", 1), "--access-key-id",
 		"x", "--access-key-secret", "y"); err == nil ||
-		!strings.Contains(err.Error(), "if the service has TLS, the endpoint begins with https://") {
+		!strings.Contains(err.Error(), "if the service has TLS, use an endpoint that begins with https://") {
 		t.Errorf("without TLS: %v", err)
 	}
 	plain := newService(t, newData(t))
 	if _, err := run(t, "", "call", "ListChatConfigurations", "--data", data, "--endpoint",
 		strings.Replace(plain, "http", "https", 1), "--access-key-id", "x", "--access-key-secret", "y"); err == nil ||
-		!strings.Contains(err.Error(), "if the service has no TLS, the endpoint begins with http://") {
+		!strings.Contains(err.Error(), "if the service has no TLS, use an endpoint that begins with http://") {
 		t.Errorf("with TLS where there is none: %v", err)
 	}
 	for file, want := range map[string]string{key: "no certificate in PEM", "/nonexistent.pem": "/nonexistent.pem"} {
@@ -197,7 +197,7 @@ func TestServeWithABadCertificate(t *testing.T) {
 	}{
 		{[]string{"--tls-cert", cert}, true, "--tls-cert is given without --tls-key; give both"},
 		{[]string{"--tls-key", key}, true, "--tls-key is given without --tls-cert; give both"},
-		{[]string{"--tls-cert", key, "--tls-key", cert}, false, key + ": there is no -----BEGIN CERTIFICATE-----"},
+		{[]string{"--tls-cert", key, "--tls-key", cert}, false, key + ": no -----BEGIN CERTIFICATE-----"},
 		{[]string{"--tls-cert", cert, "--tls-key", "/nonexistent.pem"}, false, "/nonexistent.pem: no such file"},
 		{[]string{"--tls-cert", cert, "--tls-key", open}, false, "chmod 600 " + open},
 	} {

@@ -367,7 +367,7 @@ func TestWhatIsSentIsGenuine(t *testing.T) {
 				t.Errorf("%s: send printed %s, want it taken, and no token", p.typ, out)
 			}
 			shown := p.typ + " shows" + [...]string{":\n\n  restart was accepted.\n",
-				" nothing: the message came before"}[i]
+				" nothing: the message is a duplicate"}[i]
 			if !strings.HasPrefix(out, shown) {
 				t.Errorf("%s: send printed %s, want %q", p.typ, out, shown)
 			}
