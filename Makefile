@@ -7,7 +7,7 @@ FUNCTIONS   ?= ./functions/...
 TAGS_FC     := fc,nethttpomithttp2
 TAGS_LAMBDA := lambda,lambda.norpc,nethttpomithttp2
 
-# How programs are built for people and clouds. Nothing of this machine or its git goes into them: the same source gives the same bytes.
+# How programs are built for people and clouds. Nothing of this machine or its git goes into functions: the same source gives the same bytes.
 BUILD := CGO_ENABLED=0 GOFLAGS= GOAMD64=v1 GOARM64=v8.0 $(GO) build -trimpath -buildvcs=false -ldflags "-s -w"
 
 .DEFAULT_GOAL := help
@@ -28,7 +28,7 @@ run: tool ## start the service on one file (.chatconf) and print a first call
 	exec dist/chatconf serve
 
 tool: ## build the command-line tool, dist/chatconf
-	$(BUILD) -o dist/chatconf ./deploy/chatconf
+	$(BUILD) -buildvcs=auto -o dist/chatconf ./deploy/chatconf # with the revision, for 'chatconf version'
 
 test: ## pass every test that needs only Go
 	$(GO) test -skip '^TestBuilds' ./...

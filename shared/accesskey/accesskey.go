@@ -172,7 +172,7 @@ func (k *Store) Create(ctx context.Context, key Key) (*Key, error) {
 	}
 	key.Active, key.Created, key.Expires = true, now.Truncate(time.Millisecond), key.Expires.UTC()
 	err := k.write(ctx, &record{
-		Version:     recordVersion,
+		Version:     RecordVersion,
 		ID:          key.ID,
 		Secret:      key.Secret.Reveal(),
 		Account:     key.Account,
@@ -199,8 +199,8 @@ func (k *Store) Create(ctx context.Context, key Key) (*Key, error) {
 // Draw returns a new id and secret, from the store's own source of random bytes.
 func (k *Store) Draw() (string, secret.Text, error) { return draw(k.random) }
 
-// recordVersion is the version of the records that this code writes; it reads no other.
-const recordVersion = 1
+// RecordVersion is the version of the stored records; this code reads no other.
+const RecordVersion = 1
 
 // storeError turns an error of the table into one for the caller.
 func storeError(ctx context.Context, what string, err error) error {
@@ -437,7 +437,7 @@ func (k *Store) decode(item table.Item) (*record, error) {
 	if err := json.Unmarshal(text, r); err != nil {
 		return nil, fmt.Errorf("accesskey: access key %q is no record", id) // err may quote the text
 	}
-	if r.Version != recordVersion || r.ID != id || r.Revision != item.Revision {
+	if r.Version != RecordVersion || r.ID != id || r.Revision != item.Revision {
 		return nil, fmt.Errorf("accesskey: item %q at revision %d holds the access key %q, version %d, revision %d",
 			item.Sort, item.Revision, r.ID, r.Version, r.Revision)
 	}

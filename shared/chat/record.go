@@ -24,8 +24,8 @@ const (
 	StatusInactive = "Inactive"
 )
 
-// recordVersion is the version of the records that this code writes; it reads no other.
-const recordVersion = 1
+// RecordVersion is the version of the stored records; this code reads no other.
+const RecordVersion = 1
 
 // A record is a configuration as it is stored: JSON, under configurationKey and, inside a revision,
 // under historyKey. It is immutable; a change makes another.
@@ -85,8 +85,8 @@ func decodeRecord(item table.Item) (*record, error) {
 	if err := json.Unmarshal(item.Value, r); err != nil {
 		return nil, fmt.Errorf("chat: item %q: %w", item.Sort, err)
 	}
-	if r.Version != recordVersion {
-		return nil, fmt.Errorf("chat: item %q has record version %d, wanted %d", item.Sort, r.Version, recordVersion)
+	if r.Version != RecordVersion {
+		return nil, fmt.Errorf("chat: item %q has record version %d, wanted %d", item.Sort, r.Version, RecordVersion)
 	}
 	if configurationKey(r.Name) != item.Sort || r.Revision != item.Revision {
 		return nil, fmt.Errorf("chat: item %q at revision %d holds the record of %q at revision %d", item.Sort,
@@ -101,8 +101,8 @@ func decodeRevision(item table.Item) (*revision, error) {
 	if err := json.Unmarshal(item.Value, rev); err != nil {
 		return nil, fmt.Errorf("chat: item %q: %w", item.Sort, err)
 	}
-	if rev.Version != recordVersion {
-		return nil, fmt.Errorf("chat: item %q has record version %d, wanted %d", item.Sort, rev.Version, recordVersion)
+	if rev.Version != RecordVersion {
+		return nil, fmt.Errorf("chat: item %q has record version %d, wanted %d", item.Sort, rev.Version, RecordVersion)
 	}
 	if historyKey(rev.Name, rev.Revision) != item.Sort || rev.Revision != item.Revision {
 		return nil, fmt.Errorf("chat: item %q at revision %d holds revision %d of %q", item.Sort,

@@ -191,7 +191,7 @@ func (s *Service) plan(in *CreateRequest) (*record, *settled, error) {
 	}
 	now := s.now().UTC().Truncate(time.Millisecond)
 	return &record{
-		Version:         recordVersion,
+		Version:         RecordVersion,
 		Name:            in.Name,
 		Type:            p.Type,
 		RamRole:         in.RamRole,

@@ -7,8 +7,8 @@ import (
 	"encoding/json"
 )
 
-// recordVersion is the version of what this code writes; it reads no other.
-const recordVersion = 1
+// RecordVersion is the version of the stored records; this code reads no other.
+const RecordVersion = 1
 
 // encode returns v as JSON that keeps < > & as they are.
 func encode(v any) ([]byte, error) {

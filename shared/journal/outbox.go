@@ -95,7 +95,7 @@ func (j *Journal) outboxPut(e *command.Endpoint, ref command.Ref, due time.Time,
 	if err != nil {
 		return table.Put{}, fmt.Errorf("journal: seal handover: %w", err)
 	}
-	return pending{Version: recordVersion, Name: ref.Name, Life: ref.Life, Due: due,
+	return pending{Version: RecordVersion, Name: ref.Name, Life: ref.Life, Due: due,
 		Sealed: sealed}.put(ref, 1, table.Absent())
 }
 
@@ -112,8 +112,8 @@ func decodePending(item table.Item) (pending, error) {
 	if err := json.Unmarshal(item.Value, &p); err != nil {
 		return p, fmt.Errorf("journal: item %q: %w", item.Sort, err)
 	}
-	if p.Version != recordVersion {
-		return p, fmt.Errorf("journal: item %q has version %d, wanted %d", item.Sort, p.Version, recordVersion)
+	if p.Version != RecordVersion {
+		return p, fmt.Errorf("journal: item %q has version %d, wanted %d", item.Sort, p.Version, RecordVersion)
 	}
 	return p, nil
 }

@@ -77,7 +77,7 @@ func newRecord(e *command.Endpoint, ref command.Ref, now time.Time, a Arrival) *
 		reason = strings.ReplaceAll(reason, a.Command.Name, cmd)
 	}
 	out := &Record{
-		Version:      recordVersion,
+		Version:      RecordVersion,
 		ID:           ref.ID,
 		Time:         now.Truncate(time.Millisecond),
 		Name:         ref.Name,
@@ -122,7 +122,7 @@ func decodeRecord(item table.Item) (*Record, error) {
 	if err := json.Unmarshal(item.Value, e); err != nil {
 		return nil, fmt.Errorf("journal: item %q: %w", item.Sort, err)
 	}
-	if e.Version != recordVersion || recordKey(command.Ref{Name: e.Name, Life: e.Life, ID: e.ID}) != item.Sort {
+	if e.Version != RecordVersion || recordKey(command.Ref{Name: e.Name, Life: e.Life, ID: e.ID}) != item.Sort {
 		return nil, fmt.Errorf("journal: item %q holds the record %q of %q, version %d",
 			item.Sort, e.ID, e.Name, e.Version)
 	}

@@ -78,7 +78,7 @@ func NewRing(keys ...Key) (*Ring, error) {
 		if err != nil {
 			return nil, fmt.Errorf("seal: keys[%d]: %w", i, err)
 		}
-		header := append([]byte{version, byte(len(k.ID))}, k.ID...)
+		header := append([]byte{Version, byte(len(k.ID))}, k.ID...)
 		r.keys = append(r.keys, &ringKey{id: k.ID, secret: &k.Secret, header: header, aead: aead})
 	}
 	return r, nil

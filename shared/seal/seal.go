@@ -50,7 +50,9 @@ type Place struct {
 // each with its length in bytes as a big-endian uint32. So no two places have the same encoding.
 // The AES key is HKDF-SHA256 of the ring key's secret with salt sealSalt and info sealInfo.
 const (
-	version        = 1
+	// Version is the version of sealed values; this code opens no other.
+	Version = 1
+
 	sealedOverhead = 12 + 16 // nonce and tag
 )
 
@@ -111,7 +113,7 @@ func KeyID(sealed []byte) (string, error) {
 // split splits a sealed value into the key id and the part after the header. It checks form and
 // bounds, not content.
 func split(sealed []byte) (id, body []byte, ok bool) {
-	if len(sealed) < 2 || sealed[0] != version {
+	if len(sealed) < 2 || sealed[0] != Version {
 		return nil, nil, false
 	}
 	n := int(sealed[1])

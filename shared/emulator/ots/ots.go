@@ -27,6 +27,9 @@ import (
 	"chatconf/shared/emulator/ots/store"
 )
 
+// FileVersion is the version of the file in Options.Path.
+const FileVersion = store.Version
+
 // Options configure a Server. Either AccessKeys or Unsigned is required.
 type Options struct {
 	// Path is the data file; New creates it if needed. Empty keeps the data in memory.

@@ -15,12 +15,12 @@ import (
 	"chatconf/shared/table"
 )
 
-// kind and version are the file's, as package bolt checks them. A change to the layout in row.go
-// needs another version.
-const (
-	kind    = "chatconf tables"
-	version = 1
-)
+// Version is the version of the file; this code opens no other. A change to the layout in row.go
+// needs a new version.
+const Version = 1
+
+// kind is the kind of the file, which package bolt checks.
+const kind = "chatconf tables"
 
 // Options of a file. The zero Options are good.
 type Options struct {
@@ -49,7 +49,7 @@ type DB struct {
 // so within a second, and the file is left as it is. So it is for damage, except to the pages that
 // hold items: that is the error of the calls that meet it. Verify looks everywhere.
 func Open(path string, o Options) (*DB, error) {
-	b, err := bolt.Open(path, bolt.Options{Kind: kind, Version: version, MaxSize: o.MaxSize})
+	b, err := bolt.Open(path, bolt.Options{Kind: kind, Version: Version, MaxSize: o.MaxSize})
 	if err != nil {
 		return nil, fmt.Errorf("table: %w", err)
 	}

@@ -9,12 +9,12 @@ import (
 	"chatconf/shared/bolt"
 )
 
-// kind and version identify the file format, and package bolt checks them. A change to the stored
-// data needs a new version.
-const (
-	kind    = "chatconf tablestore emulator"
-	version = 1
-)
+// Version is the version of the file; this code opens no other. A change to the stored data needs a
+// new version.
+const Version = 1
+
+// kind is the kind of the file, which package bolt checks.
+const kind = "chatconf tablestore emulator"
 
 // A Store is an open file, or memory. It is safe for concurrent use.
 type Store interface {
@@ -60,7 +60,7 @@ type Cursor interface {
 
 // Open opens the file at path, or creates it. It fails like bolt.Open.
 func Open(path string) (Store, error) {
-	db, err := bolt.Open(path, bolt.Options{Kind: kind, Version: version})
+	db, err := bolt.Open(path, bolt.Options{Kind: kind, Version: Version})
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
