@@ -40,11 +40,12 @@ func Missing(name string) *Error {
 	return Errorf("Missing"+name, "%s is mandatory for this action.", name)
 }
 
-// Throttled returns the error of too many requests. Clients that read headers try again after that
-// many seconds.
+// Throttled returns the error of too many requests. Its status is 400, as the gateway's is, so that
+// a client has to look at the code. Clients that read headers try again after that many seconds.
 func Throttled(seconds int) *Error {
-	return &Error{Status: http.StatusTooManyRequests, Code: "Throttling.User",
-		Message: "Request was denied due to user flow control.", Retry: seconds}
+	e := Errorf("Throttling.User", "Request was denied due to user flow control.")
+	e.Retry = seconds
+	return e
 }
 
 // Unavailable returns the error of a service that is down for a moment.
