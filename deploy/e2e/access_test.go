@@ -18,6 +18,7 @@ func TestKeysMayDoWhatTheirPoliciesSay(t *testing.T) {
 	readOnly := createKey(t, data, "dashboard", "--read-only")
 	team := createKeyWith(t, data, "运维组", `{"Version":"1","Statement":[
 		{"Effect":"Allow","Action":"oos:*","Resource":"acs:oos:cn-hangzhou:*:chatconfiguration/team-*"},
+		{"Effect":"Allow","Action":"ram:PassRole","Resource":"acs:ram::*:role/Role"},
 		{"Effect":"Deny","Action":"oos:DeleteChatConfiguration","Resource":"*"}]}`)
 	byTag := createKeyWith(t, data, "by-tag", `{"Version":"1","Statement":[
 		{"Effect":"Allow","Action":"oos:GetChatConfiguration","Resource":"*","Condition":{"StringEquals":{"oos:tag/env":"prod"}}}]}`)
@@ -197,6 +198,13 @@ func TestOneChangeTakesSeveralPermissions(t *testing.T) {
 		}
 	}
 	const slack = `{"SlackSigningSecret":"not-a-real-secret"}`
+	passed := s.send(t, newACS3(plain, "CreateChatConfiguration", "Name", "new", "Type", "Slack", "RamRole", "Role",
+		"Configuration", slack))
+	if want := "may not perform ram:PassRole on acs:ram::1000000000000000:role/Role (for RamRole). To let this " +
+		"access key pass it, run 'chatconf keys update " + plain.ID + " --pass-role Role'."; passed.status !=
+		http.StatusForbidden || !strings.Contains(string(passed.body), want) {
+		t.Errorf("create with a role: %d %s", passed.status, passed.body)
+	}
 	refused("create", plain, "CreateChatConfiguration", []string{"oos:TagResources", "oos:ChangeResourceGroup"},
 		"Name", "new", "Type", "Slack", "Configuration", slack, "Tags", `{"env":"prod"}`, "ResourceGroupId", "rg-new")
 	refused("update", plain, "UpdateChatConfiguration", []string{"oos:ChangeResourceGroup"}, "Name",

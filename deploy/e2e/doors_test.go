@@ -247,7 +247,7 @@ func TestRedeliveryChangesNothing(t *testing.T) {
 			}
 		}
 		for range 2 { // an update raises the revision once
-			update := message{"update-" + name, text(t, object{"Name": name, "RamRole": "Role"})}
+			update := message{"update-" + name, text(t, object{"Name": name, "Status": "Inactive"})}
 			s.invoke(t, "update-chat-configuration", text(t, d.event(update)))
 		}
 		if got := readCreated(t, s.invoke(t, "get-chat-configuration",

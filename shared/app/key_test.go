@@ -112,7 +112,9 @@ func TestWhatEventsMayDo(t *testing.T) {
 	const (
 		create = `{"Action":"CreateChatConfiguration","Name":"ops","Type":"Slack","Tags":{"env":"prod"},` +
 			`"ResourceGroupId":"rg-acfmxexample0001",` +
-			`"RamRole":"OpsRole","Configuration":{"SlackSigningSecret":"not-a-real-secret-of-32-letters."}}`
+			`"Configuration":{"SlackSigningSecret":"not-a-real-secret-of-32-letters."}}`
+		role = `{"Action":"CreateChatConfiguration","Name":"ops","Type":"Slack","RamRole":"OpsRole",` +
+			`"Configuration":{"SlackSigningSecret":"not-a-real-secret-of-32-letters."}}`
 		list  = `{"Action":"ListChatConfigurations"}`
 		get   = `{"Action":"GetChatConfiguration","Name":"ops"}`
 		keys  = `{"Action":"ListAccessKeys"}`
@@ -142,6 +144,14 @@ func TestWhatEventsMayDo(t *testing.T) {
 			`"Effect":"Allow","Action":"oos:TagResources"`, create, true},
 		{"a single action that the policy denies", only("CreateChatConfiguration"),
 			`"Effect":"Deny","Action":"oos:Create*"`, create, false},
+		{"a single action passes no role", only("CreateChatConfiguration"), "", role, false},
+		{"a single action passes no role for a pattern of another service", only("CreateChatConfiguration"),
+			`"Effect":"Allow","Action":"oos:*"`, role, false},
+		{"a single action passes the role that the policy allows", only("CreateChatConfiguration"),
+			`"Effect":"Allow","Action":"ram:PassRole"`, role, true},
+		{"api passes the role that the policy allows", rpc.Actions(), `"Effect":"Allow","Action":"*"`, role, true},
+		{"api passes no role for a pattern of another service", rpc.Actions(), `"Effect":"Allow","Action":"oos:*"`,
+			role, false},
 		{"a single list is done", only("ListChatConfigurations"), "", list, true},
 		{"a single get is done", only("GetChatConfiguration"), "", get, true},
 		{"keys are listed", rpc.KeyActions(), "", keys, true},

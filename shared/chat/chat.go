@@ -298,6 +298,10 @@ type need struct {
 	action string // its name in policies
 	of     policy.Request
 	after  bool // the tags are those that the request sets
+
+	// Of ram:PassRole: the role, empty if it is not the caller's to know, and what names it.
+	role  string
+	paths []string
 }
 
 // authorize returns a NoPermission error unless the caller has the permission for action on the
@@ -315,7 +319,7 @@ func (s *Service) authorizeKey(ctx context.Context, c scope, action, id string) 
 // require returns a NoPermission error unless the caller has every permission that a request takes.
 // It names all that are missing; the detail is of the first.
 func (c scope) require(needs ...need) error {
-	var missing []string
+	var missing, roles []string
 	var denied *fault.AccessDenied
 	note := ""
 	for _, n := range needs {
@@ -323,14 +327,20 @@ func (c scope) require(needs ...need) error {
 		if decision.Allowed {
 			continue
 		}
-		what := n.action + " on " + n.of.Resource
+		what := n.action + " on " + n.resource()
 		if slices.Contains(missing, what) {
 			continue // it was said of the tags that the configuration has
 		}
 		if n.after {
 			what += " with the tags that it would have"
 		}
+		if len(n.paths) > 0 {
+			what += " (for " + join(n.paths) + ")"
+		}
 		missing = append(missing, what)
+		if n.role != "" && !decision.Explicit() {
+			roles = append(roles, n.role)
+		}
 		if policy.MustName(n.action) {
 			note = " A policy has to name " + n.action + "; no pattern allows it."
 		}
@@ -343,7 +353,7 @@ func (c scope) require(needs ...need) error {
 	}
 	return &fault.Error{
 		Code:    fault.NoPermission,
-		Message: "The caller may not perform " + strings.Join(missing, ", ") + "." + note,
+		Message: "The caller may not perform " + strings.Join(missing, ", ") + "." + note + c.passRoleNote(roles),
 		Denied:  denied,
 	}
 }

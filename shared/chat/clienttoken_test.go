@@ -254,7 +254,7 @@ func TestClientTokenIsLookedUpForWhoMay(t *testing.T) {
 	creator := chattest.Caller(t, "CCKcreator",
 		`{"Effect":"Allow","Action":"oos:CreateChatConfiguration","Resource":"*"}`)
 	updater := chattest.Caller(t, "CCKupdater",
-		`{"Effect":"Allow","Action":"oos:UpdateChatConfiguration","Resource":"*/one"}`)
+		`{"Effect":"Allow","Action":["oos:UpdateChatConfiguration","ram:PassRole"],"Resource":["*/one","*:role/Ops"]}`)
 	stranger := chattest.Caller(t, "CCKstranger",
 		`{"Effect":"Allow","Action":"oos:UpdateChatConfiguration","Resource":"*/two"}`)
 	create := &chat.CreateRequest{Name: "one", Type: "Slack", Configuration: chattest.Slack, ClientToken: "c"}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"chatconf/shared/command"
 	"chatconf/shared/fault"
 	"chatconf/shared/secret"
 	"chatconf/shared/table"
@@ -121,11 +122,22 @@ func (s *Service) Create(ctx context.Context, in *CreateRequest) (*WriteResponse
 	if err := fault.Join(err, checkName(in.Name)); err != nil {
 		return nil, cmp.Or(in.Check(s), err)
 	}
-	if err := c.require(s.createNeeds(ctx, c, in)...); err != nil {
+	needs := s.createNeeds(ctx, c, in)
+	after, settled, wrong := s.plan(in)
+	if wrong == nil {
+		uses, err := s.newUses(c, nil, after)
+		if err != nil {
+			return nil, storeError(ctx, "create", err)
+		}
+		needs = append(needs, s.passRoleNeeds(ctx, c, uses, in.Tags, true)...)
+	}
+	if err := c.require(needs...); err != nil {
 		return nil, err
 	}
-	after, err := s.firstRecord(c, in)
-	if err != nil {
+	if wrong != nil {
+		return nil, storeError(ctx, "create", wrong)
+	}
+	if err := s.sealSecrets(c, after, nil, settled); err != nil {
 		return nil, storeError(ctx, "create", err)
 	}
 	meant := *in // what was asked for, however it was spelled
@@ -142,8 +154,8 @@ func (s *Service) Create(ctx context.Context, in *CreateRequest) (*WriteResponse
 	return out, nil
 }
 
-// createNeeds returns the permissions that a CreateRequest takes. Each is decided by the tags that
-// the configuration will have.
+// createNeeds returns the permissions that a CreateRequest takes besides those for its roles. Each
+// is decided by the tags that the configuration will have.
 func (s *Service) createNeeds(ctx context.Context, c scope, in *CreateRequest) []need {
 	of := s.request(ctx, c, in.Name, in.Tags)
 	needs := []need{{action: actionPrefix + actionCreate, of: of}}
@@ -154,15 +166,6 @@ func (s *Service) createNeeds(ctx context.Context, c scope, in *CreateRequest) [
 		needs = append(needs, need{action: actionPrefix + actionChangeGroup, of: of})
 	}
 	return needs
-}
-
-// firstRecord returns the record that a CreateRequest asks for.
-func (s *Service) firstRecord(c scope, in *CreateRequest) (*record, error) {
-	r, settled, err := s.plan(in)
-	if err != nil {
-		return nil, err
-	}
-	return r, s.sealSecrets(c, r, nil, settled)
 }
 
 // plan returns the record that a CreateRequest asks for, still without secrets. Its error has all
@@ -308,6 +311,7 @@ func (s *Service) Update(ctx context.Context, in *UpdateRequest) (*WriteResponse
 		regroups: func(before *record) bool {
 			return in.ResourceGroupID != nil && (before == nil || before.ResourceGroupID != *in.ResourceGroupID)
 		},
+		roles: in.namedRoles,
 		next: func(c scope, before *record) (step, error) {
 			after, err := s.nextRecord(c, before, in)
 			if err != nil {
@@ -393,6 +397,7 @@ type modification struct {
 	out                           any    // where a first answer is read into; what next leaves in it is remembered
 
 	regroups func(before *record) bool // whether the change needs ChangeResourceGroup too; nil: never
+	roles    func() []command.RoleUse  // the roles that the request names; nil: the action puts none to use
 	next     func(scope, *record) (step, error)
 }
 
@@ -416,6 +421,23 @@ func (s *Service) change(ctx context.Context, do modification) error {
 		if do.regroups != nil && do.regroups(before) {
 			needs = append(needs, need{action: actionPrefix + actionChangeGroup, of: of})
 		}
+		var st step
+		var wrong error // said only to a caller who has the permissions
+		switch may := c.allows(actionPrefix+do.action, of); {
+		case !may && do.roles != nil:
+			// Decided by the request alone, so that the error tells nothing of what is stored.
+			needs = append(needs, s.passRoleNeeds(ctx, c, do.roles(), before.tags(), true)...)
+		case may && there:
+			if st, wrong = do.next(c, before); wrong != nil || do.roles == nil {
+				break
+			}
+			uses, err := s.newUses(c, before, st.after)
+			if err != nil {
+				return err
+			}
+			mayGet := c.allows(actionPrefix+actionGet, of)
+			needs = append(needs, s.passRoleNeeds(ctx, c, uses, before.tags(), mayGet)...)
+		}
 		if err := c.require(needs...); err != nil {
 			return err
 		}
@@ -433,10 +455,8 @@ func (s *Service) change(ctx context.Context, do modification) error {
 			return &fault.Error{Code: fault.Conflict, Param: "Revision",
 				Message: fmt.Sprintf("Chat configuration %s is at revision %d, not %d.", fault.Quote(do.name),
 					before.Revision, *do.revision)}
-		}
-		st, err := do.next(c, before)
-		if err != nil {
-			return err
+		case wrong != nil:
+			return wrong
 		}
 		var change table.Change
 		if err := s.addStep(ctx, c, do.action, st, &change); err != nil {

@@ -208,6 +208,20 @@ func TestPredefined(t *testing.T) {
 			t.Errorf("Administrator does not allow %s", action)
 		}
 	}
+	for about, c := range map[string]struct {
+		p    *policy.Policy
+		want bool
+	}{
+		"Owner": {policy.Owner(), true}, "Administrator": {policy.Administrator(), true},
+		"ReadOnly": {policy.ReadOnly(), false},
+	} {
+		for _, role := range []string{"Ops", "*"} {
+			request := policy.Request{Action: policy.PassRole, Resource: policy.RoleResource("1", role)}
+			if got := policy.Decide(request, c.p).Allowed; got != c.want {
+				t.Errorf("%s allows to pass %s: %v, want %v", about, role, got, c.want)
+			}
+		}
+	}
 	const reveal = "oos:RevealChatConfigurationOutputs"
 	for _, action := range append(changes, reads...) {
 		for about, p := range map[string]*policy.Policy{"Owner": policy.Owner(),

@@ -63,8 +63,8 @@ func (p *Policy) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// Administrator returns the policy that allows every operation on every resource, except the
-// operations of MustName.
+// Administrator returns the policy that allows every operation on every resource, PassRole too,
+// except the operations of MustName.
 func Administrator() *Policy { return administrator() }
 
 // Owner returns the policy that allows every operation on every resource, including those of
@@ -76,8 +76,9 @@ func Owner() *Policy { return owner() }
 func ReadOnly() *Policy { return readOnly() }
 
 var (
-	administrator = predefined(`{"Version":"1","Statement":[{"Effect":"Allow","Action":"oos:*","Resource":"*"}]}`)
-	owner         = predefined(`{"Version":"1","Statement":[{"Effect":"Allow","Action":["oos:*",` +
+	administrator = predefined(`{"Version":"1","Statement":[{"Effect":"Allow","Action":["oos:*","ram:PassRole"],` +
+		`"Resource":"*"}]}`)
+	owner = predefined(`{"Version":"1","Statement":[{"Effect":"Allow","Action":["oos:*","ram:PassRole",` +
 		`"oos:SendChatMessage",` +
 		`"oos:CreateAccessKey","oos:ListAccessKeys","oos:UpdateAccessKey","oos:DeleteAccessKey"],"Resource":"*"}]}`)
 	readOnly = predefined(`{"Version":"1","Statement":[{"Effect":"Allow",` +
@@ -109,6 +110,16 @@ func ByName(name string) (p *Policy, ok bool) {
 
 // Names returns the names of the predefined policies.
 func Names() []string { return []string{"Owner", "Administrator", "ReadOnly"} }
+
+// PassRole is the operation of a caller that saves a role in a configuration, so that commands run
+// under it. Its resource is that of RoleResource. It is of another service than the other
+// operations: oos:* does not cover it.
+const PassRole = "ram:PassRole"
+
+// RoleResource returns the resource of a role of an account; * is for every account, and role may
+// be a pattern.
+// https://www.alibabacloud.com/help/en/ram/user-guide/policy-elements
+func RoleResource(account, role string) string { return "acs:ram::" + account + ":role/" + role }
 
 // Operations that a policy must name; no pattern allows them. The first one acts for any chat user;
 // the others create access keys with any permission.

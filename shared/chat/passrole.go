@@ -1,0 +1,206 @@
+package chat
+
+import (
+	"bytes"
+	"context"
+	"crypto/subtle"
+	"slices"
+	"strings"
+
+	"chatconf/shared/command"
+	"chatconf/shared/document"
+	"chatconf/shared/policy"
+	"chatconf/shared/secret"
+)
+
+// roleParam is the parameter with the role of a configuration.
+const roleParam = "RamRole"
+
+// passRoleNeeds returns the permission for each role of uses. Each is decided by the tags of the
+// configuration.
+func (s *Service) passRoleNeeds(ctx context.Context, c scope, uses []command.RoleUse, tags map[string]string,
+	mayGet bool) []need {
+	var needs []need
+	for _, use := range uses {
+		i := slices.IndexFunc(needs, func(n need) bool {
+			return n.of.Resource == policy.RoleResource(c.account, use.Role)
+		})
+		if i < 0 {
+			i = len(needs)
+			needs = append(needs, need{action: policy.PassRole,
+				of: s.requestOn(ctx, policy.RoleResource(c.account, use.Role), tags)})
+		}
+		if use.Named || mayGet {
+			needs[i].role = use.Role
+		}
+		needs[i].paths = append(needs[i].paths, pathOf(use))
+	}
+	return needs
+}
+
+// pathOf returns the JSON path of what names the role of a use.
+func pathOf(use command.RoleUse) string {
+	statement := document.At(document.Under(configurationParam, command.KeyPermissions), use.Statement)
+	switch {
+	case use.Statement < 0:
+		return roleParam
+	case use.Named:
+		return document.Under(statement, roleParam)
+	}
+	return "the " + roleParam + " that applies to " + statement
+}
+
+// resource returns the resource as the caller may know it.
+func (n need) resource() string {
+	if n.action == policy.PassRole && n.role == "" {
+		return n.of.Resource[:strings.LastIndexByte(n.of.Resource, '/')+1] + secret.Mask
+	}
+	return n.of.Resource
+}
+
+// mostPaths is how many paths of a role, and how many roles, a sentence lists.
+const mostPaths = 10
+
+// join returns a list of paths for people.
+func join(paths []string) string {
+	if len(paths) > mostPaths {
+		paths = append(slices.Clone(paths[:mostPaths]), "and more")
+	}
+	return strings.Join(paths, ", ")
+}
+
+// passRoleNote returns a sentence on how to allow the caller to pass the roles, empty for no roles.
+func (c scope) passRoleNote(roles []string) string {
+	switch {
+	case len(roles) == 0:
+		return ""
+	case c.caller.AccessKeyID == "": // an event
+		return " To let events pass a role, allow " + policy.PassRole + " in CHATCONF_EVENT_POLICY."
+	}
+	flags := ""
+	for _, role := range roles[:min(len(roles), mostPaths)] {
+		flags += " --pass-role " + role
+	}
+	return " To let this access key pass it, run 'chatconf keys update " + c.caller.AccessKeyID + flags + "'."
+}
+
+// newUses returns the uses of roles that a change from before to after adds, or makes wider; before
+// is nil for a new configuration.
+func (s *Service) newUses(c scope, before, after *record) ([]command.RoleUse, error) {
+	named := func(r *record) bool {
+		return r.RamRole != "" || strings.Contains(r.Configuration, `"`+roleParam+`"`)
+	}
+	if !named(after) { // which is most often so, and saves the parsing
+		return nil, nil
+	}
+	p, err := s.platformOf(after)
+	if err != nil {
+		return nil, err
+	}
+	root, err := after.parse()
+	if err != nil {
+		return nil, err
+	}
+	permissions := permissionsOf(after, p, root)
+	if before == nil {
+		return permissions.NewUses(nil, false), nil
+	}
+	rootBefore, err := before.parse()
+	if err != nil {
+		return nil, err
+	}
+	otherwise := !sameGround(rootBefore, root)
+	if !otherwise {
+		same, err := s.sameSecrets(c, before, after)
+		if err != nil {
+			return nil, err
+		}
+		otherwise = !same
+	}
+	return permissions.NewUses(permissionsOf(before, p, rootBefore), otherwise), nil
+}
+
+// sameGround reports whether two Configurations agree in what decides, outside Permissions, who can
+// speak to the bot and where commands go: the platform's settings and the Target. Whoever chooses
+// the secret that proves callbacks can speak as anyone.
+func sameGround(a, b *document.Node) bool {
+	ground := func(root *document.Node) *document.Node {
+		other := &document.Node{Kind: document.Object}
+		for _, m := range root.Members {
+			switch m.Key {
+			case command.KeyPermissions, command.KeyUserGroups, command.KeyConversationIDs: // compared by NewUses
+			case keyBotName, command.KeyLanguage: // which grant nothing
+			default:
+				other.Members = append(other.Members, m)
+			}
+		}
+		return other
+	}
+	return sameNode(ground(a), ground(b))
+}
+
+// sameNode reports whether two nodes are the same but for the order of members.
+func sameNode(a, b *document.Node) bool {
+	if a == nil || b == nil || a.Kind != b.Kind || a.Text != b.Text || len(a.Members) != len(b.Members) {
+		return a == b
+	}
+	for _, m := range a.Members {
+		if !sameNode(m.Value, b.Get(m.Key)) {
+			return false
+		}
+	}
+	return slices.EqualFunc(a.Items, b.Items, sameNode)
+}
+
+// sameSecrets reports whether two records of a configuration hold the same secrets of its
+// Configuration.
+func (s *Service) sameSecrets(c scope, a, b *record) (bool, error) {
+	fields := make(map[string]struct{}, len(a.Secrets))
+	for _, r := range []*record{a, b} {
+		for field := range r.Secrets {
+			if !strings.HasPrefix(field, "#") { // those that the service looks after
+				fields[field] = struct{}{}
+			}
+		}
+	}
+	for field := range fields {
+		if bytes.Equal(a.Secrets[field], b.Secrets[field]) { // which was kept
+			continue
+		}
+		one, err := s.open(c, a, field)
+		if err != nil {
+			return false, err
+		}
+		other, err := s.open(c, b, field)
+		if err != nil || subtle.ConstantTimeCompare(one, other) == 0 {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// namedRoles returns the uses of roles that an UpdateRequest names, whatever is stored.
+func (in *UpdateRequest) namedRoles() []command.RoleUse {
+	var uses []command.RoleUse
+	add := func(role string, statement int) {
+		if role != "" && checkRole(roleParam, role) == nil {
+			uses = append(uses, command.RoleUse{Role: role, Statement: statement, Named: true})
+		}
+	}
+	if in.RamRole != nil {
+		add(*in.RamRole, -1)
+	}
+	if in.Configuration == nil {
+		return uses
+	}
+	root, _, err := parseConfiguration(in.Configuration.Reveal())
+	if err != nil {
+		return uses // it names none that could be saved
+	}
+	if list := root.Get(command.KeyPermissions); list != nil {
+		for i, statement := range list.Items {
+			add(statement.TextOf(roleParam, ""), i)
+		}
+	}
+	return uses
+}

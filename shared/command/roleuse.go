@@ -1,0 +1,253 @@
+package command
+
+import (
+	"crypto/sha256"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"chatconf/shared/policy"
+)
+
+// A RoleUse is a place in a configuration that puts a role to use.
+type RoleUse struct {
+	Role      string
+	Statement int  // index into Permissions; -1: the configuration's own RamRole
+	Named     bool // the place names the role; else the statement has the configuration's RamRole
+}
+
+// NewUses returns where p puts a role to use that before does not, or to a wider use. Without
+// before, every use is new. otherwise says that something outside Permissions has changed that
+// decides who can speak, or where commands go; then every use is new too.
+//
+// A configuration's RamRole is a new use where it differs from that of before. The use by an Allow
+// is as before if before has the same Allow with the same role, and everything that limited it still
+// does: the Deny statements, the Allow statements of other roles in front of it, and
+// ConversationIds. Any change makes another statement, also a change of a group that it names; the
+// order of its lists and members does not count.
+func (p *Permissions) NewUses(before *Permissions, otherwise bool) []RoleUse {
+	var uses []RoleUse
+	roleIsNew := p.role != "" && (before == nil || before.role != p.role)
+	if roleIsNew {
+		uses = append(uses, RoleUse{Role: p.role, Statement: -1, Named: true})
+	}
+	users := make(map[string]int)
+	was, is := before.reaches(users), p.reaches(users)
+	sameGround := before != nil && !otherwise && p.listensWithin(before)
+	for i, s := range is {
+		named := p.statements[i].role != ""
+		switch {
+		case s.effect != policy.Allow || s.role == "":
+		case !named && roleIsNew: // listed above
+		case !sameGround || !isKept(was, is, i):
+			uses = append(uses, RoleUse{Role: s.role, Statement: i, Named: named})
+		}
+	}
+	return uses
+}
+
+// A reach is what a statement does, and what it matches.
+type reach struct {
+	*permission
+	role  string            // that an allowed command runs as; empty if there is none
+	users []uint64          // the bits of the users that it names, groups included
+	sum   [sha256.Size]byte // of what it matches; equal for statements that match the same
+}
+
+// reaches returns the reach of each statement. users numbers the users; new ones are added to it.
+func (p *Permissions) reaches(users map[string]int) []reach {
+	if p == nil {
+		return nil
+	}
+	number := func(user string) int {
+		n, ok := users[user]
+		if !ok {
+			n = len(users)
+			users[user] = n
+		}
+		return n
+	}
+	members := make(map[string][]int)
+	for user, groups := range p.groups {
+		for _, group := range groups {
+			members[group] = append(members[group], number(user))
+		}
+	}
+	sums := make(map[string][sha256.Size]byte) // of members
+	for group, list := range members {
+		slices.Sort(list)
+		var b []byte
+		for _, n := range list {
+			b = append(strconv.AppendInt(b, int64(n), 10), ',')
+		}
+		sums[group] = sha256.Sum256(b)
+	}
+	out := make([]reach, len(p.statements))
+	for i := range p.statements {
+		s := &p.statements[i]
+		r := reach{permission: s, role: s.role}
+		if r.role == "" {
+			r.role = p.role
+		}
+		b := strconv.AppendBool(nil, s.everyone)
+		add := func(text string) { b = strconv.AppendQuote(b, text) }
+		for _, user := range slices.Sorted(maps.Keys(s.users)) {
+			add(user)
+			r.name(number(user))
+		}
+		for _, group := range slices.Sorted(maps.Keys(s.groups)) {
+			b = append(b, '@')
+			add(group)
+			sum := sums[group]
+			b = append(b, sum[:]...)
+			for _, n := range members[group] {
+				r.name(n)
+			}
+		}
+		for _, list := range [][]string{s.commands, s.conversations} { // an empty list is refused, so none is all
+			b = append(b, '/')
+			for _, pattern := range slices.Sorted(slices.Values(list)) {
+				add(pattern)
+			}
+		}
+		r.sum = sha256.Sum256(b)
+		out[i] = r
+	}
+	return out
+}
+
+// name adds a user to those that the statement names.
+func (r *reach) name(n int) {
+	for len(r.users) <= n/64 {
+		r.users = append(r.users, 0)
+	}
+	r.users[n/64] |= 1 << (n % 64)
+}
+
+// listensWithin reports whether p takes commands in no conversation in which before does not.
+func (p *Permissions) listensWithin(before *Permissions) bool {
+	if before.conversations == nil {
+		return true
+	}
+	for id := range p.conversations {
+		if !before.listens(id) {
+			return false
+		}
+	}
+	return p.conversations != nil
+}
+
+// isKept reports whether the Allow is[i] runs nothing under its role that the statements of was did
+// not run under it.
+func isKept(was, is []reach, i int) bool {
+	s := &is[i]
+	j := slices.IndexFunc(was, func(r reach) bool {
+		return r.effect == policy.Allow && r.role == s.role && r.sum == s.sum
+	})
+	if j < 0 {
+		return false
+	}
+	for k := range was {
+		other := &was[k]
+		by := is[:i] // what may limit s as other did
+		switch {
+		case other.effect != policy.Allow:
+			by = is
+		case k >= j || other.role == s.role:
+			continue
+		}
+		limits := func(r reach) bool { return r.effect == other.effect && r.covers(other) }
+		if other.meets(s) && !slices.ContainsFunc(by, limits) {
+			return false
+		}
+	}
+	return true
+}
+
+// maxCompared is how many pairs of patterns two statements may have to be compared. With more, they
+// are taken to be as different as they can be.
+const maxCompared = 1000
+
+// meets reports whether both statements may match the same command. False is certain.
+func (r *reach) meets(s *reach) bool {
+	return r.sharesUser(s) && mayMeet(r.commands, s.commands) &&
+		(r.conversations == nil || s.conversations == nil || mayMeet(r.conversations, s.conversations))
+}
+
+// covers reports whether r matches all that s matches. True is certain.
+func (r *reach) covers(s *reach) bool {
+	if r.sum == s.sum {
+		return true
+	}
+	return r.hasUsersOf(s) && coversAll(r.commands, s.commands) &&
+		(r.conversations == nil || s.conversations != nil && coversAll(r.conversations, s.conversations))
+}
+
+func (r *reach) sharesUser(s *reach) bool {
+	if r.everyone || s.everyone {
+		return true
+	}
+	for i := range min(len(r.users), len(s.users)) {
+		if r.users[i]&s.users[i] != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *reach) hasUsersOf(s *reach) bool {
+	if r.everyone || s.everyone {
+		return r.everyone
+	}
+	for i, bits := range s.users {
+		if i >= len(r.users) {
+			if bits != 0 {
+				return false
+			}
+		} else if bits&^r.users[i] != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// mayMeet reports whether a text may match patterns of both lists.
+func mayMeet(a, b []string) bool {
+	if len(a)*len(b) > maxCompared {
+		return true
+	}
+	return slices.ContainsFunc(a, func(p string) bool {
+		return slices.ContainsFunc(b, func(q string) bool {
+			i, j := strings.IndexAny(p, Wildcards), strings.IndexAny(q, Wildcards)
+			switch {
+			case i < 0:
+				return policy.Match(q, p)
+			case j < 0:
+				return policy.Match(p, q)
+			}
+			n := min(i, j) // both begin with so many characters that are no wildcards
+			return p[:n] == q[:n]
+		})
+	})
+}
+
+// coversAll reports whether every text that matches a pattern of b matches one of a.
+func coversAll(a, b []string) bool {
+	if len(a)*len(b) > maxCompared {
+		return false
+	}
+	for _, q := range b {
+		covered := slices.ContainsFunc(a, func(p string) bool {
+			// A '*' of p matches whatever a '*' or '?' of q stands for; a '?' does not.
+			if strings.ContainsAny(q, Wildcards) && strings.Contains(p, "?") {
+				return p == q
+			}
+			return policy.Match(p, q)
+		})
+		if !covered {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,252 @@
+package command_test
+
+import (
+	"encoding/json"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"chatconf/shared/command"
+	"chatconf/shared/document"
+)
+
+// permissionsOf returns the permissions of a Configuration with a RamRole.
+func permissionsOf(t *testing.T, role, configuration string) *command.Permissions {
+	t.Helper()
+	root, err := document.Parse("Configuration", configuration)
+	if err != nil {
+		t.Fatal(err)
+	}
+	options := command.PermissionOptions{Name: "ops", Active: true, RamRole: role, FoldUsers: true}
+	return command.NewPermissions(options, root)
+}
+
+// TestNewUses checks for changes of Permissions which uses of roles they add or make wider.
+func TestNewUses(t *testing.T) {
+	const (
+		groups = `"UserGroups":{"sre":["a","b"],"dev":["c"]}`
+		sre    = `{"Effect":"Allow","Principals":["group:sre"],"Commands":["restart","scale-*"],"RamRole":"Ops"}`
+		dev    = `{"Effect":"Allow","Principals":["group:dev"],"Commands":["restart"]}`
+		all    = `{"Effect":"Allow","Principals":["*"],"Commands":["*"],"RamRole":"Admin"}`
+		denial = `{"Effect":"Deny","Principals":["user:b"],"Commands":["scale-*"]}`
+	)
+	with := func(statements ...string) string {
+		return `{` + groups + `,"Permissions":[` + strings.Join(statements, ",") + `]}`
+	}
+	edit := func(text string, pairs ...string) string { return strings.NewReplacer(pairs...).Replace(text) }
+	own := func(role string, i int) command.RoleUse {
+		return command.RoleUse{Role: role, Statement: i, Named: true}
+	}
+	shared := func(role string, i int) command.RoleUse { return command.RoleUse{Role: role, Statement: i} }
+	uses := func(list ...command.RoleUse) []command.RoleUse { return list }
+	ops := uses(own("Ops", 0))
+	for about, c := range map[string]struct {
+		roleBefore, before, roleAfter, after string
+		want                                 []command.RoleUse
+	}{
+		"nothing is changed":     {"", with(sre, dev, denial), "", with(sre, dev, denial), nil},
+		"a role is set":          {"", with(sre), "Ops", with(sre), uses(own("Ops", -1))},
+		"a role is set, for one": {"", with(dev), "Ops", with(dev), uses(own("Ops", -1))},
+		"a role is set, with another": {"", with(), "Ops", with(all, dev),
+			uses(own("Ops", -1), own("Admin", 0))},
+		"a role is changed":        {"Ops", with(dev), "Dev", with(dev), uses(own("Dev", -1))},
+		"a role is removed":        {"Ops", with(sre, dev), "", with(sre, dev), nil},
+		"a role that nothing uses": {"Ops", with(sre), "Ops", with(sre), nil},
+		"a statement is new":       {"", with(dev), "", with(dev, sre), uses(own("Ops", 1))},
+		"two are new": {"", with(), "", with(all, sre),
+			uses(own("Admin", 0), own("Ops", 1))},
+		"a statement without a role is new": {"", with(sre), "", with(dev, sre), nil},
+		"a statement is new under the configuration's role": {"Dev", with(sre), "Dev", with(sre, dev),
+			uses(shared("Dev", 1))},
+		"a statement is given another role": {"", with(sre), "", edit(with(sre), "Ops", "Dev"),
+			uses(own("Dev", 0))},
+		"a statement gives up its role for the configuration's": {"Dev", with(sre), "Dev",
+			edit(with(sre), `,"RamRole":"Ops"`, ""), uses(shared("Dev", 0))},
+		"a statement gives up its role for the same": {"Ops", with(sre), "Ops",
+			edit(with(sre), `,"RamRole":"Ops"`, ""), nil},
+		"a statement gives up its role for none": {"", with(sre), "", edit(with(sre), `,"RamRole":"Ops"`, ""), nil},
+		"a command more": {"", with(sre), "", edit(with(sre), `"restart"`, `"restart","stop"`),
+			ops},
+		"a command less": {"", with(sre), "", edit(with(sre), `"restart",`, ""),
+			ops},
+		"a principal more": {"", with(sre), "", edit(with(sre), `["group:sre"]`, `["group:sre","user:c"]`),
+			ops},
+		"everybody": {"", with(sre), "", edit(with(sre), `["group:sre"]`, `["group:sre","*"]`),
+			ops},
+		"another group": {"", with(sre), "", edit(with(sre), `group:sre`, `group:dev`),
+			ops},
+		"in some conversations": {"", with(sre), "", edit(with(sre), `,"RamRole"`, `,"Conversations":["c"],"RamRole"`),
+			ops},
+		"the group grows": {"", with(sre, dev), "", edit(with(sre, dev), `"a","b"`, `"a","b","c"`),
+			ops},
+		"the group is others'": {"", with(sre), "", edit(with(sre), `"a","b"`, `"ab"`),
+			ops},
+		"another group grows": {"", with(sre, dev), "", edit(with(sre, dev), `"c"`, `"c","d"`), nil},
+		"another group grows, under the configuration's role": {"Dev", with(sre, dev), "Dev",
+			edit(with(sre, dev), `"c"`, `"c","d"`), uses(shared("Dev", 1))},
+		"the order of lists, members and letters' case": {"", with(sre), "",
+			`{"Permissions":[{"RamRole":"Ops","Commands":["SCALE-*","Restart"],"Principals":["group:sre"],` +
+				`"Effect":"Allow"}],"UserGroups":{"dev":["c"],"sre":["B","a"]}}`, nil},
+		"a user id that looks like two": {"", edit(with(sre), `group:sre"`, `user:a","user:b"`), "",
+			edit(with(sre), `group:sre`, `user:a\"\"b`), ops},
+		"a user named as a group": {"", with(sre), "", edit(with(sre), `group:sre`, `user:sre`), ops},
+
+		"a denial is new":  {"", with(sre), "", with(sre, denial), nil},
+		"a denial moves":   {"", with(sre, denial), "", with(denial, sre), nil},
+		"a denial is gone": {"", with(sre, denial), "", with(sre), ops},
+		"a denial is narrower": {"", with(sre, denial), "", edit(with(sre, denial), "user:b", "user:x"),
+			ops},
+		"a denied group is others'": {"", edit(with(sre, edit(denial, "user:b", "group:dev")), `["c"]`, `["a"]`), "",
+			edit(with(sre, edit(denial, "user:b", "group:dev")), `["c"]`, `["d"]`), ops},
+		"a denial becomes an Allow": {"", with(sre, denial), "", edit(with(sre, denial), "Deny", "Allow"), ops},
+
+		"a statement in front is gone": {"", with(dev, all), "", with(all), uses(own("Admin", 0))},
+		"a statement in front is narrower": {"", with(dev, all), "", edit(with(dev, all), "group:dev", "user:x"),
+			uses(own("Admin", 1))},
+		"a statement in front moves behind":        {"", with(dev, all), "", with(all, dev), uses(own("Admin", 0))},
+		"one in front, of a role, moves behind":    {"", with(sre, all), "", with(all, sre), uses(own("Admin", 0))},
+		"a statement behind is gone":               {"", with(all, sre), "", with(all), nil},
+		"a statement behind moves in front":        {"", with(all, sre), "", with(sre, all), ops},
+		"one in front of the same role is gone":    {"", with(edit(sre, "Ops", "Admin"), all), "", with(all), nil},
+		"one in front of others' commands is gone": {"", with(edit(dev, "restart", "stop"), sre), "", with(sre), nil},
+		"one in front of other users is gone":      {"", with(dev, sre), "", with(sre), nil},
+		"one in front of other conversations is gone": {"", with(edit(dev, `}`, `,"Conversations":["x*"]}`),
+			edit(all, `}`, `,"Conversations":["y"]}`)), "", with(edit(all, `}`, `,"Conversations":["y"]}`)), nil},
+		"one in front, in all conversations, is limited": {"", with(dev, all), "",
+			with(edit(dev, `}`, `,"Conversations":["x*"]}`), all), uses(own("Admin", 1))},
+		"one in front is wider":          {"", with(dev, all), "", with(edit(dev, "restart", "re*"), all), nil},
+		"one in front, of all, is wider": {"", with(dev, all), "", with(edit(dev, "group:dev", "*"), all), nil},
+		"one in front is of another form": {"", with(edit(dev, "restart", "re?"), all), "",
+			with(edit(dev, "restart", "r??"), all), uses(own("Admin", 1))},
+		"a denial is wider":          {"", with(sre, denial), "", with(sre, edit(denial, "scale-*", "*")), nil},
+		"a denial of others is gone": {"", with(sre, edit(denial, "user:b", "user:z")), "", with(sre), nil},
+		"one in front gets another role": {"", with(sre, all), "", edit(with(sre, all), "Ops", "Dev"),
+			uses(own("Dev", 0))},
+		"the same again": {"", with(sre), "", with(sre, sre), nil},
+
+		"Permissions are gone":      {"Ops", with(sre, dev), "Ops", `{` + groups + `}`, nil},
+		"Permissions are new":       {"Ops", `{` + groups + `}`, "Ops", with(dev), uses(shared("Ops", 0))},
+		"conversations are limited": {"", with(sre), "", edit(with(sre), `{"User`, `{"ConversationIds":["x"],"User`), nil},
+		"conversations are unlimited": {"", edit(with(sre), `{"User`, `{"ConversationIds":["x"],"User`), "", with(sre),
+			ops},
+		"a conversation more": {"", edit(with(sre), `{"User`, `{"ConversationIds":["x"],"User`), "",
+			edit(with(sre), `{"User`, `{"ConversationIds":["x","y"],"User`), ops},
+		"a conversation less": {"", edit(with(sre), `{"User`, `{"ConversationIds":["x","y"],"User`), "",
+			edit(with(sre), `{"User`, `{"ConversationIds":["y"],"User`), nil},
+		"the language": {"Ops", with(sre, dev), "Ops", edit(with(sre, dev), `{"User`, `{"Language":"zh","User`), nil},
+	} {
+		before, after := permissionsOf(t, c.roleBefore, c.before), permissionsOf(t, c.roleAfter, c.after)
+		if diff := cmp.Diff(c.want, after.NewUses(before, false)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", about, diff)
+		}
+		// What is new altogether, or may be reached otherwise, is every use.
+		made := after.NewUses(nil, false)
+		other := after.NewUses(before, true)
+		for _, use := range c.want {
+			if !slices.Contains(made, use) && use.Named || !slices.Contains(other, use) {
+				t.Errorf("%s: %+v is not among %+v and %+v", about, use, made, other)
+			}
+		}
+	}
+}
+
+// TestNewUsesMissesNothing compares NewUses with Decide on many pairs of permissions that differ
+// little.
+func TestNewUsesMissesNothing(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	wider := 0
+	for range 5000 {
+		a := make([]byte, 30)
+		for i := range a {
+			a[i] = byte(random.IntN(256))
+		}
+		b := slices.Clone(a)
+		for range 1 + random.IntN(3) {
+			b[random.IntN(len(b))] = byte(random.IntN(256))
+		}
+		if checkNewUses(t, permissionsFrom(t, a), permissionsFrom(t, b)) {
+			wider++
+		}
+	}
+	if wider < 500 {
+		t.Errorf("%d of the pairs let somebody run something under another role: too few to tell", wider)
+	}
+}
+
+// FuzzNewUses is TestNewUsesMissesNothing for any pair.
+func FuzzNewUses(f *testing.F) {
+	for _, seed := range []string{"", "0123456789", "abcdefghijklmnop", "zyxwvutsrqponmlkjihgfedcba"} {
+		f.Add([]byte(seed), []byte("The quick brown fox"))
+		f.Add([]byte(seed), []byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, a, b []byte) { checkNewUses(t, permissionsFrom(t, a), permissionsFrom(t, b)) })
+}
+
+// checkNewUses checks that a change lets nobody run anything under a role who did not run it under
+// that role before, unless a use of the role is new. It reports whether the change lets somebody.
+func checkNewUses(t *testing.T, before, after *command.Permissions) (wider bool) {
+	t.Helper()
+	widened := make(map[string]bool)
+	for _, use := range after.NewUses(before, false) {
+		widened[use.Role] = true
+	}
+	for _, user := range []string{"a", "b"} {
+		for _, conversation := range []string{"x", "y"} {
+			for _, word := range []string{"restart", "stop"} {
+				is, was := after.Decide(user, conversation, word), before.Decide(user, conversation, word)
+				if !is.Allowed || is.RamRole == "" || is.RamRole == was.RamRole {
+					continue
+				}
+				wider = true
+				if !widened[is.RamRole] {
+					t.Errorf("%s runs %s in %s under %s, before under %q, and no use is new",
+						user, word, conversation, is.RamRole, was.RamRole)
+				}
+			}
+		}
+	}
+	return wider
+}
+
+// permissionsFrom makes permissions of few words, so that those of two texts are often alike.
+func permissionsFrom(t *testing.T, data []byte) *command.Permissions {
+	t.Helper()
+	next := func(n int) int {
+		if len(data) == 0 {
+			return 0
+		}
+		b := data[0]
+		data = data[1:]
+		return int(b) % n
+	}
+	pick := func(lists ...[]string) []string { return lists[next(len(lists))] }
+	root := map[string]any{"UserGroups": map[string]any{"g": pick([]string{"a"}, []string{"b"}, []string{"a", "b"})}}
+	if next(3) == 0 {
+		root["ConversationIds"] = pick([]string{"x"}, []string{"x", "y"})
+	}
+	role := pick([]string{"", "R", "S"})[next(3)]
+	var statements []any
+	for range next(4) {
+		s := map[string]any{"Effect": []string{"Allow", "Allow", "Deny"}[next(3)],
+			"Principals": pick([]string{"*"}, []string{"user:a"}, []string{"group:g"}),
+			"Commands":   pick([]string{"*"}, []string{"restart"}, []string{"stop", "restart"}, []string{"re*"}, []string{"st?p"})}
+		if next(3) == 0 {
+			s["Conversations"] = pick([]string{"x"}, []string{"*"})
+		}
+		if r := []string{"", "R", "S"}[next(3)]; r != "" && s["Effect"] == "Allow" {
+			s["RamRole"] = r
+		}
+		statements = append(statements, s)
+	}
+	if statements != nil {
+		root["Permissions"] = statements
+	}
+	text, err := json.Marshal(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return permissionsOf(t, role, string(text))
+}
