@@ -139,7 +139,7 @@ func (f *Function) check() error {
 	case (f.Initializer || f.PreStop || f.FindHooks) && f.Kind != FC:
 		return errors.New("initializer and pre-stop hooks need kind FC")
 	case f.Gateway && f.Kind != Lambda:
-		return errors.New("Gateway needs kind Lambda")
+		return errors.New("setting Gateway needs kind Lambda")
 	case f.Timeout < 0 || f.InitTimeout < 0 || f.IdleTimeout < 0 || f.Limit < 0 || f.Concurrency < 0 || f.Memory < 0 ||
 		f.MaxBody < 0:
 		return errors.New("a time, a limit or a size is negative; use 0 for its default")
