@@ -34,14 +34,13 @@ func (Platform) Description() command.Platform {
 			{Key: "FeishuVerificationToken", Secret: true, Shape: command.Visible(1, 256),
 				Help: "Verification Token of events and callbacks"},
 			{Key: "FeishuEncryptKeyPrevious", Secret: true, Shape: command.Visible(1, 256),
-				Help: "the Encrypt Key before, while it is being rotated"},
+				Help: "the previous Encrypt Key, during rotation"},
 			{Key: "FeishuVerificationTokenPrevious", Secret: true, Shape: command.Visible(1, 256),
-				Help: "the Verification Token before, while it is being rotated"},
+				Help: "the previous Verification Token, during rotation"},
 			{Key: "FeishuWindowSeconds", Shape: callback.UpTo(int(maxWindow / time.Second)),
-				Help: "how far a callback's time may be from now, either way; 300 if not set"},
+				Help: "maximum seconds between a callback's time and now; default 300"},
 			{Key: "FeishuOldCards", Shape: command.TrueOrFalse(),
-				Help: "true to take the cards' older callback too, which is neither encrypted nor tied to the app: " +
-					"the Verification Token alone proves it"},
+				Help: "true to also accept the cards' older callback, which only the Verification Token proves"},
 			{Key: "FeishuDomain", Shape: command.OneOf("feishu", "lark"), Help: "feishu (default) or lark"},
 		},
 	}

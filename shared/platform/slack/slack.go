@@ -23,11 +23,11 @@ func (Platform) Description() command.Platform {
 			{Key: "SlackSigningSecret", Required: true, Secret: true, Shape: command.Visible(8, 256),
 				Help: "Signing Secret of the app"},
 			{Key: "SlackSigningSecretPrevious", Secret: true, Shape: command.Visible(8, 256),
-				Help: "the Signing Secret before, while it is being rotated"},
+				Help: "the previous Signing Secret, during rotation"},
 			{Key: "SlackBotToken", Secret: true, Shape: command.Visible(1, 256), Names: []string{"BotUserOAuthToken"},
 				Help: "Bot User OAuth Token, such as xoxb-…"},
 			{Key: "SlackTeamId", Shape: command.Alphanumeric(1, 32), Names: []string{"WorkspaceId"},
-				Help: "workspace that may call, such as T0123456789"},
+				Help: "the only workspace whose callbacks are accepted, such as T0123456789"},
 		},
 	}
 }

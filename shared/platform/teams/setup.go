@@ -4,21 +4,26 @@ import (
 	"chatconf/shared/command"
 )
 
-// setup says what to do in Teams.
+// setup returns the steps in Teams.
 func setup(webhookURL, language string) []string {
 	if language == command.Chinese {
 		return []string{
 			"在 Teams 中打开团队 > 管理团队 > 应用 > 创建传出 Webhook。",
-			"名称即成员 @ 它时使用的名字，同样填入 BotName，以便区分它与其他被 @ 的人；回调 URL 填写：" + webhookURL,
-			"创建后安全令牌只显示一次：填入 TeamsWebhookSecret；租户 id 填入 TeamsTenantId。",
-			"在频道中 @该名称 发送 whoami，查看写入 Permissions 的 id。",
+			"填写名称：成员用 @名称 发送命令。",
+			"把同一名称填入 BotName，用于识别消息中的 @。",
+			"回调 URL 填写：" + webhookURL,
+			"创建 Webhook，把安全令牌填入 TeamsWebhookSecret。Teams 只显示一次令牌。",
+			"把租户 id 填入 TeamsTenantId。",
+			"在频道中 @名称 发送 whoami，回复中有写入 Permissions 的 id。",
 		}
 	}
 	return []string{
 		"In Teams open the team > Manage team > Apps > Create an outgoing webhook.",
-		"Its name is what people mention. Put it into BotName too, which tells it from others who are mentioned; " +
-			"set the callback URL to " + webhookURL,
-		"The security token is shown once: put it into TeamsWebhookSecret, and the tenant's id into TeamsTenantId.",
-		"In a channel mention the name and send whoami: it answers with the ids to put into Permissions.",
+		"Enter a name. People mention this name to send commands.",
+		"Set BotName to the same name. It identifies the bot's mention in a message.",
+		"Set the callback URL to " + webhookURL,
+		"Create the webhook, and copy the security token into TeamsWebhookSecret. Teams shows the token only once.",
+		"Set TeamsTenantId to the id of the tenant.",
+		"Mention the name in a channel and send whoami. The answer has the ids for Permissions.",
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"chatconf/shared/platform/callback"
 )
 
-// minSecret is how short a secret may be, in bytes; Teams makes 32.
+// minSecret is the minimum length of a secret in bytes; Teams uses 32.
 const minSecret = 16
 
 // Platform is the platform, as shared/platform lists it.
@@ -22,16 +22,16 @@ func (Platform) Description() command.Platform {
 		Type:  "Teams",
 		Title: "Microsoft Teams",
 		Setup: setup,
-		// An object id is a GUID, which is the same in any case.
+		// An object id is a GUID, in which case does not matter.
 		FoldUsers: true,
 		Settings: []command.Setting{
 			{Key: "TeamsWebhookSecret", Required: true, Secret: true, Shape: command.Base64(minSecret, 64),
 				Names: []string{"SecurityToken"},
-				Help:  "security token of the outgoing webhook, in base64 as Teams shows it"},
+				Help:  "security token of the outgoing webhook, as Teams shows it (base64)"},
 			{Key: "TeamsWebhookSecretPrevious", Secret: true, Shape: command.Base64(minSecret, 64),
-				Help: "the security token before, while it is being rotated"},
+				Help: "the previous security token, during rotation"},
 			{Key: "TeamsTenantId", Shape: command.Visible(1, 64), Names: []string{"DirectoryId"},
-				Help: "tenant that may call"},
+				Help: "the only tenant whose callbacks are accepted"},
 		},
 	}
 }

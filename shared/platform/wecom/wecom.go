@@ -35,11 +35,11 @@ func (Platform) Description() command.Platform {
 			{Key: "WeChatEncodingAesKey", Secret: true, Shape: command.EncodingAESKey, Generate: true, Output: "AesKey",
 				Names: []string{"AesKey"}, Help: "EncodingAESKey of the callback"},
 			{Key: "WeChatTokenPrevious", Secret: true, Shape: command.Alphanumeric(1, 32),
-				Help: "the Token before, while it is being rotated"},
+				Help: "the previous Token, during rotation"},
 			{Key: "WeChatEncodingAesKeyPrevious", Secret: true, Shape: command.EncodingAESKey,
-				Help: "the EncodingAESKey before, while it is being rotated"},
+				Help: "the previous EncodingAESKey, during rotation"},
 			{Key: "WeChatAibot", Shape: command.TrueOrFalse(),
-				Help: "true to take the callbacks of an intelligent robot (智能机器人) too, whose receive id is empty"},
+				Help: "true to also accept callbacks of an intelligent robot (智能机器人)"},
 		},
 	}
 }
