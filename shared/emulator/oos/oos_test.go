@@ -41,6 +41,10 @@ var templates = []oos.Template{
 	{Name: "flaky", Steps: []oos.Step{{Name: "try", Takes: time.Second, Fails: "busy", FailTimes: 2}}},
 	{Name: "approve", Steps: []oos.Step{{Name: "ask", Action: "ACS::Approve", Approve: true}, {Name: "do",
 		Takes: time.Second}}},
+	{Name: "twice", Steps: []oos.Step{
+		{Name: "one", Approve: true, Needs: []oos.Permission{{Action: "ecs:StopInstance", Resource: "acs:ecs:a"}}},
+		{Name: "two", Approve: true, Needs: []oos.Permission{{Action: "ecs:StartInstance", Resource: "acs:ecs:a"}}},
+	}},
 	{Name: "risky", Steps: []oos.Step{{Name: "delete", Risky: true, Takes: time.Second}}},
 	{
 		Name: "needs", Parameters: []oos.Parameter{{Name: "InstanceId", Required: true}, {Name: "OOSAssumeRole"}},
@@ -300,6 +304,23 @@ func TestNotify(t *testing.T) {
 		want(t, in.Call(t, oostest.Key, "NotifyExecution", test.params), test.status, test.code)
 	}
 	wantStatus(t, in, waits, oos.Waiting, "")
+}
+
+// Each step is approved for itself, and has its own permissions.
+func TestEachStepIsApproved(t *testing.T) {
+	in := run(t, func(o *oostest.Options) {
+		o.Account.Users[0].Policies = []string{oostest.Allow("*", "oos:*", "ecs:StopInstance")}
+	})
+	id := start(t, in, "twice", nil)
+	for _, status := range []oos.Status{oos.Waiting, oos.Failed} {
+		wantStatus(t, in, id, oos.Waiting, "")
+		approve := map[string]string{"ExecutionId": id, "NotifyType": "Approve"}
+		want(t, in.Call(t, oostest.Key, "NotifyExecution", approve), 200, "")
+		wantStatus(t, in, id, status, "")
+	}
+	if got := in.Server.Executions()[0].StatusMessage; !strings.HasPrefix(got, "two: NoPermission: ") {
+		t.Errorf("message = %q, want that of the second step", got)
+	}
 }
 
 // The same ClientToken starts nothing twice, also when the first answer was lost.

@@ -113,6 +113,25 @@ func TestUnused(t *testing.T) {
 	}
 }
 
+// A grant is used by its own session only, and only by what was allowed.
+func TestUnusedCountsNeitherOthersNorRefusals(t *testing.T) {
+	in := run(t, func(o *oostest.Options) { o.Account.Roles[0].Policies = []string{oostest.Allow("*", "oos:List*")} })
+	execution := "acs:oos:cn-hangzhou:" + account + ":execution/exec-1"
+	both := map[string]string{"Policy": oostest.Allow(execution, "oos:ListExecutions", "oos:CancelExecution")}
+	alice, bob := in.Assume(t, "ops", "alice", both), in.Assume(t, "ops", "bob", both)
+	want(t, in.Call(t, alice, "ListExecutions", map[string]string{"ExecutionId": "exec-1"}), 200, "")
+	want(t, in.Call(t, bob, "CancelExecution", map[string]string{"ExecutionId": "exec-1"}), 403, "NoPermission")
+	prefix := "acs:ram::" + account + ":role/ops/"
+	wanted := []sts.Grant{
+		{Session: prefix + "alice", Action: "oos:CancelExecution", Resource: execution},
+		{Session: prefix + "bob", Action: "oos:ListExecutions", Resource: execution},
+		{Session: prefix + "bob", Action: "oos:CancelExecution", Resource: execution},
+	}
+	if got := in.Account.Unused(); !slices.Equal(got, wanted) {
+		t.Errorf("unused = %v, want %v", got, wanted)
+	}
+}
+
 // A role that a service of the cloud acts under.
 func TestServiceRole(t *testing.T) {
 	in := run(t, func(o *oostest.Options) {
@@ -125,6 +144,9 @@ func TestServiceRole(t *testing.T) {
 	}
 	if got := fmt.Sprint(in.Account); got != secret.Mask {
 		t.Errorf("an account prints as %q", got)
+	}
+	if _, ok := in.Account.ServiceRole("service", "fc.aliyuncs.com"); ok {
+		t.Error("a role was given to a service that it does not trust")
 	}
 	if _, ok := in.Account.ServiceRole("none", "oos.aliyuncs.com"); ok {
 		t.Error("a role that is not there was given")
