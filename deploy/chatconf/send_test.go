@@ -357,7 +357,7 @@ func TestSendOfWhatIsSaidLater(t *testing.T) {
 	// read.
 	if out := mustRun(t, append([]string{"call", "ListChatCommands", "Name=target-Feishu"},
 		at...)...); strings.Contains(out, "done by the target") ||
-		!strings.Contains(out, "SendChatMessage made the message; the answer was kept for it") {
+		!strings.Contains(out, "the message came from SendChatMessage, so the answer was kept") {
 		t.Errorf("the records are %s", out)
 	}
 }

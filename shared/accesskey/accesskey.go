@@ -1,8 +1,7 @@
-// Package accesskey keeps the access keys that callers sign with, and their policies, in a table of
-// their own.
+// Package accesskey keeps access keys and their policies in a table of their own.
 //
-// A key is in the partition "keys" as k#<AccessKeyId>, sealed as a whole. The day of each key's
-// last use is in another table, in the partition "uses".
+// A key is in the partition "keys" as k#<AccessKeyId>, sealed as a whole. The day of its last use
+// is in another table, in the partition "uses".
 package accesskey
 
 import (
@@ -29,42 +28,40 @@ const (
 	prefix    = "k#"
 	field     = "AccessKey"
 
-	// CacheAge is how long a process uses what it read of an access key. A key that is changed,
-	// disabled or deleted anywhere is so everywhere within it. Expiry needs no reading, and is
-	// exact.
+	// CacheAge is how long a process caches an access key. A change of a key takes effect in all
+	// processes within this time. Expiry is exact.
 	CacheAge = 10 * time.Second
-	// cacheSize bounds the cache; beyond it, any entry may go.
+	// cacheSize bounds the cache. Beyond it any entry is dropped.
 	cacheSize = 10_000
 	// maxDescription is the length of a key's Description, in characters.
 	maxDescription = 256
 )
 
-// A Key is what a caller signs with.
+// A Key is an access key, with which a caller signs requests.
 type Key struct {
 	ID          string
 	Secret      secret.Text // empty in a list
-	Account     string      // whose configurations the caller works on
-	Name        string      // what people call the caller
+	Account     string      // the owner of the configurations that the caller sees
+	Name        string      // the caller's name, for people
 	Description string
 	Policies    []*policy.Policy
 	Active      bool
 	Created     time.Time
-	CreatedBy   string    // the access key id of the caller who made it; empty if the command-line tool did
-	Expires     time.Time // the first moment at which it is no longer good; zero: never
+	CreatedBy   string    // the access key id of the creator; empty for the command-line tool
+	Expires     time.Time // the key is invalid from this moment on; zero: never
 }
 
-// Expired reports whether the key is no longer good at the given time.
+// Expired reports whether the key is expired at the given time.
 func (key *Key) Expired(now time.Time) bool {
 	return !key.Expires.IsZero() && !now.Before(key.Expires)
 }
 
-// A Store has the access keys of all accounts, in a table of their own: anyone who can write it,
-// and has the key ring, can make an administrator. Beside it is a table of the days on which keys
-// were used, which all who verify keys may write. Its methods may be called from many goroutines at
-// once. Every error that a method returns is an *Error.
+// A Store keeps the access keys of all accounts. Anyone with write access to its table and the key
+// ring can make an administrator. A second table has the days of use; every verifier of keys may
+// write it. A Store is safe for concurrent use. All its errors are *Error.
 type Store struct {
 	table  table.Table
-	uses   table.Table // nil: the use of keys is not noted
+	uses   table.Table // nil: uses are not recorded
 	ring   *seal.Ring
 	now    func() time.Time
 	random io.Reader
@@ -75,12 +72,12 @@ type Store struct {
 }
 
 type cacheEntry struct {
-	key  *Key // nil: there is none
+	key  *Key // nil: the key does not exist
 	read time.Time
 }
 
-// New returns the access keys in t, sealed with ring. The days on which they are used are kept in
-// uses; nil: they are not. A nil clock is time.Now. It does no input or output.
+// New returns the store of the access keys in t, sealed with ring. The table uses has the days of
+// use; nil means that uses are not recorded. A nil clock is time.Now. New does no I/O.
 func New(t, uses table.Table, ring *seal.Ring, now func() time.Time) *Store {
 	if now == nil {
 		now = time.Now
@@ -96,8 +93,8 @@ func New(t, uses table.Table, ring *seal.Ring, now func() time.Time) *Store {
 	}
 }
 
-// record is an access key as it is stored: JSON, sealed as a whole. Who can write to the table but
-// has no key ring can neither read a secret nor give a key other policies or another account.
+// record is an access key as it is stored: JSON, sealed as a whole. Without the key ring, a writer
+// of the table can neither read a secret nor change a key's policies or account.
 type record struct {
 	Version     int              `json:"v"`
 	ID          string           `json:"id"`
@@ -113,8 +110,8 @@ type record struct {
 	Expires     time.Time        `json:"expires,omitzero"`
 }
 
-// Find returns the key with the given id; it may be as it was up to CacheAge ago. The caller must
-// look at Active and at Expired.
+// Find returns the key with the given id; it may be up to CacheAge old. The caller must check
+// Active and Expired.
 //
 // Errors: KeyNotFound.
 func (k *Store) Find(ctx context.Context, id string) (*Key, error) {
@@ -140,8 +137,8 @@ func (k *Store) Find(ctx context.Context, id string) (*Key, error) {
 	return cached.key, nil
 }
 
-// remember keeps a key that was found. One that was not is not kept: it may be made the next
-// moment, and inventing ids must not push out real ones.
+// remember caches an existing key. A missing key is not cached: it may be created at any moment,
+// and invented ids must not displace real ones.
 func (k *Store) remember(id string, c cacheEntry) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -152,8 +149,8 @@ func (k *Store) remember(id string, c cacheEntry) {
 	keep(k.cache, id, c)
 }
 
-// Create stores a new key for the account. A key without ID and Secret is drawn. It returns the key
-// with its secret, which is shown only here.
+// Create stores a new key for the account. Without ID and Secret it draws both. It returns the key
+// with its secret, which no other method returns.
 //
 // Errors: MissingParameter, InvalidParameter, AlreadyExists.
 func (k *Store) Create(ctx context.Context, key Key) (*Key, error) {
@@ -188,7 +185,7 @@ func (k *Store) Create(ctx context.Context, key Key) (*Key, error) {
 	var broken *table.ConditionError
 	if errors.As(err, &broken) {
 		return nil, &fault.Error{Code: fault.AlreadyExists, Param: "AccessKeyId",
-			Message: fmt.Sprintf("There is an access key %s already.", fault.Quote(key.ID))}
+			Message: fmt.Sprintf("Access key %s already exists.", fault.Quote(key.ID))}
 	}
 	if err != nil {
 		return nil, storeError(ctx, "create access key", err)
@@ -196,10 +193,10 @@ func (k *Store) Create(ctx context.Context, key Key) (*Key, error) {
 	return &key, nil
 }
 
-// Draw returns a new id and secret, from the store's own source of random bytes.
+// Draw returns a new id and secret from the store's random source.
 func (k *Store) Draw() (string, secret.Text, error) { return draw(k.random) }
 
-// RecordVersion is the version of the stored records; this code reads no other.
+// RecordVersion is the only version of stored records that this code writes and reads.
 const RecordVersion = 1
 
 // storeError turns an error of the table into one for the caller.
@@ -207,8 +204,7 @@ func storeError(ctx context.Context, what string, err error) error {
 	return fault.Wrap(ctx, "accesskey: "+what, err)
 }
 
-// keep puts a value into a map of at most cacheSize. Where they are too many with it, any other
-// goes.
+// keep puts a value into a map of at most cacheSize, and drops any other to make room.
 func keep[V any](in map[string]V, id string, value V) {
 	if _, ok := in[id]; !ok && len(in) >= cacheSize {
 		for other := range in {
@@ -219,8 +215,7 @@ func keep[V any](in map[string]V, id string, value V) {
 	in[id] = value
 }
 
-// Draw returns a new id and secret: 23 and 40 random letters and digits, of which the id's first
-// three are fixed.
+// Draw returns a new id, CCK and 20 random letters and digits, and a secret of 40.
 func Draw() (id string, secret secret.Text, err error) { return draw(rand.Reader) }
 
 func draw(random io.Reader) (id string, hidden secret.Text, err error) {
@@ -233,38 +228,37 @@ func draw(random io.Reader) (id string, hidden secret.Text, err error) {
 	return "CCK" + secret.Alphanumeric(b[0][:], 20), secret.Text(secret.Alphanumeric(b[1][:], 40)), nil
 }
 
-// idBytes are what an id is made of.
+// idBytes are the characters of an id.
 const idBytes = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
 
-// fits reports whether a text has at most n characters, and none that controls.
+// fits reports whether text has at most n characters and no control character.
 func fits(text string, n int) bool {
 	return utf8.RuneCountInString(text) <= n && !strings.ContainsFunc(text,
 		func(r rune) bool { return r < ' ' || r == 0x7f })
 }
 
-// Check returns an error unless Create would take the key.
+// Check returns an error unless Create would accept the key.
 func (key Key) Check() error {
 	switch {
 	case key.ID == "" || len(key.ID) > 128 || strings.Trim(key.ID, idBytes) != "":
-		return fault.Invalid("AccessKeyId", "AccessKeyId %s is not one; wanted 1 to 128 letters, digits, '.', "+
-			"'-' and '_'.", fault.Quote(key.ID))
+		return fault.Invalid("AccessKeyId", "AccessKeyId %s is invalid; use 1 to 128 letters, digits, '.', '-' and '_'.",
+			fault.Quote(key.ID))
 	case len(key.Secret) < 8 || len(key.Secret) > 256:
-		return fault.Invalid("AccessKeySecret", "AccessKeySecret has %d bytes; wanted 8 to 256.", len(key.Secret))
+		return fault.Invalid("AccessKeySecret", "AccessKeySecret has %d bytes; use 8 to 256.", len(key.Secret))
 	case !ValidAccount(key.Account):
-		return fault.Invalid("AccountId", "AccountId %s is none; wanted 1 to 32 digits.", fault.Quote(key.Account))
+		return fault.Invalid("AccountId", "AccountId %s is invalid; use 1 to 32 digits.", fault.Quote(key.Account))
 	case key.Name == "" || !fits(key.Name, 128):
-		return fault.Invalid("Name", "Name %s of an access key: wanted 1 to 128 characters.", fault.Quote(key.Name))
+		return fault.Invalid("Name", "Name %s of an access key is invalid; use 1 to 128 characters.", fault.Quote(key.Name))
 	case key.Description != "" && !fits(key.Description, maxDescription):
-		return fault.Invalid("Description", "Description %s is too long, or has control "+
-			"characters; the most is %d characters.",
-			fault.Quote(key.Description), maxDescription)
+		return fault.Invalid("Description", "Description %s is invalid; use at most %d characters and no control "+
+			"characters.", fault.Quote(key.Description), maxDescription)
 	case len(key.Policies) == 0:
 		return fault.Missing("Policy")
 	}
 	return nil
 }
 
-// checkExpires returns an error for a key that would be made expired.
+// checkExpires returns an error for a date that has passed.
 func checkExpires(expires, now time.Time) error {
 	if !expires.IsZero() && !expires.After(now) {
 		return fault.Invalid("ExpireDate", "ExpireDate %s has passed; write a later date such as %s.",
@@ -278,7 +272,7 @@ func ValidAccount(id string) bool {
 	return id != "" && len(id) <= 32 && strings.Trim(id, "0123456789") == ""
 }
 
-// List returns all keys without their secrets, in the order of their ids. It opens each of them.
+// List returns all keys without their secrets, in the order of their ids.
 func (k *Store) List(ctx context.Context) ([]*Key, error) {
 	var keys []*Key
 	after := ""
@@ -295,8 +289,8 @@ func (k *Store) List(ctx context.Context) ([]*Key, error) {
 	}
 }
 
-// page returns up to n keys, without their secrets, whose sort keys are beyond after, and the sort
-// key to go on after; it is empty at the end.
+// Page returns up to n keys without their secrets, whose sort keys are greater than after. last is
+// the sort key to continue after; it is empty at the end.
 func (k *Store) Page(ctx context.Context, after string, n int) (keys []*Key, last string, err error) {
 	items, err := k.table.Query(ctx, table.Range{Partition: partition, Prefix: prefix, After: after, Limit: n})
 	if err != nil {
@@ -316,7 +310,7 @@ func (k *Store) Page(ctx context.Context, after string, n int) (keys []*Key, las
 	return keys, last, nil
 }
 
-// A Change is what Update changes of an access key. What is nil stays as it is.
+// A Change is a change of an access key. A nil field stays as it is.
 type Change struct {
 	Active      *bool
 	Policies    []*policy.Policy
@@ -324,8 +318,8 @@ type Change struct {
 	Description *string
 }
 
-// Update changes a key and returns it without its secret. account is whose key it must be; empty is
-// anybody's. Other processes learn of it within CacheAge.
+// Update changes a key and returns it without its secret. The key must belong to account, unless
+// account is empty. Other processes see the change within CacheAge.
 //
 // Errors: AccessKeyNotFound, InvalidParameter, Conflict.
 func (k *Store) Update(ctx context.Context, account, id string, change Change) (*Key, error) {
@@ -362,7 +356,7 @@ func (k *Store) Update(ctx context.Context, account, id string, change Change) (
 	return after, nil
 }
 
-// Delete removes a key for good. account is as in Update. Other processes learn of it within
+// Delete removes a key for good. account is as in Update. Other processes see the change within
 // CacheAge.
 //
 // Errors: AccessKeyNotFound, Conflict.
@@ -384,12 +378,12 @@ func (k *Store) edit(ctx context.Context, account, id string, do func(*record) e
 		err = do(r)
 	}
 	k.mu.Lock()
-	delete(k.cache, id) // even after an error: the change may have been made
+	delete(k.cache, id) // also after an error: the change may have been made
 	k.mu.Unlock()
 	var broken *table.ConditionError
 	if errors.As(err, &broken) {
 		return &fault.Error{Code: fault.Conflict, Param: "UserAccessKeyId",
-			Message: fmt.Sprintf("Access key %s was changed by another caller. Try again.", fault.Quote(id))}
+			Message: fmt.Sprintf("Another caller changed access key %s at the same time. Try again.", fault.Quote(id))}
 	}
 	if err != nil {
 		return storeError(ctx, "change access key", err)
@@ -397,7 +391,7 @@ func (k *Store) edit(ctx context.Context, account, id string, do func(*record) e
 	return nil
 }
 
-// read returns the stored key; nil if there is none.
+// read returns the stored key; nil if it does not exist.
 func (k *Store) read(ctx context.Context, id string) (*record, error) {
 	if id == "" || len(id) > 128 {
 		return nil, nil
@@ -423,7 +417,7 @@ func (k *Store) write(ctx context.Context, r *record, condition table.Condition)
 	})
 }
 
-// decode opens the record of an item, and refuses one that cannot be the item's.
+// decode opens the record of an item, and refuses a record that belongs to another key.
 func (k *Store) decode(item table.Item) (*record, error) {
 	id, err := table.Unescape(strings.TrimPrefix(item.Sort, prefix))
 	if err != nil {
@@ -435,7 +429,7 @@ func (k *Store) decode(item table.Item) (*record, error) {
 	}
 	r := new(record)
 	if err := json.Unmarshal(text, r); err != nil {
-		return nil, fmt.Errorf("accesskey: access key %q is no record", id) // err may quote the text
+		return nil, fmt.Errorf("accesskey: access key %q is not a record", id) // err may quote the text
 	}
 	if r.Version != RecordVersion || r.ID != id || r.Revision != item.Revision {
 		return nil, fmt.Errorf("accesskey: item %q at revision %d holds the access key %q, version %d, revision %d",
@@ -444,7 +438,7 @@ func (k *Store) decode(item table.Item) (*record, error) {
 	return r, nil
 }
 
-// key returns the key without its secret.
+// key returns the Key without its secret.
 func (r *record) key() *Key {
 	return &Key{
 		ID:          r.ID,

@@ -103,7 +103,7 @@ func TestAccessKeyIsRefused(t *testing.T) {
 		{"no secret", func(k *accesskey.Key) { k.Secret = "" }, fault.InvalidParameter,
 			"AccessKeySecret", []string{"0 bytes"}},
 		{"a secret of 7", func(k *accesskey.Key) { k.Secret = "planted" }, fault.InvalidParameter, "AccessKeySecret",
-			[]string{"7 bytes; wanted 8 to 256"}},
+			[]string{"7 bytes; use 8 to 256"}},
 		{"a secret of 257", func(k *accesskey.Key) { k.Secret = secret.Text(strings.Repeat("s", 257)) },
 			fault.InvalidParameter, "AccessKeySecret", nil},
 		{"no account", func(k *accesskey.Key) { k.Account = "" }, fault.InvalidParameter, "AccountId", []string{`""`}},

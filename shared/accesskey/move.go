@@ -9,26 +9,23 @@ import (
 	"chatconf/shared/table"
 )
 
-// Access keys were once kept in the table of configurations, which many functions may write. They
-// are moved once: nothing reads them there, so that what is written there later never becomes a
-// key.
+// Earlier versions kept access keys in the table of configurations, which many functions may write.
+// The keys are moved once and never read there again, so that a later write there makes no key.
 const (
-	movedKey = "moved" // in partition of the table of keys: how far the move is. It sorts behind all keys.
+	movedKey = "moved" // the progress of the move, in the table of keys; sorts behind all keys
 	// moveBatch is the number of keys of one write, which writes movedKey too.
 	moveBatch = table.MaxGet - 1
-	// keptAfterMove is how long the old rows stay for functions that are not replaced yet, counted
-	// from the end of the move.
+	// keptAfterMove is how long the old rows stay after the move, for functions of the earlier
+	// version.
 	keptAfterMove = 24 * time.Hour
-	// Revisions of movedKey: this one when the move is done, and while it goes on the numbers from
-	// 2 on.
+	// moveDone is the revision of movedKey after the move. During the move it is 2 or more.
 	moveDone = 1
 )
 
-// Move copies the access keys that stand in the table of configurations into the table of keys,
-// once in the life of the latter, and removes the old rows a day later. It may be cut short,
-// repeated, and run by several processes at once. The rows are copied as they are sealed; a key
-// that is in the table of keys already stays as it is there. It reports whether this call finished
-// the copying.
+// Move copies the access keys from the table of configurations into the table of keys, once, and
+// removes the old rows a day later. It may be interrupted, repeated, and run by several processes
+// at the same time. It copies the sealed rows and leaves existing keys as they are. It reports
+// whether this call finished the copying.
 func (k *Store) Move(ctx context.Context, from table.Table) (moved bool, err error) {
 	moved, err = k.move(ctx, from)
 	if err != nil {
@@ -56,7 +53,7 @@ func (k *Store) move(ctx context.Context, from table.Table) (moved bool, err err
 		err = k.moveSome(ctx, from, revision, after)
 		var broken *table.ConditionError
 		if errors.As(err, &broken) && broken.Key.Sort == movedKey {
-			continue // another process moves them too
+			continue // another process runs Move too
 		}
 		if err != nil {
 			return false, err
@@ -65,7 +62,7 @@ func (k *Store) move(ctx context.Context, from table.Table) (moved bool, err err
 	}
 }
 
-// moveSome copies the keys that follow after, and writes how far the move is in the same write.
+// moveSome copies one batch of keys behind after, and records the progress in the same write.
 func (k *Store) moveSome(ctx context.Context, from table.Table, revision int64, after string) error {
 	items, err := from.Query(ctx, table.Range{Partition: partition, Prefix: prefix, After: after, Limit: moveBatch})
 	if err != nil {
@@ -91,19 +88,18 @@ func (k *Store) moveSome(ctx context.Context, from table.Table, revision int64, 
 		}
 		rest := items[:0]
 		for _, item := range items {
-			if item.Sort != broken.Key.Sort { // which is there already
+			if item.Sort != broken.Key.Sort { // which already exists
 				rest = append(rest, item)
 			}
 		}
 		if len(rest) == len(items) {
-			return fmt.Errorf("accesskey: move access keys: the store refuses %q, which is not part of the write",
+			return fmt.Errorf("accesskey: move access keys: the store rejects %q, which is not part of the write",
 				broken.Key.Sort)
 		}
 		items = rest
 	}
 }
 
-// removeMoved removes the rows that were moved.
 func removeMoved(ctx context.Context, from table.Table) error {
 	for {
 		items, err := from.Query(ctx, table.Range{Partition: partition, Prefix: prefix, Limit: table.MaxWrite})

@@ -10,29 +10,28 @@ import (
 )
 
 const (
-	// usePartition holds an item for each access key, under its escaped id, whose revision is the
-	// day of its last use.
+	// usePartition has an item for each access key, under its escaped id. The item's revision is
+	// the day of the last use.
 	usePartition = "uses"
-	// UseAge is how long a table of uses keeps an item: a key that was not used for longer has no
-	// last use.
+	// UseAge is the time to live of the table of uses. A key without a use in that time has no last
+	// use.
 	UseAge = 400 * 24 * time.Hour
 	// useTime bounds one attempt to write a use.
 	useTime = 10 * time.Second
-	// useRetry is how long a process waits after an attempt that failed.
+	// useRetry is the pause after a failed attempt.
 	useRetry = 10 * time.Minute
 
 	secondsPerDay = 24 * 60 * 60
 )
 
-// A use is what this process knows of a key's last use.
+// A use is a key's last use in this process.
 type use struct {
-	day  int64     // that is written down, in days since 1970 UTC
-	next time.Time // of the next attempt, while day is over
+	day  int64     // the written day, in days since 1970 UTC
+	next time.Time // no attempt before this time
 }
 
-// NoteUse notes that a request was signed with the key today. It returns at once and fails no
-// request: the day is written in the background, once a day for each key whichever process does it,
-// and tried again with a later request if that fails.
+// NoteUse records that a request was signed with the key today. It returns at once. The day is
+// written in the background, once a day for each key. After a failure a later request tries again.
 func (k *Store) NoteUse(ctx context.Context, id string) {
 	if k.uses == nil {
 		return
@@ -64,7 +63,7 @@ func (k *Store) NoteUse(ctx context.Context, id string) {
 	}()
 }
 
-// writeUse writes the day of a key's last use, unless that or a later one is written already.
+// writeUse writes the day of a key's last use, unless this or a later day is already written.
 func (k *Store) writeUse(ctx context.Context, id string, day int64) error {
 	key := table.Key{Partition: usePartition, Sort: table.Escape(id)}
 	items, err := k.uses.Get(ctx, key)
@@ -87,8 +86,8 @@ func (k *Store) writeUse(ctx context.Context, id string, day int64) error {
 	return err
 }
 
-// LastUses returns the days on which keys were last used, as 2006-01-02 in UTC. A key that was not
-// used within UseAge, or whose use is not noted, has none.
+// LastUses returns the day of each key's last use, as 2006-01-02 in UTC. A key without a recorded
+// use within UseAge has none.
 func (k *Store) LastUses(ctx context.Context, ids ...string) (map[string]string, error) {
 	days := make(map[string]string, len(ids))
 	if k.uses == nil {

@@ -157,7 +157,7 @@ func say(t testing.TB, url, text string) (*platformsim.Callback, *http.Request) 
 	return c, r
 }
 
-// A message goes through the functions of either cloud: received, recorded, handed on by invoking
+// A message goes through the functions of either cloud: received, recorded, dispatched by invoking
 // the next function, delivered to a third, answered, listed.
 func TestTheDataPlane(t *testing.T) {
 	eachCloud(t, func(t *testing.T, c *cloud) {
@@ -379,7 +379,7 @@ func TestRolesRefuse(t *testing.T) {
 	})
 }
 
-// The function webhook needs to know whom it has commands handed on by.
+// The function webhook needs to know which function dispatches commands.
 func TestWebhookWantsTheNextFunction(t *testing.T) {
 	eachCloud(t, func(t *testing.T, c *cloud) {
 		for about, test := range map[string]struct {

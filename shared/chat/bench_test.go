@@ -33,7 +33,7 @@ func BenchmarkCommand(b *testing.B) {
 				return
 			}
 			a := journal.Arrival{Command: c, Decision: e.Decide(c), Guards: []string{c.MessageID},
-				Handover: &journal.Handover{}}
+				Pending: &journal.Pending{}}
 			if _, verdict, err := h.Journal.Record(h.Ctx, e, a); err != nil || verdict != journal.Fresh {
 				b.Errorf("%v, %v", verdict, err)
 				return

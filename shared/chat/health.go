@@ -43,7 +43,7 @@ type Health struct {
 	LastCommandDate   string
 	LastHandshakeDate string
 	LastError         *HealthError `json:",omitempty"` // of a callback that was refused
-	LastDeliveryError *HealthError `json:",omitempty"` // of a command that could not be handed on
+	LastDeliveryError *HealthError `json:",omitempty"` // of a command that could not be dispatched
 	// LastMention is of a name that is not BotName, in a message that does not mention the bot by
 	// it.
 	LastMention *HealthError `json:",omitempty"`

@@ -220,7 +220,7 @@ func TestAnswersAreKept(t *testing.T) {
 		t.Errorf("before the message: %v, %v", recorded, err)
 	}
 	a := chattest.Arrival(t, e, "m1", "u1", "restart")
-	a.Handover = &journal.Handover{ReplyTo: command.ReplyTo{Kind: "response_url",
+	a.Pending = &journal.Pending{ReplyTo: command.ReplyTo{Kind: "response_url",
 		URL: "https://planted.example.com", ID: "planted-id"}.Kept()}
 	ref := h.MustRecord(e, a)
 	if m, recorded, err := h.FollowSent(h.Ctx, e, "m1"); !recorded || err != nil ||
@@ -241,7 +241,7 @@ func TestAnswersAreKept(t *testing.T) {
 		!strings.HasSuffix(m.Answer, "界…") || len(m.Answer) > 16<<10+8 {
 		t.Errorf("after it: %v, %v, %d bytes", recorded, err, len(m.Answer))
 	}
-	if c := h.Commands("one")[0]; !strings.Contains(c.Detail, "SendChatMessage made the message") || !c.Answered ||
+	if c := h.Commands("one")[0]; !strings.Contains(c.Detail, "the message came from SendChatMessage") || !c.Answered ||
 		c.Outcome != journal.OutcomeDelivered {
 		t.Errorf("the record is %+v", c)
 	}

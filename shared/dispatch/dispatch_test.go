@@ -113,7 +113,7 @@ func (o *outside) dispatcher(p *webhooktest.Process) *dispatch.Dispatcher {
 	return d
 }
 
-// A scene is a command that was recorded and is to be handed on.
+// A scene is a command that was recorded and must be dispatched.
 type scene struct {
 	*webhooktest.Process
 	*outside
@@ -135,7 +135,7 @@ func begin(t testing.TB, kind, mode, text string, members ...string) *scene {
 		t.Fatalf("%d %s", out.Code, p.Log())
 	}
 	if s.ref.ID == "" {
-		t.Fatal("nothing is to be handed on")
+		t.Fatal("nothing is pending")
 	}
 	p.Log()
 	return s

@@ -1,5 +1,5 @@
-// Package fault is the one error of the domain: a code to switch on, a message for the caller, and
-// a detail for the log.
+// Package fault has the error type of the domain: a code to switch on, a message for the caller,
+// and a detail for the log.
 package fault
 
 import (
@@ -13,41 +13,41 @@ import (
 	"chatconf/shared/table"
 )
 
-// A Code says what kind of error an Error is. Callers switch on it, never on text.
+// A Code is the kind of an Error. Callers switch on it, never on text.
 type Code int
 
 // The codes. Package rpc has the one table from code to wire.
 const (
-	Internal            Code = iota // a fault of ours; Err has the detail, for the log only
-	Unavailable                     // the store cannot answer now; a later try may succeed
-	Unsupported                     // the store has no operation that the service relies on; no later try succeeds
-	MissingParameter                // Param is needed and absent
-	InvalidParameter                // Param has a value that cannot be
-	InvalidRegion                   // RegionId is none
-	InvalidNextToken                // a page token that is not ours, or not for this list
-	NotFound                        // there is no such chat configuration
-	ResourceNotFound                // the same, of a tag operation's ResourceIds
-	AlreadyExists                   // there is one of that name
-	QuotaExceeded                   // one more would be too many; Param says of what
-	Conflict                        // it was changed by somebody else in between
+	Internal            Code = iota // a fault of the service; Err has the detail for the log
+	Unavailable                     // the store cannot answer now; a retry may succeed
+	Unsupported                     // the store lacks a required operation; no retry can succeed
+	MissingParameter                // Param is mandatory and absent
+	InvalidParameter                // the value of Param is invalid
+	InvalidRegion                   // RegionId is invalid
+	InvalidNextToken                // the page token is forged or belongs to another list
+	NotFound                        // the chat configuration does not exist
+	ResourceNotFound                // the same, for the ResourceIds of a tag operation
+	AlreadyExists                   // the name is in use
+	QuotaExceeded                   // the quota of Param is used up
+	Conflict                        // another caller changed it at the same time
 	IdempotencyMismatch             // the ClientToken was used with other parameters
 	NoPermission                    // no policy of the caller allows it, or one denies it; Denied has the detail
-	KeyNotFound                     // the access key that the caller signed with does not exist
-	AccessKeyNotFound               // the access key that an action is about does not exist
+	KeyNotFound                     // the access key of the signature does not exist
+	AccessKeyNotFound               // the access key that the action names does not exist
 )
 
-// An Error is every error that the domain returns.
+// An Error is the type of every error of the domain.
 type Error struct {
 	Code    Code
-	Param   string        // the parameter it is about, by its name in the API; may be empty
+	Param   string        // the name of the parameter in the API; may be empty
 	Message string        // for the caller: whole sentences, no secret
 	Denied  *AccessDenied // only with NoPermission
 	Err     error         // for the log only, never for the caller
 
-	parts []*Error // of an error that Join made: the mistakes, each by itself
+	parts []*Error // the mistakes of an error of Join
 }
 
-// AccessDenied is the detail of a NoPermission error, named as RAM names it.
+// AccessDenied is the detail of a NoPermission error, with RAM's names.
 type AccessDenied struct {
 	AuthAction               string
 	AuthPrincipalType        string
@@ -57,7 +57,7 @@ type AccessDenied struct {
 	PolicyType               string
 }
 
-// Error returns the message, or the detail where there is no message.
+// Error returns the message, or the detail if there is no message.
 func (e *Error) Error() string {
 	if e.Message == "" && e.Err != nil {
 		return e.Err.Error()
@@ -68,7 +68,7 @@ func (e *Error) Error() string {
 // Unwrap returns the detail.
 func (e *Error) Unwrap() error { return e.Err }
 
-// CodeOf returns the code of err; Internal for an error that is not the domain's.
+// CodeOf returns the code of err; Internal if err is not an *Error.
 func CodeOf(err error) Code {
 	var e *Error
 	if errors.As(err, &e) {
@@ -77,13 +77,12 @@ func CodeOf(err error) Code {
 	return Internal
 }
 
-// MaxMistakes is how many mistakes of one request, and of one Configuration, are named.
+// MaxMistakes is how many mistakes of one request, and of one Configuration, a message lists.
 const MaxMistakes = 20
 
-// Join returns all mistakes of one request as one error: the code and the parameter of the first,
-// the messages of all. An error that is not a mistake of the caller's is returned alone. A
-// parameter is not called missing if another mistake is about it. Join returns nil if every error
-// is nil.
+// Join returns all mistakes of one request as one error, with the code and the parameter of the
+// first and the messages of all. An error that is not a mistake of the caller is returned alone. A
+// parameter with another mistake is not called missing. Join returns nil if every error is nil.
 func Join(errs ...error) error {
 	var parts []*Error
 	for _, err := range errs {
@@ -127,8 +126,7 @@ func Join(errs ...error) error {
 	return &Error{Code: parts[0].Code, Param: parts[0].Param, Message: strings.Join(texts, " "), parts: parts}
 }
 
-// isMistake reports whether the error says that a parameter is missing or has a value that cannot
-// be.
+// isMistake reports whether a parameter is missing or invalid.
 func (e *Error) isMistake() bool {
 	switch e.Code {
 	case MissingParameter, InvalidParameter, InvalidRegion, InvalidNextToken:
@@ -137,17 +135,17 @@ func (e *Error) isMistake() bool {
 	return false
 }
 
-// Missing returns the error of a parameter that is mandatory and absent.
+// Missing returns the error for an absent mandatory parameter.
 func Missing(param string) error {
 	return &Error{Code: MissingParameter, Param: param, Message: param + " is mandatory for this action."}
 }
 
-// Invalid returns the error of a parameter that has a value that cannot be.
+// Invalid returns the error for a parameter with an invalid value.
 func Invalid(param, format string, args ...any) error {
 	return &Error{Code: InvalidParameter, Param: param, Message: fmt.Sprintf(format, args...)}
 }
 
-// Quote returns s as messages show a caller's own value: quoted, and cut where it is long.
+// Quote returns a caller's value for a message: quoted, and cut if it is long.
 func Quote(s string) string {
 	const most = 100
 	if len(s) > most {
@@ -156,8 +154,8 @@ func Quote(s string) string {
 	return strconv.Quote(s)
 }
 
-// Wrap turns an error of a table into one for the caller. What went wrong, and in what, is for the
-// log; the caller learns whether to come back. An error that is one of ours stays as it is.
+// Wrap turns an error of a table into an *Error. Its text is for the log; the code tells the caller
+// whether a retry can succeed. An *Error stays as it is.
 func Wrap(ctx context.Context, what string, err error) error {
 	var known *Error
 	if errors.As(err, &known) {

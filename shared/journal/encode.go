@@ -7,7 +7,7 @@ import (
 	"encoding/json"
 )
 
-// RecordVersion is the version of the stored records; this code reads no other.
+// RecordVersion is the only version of stored records that this code writes and reads.
 const RecordVersion = 1
 
 // encode returns v as JSON that keeps < > & as they are.

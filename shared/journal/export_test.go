@@ -21,7 +21,7 @@ func RefTime(r command.Ref) time.Time { return timeOf(r) }
 // SetJobEntry makes a job hold another record.
 func SetJobEntry(job *Job, value []byte) { job.entry.Value = value }
 
-// SealOutbox seals a text as what is to be handed on.
+// SealOutbox seals a text as an outbox item.
 func SealOutbox(ring *seal.Ring, account, region, name, id, text string) []byte {
 	sealed, err := ring.Seal(outboxPlace(command.Ref{Account: account, Region: region, Name: name, ID: id}),
 		[]byte(text))

@@ -10,28 +10,28 @@ import (
 	"chatconf/shared/table"
 )
 
-// A Selection is which records are asked for.
+// A Selection selects records; an empty field selects all.
 type Selection struct {
 	User, Command, Decision string
 	Since, Until            time.Time // zero: no bound
 }
 
-// matches reports whether a record is selected, but for its date.
+// matches reports whether a record is selected, regardless of its date.
 func (sel *Selection) matches(e *Record) bool {
 	return (sel.User == "" || strings.EqualFold(sel.User, e.User)) &&
 		(sel.Command == "" || policy.Match(sel.Command, e.Command)) &&
 		(sel.Decision == "" || sel.Decision == e.Decision)
 }
 
-// find returns up to n selected records before the id, the latest first, and the id before which to
-// go on; empty when there is no more. It reads a bounded number of candidates, so it may return
-// fewer than n and still have more.
+// Find returns up to n selected records before the id, the latest first. next is the id to continue
+// before; it is empty at the end. Find reads a bounded number of records, so a page may be short and
+// still have a next.
 func (j *Journal) Find(ctx context.Context, ref command.Ref, sel *Selection, before string,
 	n int) (found []*Record, next string, err error) {
 	const rounds = 5
 	prefix := recordKey(ref)
 	if before == "" && !sel.Until.IsZero() {
-		before = idTime(ceil(sel.Until)) // less than any id of that time
+		before = idTime(ceil(sel.Until)) // sorts before every id of that time
 	}
 	r := table.Range{Partition: partitionOf(ref), Prefix: prefix, Reverse: true}
 	if before != "" {
@@ -72,7 +72,7 @@ func (j *Journal) Find(ctx context.Context, ref command.Ref, sel *Selection, bef
 	return found, next, nil
 }
 
-// all reports whether the selection leaves out nothing but by date.
+// all reports whether the selection depends only on the date.
 func (sel *Selection) all() bool { return sel.User+sel.Command+sel.Decision == "" }
 
 // ceil returns the first whole millisecond that is not before t.

@@ -18,109 +18,105 @@ import (
 	"chatconf/shared/table"
 )
 
-// A Counter counts something that happens to a configuration's webhook.
+// A Counter counts one kind of event of a configuration's webhook.
 type Counter string
 
-// The counters. The journal itself counts commands and deliveries; the others are noted by whoever
-// receives callbacks.
+// The counters. The journal counts commands and deliveries. Notes of the receiver count the others.
 const (
-	CountAllowed    Counter = "Allowed"    // commands that were allowed
-	CountDenied     Counter = "Denied"     // and those that were not
-	CountDelivered  Counter = "Delivered"  // commands that the target took, or answers that were sent
-	CountFailed     Counter = "Failed"     // and those given up
-	CountHandshakes Counter = "Handshakes" // the platform asked whether the URL is alive
+	CountAllowed    Counter = "Allowed"    // allowed commands
+	CountDenied     Counter = "Denied"     // denied commands
+	CountDelivered  Counter = "Delivered"  // commands that the target accepted, and answers that were sent
+	CountFailed     Counter = "Failed"     // commands and answers that failed for good
+	CountHandshakes Counter = "Handshakes" // the platform checked the URL
 	CountIgnored    Counter = "Ignored"    // callbacks without a message for the bot
 	CountDuplicates Counter = "Duplicates" // messages that were delivered again
-	CountRefused    Counter = "Refused"    // callbacks that were not proven genuine
+	CountRefused    Counter = "Refused"    // callbacks that are not genuine
 )
 
+// Counters are all counters.
 var Counters = [...]Counter{CountAllowed, CountDenied, CountDelivered, CountFailed, CountHandshakes,
 	CountIgnored, CountDuplicates, CountRefused}
 
-// Steps of what is not a callback that was refused.
+// Steps of notes in addition to those of refused callbacks.
 const (
 	StepToken   = "token"   // a URL with a wrong token
-	stepMention = "mention" // a message mentions a name that is not BotName
+	stepMention = "mention" // a message mentions a name other than BotName
 )
 
 const (
-	// shards is over how many items a counter of what every command adds to is spread, so that
-	// commands at once do not meet in one.
+	// shards is the number of items of a counter to which every command adds, so that concurrent
+	// commands rarely conflict.
 	shards = 8
-	// noteInterval is how long a process keeps notes of one configuration together before it writes
-	// again.
+	// noteInterval is the shortest time between two writes of one configuration's notes.
 	noteInterval = 5 * time.Second
-	// noteTimeout is how long a note that nobody waits for may take to be written.
+	// noteTimeout bounds one write of notes.
 	noteTimeout = 5 * time.Second
-	// maxNotes bounds the configurations that a process keeps notes of; beyond it, any may be
-	// forgotten.
+	// maxNotes bounds the configurations with notes in a process. Beyond it any one is dropped.
 	maxNotes = 10_000
 )
 
-// Bounds of the kinds of callbacks that are counted one by one.
+// Bounds of the kinds of callbacks that have a counter each.
 const (
-	maxKinds  = 50 // in all of one configuration; the others are counted together
+	maxKinds  = 50 // of one configuration; all others share one counter
 	maxKind   = 64 // bytes of one
 	kindOther = "other"
 )
 
-// What happened last, in the sort keys of health.
+// The last events, in the sort keys of health.
 const (
 	LastError     = "last#error"
-	LastToken     = "last#token" // a URL with a wrong token, which may be anybody's
+	LastToken     = "last#token" // a URL with a wrong token: any client may have sent it
 	LastHandshake = "last#handshake"
 	LastCallback  = "last#callback"
-	LastDelivery  = "last#delivery" // one that failed
-	LastMention   = "last#mention"  // of a name that is not BotName
+	LastDelivery  = "last#delivery" // a failed one
+	LastMention   = "last#mention"  // of a name other than BotName
 	countOf       = "n#"
 
-	// kindOf is of callbacks that were ignored, by kind; behind all others, so that these are read.
+	// kindOf counts ignored callbacks by kind. It sorts last, so that the others are always read.
 	kindOf = "type#"
 )
 
 func healthKey(ref command.Ref, what string) string { return keyUnder(ref, healthPrefix, what) }
 
-// shardKey returns the sort key of a counter's part that a command adds to.
+// shardKey returns the sort key of the shard of a counter to which a command adds.
 func shardKey(ref command.Ref, c Counter) string {
 	h := fnv.New32a()
 	h.Write([]byte(ref.ID))
 	return healthKey(ref, fmt.Sprintf("%s%s#%d", countOf, c, h.Sum32()%shards))
 }
 
-// A Note is something that happened to a webhook, for its health.
+// A Note is one event of a webhook, for its health.
 type Note struct {
 	Counter Counter
-	Step    string // of a callback that was refused: where, such as signature
-	Reason  string // and why: what was seen and what would be right; no secret
-	Kind    string // of a callback that was ignored: what it is, as the platform calls it
+	Step    string // where a callback was refused, such as signature
+	Reason  string // why: what is wrong and what would be right; no secret
+	Kind    string // the kind of an ignored callback, in the platform's terms
 
-	// Mention is the name that a message mentions where BotName should be. Such a Note has no
-	// Counter.
+	// Mention is the name in a message that should be BotName. Such a Note has no Counter.
 	Mention string
 }
 
-// A moment is when something happened last, as it is stored.
+// A Moment is the time and the reason of a last event, as it is stored.
 type Moment struct {
 	At     time.Time `json:"at"`
 	Step   string    `json:"step,omitempty"`
 	Reason string    `json:"reason,omitempty"`
 }
 
-// A tally is what was noted of one configuration and goes into one write.
+// A tally sums the notes of one configuration for one write.
 type tally struct {
 	count map[Counter]int64
-	kinds map[string]int64  // how many were ignored, by kind
-	last  map[string]Moment // by sort key of health, without what is before it
+	kinds map[string]int64  // ignored callbacks by kind
+	last  map[string]Moment // by the last part of the sort key
 }
 
 func newTally() tally {
 	return tally{make(map[Counter]int64), make(map[string]int64), make(map[string]Moment)}
 }
 
-// empty reports whether there is nothing to be written.
 func (t *tally) empty() bool { return len(t.count)+len(t.kinds)+len(t.last) == 0 }
 
-// keep puts back what could not be written.
+// keep adds an older tally after a failed write.
 func (t *tally) keep(older tally) {
 	for c, n := range older.count {
 		t.count[c] += n
@@ -135,25 +131,25 @@ func (t *tally) keep(older tally) {
 	}
 }
 
-// notes are what one process has noted of one configuration and not written yet.
+// notes are the unwritten notes of one configuration in one process.
 type notes struct {
 	tally
-	seen    map[string]struct{} // the kinds that this process counts one by one
-	written time.Time           // when notes were last written, or that was tried
-	writing *noteWrite          // the write under way; nil: there is none
+	seen    map[string]struct{} // the kinds with a counter of their own
+	written time.Time           // of the last attempt to write
+	writing *noteWrite          // the current write, or nil
 }
 
-// A noteWrite is one write of the notes of one configuration. Only one is under way for each.
+// A noteWrite is one write of the notes of one configuration, which has at most one at a time.
 type noteWrite struct {
 	done   chan struct{} // closed when err is set
 	err    error
 	cancel context.CancelFunc
 }
 
-// wait waits until the write has ended, or ctx has.
+// wait waits until the write or ctx ends.
 func (w *noteWrite) wait(ctx context.Context) error {
 	select {
-	case <-w.done: // what is known counts, even where the context has ended since
+	case <-w.done: // a known result counts even if ctx has ended
 		return w.err
 	default:
 	}
@@ -165,18 +161,17 @@ func (w *noteWrite) wait(ctx context.Context) error {
 	}
 }
 
-// own is wait for the caller that began the write: the write ends with ctx too.
+// own is wait for the caller that began the write. The write then ends with ctx.
 func (w *noteWrite) own(ctx context.Context) error {
 	defer w.cancel()
 	return w.wait(ctx)
 }
 
-// Note notes something that happened to the webhook of a configuration that there is. It writes at
-// most once in a few seconds for one configuration; what comes in between is kept and goes along
-// with the next. Notes that are lost with a process are missing in the counters. An error means
-// that the notes are kept for the next time.
+// Note records an event of an existing configuration's webhook. It writes at most once in
+// noteInterval for each configuration and collects notes in between. Notes of a process that
+// crashes are lost. After an error the notes are kept for the next write.
 func (j *Journal) Note(ctx context.Context, ref command.Ref, n Note) error {
-	if w := j.jot(ctx, ref, n); w != nil {
+	if w := j.addNote(ctx, ref, n); w != nil {
 		return w.own(ctx)
 	}
 	return nil
@@ -184,21 +179,21 @@ func (j *Journal) Note(ctx context.Context, ref command.Ref, n Note) error {
 
 // NoteLater is Note in the background, for callers that must answer quickly.
 func (j *Journal) NoteLater(ctx context.Context, ref command.Ref, n Note) {
-	w := j.jot(ctx, ref, n)
+	w := j.addNote(ctx, ref, n)
 	if w == nil {
 		return
 	}
 	ctx = context.WithoutCancel(ctx)
 	go func() {
-		if err := w.wait(ctx); err != nil && !errors.Is(err, context.Canceled) { // what Flush gives up, it says itself
+		if err := w.wait(ctx); err != nil && !errors.Is(err, context.Canceled) { // Flush reports what it cancels
 			invoke.Logger(ctx).WarnContext(ctx, "the health of a webhook was not written",
 				"configuration", ref.Name, "error", err)
 		}
 	}()
 }
 
-// flushed makes sure that what was noted of one configuration so far is written. It returns an
-// error when that cannot be, or not before ctx ends, and is then kept for the next time.
+// FlushOf writes all notes of one configuration so far. After an error, or if ctx ends first, they
+// are kept for the next write.
 func (j *Journal) FlushOf(ctx context.Context, ref command.Ref) error {
 	ref.ID = ""
 	for again := false; ; again = true {
@@ -209,16 +204,16 @@ func (j *Journal) FlushOf(ctx context.Context, ref command.Ref) error {
 		case fresh:
 			return w.own(ctx)
 		}
-		// A write that was under way lacks what was noted after it began, and keeps what it could
-		// not write: then another is needed. The one after it has everything.
+		// A write that had already begun lacks later notes, and may fail. The next one has
+		// everything.
 		if err := w.wait(ctx); again || ctx.Err() != nil {
 			return err
 		}
 	}
 }
 
-// flushWrite returns the write of a configuration's notes that is under way, else a fresh one; nil
-// if there is nothing to write.
+// flushWrite returns the current write of a configuration's notes, else a fresh one; nil if there
+// is nothing to write.
 func (j *Journal) flushWrite(ctx context.Context, ref command.Ref) (w *noteWrite, fresh bool, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -236,12 +231,11 @@ func (j *Journal) flushWrite(ctx context.Context, ref command.Ref) (w *noteWrite
 	return j.writeLocked(ctx, ref, kept), true, nil
 }
 
-// flushAtOnce is of how many configurations Flush writes the notes at once.
+// flushAtOnce is the number of configurations whose notes Flush writes concurrently.
 const flushAtOnce = 16
 
-// Flush writes all notes that are kept, and waits for those that are being written. It returns when
-// ctx ends; what is not written by then is given up, so that the table can be closed. A process
-// that ends calls it.
+// Flush writes all notes and waits for current writes. It is called before a process ends. When ctx
+// ends, it cancels what is left, so that the table can be closed.
 func (j *Journal) Flush(ctx context.Context) error {
 	j.mu.Lock()
 	refs := slices.Collect(maps.Keys(j.notes))
@@ -252,7 +246,7 @@ func (j *Journal) Flush(ctx context.Context) error {
 	var group sync.WaitGroup
 	turn := make(chan struct{}, flushAtOnce)
 	for _, ref := range refs {
-		turn <- struct{}{} // there soon is one: all end with ctx
+		turn <- struct{}{} // does not block for long: all end with ctx
 		group.Go(func() {
 			defer func() { <-turn }()
 			if err := j.FlushOf(ctx, ref); err != nil {
@@ -274,7 +268,7 @@ func (j *Journal) Flush(ctx context.Context) error {
 	return fmt.Errorf("journal: the notes of %d of %d configurations were not written: %w", failed, len(refs), first)
 }
 
-// giveUp ends the writes under way.
+// giveUp cancels the current writes.
 func (j *Journal) giveUp() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -285,8 +279,8 @@ func (j *Journal) giveUp() {
 	}
 }
 
-// jot keeps a note, and returns the write of what is kept if it began one.
-func (j *Journal) jot(ctx context.Context, ref command.Ref, n Note) *noteWrite {
+// addNote adds a note, and returns the write if it began one.
+func (j *Journal) addNote(ctx context.Context, ref command.Ref, n Note) *noteWrite {
 	ref.ID = ""
 	now := j.now().UTC()
 	j.mu.Lock()
@@ -305,7 +299,7 @@ func (j *Journal) jot(ctx context.Context, ref command.Ref, n Note) *noteWrite {
 	kept.add(n)
 	switch {
 	case n.Mention != "":
-		const reason = "a message mentions %q, which is not BotName; if that is this bot, set BotName to it"
+		const reason = "a message mentions %q, which is not BotName; if this is the bot, set BotName to it"
 		kept.last[LastMention] = Moment{At: now, Step: stepMention, Reason: fmt.Sprintf(reason, cut(n.Mention, 256))}
 	case n.Counter == CountRefused && n.Step == StepToken:
 		kept.last[LastToken] = Moment{At: now, Step: StepToken, Reason: cut(n.Reason, 1024)}
@@ -314,7 +308,7 @@ func (j *Journal) jot(ctx context.Context, ref command.Ref, n Note) *noteWrite {
 	case n.Counter == CountHandshakes:
 		kept.last[LastHandshake] = Moment{At: now}
 	}
-	if n.Step != StepToken && n.Mention == "" { // else it need not be the platform that called
+	if n.Step != StepToken && n.Mention == "" { // with a wrong token, the client may not be the platform
 		kept.last[LastCallback] = Moment{At: now}
 	}
 	if since := now.Sub(kept.written); kept.writing != nil || !kept.written.IsZero() &&
@@ -324,8 +318,8 @@ func (j *Journal) jot(ctx context.Context, ref command.Ref, n Note) *noteWrite {
 	return j.writeLocked(ctx, ref, kept)
 }
 
-// writeLocked begins to write what is kept of a configuration, in one write, which outlives ctx. No
-// other may be under way.
+// writeLocked begins to write a configuration's notes in one write, which outlives ctx. There must
+// be no current write.
 func (j *Journal) writeLocked(ctx context.Context, ref command.Ref, kept *notes) *noteWrite {
 	now := j.now().UTC()
 	noted := kept.tally
@@ -350,7 +344,8 @@ func (j *Journal) writeLocked(ctx context.Context, ref command.Ref, kept *notes)
 	return w
 }
 
-// add counts a note: what was ignored under its kind where that is known, and Counters has the sum.
+// add counts a note. An ignored callback of a known kind counts only under its kind; Health adds
+// up the kinds.
 func (n *notes) add(note Note) {
 	kind := command.Printable(note.Kind, maxKind)
 	switch {
@@ -368,7 +363,7 @@ func (n *notes) add(note Note) {
 	n.kinds[kind]++
 }
 
-// writeNotes writes notes of a configuration. A panic is an error.
+// writeNotes writes a tally. A panic becomes an error.
 func (j *Journal) writeNotes(ctx context.Context, ref command.Ref, now time.Time, noted tally) (err error) {
 	defer invoke.Recover("journal", &err)
 	var change table.Change
@@ -388,15 +383,15 @@ func (j *Journal) writeNotes(ctx context.Context, ref command.Ref, now time.Time
 	return j.table.Write(ctx, partitionOf(ref), change)
 }
 
-// health is what the journal knows of a webhook's health.
+// Health is the health of one configuration's webhook.
 type Health struct {
 	Count  map[Counter]int64
 	Kinds  map[string]int64
 	Last   map[string]Moment
-	Record *Record // of the last command; nil if there is none
+	Record *Record // the last command's, or nil
 }
 
-// health reads what is known of a webhook, and happened no earlier than since.
+// Health reads the health of a webhook. It ignores last events and commands before since.
 func (j *Journal) Health(ctx context.Context, ref command.Ref, since time.Time) (*Health, error) {
 	out := &Health{Count: make(map[Counter]int64), Kinds: make(map[string]int64), Last: make(map[string]Moment)}
 	prefix := healthKey(ref, "")
@@ -435,8 +430,8 @@ func (j *Journal) Health(ctx context.Context, ref command.Ref, since time.Time) 
 	return out, err
 }
 
-// ignored returns what was ignored by kind, of many kinds those that came most often. Several
-// processes may have counted different ones.
+// Ignored returns the ignored callbacks by kind. Several processes may have counted more than
+// maxKinds together; the rarest then count as other.
 func (h *Health) Ignored() map[string]int64 {
 	if len(h.Kinds) == 0 {
 		return nil

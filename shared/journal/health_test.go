@@ -161,7 +161,7 @@ func TestMentionShowsInHealth(t *testing.T) {
 	got := h.MustHealth("one")
 	chattest.Equal(t, "the mention", got.LastMention,
 		&chat.HealthError{Date: "2026-11-23T08:00:00+00:00", Step: "mention",
-			Reason: `a message mentions "Ops {Bot}\n", which is not BotName; if that is this bot, set BotName to it`})
+			Reason: `a message mentions "Ops {Bot}\n", which is not BotName; if this is the bot, set BotName to it`})
 	chattest.Equal(t, "the counters", got.Counters, chattest.Counters(nil))
 	if got.State != chat.HealthSilent || got.LastCallbackDate != "" || got.Ignored != nil {
 		t.Errorf("health = %+v", got)

@@ -1,6 +1,5 @@
-// Package journal keeps what was asked of the bots and what became of it: records of commands, what
-// is still to be dispatched, and the health of each configuration's webhook, in a table of their
-// own.
+// Package journal keeps the records of commands, the outbox of commands to dispatch, and the health
+// of each configuration's webhook, in a table of their own.
 package journal
 
 import (
@@ -23,11 +22,11 @@ import (
 	"chatconf/shared/table"
 )
 
-// DefaultRetention is how long the journal is kept when the settings do not say.
+// DefaultRetention is how long the journal is kept by default.
 const DefaultRetention = 90 * 24 * time.Hour
 
-// Bounds of the retention. A platform may deliver a message again up to 25 hours later, and its id
-// must be there still. https://docs.slack.dev/apis/events-api
+// Bounds of the retention. A platform may deliver a message again up to 25 hours later, so its id
+// must be kept longer. https://docs.slack.dev/apis/events-api
 const (
 	minRetention = 2 * 24 * time.Hour
 	maxRetention = 3650 * 24 * time.Hour
@@ -36,7 +35,7 @@ const (
 // CheckRetention returns an error unless d can be Options.Retention.
 func CheckRetention(d time.Duration) error {
 	if d < minRetention || d > maxRetention {
-		return fmt.Errorf("journal: retention of %v: wanted 2 to 3650 days", d)
+		return fmt.Errorf("journal: retention of %v: use 2 to 3650 days", d)
 	}
 	return nil
 }
@@ -48,26 +47,23 @@ type Options struct {
 	Random    io.Reader        // the source of ids; default crypto/rand
 }
 
-// A Journal is what was asked of the bots and what became of it: every command, allowed or not, and
-// the health of each configuration's webhook. It keeps it in a table of its own whose items vanish
-// when they are older than the retention. In the partition <account>/<region> stand
+// A Journal keeps a record of every command, allowed or not, and the health of each configuration's
+// webhook. The items of its table expire after the retention. The partition <account>/<region> has
 //
-//	r#<name>$<life>#<id>         the record of a command, for people: JSON, nothing secret in it
-//	m#<name>$<life>#<hash>       a message's id, so that the message counts once; the value is the record's id
-//	g#<name>$<life>#<hash>       a guard: what may be seen once besides
-//	o#<id>                       what is still to be handed on of a command: JSON, sealed inside; removed when it is
-//	h#<name>$<life>#…            health: counters, and when things happened last
+//	r#<name>$<life>#<id>         the record of a command, for people: JSON without secrets
+//	m#<name>$<life>#<hash>       a message's id, to find duplicates; the value is the record's id
+//	g#<name>$<life>#<hash>       a guard: anything else that may occur only once
+//	o#<id>                       the outbox item of a pending command: JSON, sealed inside
+//	h#<name>$<life>#…            health: counters, and the time of each last event
 //
-// A life is from the creation of a name to its deletion. A name that is created again begins
-// another life, with nothing of the one before. Keys of configurations that were made before lives
-// had ids lack "$<life>".
+// A life lasts from the creation of a name to its deletion, and lives share nothing. The keys of
+// configurations from before lives had ids lack "$<life>".
 //
-// An id is thirteen digits of milliseconds and sixteen of chance, so ids sort by time. Record,
-// message id, guards and what is to be handed on are one atomic write. The partition "journals" has
-// an item for each partition that has had anything to be handed on, so that what was left
-// undelivered anywhere can be found.
+// An id has thirteen digits of milliseconds and sixteen random ones, so ids sort by time. Record,
+// message id, guards and outbox item are one atomic write. The partition "journals" lists every
+// partition that ever had an outbox item, so that Due finds all of them.
 //
-// Its methods may be called from many goroutines at once.
+// A Journal is safe for concurrent use.
 type Journal struct {
 	table     table.Table
 	ring      *seal.Ring
@@ -77,9 +73,7 @@ type Journal struct {
 
 	mu     sync.Mutex
 	listed map[string]time.Time // partitions, and when this process last listed them
-	// by partition, the sort key behind which to go on looking for what is due; none: from the
-	// start
-	resume map[string]string
+	resume map[string]string    // by partition, the sort key after which Due continues
 	notes  map[command.Ref]*notes
 }
 
@@ -97,8 +91,8 @@ const (
 	maxGuards    = 16
 )
 
-// New returns the journal in t, whose time to live is the retention, sealed with ring. It does no
-// input or output.
+// New returns the journal in the table t, whose time to live is the retention. It seals with ring
+// and does no I/O.
 func New(t table.Table, ring *seal.Ring, o Options) (*Journal, error) {
 	if t == nil || ring == nil {
 		return nil, errors.New("journal: a journal needs a table and a key ring")
@@ -130,8 +124,7 @@ func New(t table.Table, ring *seal.Ring, o Options) (*Journal, error) {
 
 func partitionOf(r command.Ref) string { return r.Account + "/" + r.Region }
 
-// keyUnder returns the sort key of something that belongs to the life, or without rest, what all
-// these begin with.
+// keyUnder returns a sort key of the life; without rest, the prefix of all of them.
 func keyUnder(r command.Ref, prefix, rest string) string {
 	key := prefix + table.Escape(r.Name)
 	if r.Life != "" {
@@ -140,63 +133,59 @@ func keyUnder(r command.Ref, prefix, rest string) string {
 	return key + "#" + rest
 }
 
-// recordKey returns the sort key of a record; without an id, what those of all records of the life
-// begin with.
+// recordKey returns the sort key of a record; without an id, the prefix of the life's records.
 func recordKey(r command.Ref) string { return keyUnder(r, recordPrefix, r.ID) }
 func outboxKey(r command.Ref) string { return outboxPrefix + r.ID }
 
-// outboxPlace returns where what is to be handed on is sealed.
+// outboxPlace returns the place of a sealed outbox item.
 func outboxPlace(r command.Ref) seal.Place { return placeOf(r, "#Outbox/"+r.ID) }
 
-// placeOf returns where something of a configuration is sealed.
 func placeOf(r command.Ref, field string) seal.Place {
 	return seal.Place{Account: r.Account, Region: r.Region, Name: r.Name, Field: field}
 }
 
-// onceKey returns the sort key of something that is seen once in a life.
+// onceKey returns the sort key of something that may occur only once in a life.
 func onceKey(r command.Ref, prefix, what string) string {
 	sum := sha256.Sum256([]byte(what))
 	return keyUnder(r, prefix, hex.EncodeToString(sum[:16]))
 }
 
-// An Arrival is a command that came in and was decided, to be recorded.
+// An Arrival is a received and decided command, to be recorded.
 type Arrival struct {
 	Command  command.Command
 	Decision command.Decision
-	Guards   []string  // what may be seen only once besides the message's id
+	Guards   []string  // what may occur only once, in addition to the message's id
 	Received time.Time // when the callback arrived
-	Handover *Handover // nil: nothing is left to be done
+	Pending  *Pending  // nil: there is nothing more to do
 	Answered bool      // the answer goes with the callback's own response
 }
 
-// A Handover is what is left to be done for a command after it was recorded: to hand it to the
-// target, or only to send an answer.
-type Handover struct {
-	ReplyTo command.ReplyTo // where the target's answer, or Answer, goes
-	Answer  string          // if set, this is to be sent, and nothing goes to the target
+// A Pending is the work that remains after a command was recorded: to dispatch it to its target, or
+// only to send an answer.
+type Pending struct {
+	ReplyTo command.ReplyTo // where the answer goes
+	Answer  string          // if set, it is sent, and nothing goes to the target
 }
 
-// A Verdict is what Record found.
+// A Verdict is the result of Record.
 type Verdict uint8
 
 // The verdicts.
 const (
 	Fresh     Verdict = iota // it was recorded
 	Duplicate                // the message was recorded before: acknowledge it and do nothing
-	Replayed                 // a guard was seen before, with another message: this one is forged
+	Replayed                 // another message had the same guard: this one is forged
 )
 
-// handoverDelay is how long whoever recorded a command has for handing it on before others look at
-// it.
-const handoverDelay = time.Minute
+// dispatchDelay is the time to dispatch a command after its record before other processes may.
+const dispatchDelay = time.Minute
 
-// Record writes down a command, once: its record, its message id, its guards, and what is left to
-// be done, all or nothing. For a message that was recorded before, or a guard that was seen, it
-// changes nothing and says so. A message that did not run and was edited to say something else is
-// recorded again: a mistyped command can be corrected where it is, and still runs once.
+// Record records a command once: its record, message id, guards and outbox item, all or nothing.
+// For a duplicate or a replay it changes nothing. A denied message that was edited to another
+// command is recorded again, so a sender can correct a mistyped command in place.
 //
-// When it ends with an error it is not known whether the command was recorded. The platform's next
-// delivery of the message will tell.
+// After an error it is unknown whether the command was recorded. The next delivery of the message
+// will show.
 func (j *Journal) Record(ctx context.Context, e *command.Endpoint, a Arrival) (command.Ref, Verdict, error) {
 	now := j.now().UTC()
 	ref := e.Ref()
@@ -209,7 +198,7 @@ func (j *Journal) Record(ctx context.Context, e *command.Endpoint, a Arrival) (c
 		return command.Ref{}, 0, storeError(ctx, "record", err)
 	}
 	listed := func() error { return nil }
-	if a.Handover != nil {
+	if a.Pending != nil {
 		listed = j.list(ctx, partitionOf(ref), now)
 	}
 	err = j.table.Write(ctx, partitionOf(ref), change)
@@ -229,7 +218,7 @@ func (j *Journal) Record(ctx context.Context, e *command.Endpoint, a Arrival) (c
 		switch {
 		case err != nil:
 			return command.Ref{}, 0, storeError(ctx, "record", err)
-		case first == ref.ID: // our own write, whose answer was lost below
+		case first == ref.ID: // our own write, retried below after a lost response
 			return ref, Fresh, nil
 		}
 		ref.ID = first
@@ -244,15 +233,15 @@ func (j *Journal) Record(ctx context.Context, e *command.Endpoint, a Arrival) (c
 	return ref, Fresh, nil
 }
 
-// correct writes the change of a message that was edited, if what it said before did not run and
-// was something else. The error is the write's; or duplicate, if nothing was written.
+// correct writes the change of an edited message, if the earlier text did not run and was another.
+// The error is the write's, or duplicate if nothing was written.
 func (j *Journal) correct(ctx context.Context, ref command.Ref, now *Record,
 	change table.Change, duplicate error) error {
 	items, err := j.table.Get(ctx, table.Key{Partition: partitionOf(ref), Sort: change.Puts[0].Sort})
 	if err != nil {
 		return err
 	}
-	if len(items) == 0 { // it vanished just now
+	if len(items) == 0 { // it has just expired
 		return duplicate
 	}
 	message, before := items[0], ref
@@ -276,15 +265,15 @@ func (j *Journal) correct(ctx context.Context, ref command.Ref, now *Record,
 	return j.table.Write(ctx, partitionOf(ref), change)
 }
 
-// Guard remembers the guards of a callback that is genuine and no command, so that a message under
-// one of them is found to be forged. They may be there: the callback may come again. It costs one
-// Write, and nothing without guards.
+// Guard records the guards of a genuine callback without a command, so that a message with one of
+// them is recognised as forged. It is no error if they exist, since the callback may be delivered
+// again. It costs one Write, and nothing without guards.
 func (j *Journal) Guard(ctx context.Context, e *command.Endpoint, guards []string) error {
 	switch {
 	case len(guards) == 0:
 		return nil
 	case len(guards) > maxGuards:
-		return storeError(ctx, "guard", fmt.Errorf("journal: %d guards cannot be recorded", len(guards)))
+		return storeError(ctx, "guard", fmt.Errorf("journal: there are %d guards; the most is %d", len(guards), maxGuards))
 	}
 	ref := e.Ref()
 	if err := j.table.Write(ctx, partitionOf(ref),
@@ -294,7 +283,6 @@ func (j *Journal) Guard(ctx context.Context, e *command.Endpoint, guards []strin
 	return nil
 }
 
-// guardPuts returns the puts of guards, each once.
 func guardPuts(ref command.Ref, guards []string, condition table.Condition) []table.Put {
 	var puts []table.Put
 	seen := make(map[string]struct{}, len(guards))
@@ -309,22 +297,22 @@ func guardPuts(ref command.Ref, guards []string, condition table.Condition) []ta
 	return puts
 }
 
-// firstRecord returns the id of the record that a message id stands for.
+// firstRecord returns the id of the record of a message id.
 func (j *Journal) firstRecord(ctx context.Context, ref command.Ref, sort string) (string, error) {
 	items, err := j.table.Get(ctx, table.Key{Partition: partitionOf(ref), Sort: sort})
 	if err != nil || len(items) == 0 {
-		return "", err // that it vanished just now changes nothing: the message was seen
+		return "", err // if it has just expired, the message is still a duplicate
 	}
 	return string(items[0].Value), nil
 }
 
-// arrival returns the change that records a command. The message id comes first, so that the same
-// message delivered again is a duplicate and not a replay.
+// arrival returns the change that records a command. The message id comes first, so that a second
+// delivery is a duplicate and not a replay.
 func (j *Journal) arrival(e *command.Endpoint, ref command.Ref, now time.Time, a Arrival) (table.Change, error) {
 	var change table.Change
 	if a.Command.MessageID == "" || len(a.Guards) > maxGuards {
-		return change, fmt.Errorf("journal: a message with an id of %d bytes and %d guards cannot be recorded",
-			len(a.Command.MessageID), len(a.Guards))
+		return change, fmt.Errorf("journal: a message needs an id and at most %d guards; it has an id of %d bytes and %d guards",
+			maxGuards, len(a.Command.MessageID), len(a.Guards))
 	}
 	record := newRecord(e, ref, now, a)
 	value, err := encode(record)
@@ -335,8 +323,8 @@ func (j *Journal) arrival(e *command.Endpoint, ref command.Ref, now time.Time, a
 		Value: []byte(ref.ID), Revision: 1, If: table.Absent()})
 	change.Puts = append(change.Puts, guardPuts(ref, a.Guards, table.Absent())...)
 	change.Puts = append(change.Puts, table.Put{Sort: recordKey(ref), Value: value, Revision: 1, If: table.Absent()})
-	if a.Handover != nil {
-		put, err := j.outboxPut(e, ref, now.Add(handoverDelay), a)
+	if a.Pending != nil {
+		put, err := j.outboxPut(e, ref, now.Add(dispatchDelay), a)
 		if err != nil {
 			return change, err
 		}
@@ -350,7 +338,7 @@ func (j *Journal) arrival(e *command.Endpoint, ref command.Ref, now time.Time, a
 	return change, nil
 }
 
-// newID returns the id of what happens now.
+// newID returns a new record id.
 func (j *Journal) newID(now time.Time) (string, error) {
 	var b [8]byte
 	if _, err := io.ReadFull(j.random, b[:]); err != nil {
@@ -359,16 +347,14 @@ func (j *Journal) newID(now time.Time) (string, error) {
 	return fmt.Sprintf("%s-%016x", idTime(now), binary.BigEndian.Uint64(b[:])), nil
 }
 
-// idTime returns what the ids of a time begin with.
+// idTime returns the beginning of the ids of a time.
 func idTime(t time.Time) string {
 	const most = 9_999_999_999_999 // in the year 2286
 	return fmt.Sprintf("%0*d", idTimeDigits, min(max(0, t.UnixMilli()), most))
 }
 
-// list makes sure that the partition stands among those that have something to be handed on. It is
-// done beside the caller's own write, and wait returns when it is done, or could not be; once it
-// was done, it is not done again for a while, which is shorter than the time to live of what it
-// wrote.
+// list adds the partition to journalsPartition, in parallel with the caller's own write. wait
+// returns the result. A success is remembered for half of the shortest retention.
 func (j *Journal) list(ctx context.Context, partition string, now time.Time) (wait func() error) {
 	j.mu.Lock()
 	last, ok := j.listed[partition]
@@ -396,13 +382,12 @@ func (j *Journal) list(ctx context.Context, partition string, now time.Time) (wa
 	}
 }
 
-// writePartition writes that a partition has something to be handed on.
 func (j *Journal) writePartition(ctx context.Context, partition string) (err error) {
 	defer invoke.Recover("journal", &err)
 	return j.table.Write(ctx, journalsPartition, table.Change{Puts: []table.Put{{Sort: partition}}})
 }
 
-// cut returns s, cut where it is longer than n bytes, at the edge of a character.
+// cut returns at most n bytes of s, whole characters, with an ellipsis if it is cut.
 func cut(s string, n int) string {
 	if len(s) <= n {
 		return s

@@ -28,7 +28,7 @@ func TestRecord(t *testing.T) {
 	a := chattest.Arrival(t, e, "m1", "u1", "Restart i-1 --token planted password=planted")
 	a.Received = h.Clock.Now()
 	a.Guards = []string{"g1", "g1", "g2"}
-	a.Handover = &journal.Handover{ReplyTo: command.ReplyTo{Kind: "response_url",
+	a.Pending = &journal.Pending{ReplyTo: command.ReplyTo{Kind: "response_url",
 		URL: "https://planted.example.com", ID: "planted-id"}}
 	h.Clock.Advance(1234 * time.Millisecond)
 	h.Spy.Reset()
@@ -91,7 +91,7 @@ func TestRecordCountsAMessageOnce(t *testing.T) {
 	e := h.Bot("one")
 	a := chattest.Arrival(t, e, "m1", "u1", "restart")
 	a.Guards = []string{"g"}
-	a.Handover = &journal.Handover{}
+	a.Pending = &journal.Pending{}
 	var fresh, duplicate atomic.Int64
 	var mu sync.Mutex
 	ids := make(map[string]bool)
@@ -191,10 +191,10 @@ func TestRecordRefusesWhatItCannotKeep(t *testing.T) {
 	chattest.WantError(t, "Record with 17 guards", err, fault.Internal, "")
 	a.Guards = nil
 	a.Command.Sent = time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC) // which JSON has no form for
-	a.Handover = &journal.Handover{}
+	a.Pending = &journal.Pending{}
 	_, _, err = h.Journal.Record(h.Ctx, e, a)
 	chattest.WantError(t, "Record with a time that is none", err, fault.Internal, "")
-	a.Command.Sent, a.Handover.Answer = time.Time{}, strings.Repeat("x", 300<<10)
+	a.Command.Sent, a.Pending.Answer = time.Time{}, strings.Repeat("x", 300<<10)
 	_, _, err = h.Journal.Record(h.Ctx, e, a)
 	chattest.WantError(t, "Record with an answer that cannot be sealed", err, fault.Internal, "")
 	j, err := journal.New(h.Pages, h.Ring, journal.Options{Now: h.Clock.Now, Random: &chattest.Few{}})
@@ -226,7 +226,7 @@ func TestRecordOfTheLongest(t *testing.T) {
 	}
 	d := e.Decide(c)
 	d.Text = long
-	ref := h.MustRecord(e, journal.Arrival{Command: c, Decision: d, Handover: &journal.Handover{}})
+	ref := h.MustRecord(e, journal.Arrival{Command: c, Decision: d, Pending: &journal.Pending{}})
 	got := h.Commands(e.Name)[0]
 	for what, text := range map[string]string{"user": got.UserId, "name": got.UserName,
 		"conversation": got.ConversationId, "message": got.MessageId, "statement": got.StatementText} {
@@ -262,7 +262,7 @@ func TestRecordWhoseAnswerWasLost(t *testing.T) {
 func version(e *command.Endpoint, edit, text string) journal.Arrival {
 	c, _ := e.Command(&command.Message{ID: "m1", EventID: "e" + edit, Edit: edit,
 		Conversation: "c1", User: "u1", Text: text})
-	return journal.Arrival{Command: c, Decision: e.Decide(c), Handover: &journal.Handover{}}
+	return journal.Arrival{Command: c, Decision: e.Decide(c), Pending: &journal.Pending{}}
 }
 
 // TestEditedMessage holds that of a message and its edits one runs at most: the first that may.
@@ -401,7 +401,7 @@ func TestRecordWhenTheStoreFails(t *testing.T) {
 			h := chattest.New(t, chat.Options{})
 			e := h.Bot("one")
 			a := chattest.Arrival(t, e, "m1", "u1", "restart")
-			a.Handover = &journal.Handover{}
+			a.Pending = &journal.Pending{}
 			ctx, calls := h.Spy.FailAt(h.Ctx, n, f)
 			_, _, err := h.Journal.Record(ctx, e, a)
 			calls()
@@ -429,20 +429,20 @@ func TestRecordWhenTheStoreFails(t *testing.T) {
 	}
 }
 
-// TestJournalsAreListedAgain holds that a partition is listed where something is to be handed on,
+// TestJournalsAreListedAgain holds that a partition is listed where something is pending,
 // and again before the list forgets it.
 func TestJournalsAreListedAgain(t *testing.T) {
 	h := chattest.New(t, chat.Options{})
 	e := h.Bot("one")
-	writes := func(id string, handover *journal.Handover) string {
+	writes := func(id string, pending *journal.Pending) string {
 		h.Spy.Reset()
 		a := chattest.Arrival(t, e, id, "u1", "restart")
-		a.Handover = handover
+		a.Pending = pending
 		h.MustRecord(e, a)
 		return h.Spy.Took()
 	}
 	if got, want := writes("m", nil), "Write"; got != want || len(h.JournalItems("journals")) != 0 {
-		t.Errorf("with nothing to be handed on: calls = %s, want %s", got, want)
+		t.Errorf("with nothing pending: calls = %s, want %s", got, want)
 	}
 	for i, c := range []struct {
 		after time.Duration
@@ -450,7 +450,7 @@ func TestJournalsAreListedAgain(t *testing.T) {
 	}{{0, "Write Write"}, {0, "Write"}, {24*time.Hour - time.Millisecond, "Write"}, {time.Millisecond, "Write Write"},
 		{-time.Hour, "Write Write"}, {0, "Write"}} {
 		h.Clock.Advance(c.after)
-		if got := writes(fmt.Sprint("m", i), &journal.Handover{}); got != c.want {
+		if got := writes(fmt.Sprint("m", i), &journal.Pending{}); got != c.want {
 			t.Errorf("record %d: calls = %s, want %s", i, got, c.want)
 		}
 	}
@@ -801,7 +801,7 @@ func TestDueGetsPastWhatIsNotDue(t *testing.T) {
 	one := h.Bot("one")
 	chattest.InParallel(t, 1050, func(i int) error {
 		a := chattest.Arrival(t, one, fmt.Sprint("m", i), "u1", "restart")
-		a.Handover = &journal.Handover{}
+		a.Pending = &journal.Pending{}
 		ref, _, err := h.Journal.Record(h.Ctx, one, a)
 		if err != nil {
 			return err
@@ -881,7 +881,7 @@ func TestClaimOfAnAnswer(t *testing.T) {
 		t.Fatal("it is a command")
 	}
 	a := journal.Arrival{Command: c, Decision: e.Decide(c),
-		Handover: &journal.Handover{ReplyTo: command.ReplyTo{Kind: "message", ID: "to"}, Answer: "too long"}}
+		Pending: &journal.Pending{ReplyTo: command.ReplyTo{Kind: "message", ID: "to"}, Answer: "too long"}}
 	job, err := h.Journal.Claim(h.Ctx, h.MustRecord(e, a), time.Minute)
 	if err != nil || job.Answer != "too long" || job.Command.Text != "" || job.Command.Arguments != nil ||
 		job.Command.User != "u1" || job.ReplyTo.ID != "to" {

@@ -9,29 +9,27 @@ import (
 	"chatconf/shared/table"
 )
 
-// KeepsAnswers reports whether answers to the job's command are kept for SendChatMessage, and not
-// sent.
+// KeepsAnswers reports whether answers are kept for SendChatMessage and not sent.
 func (job *Job) KeepsAnswers() bool { return job.ReplyTo.IsKept() }
 
-// Keep has Settle keep an answer in the record, sealed.
+// Keep makes Settle store an answer in the record, sealed.
 func (job *Job) Keep(answer string) { job.kept = answer }
 
-// maxKept bounds an answer that is kept, in bytes.
+// maxKept is the size of a kept answer, in bytes.
 const maxKept = 16 << 10
 
-// keptPlace is where an answer is sealed that is kept.
 func keptPlace(r command.Ref) seal.Place { return placeOf(r, "#Kept/"+r.ID) }
 
-// A SentMessage is what became of a message that SendChatMessage made.
+// A SentMessage is the result of a message of SendChatMessage.
 type SentMessage struct {
 	ID      string // of the record
 	Outcome Outcome
 	Detail  string
-	Answer  string // that was kept; empty if there is none, or not yet
+	Answer  string // the kept answer; empty if there is none yet
 }
 
-// Follow returns what became of a message that SendChatMessage made, by its id, and whether it was
-// recorded. It costs two Gets.
+// Follow returns the result of a message of SendChatMessage by its id, and whether it was recorded.
+// It costs two Gets.
 func (j *Journal) Follow(ctx context.Context, ref command.Ref,
 	messageID string) (m SentMessage, recorded bool, err error) {
 	ref.ID, err = j.firstRecord(ctx, ref, onceKey(ref, messagePrefix, messageID))
@@ -40,7 +38,7 @@ func (j *Journal) Follow(ctx context.Context, ref command.Ref,
 	}
 	items, err := j.table.Get(ctx, table.Key{Partition: partitionOf(ref), Sort: recordKey(ref)})
 	if err != nil || len(items) == 0 {
-		return SentMessage{}, false, err // it vanishes by its age
+		return SentMessage{}, false, err // the record may have expired
 	}
 	found, err := decodeRecord(items[0])
 	if err != nil {
@@ -50,14 +48,14 @@ func (j *Journal) Follow(ctx context.Context, ref command.Ref,
 	if len(found.Kept) > 0 {
 		answer, err := j.ring.Open(keptPlace(ref), found.Kept)
 		if err != nil {
-			return SentMessage{}, false, fmt.Errorf("journal: open the answer that is kept of %q: %w", ref.ID, err)
+			return SentMessage{}, false, fmt.Errorf("journal: open the kept answer of %q: %w", ref.ID, err)
 		}
 		m.Answer = string(answer)
 	}
 	return m, true, nil
 }
 
-// keep seals the answer that is to be kept into the record.
+// keep seals the job's kept answer into the record.
 func (j *Journal) keep(job *Job, e *Record) error {
 	if job.kept == "" {
 		return nil
@@ -68,7 +66,7 @@ func (j *Journal) keep(job *Job, e *Record) error {
 	}
 	e.Kept = sealed
 	if e.Detail == "" {
-		e.Detail = "SendChatMessage made the message; the answer was kept for it, and not sent to the platform"
+		e.Detail = "the message came from SendChatMessage, so the answer was kept and not sent to the platform"
 	}
 	return nil
 }

@@ -19,27 +19,26 @@ import (
 
 // Errors of the outbox, to be found with errors.Is.
 var (
-	// ErrSettled says that nothing is left to be done for a command, or that there is no such
+	// ErrSettled says that nothing remains to be done for a command, or that there is no such
 	// command.
 	ErrSettled = errors.New("journal: nothing is left to be done for the command")
-	// ErrTaken says that somebody else is at work on a command, or that it is not to be tried again
-	// yet.
+	// ErrTaken says that another process works on a command, or that its next retry is not due.
 	ErrTaken = errors.New("journal: the command is taken")
 )
 
-// A pending is what is left to be done for a command as it is stored: JSON, under Ref.outboxKey.
-type pending struct {
+// An outboxItem is a Pending as it is stored: JSON, under outboxKey.
+type outboxItem struct {
 	Version  int       `json:"v"`
 	Name     string    `json:"name"`
 	Life     string    `json:"life,omitempty"`
-	Due      time.Time `json:"due"` // when somebody else than who recorded it, or works at it, may take it
+	Due      time.Time `json:"due"` // when any process may claim it
 	Attempts int       `json:"attempts,omitempty"`
 	Sealed   []byte    `json:"sealed"`
 }
 
 // A payload is the sealed part.
 type payload struct {
-	Created time.Time // the configuration
+	Created time.Time // the configuration's
 	Command command.Command
 	RamRole string
 	Answer  string
@@ -49,79 +48,78 @@ type payload struct {
 	}
 }
 
-// A Job is a command that was claimed, to be handed on or answered.
+// A Job is a claimed command, to be dispatched or answered.
 type Job struct {
 	command.Ref
-	Created  time.Time // when the configuration was that the command was given to
+	Created  time.Time // the configuration's
 	Command  command.Command
-	RamRole  string // that it runs as
+	RamRole  string // the role to run as
 	ReplyTo  command.ReplyTo
-	Answer   string // if set, this is to be sent, and nothing goes to the target
-	Answered bool   // whoever gave the command was told that it was accepted
-	Attempts int    // how often it was claimed, this time included
+	Answer   string // if set, it is sent, and nothing goes to the target
+	Answered bool   // the sender knows that the command was accepted
+	Attempts int    // the number of claims, including this one
 	Recorded time.Time
 
-	pending  pending
-	revision int64      // of the pending
+	pending  outboxItem
+	revision int64      // of the outbox item
 	entry    table.Item // the record
-	kept     string     // an answer that Settle keeps
+	kept     string     // an answer that Settle stores
 }
 
-// IsOf reports whether the command was given to the configuration in this life of its name. With
-// another it has nothing to do.
+// IsOf reports whether the command belongs to this life of the configuration.
 func (job *Job) IsOf(e *command.Endpoint) bool {
 	return job.Life == e.Life && job.Created.Equal(e.Created)
 }
 
-// LogValue returns what a log may show.
+// LogValue returns the fields that a log may show.
 func (job *Job) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("id", job.ID), slog.Int("attempts", job.Attempts),
 		slog.Any("command", job.Command))
 }
 
-// outboxPut returns the put of what is left to be done.
 func (j *Journal) outboxPut(e *command.Endpoint, ref command.Ref, due time.Time, a Arrival) (table.Put, error) {
-	p := payload{Created: e.Created, Command: a.Command, RamRole: a.Decision.RamRole, Answer: a.Handover.Answer}
+	p := payload{Created: e.Created, Command: a.Command, RamRole: a.Decision.RamRole, Answer: a.Pending.Answer}
 	if p.Answer != "" {
-		p.Command.Text, p.Command.Arguments = "", nil // nobody gets them; and what is no command may be long
+		p.Command.Text, p.Command.Arguments = "", nil // not needed, and may be long
 	}
-	to := a.Handover.ReplyTo
+	to := a.Pending.ReplyTo
 	p.ReplyTo.Kind, p.ReplyTo.URL, p.ReplyTo.ID, p.ReplyTo.Expires = to.Kind, to.URL.Reveal(), to.ID, to.Expires
 	text, err := json.Marshal(p)
 	if err != nil {
-		return table.Put{}, fmt.Errorf("journal: encode handover: %w", err)
+		return table.Put{}, fmt.Errorf("journal: encode outbox item: %w", err)
 	}
 	sealed, err := j.ring.Seal(outboxPlace(ref), text)
 	if err != nil {
-		return table.Put{}, fmt.Errorf("journal: seal handover: %w", err)
+		return table.Put{}, fmt.Errorf("journal: seal outbox item: %w", err)
 	}
-	return pending{Version: RecordVersion, Name: ref.Name, Life: ref.Life, Due: due,
+	return outboxItem{Version: RecordVersion, Name: ref.Name, Life: ref.Life, Due: due,
 		Sealed: sealed}.put(ref, 1, table.Absent())
 }
 
-func (p pending) put(ref command.Ref, revision int64, condition table.Condition) (table.Put, error) {
+func (p outboxItem) put(ref command.Ref, revision int64, condition table.Condition) (table.Put, error) {
 	value, err := encode(p)
 	if err != nil {
-		return table.Put{}, fmt.Errorf("journal: encode handover: %w", err)
+		return table.Put{}, fmt.Errorf("journal: encode outbox item: %w", err)
 	}
 	return table.Put{Sort: outboxKey(ref), Value: value, Revision: revision, If: condition}, nil
 }
 
-func decodePending(item table.Item) (pending, error) {
-	var p pending
+func decodeOutboxItem(item table.Item) (outboxItem, error) {
+	var p outboxItem
 	if err := json.Unmarshal(item.Value, &p); err != nil {
 		return p, fmt.Errorf("journal: item %q: %w", item.Sort, err)
 	}
 	if p.Version != RecordVersion {
-		return p, fmt.Errorf("journal: item %q has version %d, wanted %d", item.Sort, p.Version, RecordVersion)
+		return p, fmt.Errorf("journal: item %q has version %d; this program reads version %d", item.Sort, p.Version,
+			RecordVersion)
 	}
 	return p, nil
 }
 
-// Claim takes a command to hand it on or to answer it, for the time of a lease. The first claim may
-// come at once; later ones when the lease of the one before is over, or at the time that Retry
-// said. Whoever claims a command ends with Settle or Retry; if it does neither, the command is due
-// again after the lease, so what was begun may be done twice.
+// Claim takes a command for the time of a lease, to dispatch or to answer it. The first claim may
+// come at once. Later claims must wait for the end of the lease, or for the time of Retry. The
+// caller must end with Settle or Retry. Without either, the command is due again after the lease,
+// so work may be done twice.
 //
 // Errors: ErrSettled, ErrTaken, *Error.
 func (j *Journal) Claim(ctx context.Context, ref command.Ref, lease time.Duration) (*Job, error) {
@@ -143,12 +141,12 @@ func (j *Journal) Claim(ctx context.Context, ref command.Ref, lease time.Duratio
 		return nil, ErrSettled
 	}
 	now := j.now().UTC()
-	p, err := decodePending(out)
+	p, err := decodeOutboxItem(out)
 	if err != nil {
 		return nil, storeError(ctx, "claim", err)
 	}
 	if p.Name != ref.Name || p.Life != ref.Life {
-		return nil, ErrSettled // there is no such command
+		return nil, ErrSettled
 	}
 	job, err := j.openJob(ref, p, out, record)
 	if err != nil {
@@ -170,12 +168,12 @@ func (j *Journal) Claim(ctx context.Context, ref command.Ref, lease time.Duratio
 	return job, nil
 }
 
-// unreadable is how long a command rests that cannot be read, for want of a key perhaps, so that it
-// does not keep others waiting.
+// unreadable is the pause before an unreadable command is due again, so that it does not delay
+// others. A key may be missing for a while.
 const unreadable = time.Hour
 
-// putOff has a command rest that is due and cannot be read.
-func (j *Journal) putOff(ctx context.Context, ref command.Ref, p pending, out table.Item) error {
+// putOff postpones a due command that cannot be read.
+func (j *Journal) putOff(ctx context.Context, ref command.Ref, p outboxItem, out table.Item) error {
 	now := j.now().UTC()
 	if now.Before(p.Due) {
 		return nil
@@ -188,7 +186,7 @@ func (j *Journal) putOff(ctx context.Context, ref command.Ref, p pending, out ta
 	return j.table.Write(ctx, partitionOf(ref), table.Change{Puts: []table.Put{put}})
 }
 
-func (j *Journal) openJob(ref command.Ref, p pending, out, record table.Item) (*Job, error) {
+func (j *Journal) openJob(ref command.Ref, p outboxItem, out, record table.Item) (*Job, error) {
 	text, err := j.ring.Open(outboxPlace(ref), p.Sealed)
 	if err != nil {
 		return nil, fmt.Errorf("journal: open %q: %w", out.Sort, err)
@@ -197,7 +195,7 @@ func (j *Journal) openJob(ref command.Ref, p pending, out, record table.Item) (*
 	if err := json.Unmarshal(text, &in); err != nil {
 		return nil, fmt.Errorf("journal: item %q holds no command", out.Sort) // err may quote the text
 	}
-	answered := true // of a record that vanished, nobody waits for an answer
+	answered := true // without a record no answer is expected
 	if record.Sort != "" {
 		e, err := decodeRecord(record)
 		if err != nil {
@@ -222,7 +220,7 @@ func (j *Journal) openJob(ref command.Ref, p pending, out, record table.Item) (*
 	}, nil
 }
 
-// timeOf returns when what the ref names was recorded, zero if its id is none.
+// timeOf returns the time in a record's id; zero if the id is invalid.
 func timeOf(r command.Ref) time.Time {
 	text, _, _ := strings.Cut(r.ID, "-")
 	ms, err := strconv.ParseInt(text, 10, 64)
@@ -232,19 +230,19 @@ func timeOf(r command.Ref) time.Time {
 	return time.UnixMilli(ms).UTC()
 }
 
-// A Result is how the work on a command ended.
+// A Result is the result of the work on a command.
 type Result struct {
 	Outcome  Outcome // OutcomeDelivered or OutcomeFailed
 	Answered bool    // an answer was sent to the conversation
-	Detail   string  // for people: what the target said, or why it was given up; no secret
-	Target   string  // that it was handed to, or would have been; if empty, the one that the record has
-	Cause    string  // for a log alone: what Detail does not say
+	Detail   string  // for people: the target's response, or why the command failed; no secret
+	Target   string  // the target; if empty, the record keeps its own
+	Cause    string  // only for a log: what Detail does not say
 }
 
-// Settle ends the work on a command for good. The record says how; what was sealed of the command
-// is removed.
+// Settle ends the work on a command for good. It writes the result into the record and removes the
+// outbox item.
 //
-// Errors: ErrTaken when the lease was over and somebody else took it, *Error.
+// Errors: ErrTaken if the lease was over and another process claimed it, *Error.
 func (j *Journal) Settle(ctx context.Context, job *Job, r Result) error {
 	now := j.now().UTC()
 	change := table.Change{Deletes: []table.Delete{{Sort: outboxKey(job.Ref), If: table.AtRevision(job.revision)}}}
@@ -276,10 +274,10 @@ func (j *Journal) Settle(ctx context.Context, job *Job, r Result) error {
 	return nil
 }
 
-// Retry gives a command back, to be tried again at a time. The record says how often it was tried
-// and why it did not work.
+// Retry returns a command to the outbox until the given time. The record says how often it was
+// tried, and why that failed.
 //
-// Errors: ErrTaken when the lease was over and somebody else took it, *Error.
+// Errors: ErrTaken if the lease was over and another process claimed it, *Error.
 func (j *Journal) Retry(ctx context.Context, job *Job, at time.Time, detail string) error {
 	var change table.Change
 	job.pending.Due = at.UTC()
@@ -300,7 +298,7 @@ func (j *Journal) Retry(ctx context.Context, job *Job, at time.Time, detail stri
 	return nil
 }
 
-// amend adds the changed record to a change, if there still is one: it vanishes by its age.
+// amend adds the edited record to a change, unless the record has expired.
 func (job *Job) amend(to *table.Change, edit func(*Record) error) error {
 	if job.entry.Sort == "" {
 		return nil
@@ -317,8 +315,7 @@ func (job *Job) amend(to *table.Change, edit func(*Record) error) error {
 	if err != nil {
 		return fmt.Errorf("journal: encode record: %w", err)
 	}
-	// Without a condition: whoever holds the pending is the only one to write the record, and that
-	// is conditional.
+	// The put needs no condition: the outbox item in the same write has one.
 	to.Puts = append(to.Puts, table.Put{Sort: job.entry.Sort, Value: value, Revision: job.entry.Revision + 1})
 	return nil
 }
@@ -335,12 +332,10 @@ func jobError(ctx context.Context, what string, err error) error {
 	return storeError(ctx, what, err)
 }
 
-// Due returns commands of all accounts and regions that are due to be claimed: those recorded a
-// minute ago or more that nobody claimed, those whose lease is over, and those whose time to be
-// tried again has come. At most n of them, at most an equal share of each partition, and of each of
-// its configurations at most each, the oldest first; which partitions come first is chance. It
-// looks at a bounded number of candidates of each partition, and goes on behind them the next time,
-// so that many that wait do not hide others.
+// Due returns up to n commands of all accounts and regions that may be claimed: commands that were
+// not claimed within dispatchDelay, whose lease is over, or whose retry is due. Partitions come in
+// random order with equal shares; of each configuration come at most each, the oldest first. Due
+// reads a bounded number of items of each partition and continues behind them the next time.
 func (j *Journal) Due(ctx context.Context, n, each int) ([]command.Ref, error) {
 	partitions, err := j.partitions(ctx)
 	if err != nil {
@@ -363,19 +358,19 @@ func (j *Journal) Due(ctx context.Context, n, each int) ([]command.Ref, error) {
 	return out, nil
 }
 
-// dueIn returns up to n commands of one partition that are due, of each configuration up to each.
+// dueIn is Due for one partition.
 func (j *Journal) dueIn(ctx context.Context, partition string, n, each int) ([]command.Ref, error) {
 	const rounds = 10
 	now := j.now()
 	account, region, ok := strings.Cut(partition, "/")
 	if !ok {
-		return nil, fmt.Errorf("journal: %q is no partition of a journal", partition)
+		return nil, fmt.Errorf("journal: partition %q is not ACCOUNT/REGION", partition)
 	}
 	var out []command.Ref
 	of := make(map[string]int)
 	j.mu.Lock()
 	after := j.resume[partition]
-	delete(j.resume, partition) // unless this call does not get to the end either
+	delete(j.resume, partition) // set again below if this call does not reach the end
 	j.mu.Unlock()
 	for round := range rounds {
 		items, err := j.table.Query(ctx, table.Range{Partition: partition, Prefix: outboxPrefix,
@@ -385,10 +380,10 @@ func (j *Journal) dueIn(ctx context.Context, partition string, n, each int) ([]c
 		}
 		for _, item := range items {
 			after = item.Sort
-			p, err := decodePending(item)
+			p, err := decodeOutboxItem(item)
 			if err != nil {
-				// It must not keep others from being handed on.
-				invoke.Logger(ctx).ErrorContext(ctx, "a command that is to be handed on cannot be read",
+				// It must not delay the others.
+				invoke.Logger(ctx).ErrorContext(ctx, "a pending command cannot be read",
 					"partition", partition, "error", err)
 				continue
 			}
@@ -414,7 +409,7 @@ func (j *Journal) dueIn(ctx context.Context, partition string, n, each int) ([]c
 	return out, nil
 }
 
-// partitions returns every partition that holds, or held, something.
+// partitions returns every partition that has, or had, an outbox item.
 func (j *Journal) partitions(ctx context.Context) ([]string, error) {
 	var out []string
 	after := ""
@@ -433,7 +428,7 @@ func (j *Journal) partitions(ctx context.Context) ([]string, error) {
 	}
 }
 
-// Event returns the event of a job that is to be handed to its target.
+// Event returns the event for the job's target.
 func (job *Job) Event() *command.Event {
 	c := job.Command
 	out := &command.Event{

@@ -11,41 +11,41 @@ import (
 	"chatconf/shared/table"
 )
 
-// An Outcome is what became of a command.
+// An Outcome is the result of a command.
 type Outcome string
 
 // The outcomes.
 const (
-	OutcomeRecorded  Outcome = "Recorded"  // nothing more is to be done
-	OutcomePending   Outcome = "Pending"   // it is still to be handed on, or its answer to be sent
-	OutcomeDelivered Outcome = "Delivered" // the target took it, or its answer was sent
-	OutcomeFailed    Outcome = "Failed"    // that was given up
+	OutcomeRecorded  Outcome = "Recorded"  // there is nothing more to do
+	OutcomePending   Outcome = "Pending"   // it must still be dispatched, or its answer sent
+	OutcomeDelivered Outcome = "Delivered" // the target accepted it, or its answer was sent
+	OutcomeFailed    Outcome = "Failed"    // there are no more retries
 )
 
-// What Decision of a record may be.
+// Values of Record.Decision.
 const (
 	DecisionAllowed = "Allowed"
 	DecisionDenied  = "Denied"
 )
 
-// An entry is the record of a command as it is stored: JSON, under Ref.recordKey.
+// A Record is the record of a command as it is stored: JSON, under recordKey.
 type Record struct {
 	Version      int       `json:"v"`
 	ID           string    `json:"id"`
 	Time         time.Time `json:"time"`
 	Name         string    `json:"name"`
 	Life         string    `json:"life,omitempty"`
-	Revision     int64     `json:"revision"` // of the configuration that decided
+	Revision     int64     `json:"revision"` // of the configuration
 	Platform     string    `json:"platform"`
 	Conversation string    `json:"conversation"`
 	Direct       bool      `json:"direct,omitempty"`
 	User         string    `json:"user"`
 	UserName     string    `json:"userName,omitempty"`
-	Command      string    `json:"command"`             // as Arguments
-	Arguments    []string  `json:"arguments,omitempty"` // what looks like a secret is masked
+	Command      string    `json:"command"` // likely secrets are masked, here and in Arguments
+	Arguments    []string  `json:"arguments,omitempty"`
 	Decision     string    `json:"decision"`
 	Statement    int       `json:"statement"`
-	Text         string    `json:"text,omitempty"` // of the statement
+	Text         string    `json:"text,omitempty"` // the statement's
 	Reason       string    `json:"reason"`
 	RamRole      string    `json:"ramRole,omitempty"`
 	Target       string    `json:"target,omitempty"`
@@ -57,12 +57,11 @@ type Record struct {
 	Settled      time.Time `json:"settled,omitzero"` // when the outcome was known
 	MessageID    string    `json:"messageId"`
 	EventID      string    `json:"eventId,omitempty"`
-	Edit         string    `json:"edit,omitempty"` // of the message, as Message.Edit
-	Kept         []byte    `json:"kept,omitempty"` // an answer that was kept for SendChatMessage, sealed
+	Edit         string    `json:"edit,omitempty"` // Message.Edit
+	Kept         []byte    `json:"kept,omitempty"` // an answer for SendChatMessage, sealed
 }
 
-// corrects reports whether a record is of a later version of the same message, of which the version
-// before did not run.
+// corrects reports whether the record is of a later edit of a message that did not run before.
 func (e *Record) corrects(before *Record) bool {
 	later := len(e.Edit) > len(before.Edit) || len(e.Edit) == len(before.Edit) && e.Edit > before.Edit
 	same := e.Decision == before.Decision && e.Command == before.Command && e.Reason == before.Reason &&
@@ -107,7 +106,7 @@ func newRecord(e *command.Endpoint, ref command.Ref, now time.Time, a Arrival) *
 			out.Target = cut(e.Target.String(), 512)
 		}
 	}
-	if a.Handover != nil {
+	if a.Pending != nil {
 		out.Outcome = OutcomePending
 	}
 	if !a.Received.IsZero() {
@@ -116,7 +115,7 @@ func newRecord(e *command.Endpoint, ref command.Ref, now time.Time, a Arrival) *
 	return out
 }
 
-// decodeRecord reads the record of an item, and refuses one that cannot be the item's.
+// decodeRecord reads the record of an item, and refuses a record that belongs to another key.
 func decodeRecord(item table.Item) (*Record, error) {
 	e := new(Record)
 	if err := json.Unmarshal(item.Value, e); err != nil {

@@ -202,7 +202,7 @@ func (h *Handler) command(ctx context.Context, e *command.Endpoint, receiver cal
 		Guards:   received.Guards,
 		Received: c.started,
 		Answered: out.Carries,
-		Handover: handover(e, m, decision, text, out.Carries),
+		Pending:  pending(e, m, decision, text, out.Carries),
 	}
 	id, verdict, err := h.journal.Record(ctx, e, a)
 	c.id = id.ID
@@ -220,22 +220,22 @@ func (h *Handler) command(ctx context.Context, e *command.Endpoint, receiver cal
 	}
 	c.outcome = outcomeRecorded
 	h.mention(ctx, e, received)
-	if a.Handover != nil {
+	if a.Pending != nil {
 		h.startDispatch(ctx, id, c)
 	}
 	return out
 }
 
-// handover returns what is left to be done once a command is recorded; nil if nothing is. What goes
+// pending returns what is left to be done once a command is recorded; nil if nothing is. What goes
 // to a target is answered by it, and an answer that the platform's own response cannot carry goes
 // the long way.
-func handover(e *command.Endpoint, m *command.Message, d command.Decision,
-	text string, carried bool) *journal.Handover {
+func pending(e *command.Endpoint, m *command.Message, d command.Decision,
+	text string, carried bool) *journal.Pending {
 	switch {
 	case d.Allowed && d.Cause != command.CauseBuiltIn && e.Target.Type != command.TargetJournal:
-		return &journal.Handover{ReplyTo: m.ReplyTo}
+		return &journal.Pending{ReplyTo: m.ReplyTo}
 	case !carried && m.ReplyTo.Kind != "" && text != "":
-		return &journal.Handover{ReplyTo: m.ReplyTo, Answer: text}
+		return &journal.Pending{ReplyTo: m.ReplyTo, Answer: text}
 	}
 	return nil
 }

@@ -615,12 +615,12 @@ func (h *House) Stranger(name string) {
 	}
 }
 
-// pending records a message that is to be handed on.
+// pending records a message that must be dispatched.
 func (h *House) Pending(e *command.Endpoint, id string) command.Ref {
 	h.T.Helper()
 	a := Arrival(h.T, e, id, "u1", "Login 'i 1' --password planted")
 	a.Command.Sent = h.Clock.Now()
-	a.Handover = &journal.Handover{ReplyTo: command.ReplyTo{Kind: "response_url", URL: "https://planted.example.com",
+	a.Pending = &journal.Pending{ReplyTo: command.ReplyTo{Kind: "response_url", URL: "https://planted.example.com",
 		ID: "to", Expires: h.Clock.Now().Add(time.Hour)}}
 	return h.MustRecord(e, a)
 }
