@@ -7,7 +7,7 @@ import (
 
 const upperHex = "0123456789ABCDEF"
 
-// escape returns s with every byte up to '%' written as % and two hexadecimal digits. It is
+// Escape returns s with every byte up to '%' written as % and two hexadecimal digits. It is
 // injective, and keeps byte order and prefixes. The result contains no '#', no '$', and no byte
 // below '%'.
 func Escape(s string) string {
@@ -31,7 +31,7 @@ func Escape(s string) string {
 	return string(b)
 }
 
-// unescape is the inverse of escape. It refuses texts that escape cannot return.
+// Unescape is the inverse of Escape. It refuses texts that escape cannot return.
 func Unescape(s string) (string, error) {
 	if !strings.ContainsFunc(s, func(r rune) bool { return r <= '%' }) {
 		return s, nil

@@ -1,8 +1,8 @@
-// Package file is the table adapter for a laptop and for tests: any number of tables in one local
-// file.
+// Package file is the table adapter for one machine and for tests: any number of tables in one
+// local file.
 //
-// The file belongs to one process at a time; package bolt says how it is opened and what a crash
-// leaves of it.
+// Only one process at a time opens the file. Package bolt describes how it is opened, and its
+// content after a crash.
 package file
 
 import (
@@ -22,19 +22,19 @@ const Version = 1
 // kind is the kind of the file, which package bolt checks.
 const kind = "chatconf tables"
 
-// Options of a file. The zero Options are good.
+// Options of a file. The zero value has the defaults.
 type Options struct {
-	// Now is the clock of all tables in the file. Nil is time.Now.
+	// Now is the clock of all tables in the file. Default: time.Now.
 	Now func() time.Time
-	// MaxSize is the size in bytes that the file may grow to; a Write that would take it further is
-	// ErrUnavailable. Zero is no bound.
+	// MaxSize is the largest size of the file, in bytes. A Write beyond it returns
+	// ErrUnavailable. Zero: no limit.
 	MaxSize int
 }
 
-// TableOptions of one table. The zero TableOptions are good.
+// TableOptions of one table. The zero value has the defaults.
 type TableOptions struct {
-	// TTL is how long after they were last written the table's items vanish. Zero is never. It is
-	// not kept in the file, so that a program may change its mind.
+	// TTL is the time from the last write of an item until it expires. Zero: never. The file
+	// does not store it, so it can change.
 	TTL time.Duration
 }
 
@@ -44,10 +44,10 @@ type DB struct {
 	now  func() time.Time
 }
 
-// Open opens the file at path, or makes it, with mode 0600, in a directory that it makes too, with
-// mode 0700. When another process has the file open, or it is not a file of tables, the error says
-// so within a second, and the file is left as it is. So it is for damage, except to the pages that
-// hold items: that is the error of the calls that meet it. Verify looks everywhere.
+// Open opens the file at path. It creates a missing file, mode 0600, and a missing directory, mode
+// 0700. If another process has the file open, or it is not a file of tables, Open returns an error
+// within a second and does not change the file. The same holds for damage outside of the pages with
+// items; calls that read such a page return its damage. Verify checks all pages.
 func Open(path string, o Options) (*DB, error) {
 	b, err := bolt.Open(path, bolt.Options{Kind: kind, Version: Version, MaxSize: o.MaxSize})
 	if err != nil {
@@ -59,18 +59,17 @@ func Open(path string, o Options) (*DB, error) {
 	return &DB{bolt: b, now: o.Now}, nil
 }
 
-// Table returns the table with the given name; one that nothing was written to is empty. Closing it
-// leaves the file open and other tables, even of the same name, as they are.
+// Table returns the table with the given name, which may be new and empty. Closing it does not
+// close the file or other tables, even of the same name.
 func (db *DB) Table(name string, o TableOptions) *Table {
 	return &Table{db: db, bucket: bucketPrefix + name, ttl: o.TTL}
 }
 
-// ReadOnly returns why the file cannot be written, nil if it can. Of one that cannot, a Write is
+// ReadOnly returns why the file cannot be written; nil if it can. If it cannot, a Write returns
 // ErrUnavailable.
 func (db *DB) ReadOnly() error { return db.bolt.ReadOnly() }
 
-// Verify checks the whole file, and every row of every table, while no Write runs. It returns the
-// first damage found.
+// Verify checks the whole file and every row of every table. It returns the first damage.
 func (db *DB) Verify(ctx context.Context) error {
 	if err := db.bolt.Verify(ctx); err != nil {
 		return fmt.Errorf("table: verify: %w", mapError(err))
@@ -103,8 +102,7 @@ func verifyBucket(ctx context.Context, tx *bolt.Tx, bucket string) error {
 	return nil
 }
 
-// Close closes the file and with it all tables. It waits for calls under way. Closing twice is not
-// an error.
+// Close waits for current calls and closes the file and all tables. A second Close is not an error.
 func (db *DB) Close() error {
 	if err := db.bolt.Close(); err != nil {
 		return fmt.Errorf("table: %w", err)
@@ -112,7 +110,7 @@ func (db *DB) Close() error {
 	return nil
 }
 
-// mapError gives an error of the engine its place in the port's contract.
+// mapError maps an error of package bolt to one of the port.
 func mapError(err error) error {
 	var condition *table.ConditionError
 	switch {

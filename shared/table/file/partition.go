@@ -7,8 +7,8 @@ import (
 	"chatconf/shared/bolt"
 )
 
-// Partitions returns the partition keys under which the table has items, over age or not. It reads
-// one row of each.
+// Partitions returns the partition keys of all items, also of expired ones. It reads one row of
+// each partition.
 func (t *Table) Partitions(ctx context.Context) ([]string, error) {
 	var partitions []string
 	err := t.view(ctx, func(b *bolt.Bucket) error {

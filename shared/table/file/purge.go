@@ -7,13 +7,12 @@ import (
 	"chatconf/shared/bolt"
 )
 
-// A Write looks at this many rows for each of its parts, and removes those over age. The larger it
-// is, the fewer dead rows the file holds: where writes come evenly, about one for eight living.
+// A Write checks this many rows for each of its parts, and deletes the expired ones. With even
+// writes, the file has about one expired row for eight others.
 const purgePerPart = 8
 
-// purge goes on where the last one ended, so that rounds over the whole table follow each other, in
-// steps that are small beside the Write which pays for them. A row that does not decode stays, for
-// whoever asks for it to be told.
+// purge continues where the last one ended, so it visits the whole table in small steps. It keeps
+// damaged rows, so that readers get the error.
 func (t *Table) purge(b *bolt.Bucket, now time.Time, parts int) error {
 	if t.ttl <= 0 {
 		return nil

@@ -14,13 +14,16 @@ import (
 // Each table is a bucket of the file, and each item a row of it. Numbers are big-endian.
 //
 //	key    ┌─────────┬─────────────┬──────────┐
-//	       │ n       │ partition   │ sort key │   ordered as (n, partition, sort key): a partition lies together, its items
-//	       │ 2 bytes │ n bytes     │ the rest │   in the byte order of their sort keys, and no key is two items'
+//	       │ n       │ partition   │ sort key │
+//	       │ 2 bytes │ n bytes     │ the rest │
 //	       └─────────┴─────────────┴──────────┘
 //	value  ┌─────────┬─────────┬──────────┬─────────┬─────────┬──────────┐
-//	       │ format  │ CRC-32C │ revision │ count   │ written │ value    │   written is in milliseconds since 1970; the CRC
-//	       │ 1 byte  │ 4 bytes │ 8 bytes  │ 8 bytes │ 8 bytes │ the rest │   is of the key and of all that follows it here
+//	       │ format  │ CRC-32C │ revision │ count   │ written │ value    │
+//	       │ 1 byte  │ 4 bytes │ 8 bytes  │ 8 bytes │ 8 bytes │ the rest │
 //	       └─────────┴─────────┴──────────┴─────────┴─────────┴──────────┘
+//
+// So the items of a partition are together, in the byte order of their sort keys, and every key is
+// unique. The CRC covers the key and the fields after it. written is in milliseconds since 1970.
 const (
 	bucketPrefix = "table/" // of a table's bucket, before its name
 
@@ -30,14 +33,13 @@ const (
 	partitionN = 2
 )
 
-// bbolt has no checksums of its own: this one finds what a bad disk or a wrong hand has done to a
-// row. The table is made when it is first needed: programs that link this package for the sake of
-// another start without it.
+// The CRC finds damage in a row; bbolt has no checksums. The table is made at its first use, which
+// spares programs that only link this package.
 func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
 
 var errRow = errors.New("damaged row")
 
-// A row is what is stored of an item, without its key. Its value may lie in the mapped file.
+// A row is a stored item without its key. Its value may be memory of the mapped file.
 type row struct {
 	revision int64
 	count    int64
@@ -45,15 +47,14 @@ type row struct {
 	value    []byte
 }
 
-// appendKey appends the key of an item to b. With a prefix of a sort key it makes the prefix of the
-// keys.
+// appendKey appends the key of an item to b, or a prefix of keys if sort is a prefix of sort keys.
 func appendKey(b []byte, partition, sort string) []byte {
 	b = binary.BigEndian.AppendUint16(b, uint16(len(partition)))
 	b = append(b, partition...)
 	return append(b, sort...)
 }
 
-// splitKey is the reverse of appendKey. Its results lie in key.
+// splitKey is the reverse of appendKey. Its results share memory with key.
 func splitKey(key []byte) (partition, sort []byte, err error) {
 	if len(key) < partitionN {
 		return nil, nil, errRow
@@ -77,8 +78,8 @@ func encodeRow(key []byte, r row) []byte {
 	return b
 }
 
-// decodeRow is the reverse of encodeRow. It takes only what encodeRow makes; the error names the
-// key. The row's value lies in b.
+// decodeRow is the reverse of encodeRow. All other bytes are an error, which names the key. The
+// row's value shares memory with b.
 func decodeRow(key, b []byte) (row, error) {
 	partition, sort, err := splitKey(key)
 	switch {
@@ -101,7 +102,6 @@ func rowCRC(key, b []byte) uint32 {
 	return crc32.Update(crc32.Checksum(key, castagnoli()), castagnoli(), b[crcEnd:])
 }
 
-// item returns a copy of the row as the item under k.
 func (r row) item(k table.Key) table.Item {
 	item := table.Item{Key: k, Revision: r.revision, Count: r.count, Written: time.UnixMilli(r.written).UTC()}
 	if len(r.value) > 0 {
@@ -110,8 +110,8 @@ func (r row) item(k table.Key) table.Item {
 	return item
 }
 
-// after returns the first key that is beyond all that begin with prefix. The length of a partition
-// is never 65535, so that there always is one.
+// after returns the first key behind all keys with the prefix. There always is one, because no
+// partition has 65535 bytes.
 func after(prefix []byte) []byte {
 	for i := len(prefix) - 1; i >= 0; i-- {
 		if prefix[i] != 0xFF {

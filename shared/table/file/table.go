@@ -10,7 +10,7 @@ import (
 	"chatconf/shared/table"
 )
 
-// checkEvery is how many rows a scan reads between two looks at its context.
+// checkEvery is how many rows a scan reads between two checks of its context.
 const checkEvery = 64
 
 // A Table is one table of a file.
@@ -21,7 +21,7 @@ type Table struct {
 
 	gate table.Gate
 
-	swept []byte // where the last purge ended; only in updates, which run one at a time
+	swept []byte // where the last purge ended; used only in updates, which run one at a time
 }
 
 var _ table.Table = (*Table)(nil)
@@ -100,7 +100,7 @@ func (t *Table) scan(ctx context.Context, b *bolt.Bucket, r table.Range) ([]tabl
 	return items, nil
 }
 
-// start moves c to the first row of r, in its direction, if there is one.
+// start moves c to the first row of r, in its direction.
 func start(c *bolt.Cursor, r table.Range, prefix []byte) (k, v []byte) {
 	cursor := appendKey(nil, r.Partition, r.After)
 	if r.Reverse {
@@ -137,8 +137,8 @@ func (t *Table) Write(ctx context.Context, partition string, c table.Change) err
 	return nil
 }
 
-// write looks at all conditions and counters before it changes anything: the engine undoes what an
-// error leaves behind, but at some cost to whoever shares the transaction.
+// write checks all conditions and counters before its first change: an error after a change makes
+// other writes in the same transaction slower.
 func (t *Table) write(tx *bolt.Tx, partition string, c table.Change) error {
 	now := t.db.now()
 	b := tx.Bucket(t.bucket)
@@ -200,7 +200,7 @@ func (t *Table) conditions(b *bolt.Bucket, partition string, c table.Change, now
 	return nil
 }
 
-// sums returns the rows that adds make of those that are there.
+// sums returns the rows after the adds.
 func (t *Table) sums(b *bolt.Bucket, partition string, adds []table.Add, now time.Time) ([]row, error) {
 	rows := make([]row, len(adds))
 	for i, a := range adds {
@@ -210,22 +210,21 @@ func (t *Table) sums(b *bolt.Bucket, partition string, adds []table.Add, now tim
 		}
 		sum := r.count + a.N
 		if (sum > r.count) != (a.N > 0) && a.N != 0 {
-			return nil, fmt.Errorf("add %d to %q, which is %d: %w", a.N, a.Sort, r.count, table.ErrInvalid)
+			return nil, fmt.Errorf("add %d to %q overflows its count of %d: %w", a.N, a.Sort, r.count, table.ErrInvalid)
 		}
 		r.count = sum
-		r.value = bytes.Clone(r.value) // it lies in a page that the changes to come may move
+		r.value = bytes.Clone(r.value) // the next changes may move the page
 		rows[i] = r
 	}
 	return rows, nil
 }
 
-// put stores r under key as written now.
 func put(b *bolt.Bucket, key []byte, r row, now time.Time) error {
 	r.written = now.UnixMilli()
 	return b.Put(key, encodeRow(key, r))
 }
 
-// read returns the row under key, if there is one that is not over age.
+// read returns the row under key, unless it has expired.
 func (t *Table) read(b *bolt.Bucket, key []byte, now time.Time) (r row, ok bool, err error) {
 	v := b.Get(key)
 	if v == nil {
@@ -237,18 +236,17 @@ func (t *Table) read(b *bolt.Bucket, key []byte, now time.Time) (r row, ok bool,
 	return r, true, nil
 }
 
-// over reports whether r is over the table's age.
+// over reports whether r has expired.
 func (t *Table) over(r row, now time.Time) bool {
 	return t.ttl > 0 && now.Sub(time.UnixMilli(r.written)) >= t.ttl
 }
 
-// Close implements table.Table. The file stays open for its other tables.
+// Close implements table.Table. It does not close the file.
 func (t *Table) Close() error {
 	t.gate.Close()
 	return nil
 }
 
-// view runs fn on a snapshot of the table.
 func (t *Table) view(ctx context.Context, fn func(*bolt.Bucket) error) error {
 	if err := t.gate.Enter(ctx); err != nil {
 		return err
@@ -261,7 +259,7 @@ func (t *Table) view(ctx context.Context, fn func(*bolt.Bucket) error) error {
 	return nil
 }
 
-// size is about how many bytes a Write changes.
+// size estimates how many bytes a Write changes.
 func size(partition string, c table.Change) int {
 	n := (len(c.Puts) + len(c.Deletes) + len(c.Adds)) * (len(partition) + 64)
 	for _, p := range c.Puts {
