@@ -12,28 +12,26 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// pollEvery is how often a table that is being made or changed is looked at.
+// pollEvery is the time between two reads of the status of a changing table.
 const pollEvery = 2 * time.Second
 
-// maxMissing is how often a table that is being made may be missing.
+// maxMissing is how often a new table may be missing.
 const maxMissing = 30
 
-// A Setup is what a table should be beside its keys and its time to live, which is that of the
-// Table. The zero Setup asks for nothing more.
+// A Setup has the wanted properties of a table, in addition to its keys and the time to live of the
+// Table.
 type Setup struct {
-	// Recovery is point-in-time recovery: the table can be brought back to any second of the last
-	// 35 days.
+	// Recovery is point-in-time recovery, to any second of the last 35 days.
 	Recovery bool
-	// Key is the id or the ARN of the KMS key that encrypts the table. Empty leaves that as it is:
-	// DynamoDB's own key.
+	// Key is the id or the ARN of the KMS key that encrypts the table. Empty: no change; the
+	// default is DynamoDB's own key.
 	Key string
 }
 
-// errSchema says that there is a table of that name, for something else.
+// errSchema: there is a table with that name, but for another purpose.
 var errSchema = errors.New("the table has another layout")
 
-// Plan returns what Ensure would do, in words, one step each; none if the table is as it should be.
-// The error is Ensure's.
+// Plan returns the steps of Ensure as text; none if there is nothing to do. The error is Ensure's.
 func Plan(ctx context.Context, t *Table, s Setup) ([]string, error) {
 	steps, err := t.steps(ctx, s)
 	if err != nil {
@@ -46,18 +44,15 @@ func Plan(ctx context.Context, t *Table, s Setup) ([]string, error) {
 	return words, nil
 }
 
-// nothing is what Ensure tells when there is nothing to do.
 const nothing = "nothing to do"
 
-// Ensure makes the table, and sets up what it lacks, and waits until it can be used. It tells each
-// step of Plan once it is done, in the past tense, or that there is nothing to do. What is there
-// and as it should be stays untouched; so does a table with other keys, and one whose items live by
-// another attribute: then the error says what differs, and nothing is changed. It is safe to call
-// again, and at the same time as others do.
+// Ensure creates the table or sets its missing properties, and waits until it can be used. It tells
+// each completed step of Plan, in the past tense, or that there is nothing to do. If the table has
+// other keys, or its items expire by another attribute, it changes nothing, and the error says what
+// differs. It is safe to call again, also concurrently.
 //
-// A new table is paid by the request. How one that is there is paid is its owner's choice, which
-// Ensure leaves, as it leaves whatever else Setup does not ask for; it does switch a time to live
-// and recovery on, and change the key, where those are wanted.
+// A new table is paid per request. Ensure does not change how an existing table is paid, nor any
+// property that Setup does not ask for.
 func Ensure(ctx context.Context, t *Table, s Setup, tell func(step string)) error {
 	steps, err := t.steps(ctx, s)
 	if err != nil {
@@ -77,8 +72,8 @@ func Ensure(ctx context.Context, t *Table, s Setup, tell func(step string)) erro
 
 // A step is one change to a table.
 type step struct {
-	what string // to be done
-	did  string // the same when it is done
+	what string
+	did  string // what, in the past tense
 	do   func(ctx context.Context) error
 }
 
@@ -143,7 +138,7 @@ func statusOf(d *types.TableDescription) string {
 	return "the status " + string(d.TableStatus)
 }
 
-// encryptedBy reports whether d says the key with the given id or ARN.
+// encryptedBy reports whether d has the key with the given id or ARN.
 func encryptedBy(d *types.SSEDescription, key string) bool {
 	if d == nil {
 		return false
@@ -172,7 +167,7 @@ func checkSchema(d *types.TableDescription) error {
 	return nil
 }
 
-// admin sends a request that is safe to send again.
+// admin sends a repeatable request.
 func (t *Table) admin(ctx context.Context, send sender) error {
 	if o := t.call(ctx, true, send); o.err != nil {
 		if ctx.Err() != nil {
@@ -202,7 +197,7 @@ func (t *Table) describe(ctx context.Context) (*types.TableDescription, error) {
 	return out.Table, nil
 }
 
-// create makes the table, unless somebody else just has.
+// create creates the table, unless another caller just has.
 func (t *Table) create(ctx context.Context, s Setup) error {
 	in := &dynamodb.CreateTableInput{
 		TableName: &t.name,
@@ -222,7 +217,7 @@ func (t *Table) create(ctx context.Context, s Setup) error {
 		return err
 	})
 	if inUse(err) {
-		err = nil // by another, or by this request, which had been lost
+		err = nil // created by another caller, or by a lost request of this one
 	}
 	if err != nil {
 		return err
@@ -242,14 +237,14 @@ func sse(s Setup) *types.SSESpecification {
 	return &types.SSESpecification{Enabled: aws.Bool(true), SSEType: types.SSETypeKms, KMSMasterKeyId: &s.Key}
 }
 
-// wait returns when the table is there and can be changed.
+// wait waits until the table exists and can be changed.
 func (t *Table) wait(ctx context.Context) error {
 	for missing := 0; ; {
 		d, err := t.describe(ctx)
 		switch {
 		case err != nil:
 			return err
-		case d == nil: // DynamoDB may not know at once of what it has begun to make
+		case d == nil: // a new table may be missing for some time
 			if missing++; missing > maxMissing {
 				return errors.New("the table no longer exists")
 			}
@@ -276,8 +271,7 @@ func (t *Table) encrypt(ctx context.Context, s Setup) error {
 	return t.wait(ctx)
 }
 
-// hasTTL reports whether DynamoDB removes items by their ttl. It is an error if it does by another
-// attribute.
+// hasTTL reports whether DynamoDB deletes items by their ttl. Another attribute is an error.
 func (t *Table) hasTTL(ctx context.Context, d *types.TableDescription) (bool, error) {
 	if d == nil {
 		return false, nil
@@ -317,7 +311,8 @@ func (t *Table) enableTTL(ctx context.Context) error {
 	if err == nil {
 		return nil
 	}
-	// Refused when it is on already: by another, or by this request, which had been lost.
+	// DynamoDB refuses to switch it on twice: another caller, or a lost request of this one,
+	// has done it.
 	if on, err := t.hasTTL(ctx, &types.TableDescription{}); err == nil && on {
 		return nil
 	}
@@ -335,7 +330,7 @@ func (t *Table) hasRecovery(ctx context.Context, d *types.TableDescription) (boo
 		return err
 	})
 	var notActive *types.TableNotFoundException
-	if errors.As(err, &notActive) { // the table is still being made
+	if errors.As(err, &notActive) { // the table is still being created
 		return false, nil
 	}
 	if err != nil || out.ContinuousBackupsDescription == nil ||
@@ -345,7 +340,7 @@ func (t *Table) hasRecovery(ctx context.Context, d *types.TableDescription) (boo
 	return out.ContinuousBackupsDescription.PointInTimeRecoveryDescription.PointInTimeRecoveryStatus == types.PointInTimeRecoveryStatusEnabled, nil
 }
 
-// enableRecovery waits while a new table cannot be backed up yet.
+// enableRecovery waits until a new table can be backed up.
 func (t *Table) enableRecovery(ctx context.Context) error {
 	in := &dynamodb.UpdateContinuousBackupsInput{
 		TableName: &t.name,

@@ -25,43 +25,41 @@ import (
 )
 
 const (
-	// attempts is how often one request is sent at most. With the pauses between them they take
-	// about two seconds.
+	// attempts is how often one request is sent at most, which takes about two seconds with the
+	// pauses.
 	attempts = 10
-	// firstPause and maxPause bound the random pause before a request is sent again: up to 25, 50,
-	// 100 … 500 ms.
+	// firstPause and maxPause bound the random pause before a retry: up to 25, 50, 100 … 500
+	// ms.
 	firstPause = 25 * time.Millisecond
 	maxPause   = 500 * time.Millisecond
-	// maxAnswer is the size in bytes of the largest answer that is read: a BatchGetItem holds 16
-	// MB, in base64.
+	// maxAnswer is the size of an answer, in bytes: a BatchGetItem has up to 16 MB, in base64.
 	maxAnswer = 32 << 20
 )
 
-// A fate is what became of one request.
+// A fate is the result of one request.
 type fate int
 
 const (
-	done    fate = iota // done, and answered so
-	refused             // not done, and it would not be if it were sent again
-	// not done, because of stale credentials or a wrong clock, which the answer may have put right
-	denied
-	deferred  // not done, but it may be if it is sent again
-	unsettled // done or not: the answer is that something broke
-	lost      // done or not, or still to be done: there was no answer, or none that makes sense
+	done      fate = iota // done
+	refused               // not done; a retry cannot succeed
+	denied                // not done, because of old credentials or a wrong clock; a retry may succeed
+	deferred              // not done; a retry may succeed
+	unsettled             // unknown: the answer is an internal error
+	lost                  // unknown, and may still arrive: no valid answer
 )
 
-// An outcome is what became of a request that may have been sent several times.
+// An outcome is the result of a request that may have been sent several times.
 type outcome struct {
 	fate fate
-	lost bool // one of the requests was, and may still arrive
+	lost bool // one of the requests was lost and may still arrive
 	err  error
 }
 
-// A sender sends a request once, by the given options.
+// A sender sends a request once, with the given options.
 type sender func(ctx context.Context, with func(*dynamodb.Options)) error
 
-// call sends a request until it is done, refused, or sent often enough. If it is not repeatable, it
-// is not sent again when it may have been done.
+// call sends a request until it is done or refused, attempts times at most. A request that is not
+// repeatable is not sent again when it may have been done.
 func (t *Table) call(ctx context.Context, repeatable bool, send sender) outcome {
 	var o outcome
 	wasDenied := false
@@ -90,8 +88,8 @@ func (t *Table) call(ctx context.Context, repeatable bool, send sender) outcome 
 	return o
 }
 
-// once sends a request once and judges what became of it. It returns the credentials that signed
-// it, too; the error does not show them.
+// once sends a request once. It returns the result and the credentials that signed it, which the
+// error does not show.
 func (t *Table) once(ctx context.Context, send sender) (fate, aws.Credentials, error) {
 	e := &exchange{client: t.http}
 	s := &signer{own: t.credentials}
@@ -101,10 +99,10 @@ func (t *Table) once(ctx context.Context, send sender) (fate, aws.Credentials, e
 	return judge(err, e.sent), s.used, describe(err, s.used)
 }
 
-// invalidate has the credentials fetched anew if they are still those that were refused, and can
-// be.
+// invalidate makes the provider fetch new credentials, unless it has replaced the refused ones
+// already.
 func (t *Table) invalidate(ctx context.Context, used aws.Credentials) {
-	// aws.CredentialsCache, whose fresh credentials this must not drop
+	// such as aws.CredentialsCache, whose new credentials must not be dropped
 	c, ok := t.credentials.(interface{ Invalidate() })
 	if !ok {
 		return
@@ -122,8 +120,7 @@ func (t *Table) invalidate(ctx context.Context, used aws.Credentials) {
 	}
 }
 
-// pause waits before a request is sent for the n+2nd time. It reports false when there is no time
-// left to.
+// pause waits before retry n, counted from 0. It returns false if no time is left.
 func (t *Table) pause(ctx context.Context, n int) bool {
 	d := rand.N(min(firstPause<<n, maxPause))
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= d {
@@ -132,9 +129,8 @@ func (t *Table) pause(ctx context.Context, n int) bool {
 	return t.sleep(ctx, d) == nil
 }
 
-// judge is the table from the SDK's errors to what they mean for the request. It was not sent, or
-// it was, as far as is known.
-// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
+// judge maps an error of the SDK to the fate of the request; sent tells whether it may have been
+// sent. https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
 func judge(err error, sent bool) fate {
 	var stop *verdict
 	var api smithy.APIError
@@ -155,8 +151,8 @@ func judge(err error, sent bool) fate {
 	}
 }
 
-// unsupported reports whether the other side has no such operation. DynamoDB has all of them; what
-// stands in for it may not.
+// unsupported reports whether the server lacks the operation. DynamoDB has all; a replacement may
+// not.
 func unsupported(err error) bool {
 	var answer *smithyhttp.ResponseError
 	if errors.As(err, &answer) && answer.HTTPStatusCode() == http.StatusNotImplemented {
@@ -182,10 +178,10 @@ func judgeCode(code string, serverError bool) fate {
 	case "ExpiredTokenException", "ExpiredToken", "UnrecognizedClientException", "InvalidSignatureException",
 		"RequestExpired", "RequestTimeTooSkewed":
 		return denied
-	case "TransactionInProgressException", // our own, sent before
+	case "TransactionInProgressException", // our own earlier request
 		"InternalServerError", "InternalFailure", "ServiceUnavailable", "ServiceUnavailableException":
 		return unsettled
-	case "UnknownError": // the SDK's for an answer without a code
+	case "UnknownError": // the SDK's code for an answer without one
 		return lost
 	}
 	if serverError {
@@ -194,8 +190,7 @@ func judgeCode(code string, serverError bool) fate {
 	return refused
 }
 
-// judgeReason is the fate of one part of a transaction that was cancelled, by the code of its
-// reason.
+// judgeReason maps the reason of one part of a cancelled transaction to its fate.
 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
 func judgeReason(r types.CancellationReason) fate {
 	switch {
@@ -208,7 +203,7 @@ func judgeReason(r types.CancellationReason) fate {
 	}
 }
 
-// A verdict is an error whose fate is known better than the SDK's error says.
+// A verdict is an error with a known fate.
 type verdict struct {
 	fate fate
 	err  error
@@ -217,7 +212,7 @@ type verdict struct {
 func (v *verdict) Error() string { return v.err.Error() }
 func (v *verdict) Unwrap() error { return v.err }
 
-// A failure is an error of the SDK whose text holds no secret.
+// A failure is an error of the SDK with a text that has no secret.
 type failure struct {
 	text string
 	err  error
@@ -226,8 +221,8 @@ type failure struct {
 func (f *failure) Error() string { return f.text }
 func (f *failure) Unwrap() error { return f.err }
 
-// describe gives an error the text that people need to know, without what they may not: AWS answers
-// a wrong signature with what should have been signed, session token and all.
+// describe removes secrets from an error: after a wrong signature, AWS answers with the text to
+// sign, including the session token.
 func describe(err error, used aws.Credentials) error {
 	var api smithy.APIError
 	switch {
@@ -246,7 +241,7 @@ func describeAnswer(err error, api smithy.APIError, used aws.Credentials) string
 	text := "dynamodb: "
 	var op *smithy.OperationError
 	switch {
-	case used.AccessKeyID == "": // it was not sent: whoever provides the credentials has asked AWS for them
+	case used.AccessKeyID == "": // not sent: the error is that of the credentials' provider
 		text += "credentials: "
 	case errors.As(err, &op):
 		text += op.OperationName + ": "
@@ -272,7 +267,7 @@ func redact(text string, used aws.Credentials) string {
 	return text
 }
 
-// plain returns the beginning of a code or an id, quoted if it does not look like one.
+// plain cuts a code or an id, and quotes it if it has unusual characters.
 func plain(id string) string {
 	id = fmt.Sprintf("%.80s", id)
 	if quoted := strconv.Quote(id); quoted != `"`+id+`"` {
@@ -281,9 +276,8 @@ func plain(id string) string {
 	return id
 }
 
-// mapError gives the error of a call its place in the port's contract. The SDK's errors are quoted,
-// not wrapped: that a request ran out of its own time must not look as if the caller's time had
-// ended.
+// mapError maps the error of a call to one of the port. It does not wrap the SDK's errors: the
+// timeout of one request must not look like the end of the caller's context.
 func mapError(ctx context.Context, err error) error {
 	var condition *table.ConditionError
 	switch {
@@ -303,10 +297,10 @@ func mapError(ctx context.Context, err error) error {
 // An exchange is the HTTP client of one request.
 type exchange struct {
 	client *http.Client
-	sent   bool // something of the request may have reached the other side
+	sent   bool // a part of the request may have reached the server
 }
 
-// Do sends r, unless there is no connection to be had, and reads the answer.
+// Do sends r and reads the answer.
 func (e *exchange) Do(r *http.Request) (*http.Response, error) {
 	resp, err := e.client.Do(r)
 	if err != nil {
@@ -324,9 +318,9 @@ func (e *exchange) Do(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// readAnswer reads all of an answer, and fails if it is too large, empty, or not what its checksum
-// says. The SDK would take an empty answer for one that says nothing, and only logs that a checksum
-// is wrong (smithy-go v1.28.8, CloseResponseBody).
+// readAnswer reads an answer. It returns an error if the answer is too large or empty, or if its
+// checksum is wrong. The SDK accepts an empty answer, and only logs a wrong checksum (smithy-go
+// v1.28.8, CloseResponseBody).
 func readAnswer(resp *http.Response) ([]byte, error) {
 	var b bytes.Buffer
 	if n := resp.ContentLength; n > 0 {
@@ -349,14 +343,14 @@ func readAnswer(resp *http.Response) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// A sameBody makes all requests of a call the same to the byte. The SDK writes the same maps in
-// another order each time, and DynamoDB does not say whether that is a different payload, which it
-// refuses under a token that it knows.
+// A sameBody makes all requests of a call identical. The SDK writes maps in random order, and
+// DynamoDB refuses a different payload with a known token; its documentation does not tell whether
+// order counts.
 type sameBody struct {
 	bytes []byte
 }
 
-// keep makes a request one of those of the call.
+// keep adds the middleware to a request.
 func (s *sameBody) keep(o *dynamodb.Options) {
 	o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
 		return stack.Build.Add(middleware.BuildMiddlewareFunc("chatconf:SameBody", s.handle), middleware.After)

@@ -8,7 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// Where Lambda puts the credentials of a function's role.
+// Lambda's variables for the credentials of a function's role.
 // https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime
 const (
 	envAccessKeyID     = "AWS_ACCESS_KEY_ID"
@@ -16,8 +16,8 @@ const (
 	envSessionToken    = "AWS_SESSION_TOKEN"
 )
 
-// Environment returns the access key of the environment that getenv reads. It stays as it is:
-// Lambda ends an instance before its key expires.
+// Environment returns the credentials in an environment. It need not refresh them: Lambda ends an
+// instance before they expire.
 func Environment(getenv func(name string) string) (aws.CredentialsProvider, error) {
 	id, secret := getenv(envAccessKeyID), getenv(envAccessKeySecret)
 	if id == "" || secret == "" {
@@ -27,20 +27,19 @@ func Environment(getenv func(name string) string) (aws.CredentialsProvider, erro
 		Source: "environment"}, nil
 }
 
-// static are credentials that stay as they are.
+// static are credentials that do not change.
 type static aws.Credentials
 
 // Retrieve implements aws.CredentialsProvider.
 func (s static) Retrieve(context.Context) (aws.Credentials, error) { return aws.Credentials(s), nil }
 
-// A signer provides one request with the table's credentials.
+// A signer provides the table's credentials for one request.
 type signer struct {
 	own  aws.CredentialsProvider
-	used aws.Credentials // what it has provided
+	used aws.Credentials // the provided ones
 }
 
-// Retrieve implements aws.CredentialsProvider. Without credentials the request is refused: the
-// provider has tried.
+// Retrieve implements aws.CredentialsProvider. Its error is final: the provider has retried.
 func (s *signer) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if s.own == nil {
 		return aws.Credentials{}, &verdict{refused, errors.New("no credentials: the table has none")}

@@ -1,7 +1,7 @@
 // Package dynamodb is the table adapter for Amazon DynamoDB, through aws-sdk-go-v2.
 //
-// A table has a partition key p and a sort key s, both of type String, and needs no index. Ensure
-// makes one.
+// A table has a partition key p and a sort key s, both of type String, and no index. Ensure creates
+// it.
 //
 //	p         S  partition key, UTF-8
 //	s         S  sort key, UTF-8; DynamoDB orders by its bytes
@@ -9,23 +9,19 @@
 //	revision  N
 //	count     N  left out while nothing was added
 //	written   N  milliseconds since 1970
-//	ttl       N  seconds since 1970 at which DynamoDB may remove the item; only in tables with a time to live
-//	mark      B  sixteen random bytes that tell one write of a single part from all others; see Table.Write
+//	ttl       N  seconds since 1970, when DynamoDB may delete the item; only with a time to live
+//	mark      B  sixteen random bytes that identify a write of a single part
 //
-// Keys that are not UTF-8 are table.ErrInvalid. DynamoDB removes what is over age days late, so
-// that the adapter hides it by its own clock from every read and every condition.
+// Keys that are not UTF-8 are table.ErrInvalid. DynamoDB deletes expired items days late, so the
+// adapter hides them, by its own clock, from every read and condition.
 //
-// A single part of a Write is a PutItem, UpdateItem or DeleteItem, at half the price and time of a
-// transaction of one; several are one TransactWriteItems. The adapter sends again by itself, not
-// through the SDK's retryer, because what is safe to send again is a matter of what is sent and of
-// what became of it:
+// A Write of a single part is a PutItem, UpdateItem or DeleteItem, at half the price and time of a
+// transaction; several parts are one TransactWriteItems. The adapter retries by itself, not with
+// the SDK's retryer:
 //
-//   - what was not done (throttled, in conflict with another transaction, not sent) is sent again, with jitter, a bounded number
-//     of times;
-//   - a read, and a transaction, which carries a token, are also sent again when nobody knows whether they were done: DynamoDB
-//     makes one of all requests with the same token for ten minutes;
-//   - a write of a single part is not: sent again, it could trip over itself, or overwrite what somebody has put in the meantime.
-//     It is read back; if the item bears its mark it was done, else the Write ends with table.ErrUnavailable.
+//   - it retries a request that was not done (throttled, in conflict, not sent), with jitter, a limited number of times;
+//   - it also retries a read or a transaction with an unknown result: for ten minutes, DynamoDB treats transactions with the same token as one;
+//   - it does not retry a write of a single part with an unknown result, which could overwrite a later write. It reads the item: if that has the mark of the write, the write was done, else the error is table.ErrUnavailable.
 package dynamodb
 
 import (
@@ -44,28 +40,25 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 )
 
-// defaultTimeout is of one request. It is enough for the largest, and some hundred times what the
-// usual one takes.
+// defaultTimeout bounds one request. The largest takes less; the usual one takes a hundredth.
 const defaultTimeout = 5 * time.Second
 
 // Options of a table.
 type Options struct {
-	// Region is the AWS region that requests are signed for. It is required.
+	// Region is the AWS region. It is required.
 	Region string
-	// Endpoint is the URL that requests go to. Empty is AWS's own of the region.
+	// Endpoint is the URL for requests. Default: AWS's endpoint of the region.
 	Endpoint string
-	// Credentials sign the requests. Environment makes them of what functions find in their
-	// environment; any other provider of the SDK will do. They are asked before every request, and
-	// a call that gets none fails at once. Nil is none.
+	// Credentials sign the requests: those of Environment, or of any provider of the SDK. They
+	// are retrieved before every request; without credentials a call fails at once.
 	Credentials aws.CredentialsProvider
-	// Transport carries the requests. Nil is one of the table's own.
+	// Transport sends the requests. Default: a separate one.
 	Transport http.RoundTripper
-	// Timeout is how long one request may take before it counts as lost; a call may make several.
-	// Zero is five seconds.
+	// Timeout bounds one request; a call may make several. Default: five seconds.
 	Timeout time.Duration
-	// TTL is how long after they were last written the table's items vanish. Zero is never.
+	// TTL is the time from the last write of an item until it expires. Zero: never.
 	TTL time.Duration
-	// Now is the clock. Nil is time.Now.
+	// Now is the clock. Default: time.Now.
 	Now func() time.Time
 }
 
@@ -79,17 +72,16 @@ type Table struct {
 	ttl         time.Duration
 	now         func() time.Time
 	sleep       func(ctx context.Context, d time.Duration) error
-	own         *http.Transport // to be closed with the table; nil if the transport is somebody else's
+	own         *http.Transport // closed with the table; nil if the caller gave one
 
-	invalidating chan struct{} // holds one token, for whoever compares the credentials with those that were refused
+	invalidating chan struct{} // holds one token; see invalidate
 
 	gate table.Gate
 }
 
 var _ table.Table = (*Table)(nil)
 
-// New returns the table with the given name. It does no I/O: what is wrong with the table shows in
-// the first call.
+// New returns the table with the given name. It does no I/O: the first call finds a missing table.
 func New(name string, o Options) (*Table, error) {
 	if err := check(name, o); err != nil {
 		return nil, fmt.Errorf("table: dynamodb: %w", err)
@@ -131,7 +123,7 @@ func New(name string, o Options) (*Table, error) {
 	return t, nil
 }
 
-// check returns what is wrong with the arguments of New.
+// check returns an error for invalid arguments of New.
 func check(name string, o Options) error {
 	if !validName(name) {
 		return fmt.Errorf("invalid table name %q; use 3 to 255 letters, digits, dots, dashes or underscores", name)
@@ -151,7 +143,7 @@ func check(name string, o Options) error {
 	return nil
 }
 
-// validName reports whether name may be a table's.
+// validName reports whether name is a valid table name.
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
 func validName(name string) bool {
 	for i := range len(name) {
@@ -165,7 +157,7 @@ func validName(name string) bool {
 	return len(name) >= 3 && len(name) <= 255
 }
 
-// newHTTPClient returns a client that follows no redirect: what is signed is for one host.
+// newHTTPClient returns a client that follows no redirects: a signature is for one host.
 func newHTTPClient(transport http.RoundTripper) *http.Client {
 	return &http.Client{
 		Transport:     transport,
@@ -173,10 +165,10 @@ func newHTTPClient(transport http.RoundTripper) *http.Client {
 	}
 }
 
-// NewTransport returns a transport, which tables may share. It gives connections up before a server
-// or a gateway does: a function is frozen between invocations; what it finds afterwards in a
-// connection that the other side has long closed is a write with an unknown outcome. The transport
-// compares idle times by the wall clock, which goes on.
+// NewTransport returns a transport, which tables may share. A function is frozen between
+// invocations; a write on a connection that the server has closed meanwhile has an unknown result.
+// So the transport closes idle connections before a server or gateway does, by the wall clock,
+// which continues while the function is frozen.
 func NewTransport() *http.Transport {
 	return &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,

@@ -11,8 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// The names of the attributes; the package comment says what is in them. Of those that expressions
-// use, count and ttl are reserved words, which expressions call #count and #ttl.
+// The names of the attributes; see the package comment. count and ttl are reserved words;
+// expressions use #count and #ttl.
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ReservedWords.html
 const (
 	attrPartition = "p"
@@ -49,8 +49,7 @@ func decodeKey(a attributes) (table.Key, error) {
 	return table.Key{Partition: p.Value, Sort: s.Value}, nil
 }
 
-// decodeItem returns the item that DynamoDB keeps as a. Attributes of other names are left alone.
-// The item's value is a's.
+// decodeItem returns the item in a. It ignores other attributes. The value shares memory with a.
 func decodeItem(a attributes) (item table.Item, err error) {
 	if item.Key, err = decodeKey(a); err != nil {
 		return table.Item{}, err
@@ -81,7 +80,7 @@ func decodeItem(a attributes) (item table.Item, err error) {
 	return item, nil
 }
 
-// decodeInteger returns a number of an item; zero if it is absent.
+// decodeInteger returns a number of an item; zero if absent.
 func decodeInteger(a attributes, name string) (int64, error) {
 	switch v := a[name].(type) {
 	case nil:
@@ -97,7 +96,7 @@ func decodeInteger(a attributes, name string) (int64, error) {
 	}
 }
 
-// sizeOf is the size of an item as DynamoDB counts it, at most: names and values, a number as 21
+// sizeOf is the largest size of an item as DynamoDB counts it: names and values, a number as 21
 // bytes.
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
 func sizeOf(partition, sort string, value []byte) int {
@@ -105,15 +104,15 @@ func sizeOf(partition, sort string, value []byte) int {
 	return names + len(partition) + len(sort) + len(value) + 4*21
 }
 
-// cutoff is the last time of writing, in milliseconds, that is over the table's age at now.
+// cutoff is the time in milliseconds: items written until then have expired at now.
 func (t *Table) cutoff(now time.Time) int64 { return now.Add(-t.ttl).UnixMilli() }
 
-// over reports whether item is over the table's age at now.
+// over reports whether item has expired at now.
 func (t *Table) over(item table.Item, now time.Time) bool {
 	return t.ttl > 0 && item.Written.UnixMilli() <= t.cutoff(now)
 }
 
-// expiry is when DynamoDB may remove an item that is written now, in whole seconds, rounded up.
+// expiry is when DynamoDB may delete an item that is written now, in whole seconds, rounded up.
 func (t *Table) expiry(now time.Time) int64 {
 	return (now.Add(t.ttl).UnixMilli() + 999) / 1000
 }

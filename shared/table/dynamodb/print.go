@@ -5,8 +5,5 @@ import (
 	"io"
 )
 
-// What holds secrets in unexported fields, where fmt finds no methods of theirs, prints as a
-// placeholder.
-
-// Format writes a placeholder, whatever the verb.
+// Format writes a placeholder for every verb: fmt finds no methods of secrets in unexported fields.
 func (*signer) Format(s fmt.State, _ rune) { io.WriteString(s, "[credentials]") }

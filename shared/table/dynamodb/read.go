@@ -62,7 +62,7 @@ func (t *Table) getOne(ctx context.Context, k table.Key) ([]table.Item, error) {
 	return []table.Item{item}, nil
 }
 
-// getItem returns what is stored under k, or of it the attributes of the projection.
+// getItem returns the attributes of the projection, or all, of the item under k.
 func (t *Table) getItem(ctx context.Context, k table.Key, projection *string) (attributes, error) {
 	in := &dynamodb.GetItemInput{
 		TableName:            &t.name,
@@ -81,8 +81,8 @@ func (t *Table) getItem(ctx context.Context, k table.Key, projection *string) (a
 	return out.Item, nil
 }
 
-// getAll asks for the items under keys, and again for those that DynamoDB leaves unprocessed:
-// because they are more than 16 MB, or because it is too busy.
+// getAll reads the items under keys. It repeats the request for unprocessed keys: the answer would
+// exceed 16 MB, or DynamoDB is busy.
 func (t *Table) getAll(ctx context.Context, keys []table.Key) ([]table.Item, error) {
 	items := make([]table.Item, 0, len(keys))
 	pending := make(map[table.Key]bool, len(keys))
@@ -136,9 +136,8 @@ func (t *Table) batchGet(ctx context.Context, wanted []attributes) (*dynamodb.Ba
 	return out, o.err
 }
 
-// checkUnprocessed returns an error unless keys are different ones of those that are pending. The
-// caller asks for them again, and for no others: what is neither returned nor unprocessed does not
-// exist.
+// checkUnprocessed returns an error unless all keys are pending and different. The caller asks only
+// for these again: other pending keys have no item.
 func checkUnprocessed(keys []attributes, pending map[table.Key]bool) error {
 	seen := make(map[table.Key]bool, len(keys))
 	for _, a := range keys {
@@ -151,8 +150,8 @@ func checkUnprocessed(keys []attributes, pending map[table.Key]bool) error {
 	return nil
 }
 
-// Query implements table.Table: one Query, and more where the answer is over 1 MB, or items in it
-// are over the table's age.
+// Query implements table.Table: one Query, and more if the answer exceeds 1 MB or has expired
+// items.
 func (t *Table) Query(ctx context.Context, r table.Range) ([]table.Item, error) {
 	if err := table.CheckQuery(r); err != nil {
 		return nil, err
@@ -175,8 +174,8 @@ func (t *Table) Query(ctx context.Context, r table.Range) ([]table.Item, error) 
 	return items, nil
 }
 
-// clamp returns the sort key that a Query of r starts beyond, empty for none, and whether r is
-// empty in any case. DynamoDB refuses a start key that is outside of the key condition.
+// clamp returns the exclusive start key for a Query of r, and whether r is certainly empty.
+// DynamoDB refuses a start key outside of the key condition.
 func clamp(r table.Range) (start string, empty bool) {
 	if r.After == "" || strings.HasPrefix(r.After, r.Prefix) {
 		return r.After, false
@@ -224,8 +223,8 @@ func (t *Table) scan(ctx context.Context, r table.Range, start string) ([]table.
 			return nil, errAnswer
 		}
 		last = next.Sort
-		// Without items over age, exactly what is missing; with them, twice as many each time, or a
-		// page behind a thousand dead items took a thousand requests.
+		// Ask for the missing items. If items can expire, double the limit each time, or a
+		// page behind a thousand expired items could take a thousand requests.
 		if limit = r.Limit - len(items); t.ttl > 0 {
 			limit = min(2*int(*in.Limit), table.MaxQuery)
 		}
@@ -257,7 +256,7 @@ func (t *Table) queryPage(ctx context.Context, in *dynamodb.QueryInput) (*dynamo
 	return out, o.err
 }
 
-// inRange reports whether k may come after last in r.
+// inRange reports whether k is in r and after last.
 func inRange(r table.Range, k table.Key, last string) bool {
 	beyond := last == "" || !r.Reverse && k.Sort > last || r.Reverse && k.Sort < last
 	return k.Partition == r.Partition && strings.HasPrefix(k.Sort, r.Prefix) && beyond

@@ -15,18 +15,18 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// maxTransaction is the size in bytes of all items of one transaction.
+// maxTransaction is the size of all items of one transaction, in bytes.
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html
 const maxTransaction = 4 << 20
 
-// conditionalCheckFailed is the code of a part whose condition did not hold.
+// conditionalCheckFailed is the reason of a part whose condition did not hold.
 const conditionalCheckFailed = "ConditionalCheckFailed"
 
 // Write implements table.Table: one request for a single part, and one transaction for several.
 // Several puts of more than 4 MB together are table.ErrInvalid.
 //
-// An Add to an item that is over the table's age, and that DynamoDB has not removed yet, takes a
-// second request, which starts the item afresh.
+// An Add to an expired item that DynamoDB has not deleted yet takes a second request, which
+// replaces the item.
 func (t *Table) Write(ctx context.Context, partition string, c table.Change) error {
 	if err := table.CheckWrite(partition, c); err != nil {
 		return err
@@ -44,7 +44,7 @@ func (t *Table) Write(ctx context.Context, partition string, c table.Change) err
 	return nil
 }
 
-// checkChange returns an ErrInvalid for what the port takes and DynamoDB does not.
+// checkChange returns ErrInvalid for changes that exceed DynamoDB's own limits.
 func checkChange(partition string, c table.Change) error {
 	if err := table.CheckText("write", partition); err != nil {
 		return err
@@ -73,7 +73,7 @@ func checkChange(partition string, c table.Change) error {
 	return nil
 }
 
-// A plan is a Write as it is sent: parts in the port's order, puts, deletes, adds.
+// A plan is a Write as DynamoDB's requests: puts, deletes, adds.
 type plan struct {
 	table     *Table
 	partition string
@@ -87,12 +87,12 @@ type part struct {
 	sort      string
 	condition table.Condition
 	add       *table.Add
-	afresh    bool // an add to nothing, or to what is over age: a put
+	afresh    bool // an add to a missing or expired item, sent as a put
 	types.TransactWriteItem
 }
 
-// errAge says that adds met items that are over age, which the plan now starts afresh, or no longer
-// met them.
+// errAge says that an item of an add has expired or reappeared; the plan is changed and must be
+// sent again.
 var errAge = errors.New("items kept expiring during the write")
 
 func (t *Table) write(ctx context.Context, partition string, c table.Change) error {
@@ -131,7 +131,7 @@ func (t *Table) plan(partition string, c table.Change) *plan {
 	return p
 }
 
-// put returns the request for a put, of an item with a count.
+// put returns the request for a put of an item with a count.
 func (p *plan) put(put table.Put, count int64) types.TransactWriteItem {
 	item := keyOf(p.partition, put.Sort)
 	item[attrRevision] = integer(put.Revision)
@@ -167,7 +167,7 @@ func (p *plan) delete(d table.Delete) types.TransactWriteItem {
 	}}
 }
 
-// expression returns a condition as DynamoDB takes it.
+// expression returns a condition as an expression of DynamoDB.
 func (p *plan) expression(c table.Condition) (*string, attributes) {
 	var text string
 	values := attributes{}
@@ -193,8 +193,8 @@ func (p *plan) expression(c table.Condition) (*string, attributes) {
 	return &text, values
 }
 
-// update returns the request for an add. Its condition is that the count remains one that fits, and
-// that the item is not over age; the item comes with the refusal, to show which it was.
+// update returns the request for an add. Its condition is that the count does not overflow and the
+// item has not expired. A refusal returns the item, which tells which of the two failed.
 func (p *plan) update(a table.Add) types.TransactWriteItem {
 	set := "ADD #count :n SET written = :written, revision = if_not_exists(revision, :zero)"
 	names := map[string]string{"#count": attrCount}
@@ -240,15 +240,14 @@ func (p *plan) update(a table.Add) types.TransactWriteItem {
 	return types.TransactWriteItem{Update: u}
 }
 
-// fail returns the error for part i, whose condition did not hold on an item; of adds only it is
-// known what that was. If the part is to be sent in another form, it now has that form, and the
-// error is errAge.
+// fail returns the error for part i, whose condition did not hold. old is the item of an add. If
+// the part must be sent in another form, fail changes it and returns errAge.
 func (p *plan) fail(i int, old attributes) error {
 	it := &p.parts[i]
 	if it.add == nil {
 		return &table.ConditionError{Key: table.Key{Partition: p.partition, Sort: it.sort}, If: it.condition}
 	}
-	if it.afresh { // somebody else was faster: there is an item to add to
+	if it.afresh { // another writer was faster: add to its item
 		it.afresh = false
 		it.TransactWriteItem = p.update(*it.add)
 		return errAge
@@ -266,8 +265,8 @@ func (p *plan) fail(i int, old attributes) error {
 	}
 }
 
-// writeOne sends the only part. Whether it was done, where DynamoDB does not say, is read off the
-// item's mark. Of a delete nothing is left to read.
+// writeOne sends the only part. If the result is unknown, the item's mark tells; a delete leaves no
+// mark.
 func (p *plan) writeOne(ctx context.Context) error {
 	o := p.table.call(ctx, false, p.sendOne)
 	if o.fate < unsettled || ctx.Err() != nil {
@@ -280,7 +279,6 @@ func (p *plan) writeOne(ctx context.Context) error {
 	return fmt.Errorf("the result of the write is unknown: %w", o.err)
 }
 
-// sendOne is the sender of the only part.
 func (p *plan) sendOne(ctx context.Context, with func(*dynamodb.Options)) (err error) {
 	switch it := p.parts[0].TransactWriteItem; {
 	case it.Put != nil:
@@ -315,9 +313,9 @@ func (p *plan) sendOne(ctx context.Context, with func(*dynamodb.Options)) (err e
 	return err
 }
 
-// marked reports whether the item bears the mark of this plan. If it does not, or cannot be read,
-// the plan may still have been carried out, and undone or overwritten by somebody else, or may be
-// yet.
+// marked reports whether the item has the mark of this plan. If not, or if it cannot be read, the
+// result is still unknown: another writer may have replaced the item, or the write may still
+// arrive.
 func (p *plan) marked(ctx context.Context, sort string) bool {
 	item, err := p.table.getItem(ctx, table.Key{Partition: p.partition, Sort: sort}, aws.String(attrMark))
 	if err != nil {
@@ -327,12 +325,11 @@ func (p *plan) marked(ctx context.Context, sort string) bool {
 	return ok && string(mark.Value) == string(p.mark)
 }
 
-// transact sends all parts as one transaction. Its token makes one of all requests of this call.
+// transact sends all parts as one transaction. The token makes retries harmless.
 //
-// A request that was lost may yet arrive, after a later one was refused, at a time when it is not
-// refused any more. Then the refusal is not the last word, and the outcome unknown. (A request that
-// was answered, if only by an internal error, has arrived: DynamoDB knows the token, and its next
-// answer is for both.)
+// A lost request may arrive after a later one was refused, and then succeed. So after a lost
+// request, a refusal is not final, and the result is unknown. A request that got an internal error
+// has arrived: DynamoDB knows the token, and its next answer is for both.
 func (p *plan) transact(ctx context.Context) error {
 	in := &dynamodb.TransactWriteItemsInput{
 		ClientRequestToken: aws.String(rand.Text()),
@@ -356,9 +353,9 @@ func (p *plan) transact(ctx context.Context) error {
 	return o.err
 }
 
-// Probe returns a table.ErrUnsupported if what answers for DynamoDB has no transactions. Anything
-// else that goes wrong is nil: the first call shows it. It sends one transaction of nothing, which
-// a store that knows transactions refuses for that, and which needs no permission.
+// Probe returns table.ErrUnsupported if the store has no transactions. It ignores all other errors;
+// the first call shows them. It sends an empty transaction, which needs no permission and which a
+// store with transactions refuses.
 func (t *Table) Probe(ctx context.Context) error {
 	in := &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{}}
 	_, _, err := t.once(ctx, func(ctx context.Context, with func(*dynamodb.Options)) error {
@@ -372,8 +369,8 @@ func (t *Table) Probe(ctx context.Context) error {
 		t.name, table.ErrUnsupported, err)
 }
 
-// canceled finds what a cancelled transaction is to be told as: the first condition that did not
-// hold, once that is certain; else to be tried again as it is; else with other adds.
+// canceled returns the error of a cancelled transaction: the first condition that certainly did not
+// hold; else a verdict to retry, unchanged or with changed adds.
 func (p *plan) canceled(err *types.TransactionCanceledException) error {
 	if len(err.CancellationReasons) != len(p.parts) {
 		return err
@@ -385,7 +382,7 @@ func (p *plan) canceled(err *types.TransactionCanceledException) error {
 		switch fate := judgeReason(reason); {
 		case fate == done:
 		case fate == deferred && it.add == nil && !it.condition.IsAlways():
-			return &verdict{deferred, err} // its condition, which comes before the others, may not hold either
+			return &verdict{deferred, err} // its condition comes first, and may not hold either
 		case fate == deferred:
 			busy = true
 		case aws.ToString(reason.Code) != conditionalCheckFailed:

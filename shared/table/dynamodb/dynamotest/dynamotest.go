@@ -1,6 +1,5 @@
-// Package dynamotest stands in for DynamoDB in tests, as far as the adapter uses it: what its
-// documentation says, with the mistakes refused that it refuses, and the capacity counted that it
-// charges.
+// Package dynamotest replaces DynamoDB in tests: the operations that the adapter uses, as
+// documented, with DynamoDB's errors and the capacity that it charges.
 package dynamotest
 
 import (
@@ -22,29 +21,29 @@ import (
 // A Server is DynamoDB with one table, of any name, in memory. It is an http.Handler, and an
 // http.RoundTripper that needs no network.
 type Server struct {
-	// Batch is the most items of one BatchGetItem; zero is what 16 MB hold. It is set before the
-	// first request.
+	// Batch limits the items of one BatchGetItem. Zero: only the limit of 16 MB. Set it before
+	// the first request.
 	Batch int
 
 	mu     sync.Mutex
 	items  map[table.Key]Row
-	tokens map[string]string // of transactions that were done, and what they were
+	tokens map[string]string // of completed transactions, with their bodies
 	cost   Cost
 }
 
-// A Cost is what requests come to.
+// A Cost is the cost of requests.
 type Cost struct {
 	Requests    map[string]int // by operation
 	Read, Write float64        // capacity units
 }
 
-// A Row is an item, a Value one attribute of it: {"S": "text"}.
+// A Row is an item, a Value one attribute, such as {"S": "text"}.
 type (
 	Value map[string]string
 	Row   map[string]Value
 )
 
-// A request is any of those that the adapter sends.
+// A request is any request of the adapter.
 type request struct {
 	TableName, KeyConditionExpression, ConditionExpression, UpdateExpression, ProjectionExpression string
 
@@ -64,7 +63,7 @@ type request struct {
 	ReturnValuesOnConditionCheckFailure string
 }
 
-// A Failure is the body of an answer that is an error.
+// A Failure is the body of an error.
 type Failure struct {
 	Type    string   `json:"__type"`
 	Message string   `json:"message"`
@@ -72,14 +71,13 @@ type Failure struct {
 	Reasons []Reason `json:"CancellationReasons,omitempty"`
 }
 
-// A Reason is why one part of a transaction was not done; its Code is None for one that did not
-// fail.
+// A Reason is why one part of a transaction failed; Code is None if it did not.
 type Reason struct {
 	Code string
 	Item Row `json:",omitempty"`
 }
 
-// Error returns type and message.
+// Error returns the type and the message.
 func (f *Failure) Error() string { return f.Type + ": " + f.Message }
 
 func invalid(format string, args ...any) error {
@@ -92,8 +90,7 @@ func New() *Server {
 		cost: Cost{Requests: make(map[string]int)}}
 }
 
-// Cost returns what the requests since the last Reset come to. Those that were refused count as
-// requests, at no units.
+// Cost returns the cost since the last Reset. Refused requests count, but cost no units.
 func (s *Server) Cost() Cost {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -102,14 +99,14 @@ func (s *Server) Cost() Cost {
 	return c
 }
 
-// Reset makes Cost start again at zero.
+// Reset sets Cost to zero.
 func (s *Server) Reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.cost = Cost{Requests: make(map[string]int)}
 }
 
-// Item returns the item under a key; nil if there is none. It is not to be changed.
+// Item returns the item under a key; nil if there is none. Do not change it.
 func (s *Server) Item(k table.Key) Row {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -125,11 +122,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	send(w, resp)
 }
 
-// send writes an answer.
 func send(w http.ResponseWriter, resp *http.Response) {
 	maps.Copy(w.Header(), resp.Header)
 	w.WriteHeader(resp.StatusCode)
-	io.Copy(w, resp.Body) // a client that has gone needs no answer
+	io.Copy(w, resp.Body) // the client may be gone
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -152,7 +148,7 @@ func (s *Server) RoundTrip(r *http.Request) (*http.Response, error) {
 	return Answer(r, 200, result), nil
 }
 
-// Answer returns an answer to r, whose body is JSON.
+// Answer returns an answer to r with a JSON body.
 func Answer(r *http.Request, status int, body any) *http.Response {
 	b, err := json.Marshal(body)
 	if err != nil {
@@ -279,7 +275,8 @@ func (s *Server) queryLocked(in request) (any, error) {
 	return map[string]any{"Items": page, "Count": len(page), "LastEvaluatedKey": last}, nil
 }
 
-// changeLocked returns what a PutItem, DeleteItem or UpdateItem makes of which item; nil is none.
+// changeLocked returns the key and the new item of a PutItem, DeleteItem or UpdateItem; nil:
+// deleted.
 func (s *Server) changeLocked(in request, op string) (table.Key, Row, error) {
 	key := in.Key
 	if op == "PutItem" {

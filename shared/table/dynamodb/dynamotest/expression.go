@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// An expression is what is left to read of one, and what its names and values stand for.
+// An expression is an expression while it is evaluated.
 type expression struct {
 	in     request
 	source []string
@@ -18,8 +18,8 @@ type expression struct {
 
 var token = regexp.MustCompile(`[(),]|<=|>=|[<>=]|[#:]?\w+`)
 
-// parse returns condition, once it is certain that the request's names and values are used, and no
-// reserved word.
+// parse returns condition. Unused names and values of the request, and reserved words, are an
+// error.
 func parse(in request, condition string, others ...string) (*expression, error) {
 	all := strings.Join(append(others, condition), " ")
 	tokens := token.FindAllString(all, -1)
@@ -41,7 +41,7 @@ func parse(in request, condition string, others ...string) (*expression, error) 
 	return &expression{in: in, source: token.FindAllString(condition, -1)}, nil
 }
 
-// holds reports whether the expression holds for r. It panics when it has a wrong form.
+// holds reports whether the expression holds for r. It panics if the expression is invalid.
 func (e *expression) holds(r Row) bool {
 	e.tokens, e.item = e.source, r
 	ok := e.or()
@@ -112,7 +112,7 @@ func (e *expression) term() (ok bool) {
 	return ok
 }
 
-// operand returns what the next token stands for; nil is nothing.
+// operand returns the value of the next token; nil if absent.
 func (e *expression) operand() Value {
 	t := e.next()
 	if t[0] == ':' {
@@ -135,7 +135,7 @@ func number(v Value) *big.Int {
 	return n
 }
 
-// update does the ADD and the SET of an update expression to r.
+// update applies the ADD and the SET of an update expression to r.
 func (e *expression) update(source string, r Row) error {
 	e.tokens, e.item = token.FindAllString(source, -1), r
 	for len(e.tokens) > 0 {

@@ -9,15 +9,15 @@ import (
 	"sync"
 )
 
-// Tables is DynamoDB with any number of tables, each made by a request, in memory. It is an
-// http.Handler. The zero Tables has none. Unlike other stand-ins it isolates transactions: whoever
-// writes at the same time neither sees a part of one nor is undone by it.
+// Tables is DynamoDB with any number of tables, in memory, which requests create. It is an
+// http.Handler. The zero value has no tables. Unlike other replacements it isolates transactions
+// from concurrent writes.
 type Tables struct {
 	mu     sync.Mutex
 	tables map[string]*description
 }
 
-// A description is what DynamoDB tells of a table, with the table.
+// A description is DynamoDB's description of a table, and the table.
 type description struct {
 	TableName            string
 	TableStatus          string
@@ -25,11 +25,11 @@ type description struct {
 	KeySchema            json.RawMessage
 
 	server *Server
-	ttl    string // the attribute; empty while there is no time to live
+	ttl    string // the attribute; empty: no time to live
 }
 
-// A tableRequest is what a request says of the table that it is for, and all of one that makes or
-// changes a table.
+// A tableRequest has the table names of any request, and all members of one that creates or changes
+// a table.
 type tableRequest struct {
 	description
 	BillingMode             string
@@ -41,7 +41,7 @@ type tableRequest struct {
 	TransactItems []map[string]struct{ TableName string }
 }
 
-// table returns the name of the one table of a request; empty if there is none, or another.
+// table returns the name of the table of a request; empty if it has none or several.
 func (r *tableRequest) table() string {
 	names := map[string]bool{}
 	if r.TableName != "" {
@@ -89,7 +89,7 @@ func (t *Tables) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	send(w, Answer(r, http.StatusOK, result))
 }
 
-// admin answers a request about a table, or returns the Server of one about items.
+// admin answers a request about a table; for one about items, it returns the Server.
 func (t *Tables) admin(op string, in *tableRequest) (any, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -1,6 +1,5 @@
-// Command serve runs what stands in for DynamoDB in tests, for programs that are tested from
-// outside. It prints its address when it listens, on this machine only, and keeps everything in
-// memory.
+// Command serve runs dynamotest as a server on this machine, for black-box tests. It prints its
+// address, and keeps everything in memory.
 package main
 
 import (
