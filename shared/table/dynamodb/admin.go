@@ -333,11 +333,11 @@ func (t *Table) hasRecovery(ctx context.Context, d *types.TableDescription) (boo
 	if errors.As(err, &notActive) { // the table is still being created
 		return false, nil
 	}
-	if err != nil || out.ContinuousBackupsDescription == nil ||
-		out.ContinuousBackupsDescription.PointInTimeRecoveryDescription == nil {
+	if err != nil || out.ContinuousBackupsDescription == nil {
 		return false, err
 	}
-	return out.ContinuousBackupsDescription.PointInTimeRecoveryDescription.PointInTimeRecoveryStatus == types.PointInTimeRecoveryStatusEnabled, nil
+	recovery := out.ContinuousBackupsDescription.PointInTimeRecoveryDescription
+	return recovery != nil && recovery.PointInTimeRecoveryStatus == types.PointInTimeRecoveryStatusEnabled, nil
 }
 
 // enableRecovery waits until a new table can be backed up.

@@ -19,9 +19,13 @@
 // transaction; several parts are one TransactWriteItems. The adapter retries by itself, not with
 // the SDK's retryer:
 //
-//   - it retries a request that was not done (throttled, in conflict, not sent), with jitter, a limited number of times;
-//   - it also retries a read or a transaction with an unknown result: for ten minutes, DynamoDB treats transactions with the same token as one;
-//   - it does not retry a write of a single part with an unknown result, which could overwrite a later write. It reads the item: if that has the mark of the write, the write was done, else the error is table.ErrUnavailable.
+//   - it retries a request that was not done (throttled, in conflict, not sent), with jitter, a
+//     limited number of times;
+//   - it also retries a read or a transaction with an unknown result: for ten minutes, DynamoDB
+//     treats transactions with the same token as one;
+//   - it does not retry a write of a single part with an unknown result, which could overwrite a
+//     later write. It reads the item: if that has the mark of the write, the write was done, else
+//     the error is table.ErrUnavailable.
 package dynamodb
 
 import (

@@ -11,16 +11,15 @@ import (
 	sdk "github.com/aliyun/aliyun-tablestore-go-sdk/tablestore"
 )
 
-// ErrDiffers says that there is a table of the name which is not as it must be. It is left as it
-// is.
+// ErrDiffers: a table with the name exists, with other properties. It is not changed.
 var ErrDiffers = errors.New("the table has another layout")
 
-// A Plan is what Ensure does, or would do, about one table.
+// A Plan describes what Ensure does for one table.
 type Plan struct {
 	Name   string
 	Exists bool
-	Made   bool // by Ensure, just now
-	TTL    int  // the table's time to live in seconds; -1 is none
+	Made   bool // by this Ensure
+	TTL    int  // the table's time to live in seconds; -1: none
 }
 
 // String returns the plan as a sentence.
@@ -40,8 +39,8 @@ func (p Plan) String() string {
 		tense, partitionColumn, sortColumn, age)
 }
 
-// Inspect returns what Ensure would do, and changes nothing. When there is a table of that name
-// which is otherwise than it must be, the error is an ErrDiffers that tells all differences.
+// Inspect returns what Ensure would do, and changes nothing. If the table exists with other
+// properties, the error is an ErrDiffers with all differences.
 func Inspect(ctx context.Context, t *Table) (Plan, error) {
 	if err := t.gate.Enter(ctx); err != nil {
 		return Plan{}, fmt.Errorf("tablestore: inspect %s: %w", t.name, err)
@@ -54,8 +53,8 @@ func Inspect(ctx context.Context, t *Table) (Plan, error) {
 	return plan, nil
 }
 
-// Ensure makes the table if there is none, and waits until it takes calls. It never changes one
-// that is there. It returns what it found, and so has done.
+// Ensure creates a missing table and waits until it accepts calls. It never changes an existing
+// table. It returns what it found.
 func Ensure(ctx context.Context, t *Table) (Plan, error) {
 	if err := t.gate.Enter(ctx); err != nil {
 		return Plan{}, fmt.Errorf("tablestore: make %s: %w", t.name, err)
@@ -80,7 +79,7 @@ func (t *Table) ensure(ctx context.Context) (Plan, error) {
 		if err == nil {
 			break
 		}
-		// Whatever became of it: if the table is there, that is what was wanted, by whosever hand.
+		// The table may exist now: created by a lost request or by another caller.
 		found, inspectErr := t.inspect(ctx, tries)
 		switch {
 		case inspectErr != nil:
@@ -95,7 +94,7 @@ func (t *Table) ensure(ctx context.Context) (Plan, error) {
 	return plan, t.ready(ctx, tries)
 }
 
-// ready waits until a new table takes calls, which takes the service some seconds.
+// ready waits until a new table accepts calls, which takes some seconds.
 func (t *Table) ready(ctx context.Context, tries *tries) error {
 	for {
 		_, err := t.getRow(ctx, table.Key{Partition: "ready", Sort: "ready"}, traceColumns)
@@ -106,7 +105,7 @@ func (t *Table) ready(ctx context.Context, tries *tries) error {
 	}
 }
 
-// inspect compares what is there with what must be.
+// inspect compares the table with the wanted properties.
 func (t *Table) inspect(ctx context.Context, tries *tries) (Plan, error) {
 	plan := Plan{Name: t.name, TTL: t.engineTTL()}
 	for {
@@ -128,7 +127,7 @@ func (t *Table) inspect(ctx context.Context, tries *tries) (Plan, error) {
 	}
 }
 
-// compare returns an ErrDiffers with everything that is not as it must be.
+// compare returns an ErrDiffers with all differences.
 func (t *Table) compare(found *sdk.DescribeTableResponse) error {
 	var differences []string
 	differ := func(what string, got, want any) {
@@ -177,8 +176,7 @@ func (t *Table) create(ctx context.Context) error {
 	})
 }
 
-// adminError gives an error of Inspect and Ensure its place in the port's contract, beside
-// ErrDiffers.
+// adminError maps an error of Inspect and Ensure to ErrDiffers or an error of the port.
 func adminError(ctx context.Context, verb, name string, err error) error {
 	var f *failure
 	if errors.As(err, &f) && f.code == quotaExhausted && f.fate == hopeless {

@@ -13,30 +13,30 @@ import (
 	sdk "github.com/aliyun/aliyun-tablestore-go-sdk/tablestore"
 )
 
-// A fate is what became of a request that failed.
+// A fate is the result of a failed request.
 type fate uint8
 
 const (
-	unknown  fate = iota // it has happened, or has not, or yet will
-	rejected             // it has not happened, and may be sent again
-	refused              // it has not happened: a condition did not hold
-	invalid              // it has not happened and never can
-	hopeless             // it has not happened, and sending it again at once is no use
+	unknown  fate = iota // unknown; it may still arrive
+	rejected             // not done; a retry may succeed
+	refused              // not done: a condition did not hold
+	invalid              // not done; the request is invalid
+	hopeless             // not done; an immediate retry cannot succeed
 )
 
-// A failure is the end of a request that did not succeed. Its text holds no secret.
+// A failure is the error of a request. Its text has no secret.
 type failure struct {
 	fate fate
-	code string // the service's; empty if it said none
+	code string // the service's; may be empty
 	text string
 }
 
 const (
-	// notExist is the code for a table that is not there.
+	// notExist is the code for a missing table.
 	notExist = "OTSObjectNotExist"
-	// quotaExhausted is the code for an instance that has as many tables as it may, which the
-	// message says; with the message tooFrequent it is only about the last second. The SDK tells
-	// the two apart in the same way.
+	// quotaExhausted is the code for an instance with the largest number of tables. With the
+	// message tooFrequent it only means too many requests in a second. The SDK distinguishes
+	// them in the same way.
 	quotaExhausted = "OTSQuotaExhausted"
 	tooFrequent    = "Too frequent table operations."
 )
@@ -47,18 +47,17 @@ func (f *failure) Error() string { return f.text }
 var errNoCredentials = &failure{fate: hopeless,
 	text: "tablestore: no credentials: neither the invocation nor the settings have any"}
 
-// garbled returns the failure of a request whose answer makes no sense.
+// garbled returns the failure of a request with an invalid answer.
 func garbled(format string, args ...any) *failure {
 	return &failure{text: "tablestore: garbled answer: " + fmt.Sprintf(format, args...)}
 }
 
-// mapError says what an error of the SDK, or one that a row of a batch came with, means for its
-// request.
+// mapError maps an error of the SDK, or of one row of a batch, to a failure.
 //
-// Codes are those of
+// The codes are those of
 // https://www.alibabacloud.com/help/en/tablestore/developer-reference/error-codes. Which of them
-// say that nothing has happened is the SDK's own judgement: it sends even increments again after
-// those (api.go, retryNotMatterActions).
+// mean that nothing was done is the SDK's judgement: after those it retries even increments
+// (api.go, retryNotMatterActions).
 func mapError(err error, credentials invoke.Credentials) *failure {
 	var known *failure
 	if errors.As(err, &known) {
@@ -90,15 +89,15 @@ func mapError(err error, credentials invoke.Credentials) *failure {
 	case "OTSAuthFailed", "OTSNoPermissionAccess", notExist, "OTSObjectAlreadyExist",
 		"OTSMethodNotAllowed", "OTSUnsupportOperation":
 		f.fate = hopeless
-	// OTSTimeout, OTSServerUnavailable, OTSInternalServerError; and what no Tablestore says, but
-	// something before it
+		// OTSTimeout, OTSServerUnavailable, OTSInternalServerError, and codes of a proxy before
+		// Tablestore
 	default:
 		f.fate = unknown
 	}
 	return f
 }
 
-// describe returns what people need to know of an error, without what they may not.
+// describe returns the text of an error without secrets.
 func describe(e *sdk.OtsError, credentials invoke.Credentials) string {
 	message := e.Message
 	for _, secret := range []string{credentials.AccessKeySecret, credentials.SecurityToken} {
@@ -109,7 +108,7 @@ func describe(e *sdk.OtsError, credentials invoke.Credentials) string {
 	return fmt.Sprintf("tablestore: %s: %.200q (request %.80s)", e.Code, message, e.RequestId)
 }
 
-// fateOf returns the fate of the request that err ends.
+// fateOf returns the fate of the request whose error is err.
 func fateOf(err error) fate {
 	var f *failure
 	if errors.As(err, &f) {
@@ -118,7 +117,7 @@ func fateOf(err error) fate {
 	return unknown
 }
 
-// portError gives an error its place in the port's contract. ctx is that of the call.
+// portError maps an error to one of the port. ctx is that of the call.
 func portError(ctx context.Context, err error) error {
 	var condition *table.ConditionError
 	switch {

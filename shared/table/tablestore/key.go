@@ -9,24 +9,24 @@ import (
 	sdk "github.com/aliyun/aliyun-tablestore-go-sdk/tablestore"
 )
 
-// Keys are UTF-8 of at most table.MaxKey bytes, in byte order, which is the order of their letters.
-// So each key has a next one and a previous one, and a range with any ends can be told to the
-// service, whose ranges include their start and exclude their end in either direction.
+// Keys are UTF-8 of at most table.MaxKey bytes, in byte order, which is the order of their code
+// points. So each key has a next and a previous one. The service's ranges include their start and
+// exclude their end, in both directions; with next and previous keys they can express every range.
 
-// maxKeys are the greatest letters of one to four bytes.
+// maxKeys are the greatest code points of one to four bytes.
 var maxKeys = [...]string{"\u007f", "\u07ff", "\uffff", "\U0010ffff"}
 
-// beyond returns the smallest key that is greater than all that begin with prefix; empty if there
-// is none.
+// beyond returns the smallest key that is greater than all keys with the prefix; empty if there is
+// none.
 func beyond(prefix string) string {
 	for prefix != "" {
 		last, n := utf8.DecodeLastRuneInString(prefix)
 		prefix = prefix[:len(prefix)-n]
 		next := last + 1
 		if next == 0xD800 {
-			next = 0xE000 // what lies between are no letters
+			next = 0xE000 // after the surrogates
 		}
-		// Where the next letter does not fit, no greater one does.
+		// If the next code point does not fit, no greater one does.
 		if next <= utf8.MaxRune && len(prefix)+utf8.RuneLen(next) <= table.MaxKey {
 			return prefix + string(next)
 		}
@@ -63,8 +63,8 @@ func before(k string) string {
 	return b.String()
 }
 
-// bounds returns the sort keys of r from low to before high; an empty low is from the first, an
-// empty high to the last. It reports whether there can be any.
+// bounds returns the sort keys of r, from low to below high; empty: no bound. ok is false if r is
+// certainly empty.
 func bounds(r table.Range) (low, high string, ok bool) {
 	low, high = r.Prefix, beyond(r.Prefix)
 	switch {
@@ -79,8 +79,8 @@ func bounds(r table.Range) (low, high string, ok bool) {
 	return low, high, high == "" || low < high
 }
 
-// ends returns the ends of r as GetRange wants them: the first key that it takes, in the direction
-// of travel, and the first that it does not. It reports whether there can be any items between.
+// ends returns r as the ends of a GetRange: the first key, inclusive, and the last, exclusive, in
+// the direction of r. ok is false if r is certainly empty.
 func ends(r table.Range) (start, end *sdk.PrimaryKey, ok bool) {
 	low, high, ok := bounds(r)
 	if !ok {
@@ -100,7 +100,7 @@ func ends(r table.Range) (start, end *sdk.PrimaryKey, ok bool) {
 	return edge(r.Partition, high, sdk.MAX), edge(r.Partition, low, sdk.MIN), true
 }
 
-// edge returns the primary key of an item, or of none when sort is empty.
+// edge returns the primary key of an item; if sort is empty, none in place of the sort key.
 func edge(partition, sort string, none sdk.PrimaryKeyOption) *sdk.PrimaryKey {
 	k := primaryKey(table.Key{Partition: partition, Sort: sort})
 	if sort == "" {
@@ -116,7 +116,7 @@ func primaryKey(k table.Key) *sdk.PrimaryKey {
 	}}
 }
 
-// parseKey is the reverse of primaryKey. It reports whether k was one.
+// parseKey is the reverse of primaryKey. ok is false for other keys.
 func parseKey(k *sdk.PrimaryKey) (table.Key, bool) {
 	if len(k.PrimaryKeys) != 2 || k.PrimaryKeys[0].ColumnName != partitionColumn ||
 		k.PrimaryKeys[1].ColumnName != sortColumn {

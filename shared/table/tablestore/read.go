@@ -46,8 +46,8 @@ func (t *Table) Get(ctx context.Context, keys ...table.Key) ([]table.Item, error
 	return items, nil
 }
 
-// fetch returns the given columns of the rows under keys, in their order. Rows that the service
-// could not read are asked for again, by themselves.
+// fetch returns the given columns of the rows under keys, in the order of keys. It retries only the
+// rows that the service could not read.
 func (t *Table) fetch(ctx context.Context, tries *tries, keys []table.Key, columns []string) ([]row, error) {
 	rows := make([]row, len(keys))
 	wanted := make([]int, len(keys)) // indexes of keys
@@ -70,7 +70,6 @@ func (t *Table) fetch(ctx context.Context, tries *tries, keys []table.Key, colum
 	}
 }
 
-// getRow reads one row.
 func (t *Table) getRow(ctx context.Context, k table.Key, columns []string) (row, error) {
 	var resp *sdk.GetRowResponse
 	err := t.send(ctx, func(c *sdk.TableStoreClient) (err error) {
@@ -85,8 +84,8 @@ func (t *Table) getRow(ctx context.Context, k table.Key, columns []string) (row,
 	return readRow(k, &resp.PrimaryKey, resp.Columns)
 }
 
-// getRows reads the wanted ones of several rows into rows. With an error it returns those that are
-// still wanted.
+// getRows reads the wanted rows into rows. With an error it returns the indexes that are still
+// missing.
 func (t *Table) getRows(ctx context.Context, keys []table.Key, wanted []int,
 	columns []string, rows []row) ([]int, error) {
 	criteria := &sdk.MultiRowQueryCriteria{TableName: t.name, ColumnsToGet: columns, MaxVersion: 1}
@@ -126,7 +125,7 @@ func (t *Table) getRows(ctx context.Context, keys []table.Key, wanted []int,
 	return again, failed
 }
 
-// readRow returns the row that was answered for k; none, if nothing was.
+// readRow returns the row in the answer for k; the zero row if there is none.
 func readRow(k table.Key, answered *sdk.PrimaryKey, columns []*sdk.AttributeColumn) (row, error) {
 	if len(answered.PrimaryKeys) == 0 && len(columns) == 0 {
 		return row{}, nil
@@ -137,9 +136,8 @@ func readRow(k table.Key, answered *sdk.PrimaryKey, columns []*sdk.AttributeColu
 	return decodeRow(k, columns)
 }
 
-// Query implements table.Table. It is one request for every 5,000 rows or 4 MB that the service
-// reads; on a table with a time to live it may be more, where items over age have not been removed
-// yet.
+// Query implements table.Table. It is one request for every 5,000 rows or 4 MB, and more if the
+// table still has expired items.
 func (t *Table) Query(ctx context.Context, r table.Range) ([]table.Item, error) {
 	if err := table.CheckQuery(r); err != nil {
 		return nil, err
@@ -165,7 +163,7 @@ func (t *Table) query(ctx context.Context, r table.Range) ([]table.Item, error) 
 	}
 	var items []table.Item
 	cutoff, tries := t.cutoff(), newTries(ctx)
-	last, reached := r.After, "" // the last key that was seen, and where the page begins if it is not the first
+	last, reached := r.After, "" // the last key, and the start of the page if it is not the first
 	for ask := r.Limit; ; {
 		page, err := t.page(ctx, tries, r, start, end, ask)
 		if err != nil {
@@ -200,12 +198,12 @@ func (t *Table) query(ctx context.Context, r table.Range) ([]table.Item, error) 
 		}
 		start, reached = primaryKey(next), next.Sort
 		if ask = r.Limit - len(items); t.ttl > 0 {
-			ask = table.MaxQuery // most of what is there may be over age
+			ask = table.MaxQuery // most rows may have expired
 		}
 	}
 }
 
-// follows reports whether a row comes after the last one that was seen, in the direction of r.
+// follows reports whether sort comes after last in the direction of r.
 func follows(r table.Range, sort, last string) bool {
 	return last == "" || !r.Reverse && sort > last || r.Reverse && sort < last
 }
@@ -235,5 +233,5 @@ func (t *Table) page(ctx context.Context, tries *tries, r table.Range, start, en
 	}
 }
 
-// quote returns a key as errors show it.
+// quote returns a key for errors, cut.
 func quote(key string) string { return strconv.Quote(key[:min(len(key), 80)]) }

@@ -9,15 +9,15 @@ import (
 )
 
 const (
-	// patience is how long a call goes on trying when its context sets no earlier end.
+	// patience bounds the retries of a call whose context ends later.
 	patience = 10 * time.Second
-	// firstPause and pauseDoublings bound the pauses between tries, which are random so that
-	// contenders come apart: up to 10, 20, 40 … 320 ms, as in the SDK.
+	// firstPause and pauseDoublings bound the random pauses between tries: up to 10, 20, 40 …
+	// 320 ms, as in the SDK.
 	firstPause     = 10 * time.Millisecond
 	pauseDoublings = 5
 )
 
-// tries are those of one call.
+// tries counts the tries of one call.
 type tries struct {
 	n   int
 	end time.Time
@@ -31,9 +31,9 @@ func newTries(ctx context.Context) *tries {
 	return &tries{end: end}
 }
 
-// again waits before the next try. It returns false at once if the call's time would be over by
-// then, so that the caller learns what went wrong and not merely that it took too long, and as soon
-// as ctx ends.
+// again waits before the next try. If the call's time would end during the pause, it returns false
+// at once, so the caller gets the last error and not only a timeout. It also returns false when ctx
+// ends.
 func (t *tries) again(ctx context.Context) bool {
 	pause := rand.N(firstPause<<min(t.n, pauseDoublings)) + time.Millisecond
 	t.n++

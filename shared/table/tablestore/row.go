@@ -8,14 +8,14 @@ import (
 	sdk "github.com/aliyun/aliyun-tablestore-go-sdk/tablestore"
 )
 
-// The columns that are asked for: what is not read costs nothing.
+// The columns to read: the others cost nothing.
 var (
 	itemColumns  = []string{valueColumn, revisionColumn, countColumn, writtenColumn}
 	traceColumns = []string{revisionColumn, writtenColumn, writeColumn}
 	allColumns   = []string{valueColumn, revisionColumn, countColumn, writtenColumn, writeColumn}
 )
 
-// A row is what is stored of an item, without its key. The zero row is none.
+// A row is a stored item without its key. The zero row does not exist.
 type row struct {
 	exists   bool
 	value    []byte
@@ -25,8 +25,8 @@ type row struct {
 	write    int64
 }
 
-// decodeRow returns the row with the given columns, or a failure when it is not one of this
-// package's.
+// decodeRow returns the row with the given columns. A row that this package did not write is an
+// error.
 func decodeRow(k table.Key, columns []*sdk.AttributeColumn) (row, error) {
 	r := row{exists: true}
 	var revision, written bool
@@ -56,13 +56,12 @@ func decodeRow(k table.Key, columns []*sdk.AttributeColumn) (row, error) {
 	return r, nil
 }
 
-// foreign returns the failure of a read that met a row which somebody else wrote.
+// foreign returns the failure for a row that this package did not write.
 func foreign(k table.Key, why string) *failure {
 	return &failure{fate: hopeless, text: "tablestore: row " + quote(k.Sort) + " of " +
 		quote(k.Partition) + " is not an item: " + why}
 }
 
-// item returns the row as the item under k.
 func (r row) item(k table.Key) table.Item {
 	item := table.Item{Key: k, Revision: r.revision, Count: r.count, Written: time.UnixMilli(r.written).UTC()}
 	if len(r.value) > 0 {
@@ -71,13 +70,12 @@ func (r row) item(k table.Key) table.Item {
 	return item
 }
 
-// cutoff returns the time in milliseconds at and before which items that were last written then are
-// over age now.
+// cutoff returns a time in milliseconds: items written until then have expired.
 func (t *Table) cutoff() int64 {
 	return t.now().Add(-t.ttl).UnixMilli()
 }
 
-// alive reports whether there is a row, and it is not over age by a cutoff.
+// alive reports whether r exists and has not expired.
 func (t *Table) alive(r row, cutoff int64) bool {
 	return r.exists && (t.ttl == 0 || r.written > cutoff)
 }

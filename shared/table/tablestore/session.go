@@ -13,28 +13,27 @@ import (
 )
 
 const (
-	// requestTimeout is how long one request may take: enough for the slowest, and short enough to
-	// send another on a fresh connection when the one it went out on has died in silence, as
-	// connections do while a function is frozen.
+	// requestTimeout bounds one request. It is long enough for the slowest, and leaves time for
+	// a retry on a new connection: old ones can die unnoticed while a function is frozen.
 	requestTimeout = 5 * time.Second
-	// maxAnswer is the size of an answer in bytes: 100 of the largest items, and what holds them.
+	// maxAnswer is the size of an answer, in bytes: 100 of the largest items, and their
+	// encoding.
 	maxAnswer = 48 << 20
 )
 
-// A session is a client of the SDK with what its present request needs. The SDK takes neither a
-// context nor the credentials of one call, so a client serves one call at a time, and the session
-// hands it both. Sessions are kept: making a client costs more than a request. All share the
-// table's transport, and so its connections.
+// A session is a client of the SDK for one request at a time. The SDK's methods take neither a
+// context nor credentials, so the session provides both. Sessions are reused: a new client costs
+// more than a request. All share the table's transport.
 type session struct {
 	client      *sdk.TableStoreClient
 	transport   http.RoundTripper
-	ctx         context.Context // stored, against all custom, because there is no other way through the SDK
+	ctx         context.Context // stored, because the SDK's methods take none
 	credentials invoke.Credentials
 }
 
 func newSession(t *Table) *session {
 	s := &session{transport: t.transport}
-	config := &sdk.TableStoreConfig{Transport: s} // no retries: a request that it sends twice may be done twice
+	config := &sdk.TableStoreConfig{Transport: s} // no retries: a request that is sent twice may be done twice
 	s.client = sdk.NewClientWithConfig(t.endpoint, t.instance, "", "", "", config, sdk.SetCredentialsProvider(s))
 	s.client.KeepDefaultRetryStrategyWhileUsingCustomizedRetryFunc = false
 	s.client.CustomizedRetryFunc = func(string, string, string, int) bool { return false }
@@ -47,7 +46,7 @@ func (s *session) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	resp.Header.Del("Location") // the service redirects nobody, and a signed request goes nowhere else
+	resp.Header.Del("Location") // follow no redirects: a signature is for one host
 	resp.Body = http.MaxBytesReader(nil, resp.Body, maxAnswer)
 	return resp, nil
 }
@@ -64,8 +63,8 @@ func (s *session) GetAccessKeySecret() string { return s.credentials.AccessKeySe
 // GetSecurityToken implements the SDK's Credentials.
 func (s *session) GetSecurityToken() string { return s.credentials.SecurityToken }
 
-// credentialsOf returns the credentials for a call: those of its invocation, which rotate, before
-// those of the settings.
+// credentialsOf returns the credentials of the invocation, which rotate, else those of the
+// settings.
 func (t *Table) credentialsOf(ctx context.Context) invoke.Credentials {
 	if c := invoke.From(ctx).Credentials; c.AccessKeyID != "" {
 		return c
@@ -73,7 +72,7 @@ func (t *Table) credentialsOf(ctx context.Context) invoke.Credentials {
 	return t.credentials()
 }
 
-// send lets fn make one request. The error is a *failure.
+// send calls fn, which sends one request. The error is a *failure.
 func (t *Table) send(ctx context.Context, fn func(*sdk.TableStoreClient) error) error {
 	credentials := t.credentialsOf(ctx)
 	if credentials.AccessKeyID == "" || credentials.AccessKeySecret == "" {
@@ -92,8 +91,7 @@ func (t *Table) send(ctx context.Context, fn func(*sdk.TableStoreClient) error) 
 	return nil
 }
 
-// guarded calls fn, and makes an error of the panic that an answer with something missing is to the
-// SDK.
+// guarded calls fn. The SDK panics over an incomplete answer; guarded returns that as an error.
 func guarded(client *sdk.TableStoreClient, fn func(*sdk.TableStoreClient) error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {

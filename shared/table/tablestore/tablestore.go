@@ -1,21 +1,19 @@
 // Package tablestore is the table adapter for Alibaba Cloud Tablestore, through its Go SDK.
 //
-// A table has two primary keys of type string, partition and sort, and keeps one version of each
-// column. Its keys are text: what is not UTF-8 is ErrInvalid. The columns of a row are those of an
-// item (value, revision, count, and written in milliseconds) and write, a random number of the
-// Write that touched the row last. By that number an adapter that did not get an answer finds out
-// whether its Write has happened.
+// A table has two primary keys of type string, partition and sort, and one version of each column.
+// Keys that are not UTF-8 are table.ErrInvalid. The columns of a row are value, revision, count,
+// written (in milliseconds) and write, a random number of the last Write of the row. After a lost
+// answer, this number tells the adapter whether its Write was done.
 //
-// A Write of one part is a PutRow, UpdateRow or DeleteRow, which Tablestore does wholly or not at
-// all. One of several parts is a BatchWriteRow with is_atomic. What that guarantees is little
-// documented: the API reference says that the batch is then executed "as atomic operations"
-// (https://www.alibabacloud.com/help/en/tablestore/developer-reference/batchwriterow), the SDK
-// (BatchWriteRowRequest) that the rows of a table must share their partition key, and neither says
-// what the failed condition of one row does to the others. The adapter takes atomic at its word:
-// all or nothing. `chatconf tables check` puts that to the proof on a real instance.
+// A Write of one part is a PutRow, UpdateRow or DeleteRow, each of which is atomic. A Write of
+// several parts is a BatchWriteRow with is_atomic. Its guarantee is poorly documented. The API
+// reference says that the batch is executed "as atomic operations"
+// (https://www.alibabacloud.com/help/en/tablestore/developer-reference/batchwriterow); the SDK
+// (BatchWriteRowRequest) says that the rows of a table must share their partition key. Neither says
+// how the failed condition of one row affects the others. The adapter relies on all or nothing;
+// `chatconf tables check` tests that on a real instance.
 //
-// Reads are strongly consistent: Tablestore has no other kind on a table's own rows, and no request
-// to ask for one.
+// Reads are strongly consistent: Tablestore has no other reads of a table.
 package tablestore
 
 import (
@@ -44,11 +42,11 @@ const (
 	writeColumn     = "write"    // integer, the number of the Write that touched the row last
 )
 
-// Limits of the service, as far as they are narrower than the port's. 200 rows a batch, 100 a read,
-// 2 MB a column and 1 KB of UTF-8 a key are wider, or the same.
+// Limits of the service that are narrower than the port's. The others are 200 rows in a batch, 100
+// in a read, 2 MB in a column and 1 KB in a key.
 // (https://help.aliyun.com/en/tablestore/product-overview/limits-on-widecolumn-model)
 const (
-	// maxBatch is the size in bytes of all rows of one request.
+	// maxBatch is the size of all rows of one request, in bytes.
 	maxBatch = 4 << 20
 	// maxName is the length of a table's name: the service takes 255, the SDK 100.
 	maxName = 100
@@ -58,20 +56,20 @@ const (
 
 // Options of a table. Endpoint and Instance are required.
 type Options struct {
-	// Endpoint is the instance's URL: scheme, host and port. Inside Alibaba Cloud it is the one of
-	// the VPC.
+	// Endpoint is the URL of the instance: scheme, host and port. Inside Alibaba Cloud, use the
+	// VPC endpoint.
 	Endpoint string
-	// Instance is the instance's name.
+	// Instance is the name of the instance.
 	Instance string
-	// Credentials are used for calls whose context carries none (invoke.From).
+	// Credentials are used if the context of a call has none (invoke.From).
 	Credentials invoke.Credentials
-	// TTL is how long after they were last written the table's items vanish, in steps of a
-	// millisecond. Zero is never.
+	// TTL is the time from the last write of an item until it expires, in whole milliseconds.
+	// Zero: never.
 	TTL time.Duration
-	// Now is the clock that items are written by, and come of age by. Nil is time.Now.
+	// Now is the clock. Default: time.Now.
 	Now func() time.Time
-	// Transport carries the requests. Tables that share one share its connections. Nil is one of
-	// NewTransport for this table.
+	// Transport sends the requests. Tables can share one and its connections. Default: a
+	// separate one.
 	Transport http.RoundTripper
 }
 
@@ -80,10 +78,10 @@ type Table struct {
 	name        string
 	endpoint    string
 	instance    string
-	credentials func() invoke.Credentials // a function, so that they are not seen when the Table is printed
+	credentials func() invoke.Credentials // a function, so that printing the Table does not show them
 	ttl         time.Duration
 	now         func() time.Time
-	newID       func() int64 // of a Write
+	newID       func() int64 // for the column write
 	transport   http.RoundTripper
 	own         *http.Transport // the transport, if no other table shares it
 	sessions    sync.Pool       // of *session
@@ -93,8 +91,7 @@ type Table struct {
 
 var _ table.Table = (*Table)(nil)
 
-// New returns the table with the given name. It sends nothing: whether there is such a table, the
-// first call finds out.
+// New returns the table with the given name. It does no I/O: the first call finds a missing table.
 func New(name string, o Options) (*Table, error) {
 	endpoint, err := parseEndpoint(o.Endpoint)
 	if err != nil {
@@ -133,20 +130,20 @@ func New(name string, o Options) (*Table, error) {
 	return t, nil
 }
 
-// NewTransport returns a transport that suits the service: HTTP/1.1 on connections that are kept,
-// no proxy, no compression.
+// NewTransport returns a transport for the service: HTTP/1.1, persistent connections, no proxy, no
+// compression.
 func NewTransport() *http.Transport {
 	return &http.Transport{
 		DialContext:         (&net.Dialer{Timeout: 3 * time.Second}).DialContext,
 		TLSHandshakeTimeout: 3 * time.Second,
 		MaxIdleConns:        100,
 		MaxIdleConnsPerHost: 100,
-		IdleConnTimeout:     25 * time.Second, // the SDK's own: the service closes what idles for longer
+		IdleConnTimeout:     25 * time.Second, // as in the SDK: the service closes idle connections later
 		DisableCompression:  true,
 	}
 }
 
-// parseEndpoint returns the endpoint as the SDK wants it: no slash at its end.
+// parseEndpoint returns the endpoint in the SDK's form, without a slash at its end.
 func parseEndpoint(text string) (string, error) {
 	u, err := url.Parse(text)
 	if err != nil {
@@ -194,9 +191,8 @@ func (t *Table) Close() error {
 	return nil
 }
 
-// engineTTL returns the time to live that the table in the instance must have, in seconds; -1 is
-// none. It is an hour longer than that of the items, so that a writer whose clock is behind loses
-// nothing early.
+// engineTTL returns the time to live of the table in the instance, in seconds; -1: none. It is an
+// hour longer than that of the items, so a writer with a slow clock loses nothing too early.
 func (t *Table) engineTTL() int {
 	if t.ttl == 0 {
 		return -1

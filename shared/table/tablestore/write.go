@@ -9,17 +9,16 @@ import (
 	sdk "github.com/aliyun/aliyun-tablestore-go-sdk/tablestore"
 )
 
-// Write implements table.Table. It is one request. One more is sent to read, when several
-// conditions were asked for and one did not hold, when the outcome of the first is not known, and
-// ahead of it when it adds to items of a table with a time to live.
+// Write implements table.Table. It is one request. It needs a second one, to read, if one of
+// several conditions did not hold, if the result of the first is unknown, or before adds on a table
+// with a time to live.
 //
-// Nothing is done twice. A request is sent again only if the last one has certainly not happened:
-// the service refused to begin, it never left, or a condition of the Write itself, which the Write
-// would have made false, still holds. That condition then also keeps out a request that is late.
-// (If it holds again because somebody has undone the Write in between, the Write is done again
-// after that, as if its caller had repeated it.) If the Write's own number is found on a row, it
-// has happened. Where nothing proves either, as for an add by itself that another has followed, the
-// Write ends with table.ErrUnavailable.
+// Nothing is done twice. Write retries only if the last request was certainly not done: the service
+// rejected it, it was not sent, or a condition still holds that the Write itself would have made
+// false. That condition also stops a late request. (If another writer has undone the Write
+// meanwhile, a retry does it again, like a second call.) If a row has the number of the Write, the
+// Write was done. If neither is known, such as for an add alone before another add, the error is
+// table.ErrUnavailable.
 func (t *Table) Write(ctx context.Context, partition string, c table.Change) error {
 	if err := table.CheckWrite(partition, c); err != nil {
 		return err
@@ -46,7 +45,7 @@ const (
 	adding
 )
 
-// A part is one of a Write's.
+// A part is one put, delete or add of a Write.
 type part struct {
 	operation operation
 	sort      string
@@ -54,10 +53,10 @@ type part struct {
 	revision  int64 // of a put
 	value     []byte
 	n         int64 // of an add
-	base      row   // that an add on a table with a time to live adds to
+	base      row   // the row before an add; only with a time to live
 }
 
-// A writing is a Write under way.
+// A writing is a current Write.
 type writing struct {
 	table     *Table
 	partition string
@@ -65,8 +64,8 @@ type writing struct {
 	id        int64
 	written   int64
 	cutoff    int64
-	rereads   bool // adds need to know what they add to
-	fenced    bool // a condition of a put or a delete keeps the Write from being done twice
+	rereads   bool // adds must read their rows first
+	fenced    bool // a condition of a put or delete prevents a second execution
 }
 
 func (t *Table) newWriting(partition string, c table.Change) *writing {
@@ -95,13 +94,12 @@ func (t *Table) newWriting(partition string, c table.Change) *writing {
 	return w
 }
 
-// check returns an ErrInvalid when the service could not take the Write.
+// check returns ErrInvalid for a Write beyond the service's own limits.
 func (w *writing) check() error {
 	if err := table.CheckText("write", w.partition); err != nil {
 		return err
 	}
-	// What a row takes beside keys and value: five columns with their names, and two conditions,
-	// are less than this.
+	// An upper bound for the rest of a row: five columns with their names, and two conditions.
 	const frame = 512
 	size := 0
 	for i := range w.parts {
@@ -118,12 +116,12 @@ func (w *writing) check() error {
 	return nil
 }
 
-// run sends the Write until it is known what became of it, or no time is left.
+// run sends the Write until its result is known or no time is left.
 func (w *writing) run(ctx context.Context) error {
 	tries := newTries(ctx)
-	doubt := false // a request may have happened, or may yet
+	doubt := false // an earlier request may have been done, or may still arrive
 	for {
-		if w.rereads && (!doubt || w.fenced) { // else what it added to, unchanged, must keep it from adding twice
+		if w.rereads && (!doubt || w.fenced) { // else the unchanged base prevents a second add
 			if err := w.prepare(ctx, tries); err != nil && doubt {
 				return uncertain(err)
 			} else if err != nil {
@@ -151,10 +149,10 @@ func (w *writing) run(ctx context.Context) error {
 	}
 }
 
-// prepare reads what adds on a table with a time to live add to. There an add is a put of the sum,
-// on the condition that nobody has written the item since: the service's own increment would go on
-// from an item that is over age, and would leave the other columns, which the service ages one by
-// one, to vanish before it.
+// prepare reads the rows of adds on a table with a time to live. There an add is a put of the sum,
+// on the condition that the row has not changed. The service's own increment would continue from an
+// expired row, and would let the other columns expire before the count, because the service expires
+// each column separately.
 func (w *writing) prepare(ctx context.Context, tries *tries) error {
 	var keys []table.Key
 	var adds []*part
@@ -220,9 +218,8 @@ func (w *writing) sendBatch(ctx context.Context) error {
 	return w.judge(ctx, results)
 }
 
-// judge returns the failure of a batch, given what became of its rows. A condition that did not
-// hold is the end of all. When some rows have failed otherwise and some have not, as cannot be in
-// an atomic batch, nothing is known.
+// judge returns the failure of a batch from the results of its rows. A failed condition is final.
+// If only some rows failed otherwise, which an atomic batch excludes, the result is unknown.
 func (w *writing) judge(ctx context.Context, results []sdk.RowResult) error {
 	if len(results) != len(w.parts) {
 		return garbled("%d rows, wanted %d", len(results), len(w.parts))
@@ -253,7 +250,7 @@ func (w *writing) judge(ctx context.Context, results []sdk.RowResult) error {
 	return nil
 }
 
-// change returns a part as the SDK wants it.
+// change returns a part in the SDK's form.
 func (w *writing) change(p *part) sdk.RowChange {
 	key, name := primaryKey(w.key(p)), w.table.name
 	switch {
@@ -262,7 +259,7 @@ func (w *writing) change(p *part) sdk.RowChange {
 	case p.operation == adding && !w.rereads:
 		change := &sdk.UpdateRowChange{TableName: name, PrimaryKey: key, Condition: w.condition(p)}
 		change.IncrementColumn(countColumn, p.n)
-		change.IncrementColumn(revisionColumn, 0) // makes one where there is none, for conditions to find
+		change.IncrementColumn(revisionColumn, 0) // creates the column, which conditions need
 		change.PutColumn(writtenColumn, w.written)
 		change.PutColumn(writeColumn, w.id)
 		return change
@@ -285,7 +282,7 @@ func (w *writing) change(p *part) sdk.RowChange {
 	return change
 }
 
-// condition returns the condition of a part as the SDK wants it.
+// condition returns the condition of a part in the SDK's form.
 func (w *writing) condition(p *part) *sdk.RowCondition {
 	revision, exact := p.condition.Revision()
 	switch {
@@ -311,25 +308,24 @@ func exists(filter sdk.ColumnFilter) *sdk.RowCondition {
 	return &sdk.RowCondition{RowExistenceExpectation: sdk.RowExistenceExpectation_EXPECT_EXIST, ColumnCondition: filter}
 }
 
-// is returns a condition that fails when the column is missing, and looks at no old versions. The
-// SDK's own, without these two, passes on a row that is not there.
+// is returns a condition that fails if the column is missing, and ignores old versions. The SDK's
+// default holds for a missing row.
 func is(column string, comparator sdk.ComparatorType, value int64) *sdk.SingleColumnCondition {
 	c := sdk.NewSingleColumnCondition(column, comparator, value)
 	c.FilterIfMissing, c.LatestVersionOnly = true, true
 	return c
 }
 
-// overAge returns a condition that holds when there is no row, which has no columns, or one that is
-// over age.
+// overAge returns a condition that holds if the row is missing or expired.
 func (w *writing) overAge() *sdk.SingleColumnCondition {
 	c := is(writtenColumn, sdk.CT_LESS_EQUAL, w.cutoff)
 	c.FilterIfMissing = false
 	return c
 }
 
-// settle finds out what became of a Write after a request that was refused, or whose outcome is not
-// known, and says whether that is the end. If not, the Write has not happened, and now it might.
-// doubt says that the outcome of any request so far is not known.
+// settle finds the result of a Write after a refused request or one with an unknown result, and
+// reports whether the result is final. If it is not, the Write was not done, and a retry may
+// succeed. doubt tells that the result of any request so far is unknown.
 func (w *writing) settle(ctx context.Context, tries *tries, cause error, doubt bool) (over bool, err error) {
 	if p := w.onlyCondition(); p != nil && !doubt {
 		return true, w.conditionError(p)
@@ -353,13 +349,13 @@ func (w *writing) settle(ctx context.Context, tries *tries, cause error, doubt b
 		case holds && w.guards(p):
 			guarded = true
 		case !holds && p.operation == adding:
-			stale = true // what it adds to has changed; perhaps this very Write lies under the change
+			stale = true // the row has changed, perhaps after this very Write
 		case !holds && broken == nil:
 			broken = p
 		}
 	}
 	switch {
-	// with a broken condition too: it may be mended before a late request arrives
+	// also with a broken condition, which may hold again before a late request arrives
 	case doubt && (broken != nil || !guarded || stale && !w.fenced):
 		return true, uncertain(cause)
 	case broken != nil:
@@ -369,7 +365,7 @@ func (w *writing) settle(ctx context.Context, tries *tries, cause error, doubt b
 	}
 }
 
-// onlyCondition returns the part that a refusal must be about; nil if it may be one of several.
+// onlyCondition returns the only part with a condition; nil if there are several.
 func (w *writing) onlyCondition() *part {
 	if w.rereads {
 		return nil
@@ -386,7 +382,7 @@ func (w *writing) onlyCondition() *part {
 	return only
 }
 
-// guards reports whether a part has a condition that does not hold any more once the part is done.
+// guards reports whether doing a part makes its condition false.
 func (w *writing) guards(p *part) bool {
 	revision, exact := p.condition.Revision()
 	switch p.operation {
@@ -399,7 +395,6 @@ func (w *writing) guards(p *part) bool {
 	}
 }
 
-// holds reports whether the condition of a part holds for a row.
 func (w *writing) holds(p *part, r row) bool {
 	alive := w.table.alive(r, w.cutoff)
 	revision, exact := p.condition.Revision()
@@ -419,8 +414,8 @@ func (w *writing) conditionError(p *part) error {
 	return &table.ConditionError{Key: w.key(p), If: p.condition}
 }
 
-// uncertain returns the failure of a Write of which nobody knows whether it has happened.
+// uncertain returns the failure of a Write with an unknown result.
 func uncertain(cause error) *failure {
 	return &failure{fate: unknown, text: cause.Error() +
-		"; whether it has happened cannot be told from what is there now"}
+		"; it is unknown whether the write was done"}
 }
