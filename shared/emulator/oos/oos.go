@@ -175,7 +175,7 @@ func (t *Template) check() error {
 	}
 	for i, step := range t.Steps {
 		if step.Name == "" || step.Takes < 0 || step.FailTimes < 0 {
-			return fmt.Errorf("Steps[%d] has no name, or a number below zero", i)
+			return fmt.Errorf("field Steps[%d] has no name, or a number below zero", i)
 		}
 		for _, need := range step.Needs {
 			texts = append(texts, need.Resource)

@@ -206,7 +206,7 @@ func parsePolicies(texts []string) ([]*policy.Policy, error) {
 	for i, text := range texts {
 		var err error
 		if out[i], err = policy.Parse([]byte(text)); err != nil {
-			return nil, fmt.Errorf("Policies[%d]: %w", i, err)
+			return nil, fmt.Errorf("field Policies[%d]: %w", i, err)
 		}
 	}
 	return out, nil

@@ -69,7 +69,7 @@ func TestNewNamesWhatIsWrong(t *testing.T) {
 		{"temporary", sts.Options{Users: []sts.User{{KeyID: "STS.x", KeySecret: "s"}}}, "STS."},
 		{"twice", sts.Options{Users: []sts.User{user, user}}, `"k" is listed twice`},
 		{"user policy", sts.Options{Users: []sts.User{{Name: "u", KeyID: "k", KeySecret: "s", Policies: []string{"{}"}}}},
-			`user "u": Policies[0]: policy: `},
+			`user "u": field Policies[0]: policy: `},
 		{"no name", sts.Options{Users: []sts.User{user}, Roles: role(func(r *sts.Role) { r.Name = "" })},
 			"no name of a role"},
 		{"bad name", sts.Options{Users: []sts.User{user}, Roles: role(func(r *sts.Role) { r.Name = "a/b" })}, `"a/b"`},
@@ -81,7 +81,7 @@ func TestNewNamesWhatIsWrong(t *testing.T) {
 		{"long", sts.Options{Users: []sts.User{user}, Roles: role(func(r *sts.Role) { r.MaxSession = 13 * time.Hour })},
 			"1h to 12h"},
 		{"role policy", sts.Options{Users: []sts.User{user}, Roles: role(func(r *sts.Role) { r.Policies = []string{"x"} })},
-			`role "r": Policies[0]: policy: `},
+			`role "r": field Policies[0]: policy: `},
 	} {
 		if _, err := sts.New(test.o); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: error = %v, want %q in it", test.name, err, test.want)

@@ -58,11 +58,11 @@ func parseTrust(text string) (*trust, error) {
 		return nil, err
 	}
 	if root.TextOf("Version", "") != "1" {
-		return nil, errors.New(`Version: wanted "1"`)
+		return nil, errors.New(`key Version: wanted "1"`)
 	}
 	statements := root.Get("Statement")
 	if statements == nil || statements.Kind != document.Array || len(statements.Items) == 0 {
-		return nil, errors.New("Statement: wanted an array of statements")
+		return nil, errors.New("key Statement: wanted an array of statements")
 	}
 	t := &trust{statements: make([]trustStatement, len(statements.Items))}
 	for i, n := range statements.Items {
