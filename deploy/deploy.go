@@ -1,8 +1,8 @@
-// Package deploy is what goes into the clouds: which functions there are and what each may do, the
-// two templates and the policies that say so to Alibaba Cloud and to AWS, and the zip files that
-// are uploaded. It is linked by nothing that is deployed.
+// Package deploy describes the deployment to the clouds: the functions and their permissions. It
+// generates the templates and policies for Alibaba Cloud and AWS from them, and the zip files to
+// upload. No function links this package.
 //
-// A new function is one line in Functions, and `make generate`.
+// To add a function, add a line to Functions and run `make generate`.
 package deploy
 
 import (
@@ -17,32 +17,32 @@ import (
 	"chatconf/shared/cloud"
 )
 
-// A Function is a folder under functions/ and what it does to the tables.
+// A Function is a folder under functions/, with its rights to the tables.
 type Function struct {
 	Folder  string
 	Rights  Rights // to the table of configurations
-	Journal Rights // to the table of commands and of the webhooks' health
+	Journal Rights // to the table of commands and of webhook health
 	Part    Part
 }
 
-// A Part is what a function is of the service.
+// A Part is the part of the service that a function runs.
 type Part uint
 
-// The parts. A function that does an action of the API is none of the others.
+// The parts.
 const (
-	Action     Part = iota
-	Every           // all actions, behind the address that SDKs are pointed at
-	Webhook         // what the chat platforms call; it has commands handed on
-	Dispatch        // what hands one command on, which nobody reaches but by invoking it
-	Redrive         // what hands on what is due, by a timer
-	AccessKeys      // the actions on access keys, whose table nothing else may write
+	Action     Part = iota // one action of the API
+	Every                  // all actions, at the address for SDKs
+	Webhook                // called by the chat platforms; it invokes Dispatch
+	Dispatch               // dispatches one command; it has no URL
+	Redrive                // dispatches commands that are due, by a timer
+	AccessKeys             // the actions on access keys; only this function can write their table
 )
 
-// Rights are operations on the items of a table. A function that may do any of Put, Delete and Add
-// to configurations also spends nonces in the table of tickets.
+// Rights are operations on the items of a table. A function with Put, Delete or Add on configurations
+// also uses nonces in the table of tickets.
 type Rights uint
 
-// The operations. Every function reads single items: the claim of the key ring is one.
+// The operations. Every function reads single items, because it checks the claim of the key ring.
 const (
 	Get    Rights = 1 << iota // one item
 	Batch                     // several items
@@ -54,7 +54,7 @@ const (
 	write = Put | Delete | Add
 )
 
-// Functions are what is deployed: the folders under functions/, by name.
+// Functions are the deployed functions: the folders under functions/, by name.
 var Functions = []Function{
 	{Folder: "api", Rights: Get | Batch | Query | Put | Delete | Add, Journal: Query, Part: Every},
 	{Folder: "change-resource-group", Rights: Get | Put | Delete},
@@ -84,41 +84,40 @@ func (f Function) Writes() bool { return f.Rights&write != 0 }
 // Records reports whether the function writes to the journal.
 func (f Function) Records() bool { return f.Journal&write != 0 }
 
-// IsAPI reports whether the function is the one that serves every action.
+// IsAPI reports whether the function serves every action.
 func (f Function) IsAPI() bool { return f.Part == Every }
 
-// IsWebhook reports whether the function is the one that chat platforms call.
+// IsWebhook reports whether the chat platforms call the function.
 func (f Function) IsWebhook() bool { return f.Part == Webhook }
 
-// IsAction reports whether the function does one action.
+// IsAction reports whether the function serves one action.
 func (f Function) IsAction() bool { return f.Part == Action }
 
-// ManagesKeys reports whether the function may write the table of access keys.
+// ManagesKeys reports whether the function can write the table of access keys.
 func (f Function) ManagesKeys() bool { return f.Part == AccessKeys }
 
-// Verifies reports whether the function takes requests that are signed with access keys.
+// Verifies reports whether the function verifies signatures of access keys.
 func (f Function) Verifies() bool { return f.IsAction() || f.IsAPI() || f.ManagesKeys() }
 
-// HasURL reports whether the function is called over HTTP at an address of its own, beside those of
-// the API and the webhook.
+// HasURL reports whether the function has a URL of its own, in addition to those of the API and the
+// webhook.
 func (f Function) HasURL() bool { return f.IsAction() || f.ManagesKeys() }
 
-// SpendsNonces reports whether the function does actions that change something, whose nonces are
-// good once.
+// SpendsNonces reports whether the function serves actions that change data. Each nonce of such a
+// request is valid once.
 func (f Function) SpendsNonces() bool { return f.Writes() || f.ManagesKeys() }
 
-// IsDispatch reports whether the function hands one command on.
+// IsDispatch reports whether the function dispatches one command.
 func (f Function) IsDispatch() bool { return f.Part == Dispatch }
 
 // IsRedrive reports whether a timer invokes the function.
 func (f Function) IsRedrive() bool { return f.Part == Redrive }
 
-// HandsOn reports whether the function hands commands to their targets, and so may invoke functions
-// that are targets.
-func (f Function) HandsOn() bool { return f.IsDispatch() || f.IsRedrive() }
+// Dispatches reports whether the function dispatches commands, and so can invoke functions that are
+// targets.
+func (f Function) Dispatches() bool { return f.IsDispatch() || f.IsRedrive() }
 
-// Name returns get-chat-configuration as GetChatConfiguration, which is what CloudFormation calls
-// it.
+// Name returns the name in CloudFormation: GetChatConfiguration for get-chat-configuration.
 func (f Function) Name() string {
 	var b strings.Builder
 	for word := range strings.SplitSeq(f.Folder, "-") {
@@ -127,7 +126,7 @@ func (f Function) Name() string {
 	return b.String()
 }
 
-// A Statement is one of a policy. It allows.
+// A Statement is a statement of a policy, with the effect Allow.
 type Statement struct {
 	Sid       string
 	Actions   []string
@@ -141,13 +140,12 @@ type Condition int
 // The conditions.
 const (
 	Always     Condition = iota
-	OfAccounts           // only items in the partitions of accounts: not the claim of the key ring
-	OfKeyRing            // only what was sealed as a key ring
-	OfTables             // only what DynamoDB asks for in the function's name
+	OfAccounts           // only items in the partitions of accounts, not the claim of the key ring
+	OfKeyRing            // only ciphertexts of key rings
+	OfTables             // only requests of DynamoDB for the function
 )
 
-// conditions are the conditions in the language of IAM, with the settings of parameters.env as
-// ${NAME}.
+// conditions are the conditions in the language of IAM. ${NAME} is a setting of parameters.env.
 var conditions = map[Condition]map[string]map[string]string{
 	OfAccounts: {
 		"ForAllValues:StringLike": {"dynamodb:LeadingKeys": "*/*"},
@@ -169,13 +167,13 @@ func (s Statement) Conditions() (string, error) {
 		`{"Fn::Sub":"dynamodb.${AWS::Region}.amazonaws.com"}`), err
 }
 
-// A Resource is what a statement is about.
+// A Resource is the resource of a statement.
 type Resource struct {
-	ARN      string // with the settings of parameters.env as ${NAME}
-	Template string // the same in template.yml
+	ARN      string // ${NAME} is a setting of parameters.env
+	Template string // the same resource in template.yml
 }
 
-// What the functions use of AWS.
+// The resources on AWS.
 var (
 	awsConfigurations = Resource{"arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_TABLE}",
 		"!GetAtt Configurations.Arn"}
@@ -201,8 +199,8 @@ func (f Function) awsLog() Resource {
 	}
 }
 
-// AWS returns the statements of the function's role on AWS. A TransactWriteItems needs the rights
-// of its parts and none of its own
+// AWS returns the statements of the function's role on AWS. TransactWriteItems needs only the rights
+// of its parts
 // (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html).
 func (f Function) AWS() []Statement {
 	s := []Statement{{Sid: "ReadItem", Actions: []string{"dynamodb:GetItem"}, Resource: awsConfigurations}}
@@ -221,7 +219,7 @@ func (f Function) AWS() []Statement {
 		s = append(s, Statement{Sid: "NoteUse", Actions: awsItems(Get | Put), Resource: awsKeyUses})
 	}
 	if f.SpendsNonces() {
-		// The adapter reads back what became of a write without an answer.
+		// The adapter reads an item again if its write had no answer.
 		s = append(s, Statement{Sid: "SpendNonce", Actions: []string{"dynamodb:PutItem", "dynamodb:GetItem"},
 			Resource: awsTickets})
 	}
@@ -260,7 +258,7 @@ func awsItems(rights Rights) []string {
 	return out
 }
 
-// What the functions use of Alibaba Cloud.
+// The resources on Alibaba Cloud.
 const (
 	fcTable       = "acs:ots:${REGION}:${ACCOUNT_ID}:instance/${TABLESTORE_INSTANCE}/table/"
 	fcKey         = "acs:kms:${REGION}:${ACCOUNT_ID}:key/${KMS_KEY_ID}"
@@ -269,8 +267,8 @@ const (
 	fcDeadLetters = "acs:mns:${REGION}:${ACCOUNT_ID}:/queues/${PREFIX}-dead-letters/messages"
 )
 
-// FC returns the statements of the function's role on Alibaba Cloud. RAM knows tables, and not
-// partitions of them (https://www.alibabacloud.com/help/en/tablestore/configure-user-permissions).
+// FC returns the statements of the function's role on Alibaba Cloud. RAM can restrict tables, but not
+// their partitions (https://www.alibabacloud.com/help/en/tablestore/configure-user-permissions).
 func (f Function) FC() []Statement {
 	s := []Statement{{Sid: "UseConfigurations", Actions: fcItems(f.Rights),
 		Resource: Resource{ARN: fcTable + "${CHATCONF_TABLE}"}}}
@@ -313,7 +311,7 @@ func fcItems(rights Rights) []string {
 		action string
 	}{
 		{Get, "ots:GetRow"},
-		{Batch | write, "ots:BatchGetRow"}, // of a write without an answer the adapter reads back what became of it
+		{Batch | write, "ots:BatchGetRow"}, // the adapter reads items again if their write had no answer
 		{Query, "ots:GetRange"},
 		{Put, "ots:PutRow"},
 		{Delete, "ots:DeleteRow"},
@@ -327,7 +325,7 @@ func fcItems(rights Rights) []string {
 	return out
 }
 
-// The templates, with the functions left out.
+// The templates without the functions.
 var (
 	//go:embed aws/template.yml.tmpl
 	awsTemplate string
@@ -335,14 +333,14 @@ var (
 	fcTemplate string
 )
 
-// Files returns what follows from Functions, by path from the root of the repository: both
-// templates, and a policy for each function on each cloud.
+// Files returns the generated files by their path in the repository: both templates, and a policy for
+// each function on each cloud.
 func Files() (map[string][]byte, error) {
 	files := make(map[string][]byte)
 	for path, text := range map[string]string{"template.yml": awsTemplate, "s.yaml": fcTemplate} {
-		// Not {{ }}, which CloudFormation and Serverless Devs use in turn.
+		// Not {{ }}, which CloudFormation and Serverless Devs use themselves.
 		t, err := template.New(path).Delims("<<", ">>").Funcs(template.FuncMap{"join": strings.Join,
-			"handsOn": handsOn}).Parse(text)
+			"dispatchers": dispatchers}).Parse(text)
 		if err != nil {
 			return nil, fmt.Errorf("deploy: %w", err)
 		}
@@ -367,13 +365,12 @@ func Files() (map[string][]byte, error) {
 	return files, nil
 }
 
-// handsOn returns those of the functions that hand commands on.
-func handsOn(all []Function) []Function {
-	return slices.DeleteFunc(slices.Clone(all), func(f Function) bool { return !f.HandsOn() })
+// dispatchers returns the functions that dispatch commands.
+func dispatchers(all []Function) []Function {
+	return slices.DeleteFunc(slices.Clone(all), func(f Function) bool { return !f.Dispatches() })
 }
 
-// A policy is one in the language of either cloud, which differ in the version, and in that RAM has
-// no Sid.
+// A policy is a policy of either cloud. They differ in the version, and RAM has no Sid.
 type policy struct {
 	Version   string
 	Statement []statement

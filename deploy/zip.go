@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// modified is when every file in a zip says it was written: the first moment that zip can tell.
-// What a zip holds is then all that decides its bytes.
+// modified is the time of every file in a zip: the earliest time of the zip format. So the bytes of
+// a zip depend only on its content.
 var modified = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// Zip returns a zip with one program in it, called name, which everybody may run. The same program
+// Zip returns a zip that contains one program under a name, executable by everyone. The same program
 // always gives the same zip.
 func Zip(name string, program []byte) ([]byte, error) {
 	var b bytes.Buffer

@@ -1,9 +1,9 @@
-// Command make makes what is uploaded:
+// Command make creates the files for a deployment:
 //
-//	make templates              writes template.yml, s.yaml and the policies from the table in package deploy
-//	make zips NAME FROM TO      makes of every program in the folder FROM a zip in TO in which it is called NAME
+//	make templates            writes template.yml, s.yaml and the policies from package deploy
+//	make zips NAME FROM TO    writes to TO a zip of each program in FROM; in the zip it is called NAME
 //
-// It runs at the root of the repository.
+// Run it at the root of the repository.
 package main
 
 import (
@@ -36,8 +36,8 @@ func run(args []string) error {
 	}
 }
 
-// templates writes what follows from the table of functions, and removes the policies of those that
-// are no more.
+// templates writes the files that package deploy generates, and removes the policies of functions
+// that no longer exist.
 func templates() error {
 	files, err := deploy.Files()
 	if err != nil {
@@ -59,15 +59,15 @@ func templates() error {
 	return nil
 }
 
-// zips makes TO/<program>.zip of every program, side by side, and removes the zips of programs that
-// are no more.
+// zips writes TO/<program>.zip for every program, in parallel, and removes the zips of programs that
+// no longer exist.
 func zips(name, from, to string) error {
 	programs, err := os.ReadDir(from)
 	if err != nil {
 		return err
 	}
 	if len(programs) == 0 {
-		return fmt.Errorf("%s: no programs", from)
+		return fmt.Errorf("%s contains no programs; run 'make build'", from)
 	}
 	old, err := filepath.Glob(filepath.Join(to, "*.zip"))
 	if err != nil {
@@ -92,7 +92,7 @@ func zips(name, from, to string) error {
 
 func pack(name string, program fs.DirEntry, from, to string) error {
 	if !program.Type().IsRegular() || strings.HasPrefix(program.Name(), ".") {
-		return fmt.Errorf("%s: no program", filepath.Join(from, program.Name()))
+		return fmt.Errorf("%s is not a program; remove it", filepath.Join(from, program.Name()))
 	}
 	text, err := os.ReadFile(filepath.Join(from, program.Name()))
 	if err != nil {

@@ -6,12 +6,18 @@ import (
 	"strings"
 )
 
-// MaxBody is how large the body of a request to a front may be, in bytes: the limit of Lambda. The
+// MaxBody is the maximum size of a body in a request to a front, in bytes: the limit of Lambda. The
 // limit of Function Compute is larger, but such a body would be in memory several times.
 const MaxBody = 6 << 20
 
-// Function returns the HTTP trigger or the function URL of a function, nil if there is no such
-// function.
+// The log line and the answer for a function that cannot be unpacked.
+const (
+	cannotRun  = "cannot run a function"
+	noFunction = "The function cannot run. The log has the reason."
+)
+
+// Function returns the handler of a function's HTTP trigger or function URL, nil if the function is
+// unknown.
 func (c *Cloud) Function(name string) http.Handler {
 	if c.ready[name] == nil {
 		return nil
@@ -19,23 +25,23 @@ func (c *Cloud) Function(name string) http.Handler {
 	h := c.host.HTTP(name)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := c.Prepare(name); err != nil {
-			c.logger.Error("a function cannot be run", "function", name, "err", err)
-			http.Error(w, "The function cannot be run; the log says why.", http.StatusBadGateway)
+			c.logger.Error(cannotRun, "function", name, "err", err)
+			http.Error(w, noFunction, http.StatusBadGateway)
 			return
 		}
 		h.ServeHTTP(w, r)
 	})
 }
 
-// Front returns one handler in front of all functions that there are by now. A function in a cloud
-// has a host of its own and is called at its root. Here it is called
+// Front returns one handler in front of the functions that were added so far. In a cloud each
+// function has its own host. Here it has two addresses:
 //
-//   - at http://<function>.localhost, where the machine resolves that;
-//   - at the path /<function>, which the function does not see: a signature that covers the path is made
-//     over what follows, or /.
+//   - http://<function>.localhost, if the machine resolves this name;
+//   - the path /<function>. The function sees the rest of the path, or /. A signature over the path
+//     must cover only this rest.
 //
-// A request that is for no function by its host goes to the handler that route returns; if that is
-// nil, to the function of its path; and if there is none, to the function root.
+// The host of a request selects the function first. Otherwise route may return a handler. If it
+// returns nil, the path selects the function. The function root gets all other requests.
 func (c *Cloud) Front(root string, route func(*http.Request) http.Handler) http.Handler {
 	functions := make(map[string]http.Handler, len(c.ready))
 	for name := range c.ready {
@@ -69,7 +75,7 @@ func (c *Cloud) Front(root string, route func(*http.Request) http.Handler) http.
 	})
 }
 
-// at returns a request for another path, which is escaped.
+// at returns a copy of a request with another escaped path.
 func at(r *http.Request, path string) *http.Request {
 	other := r.Clone(r.Context())
 	other.URL.Path, other.URL.RawPath = path, ""

@@ -25,15 +25,15 @@ import (
 	"chatconf/shared/rpc/sign"
 )
 
-// An invokeAPI is the part of the clouds' APIs that invokes a function, so that functions on this
-// machine can call each other:
+// An invokeAPI serves the clouds' APIs for invoking functions, so that functions on this machine can
+// call each other:
 //
-//	POST /2015-03-31/functions/{name}/invocations    Lambda: Invoke, signed with AWS Signature Version 4
-//	POST /2023-03-30/functions/{name}/invocations    Function Compute: InvokeFunction, signed with ACS3-HMAC-SHA256
+//	POST /2015-03-31/functions/{name}/invocations    Lambda's Invoke, AWS Signature Version 4
+//	POST /2023-03-30/functions/{name}/invocations    Function Compute's InvokeFunction, ACS3
 //
-// The type of the invocation says whether it waits for the answer. Each function can be invoked by
-// both. A request is signed with one of the keys. Nonces are not remembered: a process that can
-// listen on the loopback interface has the keys anyway.
+// The type of an invocation says whether the caller waits for the answer. Both APIs can invoke every
+// function. A request must be signed with one of the keys. Nonces are not checked: a process that
+// can read the loopback interface can also read the keys.
 type invokeAPI struct {
 	host    *runtime.Host
 	prepare func(name string) error // called before a function is invoked
@@ -45,7 +45,7 @@ type invokeAPI struct {
 // accessKeys are access keys by id.
 type accessKeys map[string]runtime.Credentials
 
-// maxInvocation is how large a request may be: the limit of Function Compute.
+// maxInvocation is the maximum size of a request: the limit of Function Compute.
 const maxInvocation = 32 << 20
 
 // ServeHTTP implements http.Handler.
@@ -57,7 +57,7 @@ func (a *invokeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	const only = "There are only POST %s{name}/invocations and POST %s{name}/invocations."
+	const only = "Unknown path or method; use POST %s{name}/invocations or POST %s{name}/invocations."
 	http.Error(w, fmt.Sprintf(only, lambdaDialect.prefix, fcDialect.prefix), http.StatusNotFound)
 }
 
@@ -71,14 +71,14 @@ func cutSuffix(s string, ok bool, suffix string) (string, bool) {
 // A dialect is the API of one cloud.
 type dialect struct {
 	prefix    string // of paths
-	kind      string // the header of the invocation's type
+	kind      string // the header with the type of the invocation
 	wait      string // the type that waits for the answer, and the default
 	async     string // the type that does not wait
-	dryRun    string // the type that only checks permission; empty if there is none
-	tail      string // the header that asks for the log
-	log       string // the header of the log
-	requestID string // the header of the request's id
-	failed    string // the header of a failure of the function, and its value
+	dryRun    string // the type that only checks permission; empty if the cloud has no such type
+	tail      string // the header that requests the log
+	log       string // the header with the log
+	requestID string // the header with the request id
+	failed    string // the header that reports a failure of the function, and its value
 	failure   string
 	codes     map[runtime.Code]string
 	verify    func(r *http.Request, body []byte, keys accessKeys, now time.Time) error
@@ -144,7 +144,7 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.Write(text)
 }
 
-// maxTail is how much of the log goes into a header:
+// maxTail is the maximum size of the log in a header:
 // https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html.
 const maxTail = 4 << 10
 
@@ -157,7 +157,7 @@ func (a *invokeAPI) invoke(w http.ResponseWriter, r *http.Request, d *dialect, n
 		fail(http.StatusRequestEntityTooLarge, runtime.TooLarge, "The payload is too large.")
 		return
 	case err != nil:
-		fail(http.StatusBadRequest, runtime.BadRequest, "The payload cannot be read.")
+		fail(http.StatusBadRequest, runtime.BadRequest, "The payload is incomplete.")
 		return
 	}
 	if err := d.verify(r, body, a.keys, a.now()); err != nil {
@@ -178,8 +178,8 @@ func (a *invokeAPI) invoke(w http.ResponseWriter, r *http.Request, d *dialect, n
 		name, _, _ = strings.Cut(name, ":") // the version
 	}
 	if err := a.prepare(name); err != nil {
-		a.log.Error("a function cannot be run", "function", name, "err", err)
-		fail(http.StatusBadGateway, runtime.Closed, "The function cannot be run; the log says why.")
+		a.log.Error(cannotRun, "function", name, "err", err)
+		fail(http.StatusBadGateway, runtime.Closed, noFunction)
 		return
 	}
 	switch kind := cmp.Or(r.Header.Get(d.kind), d.wait); {
@@ -194,7 +194,7 @@ func (a *invokeAPI) invoke(w http.ResponseWriter, r *http.Request, d *dialect, n
 	}
 }
 
-// call invokes a function and returns its answer.
+// call invokes a function and writes its answer.
 func (a *invokeAPI) call(w http.ResponseWriter, r *http.Request, d *dialect, name string, request runtime.Request) {
 	result, err := a.host.Invoke(r.Context(), name, request)
 	if err != nil {
@@ -216,13 +216,13 @@ func (a *invokeAPI) call(w http.ResponseWriter, r *http.Request, d *dialect, nam
 	w.Write(result.Payload)
 }
 
-// callAsync accepts an invocation. A final failure is in the log.
+// callAsync accepts an invocation. Its final failure is logged.
 func (a *invokeAPI) callAsync(
 	w http.ResponseWriter, r *http.Request, d *dialect, name string, request runtime.Request,
 ) {
 	done := func(result *runtime.Result) {
 		if result.Failure != runtime.Answered {
-			a.log.Error("an asynchronous invocation failed for good",
+			a.log.Error("an asynchronous invocation failed finally",
 				"function", name, "request", result.RequestID, "failure", string(result.Failure))
 		}
 	}
@@ -235,7 +235,7 @@ func (a *invokeAPI) callAsync(
 	w.WriteHeader(http.StatusAccepted)
 }
 
-// refuse answers an invocation that did not begin.
+// refuse answers an invocation that did not start.
 func (d *dialect) refuse(w http.ResponseWriter, err error) {
 	var e *runtime.Error
 	if errors.As(err, &e) { // otherwise the caller has gone
@@ -243,8 +243,8 @@ func (d *dialect) refuse(w http.ResponseWriter, err error) {
 	}
 }
 
-// maxNames is how many parameters a request may have, and how many headers its signature may name.
-// It is checked before they are parsed.
+// maxNames is the maximum number of parameters in a request, and of headers in its signature. It is
+// checked before they are parsed.
 const maxNames = 64
 
 // verifyACS3 verifies that a request is signed with one of the keys.
@@ -254,7 +254,7 @@ func verifyACS3(r *http.Request, body []byte, keys accessKeys, now time.Time) er
 	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return errors.New("the query cannot be read")
+		return errors.New("the query is malformed")
 	}
 	s, err := sign.Parse(r, query, body)
 	if err != nil {
@@ -268,7 +268,7 @@ func verifyACS3(r *http.Request, body []byte, keys accessKeys, now time.Time) er
 		return err
 	}
 	if !equal(s.SecurityToken, key.SecurityToken) {
-		return errors.New("the security token is not that of the access key")
+		return errors.New("the security token does not belong to the access key")
 	}
 	return s.CheckTime(now)
 }
@@ -281,8 +281,8 @@ const (
 	maxSkewV4   = 5 * time.Minute
 )
 
-// verifyV4 verifies that a request is signed with one of the keys. It signs the request again with
-// the signer of the SDK, over the headers that the caller signed.
+// verifyV4 verifies that a request is signed with one of the keys. It signs the request again, over
+// the headers that the caller signed, with the signer of the SDK, and compares the signatures.
 func verifyV4(r *http.Request, body []byte, keys accessKeys, now time.Time) error {
 	s, err := parseV4(r.Header.Get("Authorization"))
 	if err != nil {
@@ -294,7 +294,7 @@ func verifyV4(r *http.Request, body []byte, keys accessKeys, now time.Time) erro
 	}
 	at, err := time.Parse(timeV4, r.Header.Get("X-Amz-Date"))
 	if err != nil || at.Format("20060102") != s.date {
-		return errors.New("X-Amz-Date is not the signature's time")
+		return errors.New("X-Amz-Date does not match the date of the signature")
 	}
 	u := &url.URL{Scheme: "http", Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
 	again := &http.Request{Method: r.Method, URL: u, Host: r.Host, Header: http.Header{}}
@@ -308,7 +308,7 @@ func verifyV4(r *http.Request, body []byte, keys accessKeys, now time.Time) erro
 		}
 	}
 	if !equal(r.Header.Get("X-Amz-Security-Token"), key.SecurityToken) { // the signer sets the right one
-		return errors.New("the security token is not that of the access key")
+		return errors.New("the security token does not belong to the access key")
 	}
 	sum := sha256.Sum256(body)
 	c := aws.Credentials{
@@ -320,11 +320,11 @@ func verifyV4(r *http.Request, body []byte, keys accessKeys, now time.Time) erro
 	}
 	want, err := parseV4(again.Header.Get("Authorization"))
 	if err != nil || !slices.Equal(want.headers, s.headers) || !equal(want.signature, s.signature) {
-		return errors.New("the signature does not match, or does not cover all that it must")
+		return errors.New("the signature does not match, or does not cover all required headers")
 	}
-	// After the signature, so that a forger learns nothing from the clock.
+	// Checked after the signature, so that a forger learns nothing from the clock.
 	if skew := now.Sub(at); skew > maxSkewV4 || skew < -maxSkewV4 {
-		return errors.New("the signature has expired, or is not valid yet")
+		return errors.New("the signature has expired or is not valid yet")
 	}
 	return nil
 }
@@ -332,7 +332,7 @@ func verifyV4(r *http.Request, body []byte, keys accessKeys, now time.Time) erro
 // equal compares two secrets in constant time.
 func equal(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
 
-// A signatureV4 is the content of an Authorization header.
+// A signatureV4 is a parsed Authorization header.
 type signatureV4 struct {
 	accessKeyID, date, region, service string
 	headers                            []string

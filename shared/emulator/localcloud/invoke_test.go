@@ -140,7 +140,7 @@ func TestInvokeAPI(t *testing.T) {
 			if err := api.host.Close(t.Context()); err != nil { // waits for the asynchronous one
 				t.Error(err)
 			}
-			if !strings.Contains(log.String(), "failed for good") || !strings.Contains(log.String(), id) ||
+			if !strings.Contains(log.String(), "failed finally") || !strings.Contains(log.String(), id) ||
 				!strings.Contains(log.String(), "planted reason") {
 				t.Errorf("the log says\n%s", log)
 			}

@@ -1,7 +1,6 @@
-// Package localcloud puts a cloud together on this machine: functions as they are deployed, under
-// the runtime of their cloud; the API by which they invoke each other; timers; a URL for each
-// function; and the Tablestore of Function Compute. Everything listens on the loopback interface
-// only.
+// Package localcloud assembles a cloud on this machine: functions as they are deployed, under the
+// runtime of their cloud; the API to invoke them; timers; a URL for each function; and Tablestore for
+// Function Compute. Everything listens on the loopback interface only.
 package localcloud
 
 import (
@@ -20,21 +19,21 @@ import (
 
 // Options are the settings of a Cloud.
 type Options struct {
-	Log    func(runtime.Line) // receives what functions print, and their reports; nil: these are dropped
-	Logger *slog.Logger       // nil: nothing is logged
+	Log    func(runtime.Line) // receives the output of functions and their reports; nil drops them
+	Logger *slog.Logger       // nil logs nothing
 	Limits serve.Limits       // of each server
 }
 
-// A Cloud is a cloud on this machine. Its methods, other than those of its handlers, are called by
-// one goroutine.
+// A Cloud is a cloud on this machine. Its methods must be called by one goroutine; its handlers are
+// safe for concurrent use.
 type Cloud struct {
 	host    *runtime.Host
-	ready   map[string]func() error // unpacks a function at its first use
+	ready   map[string]func() error // unpacks a function on its first use
 	logger  *slog.Logger
 	limits  serve.Limits
 	timers  sync.WaitGroup
 	stops   []context.CancelFunc // end the timers
-	closers []func() error       // called from the last to the first, after the functions have ended
+	closers []func() error       // called in reverse order, after the functions have ended
 	closed  bool
 }
 
@@ -51,8 +50,8 @@ func New(o Options) *Cloud {
 	}
 }
 
-// OpenTablestore starts a Tablestore on a file and returns its endpoint. It takes requests that are
-// signed with one of the keys, which are secrets by access key id.
+// OpenTablestore starts a Tablestore emulator on a file and returns its endpoint. It accepts requests
+// that are signed with one of the keys: secrets by access key id.
 func (c *Cloud) OpenTablestore(path string, keys map[string]string) (endpoint string, err error) {
 	server, err := ots.New(ots.Options{Path: path, AccessKeys: keys, Log: c.logger})
 	if err != nil {
@@ -62,8 +61,8 @@ func (c *Cloud) OpenTablestore(path string, keys map[string]string) (endpoint st
 	return c.listen(server)
 }
 
-// ServeInvokeAPI starts the API that invokes the functions, of both clouds, and returns its
-// endpoint. It takes requests that are signed with one of the keys.
+// ServeInvokeAPI starts the APIs of both clouds for invoking functions, and returns their endpoint.
+// They accept requests that are signed with one of the keys.
 func (c *Cloud) ServeInvokeAPI(keys ...runtime.Credentials) (endpoint string, err error) {
 	byID := make(accessKeys, len(keys))
 	for _, key := range keys {
@@ -72,19 +71,19 @@ func (c *Cloud) ServeInvokeAPI(keys ...runtime.Credentials) (endpoint string, er
 	return c.listen(&invokeAPI{host: c.host, prepare: c.Prepare, keys: byID, now: time.Now, log: c.logger})
 }
 
-// Add adds a function. It is unpacked at its first use.
+// Add adds a function. It is unpacked on its first use.
 func (c *Cloud) Add(f runtime.Function) {
 	c.ready[f.Name] = sync.OnceValue(func() error { return c.host.Add(f) })
 }
 
-// Functions returns how many functions there are.
+// Functions returns the number of functions.
 func (c *Cloud) Functions() int { return len(c.ready) }
 
-// Host returns the host of the functions, on which those that were prepared can be invoked.
+// Host returns the host of the functions. It can invoke the prepared functions.
 func (c *Cloud) Host() *runtime.Host { return c.host }
 
-// Prepare unpacks a function if that was not done yet. Of an unknown function it says nothing: the
-// host refuses it.
+// Prepare unpacks a function if it is not unpacked yet. It ignores unknown functions, which the host
+// refuses.
 func (c *Cloud) Prepare(name string) error {
 	if ready := c.ready[name]; ready != nil {
 		return ready()
@@ -92,8 +91,8 @@ func (c *Cloud) Prepare(name string) error {
 	return nil
 }
 
-// Every invokes a function again and again, as a timer of its cloud does, until the cloud is
-// closed. The payload is that of the trigger.
+// Every invokes a function periodically, as a timer trigger with a payload does, until the cloud is
+// closed.
 func (c *Cloud) Every(d time.Duration, name, payload string) {
 	ctx, stop := context.WithCancel(context.Background())
 	c.stops = append(c.stops, stop)
@@ -107,13 +106,13 @@ func (c *Cloud) Every(d time.Duration, name, payload string) {
 			case <-ticker.C:
 			}
 			if err := c.tick(ctx, name, payload); err != nil && ctx.Err() == nil {
-				c.logger.Error("a timer could not invoke its function", "function", name, "err", err)
+				c.logger.Error("cannot invoke the function of a timer", "function", name, "err", err)
 			}
 		}
 	})
 }
 
-// tick invokes the function of a timer once. A failure of the function is in the log of functions.
+// tick invokes the function of a timer once. A failure of the function is in the functions' log.
 func (c *Cloud) tick(ctx context.Context, name, payload string) error {
 	if err := c.Prepare(name); err != nil {
 		return err
@@ -142,15 +141,15 @@ func (c *Cloud) listen(h http.Handler) (endpoint string, err error) {
 	return "http://" + l.Addr().String(), nil
 }
 
-// OnClose has Close call a function after the functions of the cloud have ended. The last one that
-// was given is called first.
+// OnClose registers a function that Close calls after the functions of the cloud have ended. The
+// last registered function is called first.
 func (c *Cloud) OnClose(f func() error) { c.closers = append(c.closers, f) }
 
-// closeTime is how long functions have to end when the cloud is closed.
+// closeTime is how long Close waits for functions to end.
 const closeTime = 2 * time.Second
 
-// Close ends the timers, then the functions, and then what functions call. A function that still
-// works after two seconds is killed, as a cloud may kill any function at any time.
+// Close ends the timers, then the functions, and then the servers that functions call. A function
+// that is still running after two seconds is killed, as a cloud may kill any function at any time.
 func (c *Cloud) Close() error {
 	if c.closed {
 		return nil
@@ -172,7 +171,7 @@ func (c *Cloud) closeHost() error {
 	defer cancel()
 	err := c.host.Close(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
-		c.logger.Warn("functions were killed at their work", "err", err)
+		c.logger.Warn("running functions were killed", "err", err)
 		return nil
 	}
 	return err
