@@ -1,4 +1,4 @@
-// Package platform is the list of chat platforms. A platform is a folder here and a line in All.
+// Package platform lists the chat platforms. A platform is a folder here and a line in All.
 package platform
 
 import (
@@ -14,7 +14,7 @@ import (
 // A List is a list of platforms.
 type List []callback.Platform
 
-// All returns every platform, in the order in which people see them.
+// All returns every platform, in the order of pages and lists.
 func All() List {
 	return List{
 		dingtalk.Platform{},
@@ -25,7 +25,7 @@ func All() List {
 	}
 }
 
-// Descriptions returns what the control plane knows of each platform.
+// Descriptions returns the description of each platform, for the control plane.
 func (l List) Descriptions() []command.Platform {
 	all := make([]command.Platform, len(l))
 	for i, p := range l {
@@ -34,7 +34,7 @@ func (l List) Descriptions() []command.Platform {
 	return all
 }
 
-// Receivers returns what makes the receiver of a configuration, by its type.
+// Receivers returns the constructors of receivers, by the type of the configuration.
 func (l List) Receivers() map[string]func(callback.Settings) (callback.Receiver, error) {
 	all := make(map[string]func(callback.Settings) (callback.Receiver, error), len(l))
 	for _, p := range l {
@@ -43,7 +43,7 @@ func (l List) Receivers() map[string]func(callback.Settings) (callback.Receiver,
 	return all
 }
 
-// Senders returns what makes the sender of a configuration, by its type.
+// Senders returns the constructors of senders, by the type of the configuration.
 func (l List) Senders() map[string]func(callback.Settings, *callback.Client) (callback.Sender, error) {
 	all := make(map[string]func(callback.Settings, *callback.Client) (callback.Sender, error), len(l))
 	for _, p := range l {

@@ -14,7 +14,8 @@ import (
 	"chatconf/shared/platform/callback"
 )
 
-// maxText is how long an answer may be, in bytes: an activity has 28 KB with all that is around it.
+// maxText is the maximum length of an answer in bytes. An activity has at most 28 KB with its other
+// members.
 const maxText = 12_000
 
 type receiver struct {
@@ -36,23 +37,23 @@ func (Platform) NewReceiver(s callback.Settings) (callback.Receiver, error) {
 	for _, text := range texts {
 		secret, err := base64.StdEncoding.DecodeString(text)
 		if err != nil || len(secret) < minSecret {
-			return nil, fmt.Errorf("teams: TeamsWebhookSecret is not %d bytes or more in base64", minSecret)
+			return nil, fmt.Errorf("teams: TeamsWebhookSecret is invalid; write base64 of at least %d bytes", minSecret)
 		}
 		r.secrets = append(r.secrets, string(secret))
 	}
 	return r, nil
 }
 
-// NewSender fails: the answer to an outgoing webhook is sent at once or never.
+// NewSender fails: Teams accepts no late answer to an outgoing webhook.
 func (Platform) NewSender(callback.Settings, *callback.Client) (callback.Sender, error) {
-	return nil, callback.Final("teams: a message can only be answered at once")
+	return nil, callback.Final("teams: late answers are not possible; Teams accepts only the answer to the callback")
 }
 
 // Receive implements callback.Receiver.
 // https://learn.microsoft.com/en-us/microsoftteams/platform/webhooks-and-connectors/how-to/add-outgoing-webhook
 func (r *receiver) Receive(in *callback.Request) (*callback.Received, error) {
 	if in.Method != "POST" {
-		return nil, callback.Refuse(callback.StepRequest, "Teams calls by POST, not %s", callback.Cut(in.Method, 16))
+		return nil, callback.Refuse(callback.StepRequest, "the method is %s, and Teams uses POST", callback.Cut(in.Method, 16))
 	}
 	authorization, err := callback.Header(in, "Authorization")
 	if err != nil {
@@ -62,7 +63,7 @@ func (r *receiver) Receive(in *callback.Request) (*callback.Received, error) {
 	sum, err := base64.StdEncoding.Strict().DecodeString(text)
 	if !ok || err != nil || len(sum) != sha256.Size || len(text) != base64.StdEncoding.EncodedLen(sha256.Size) {
 		return nil, callback.Refuse(callback.StepSignature,
-			"the header Authorization is not HMAC and base64 of %d bytes", sha256.Size)
+			"the header Authorization is malformed: it must be HMAC and base64 of %d bytes", sha256.Size)
 	}
 	_, ok = callback.Match(r.secrets, sum, func(secret string) []byte {
 		mac := hmac.New(sha256.New, []byte(secret))
@@ -77,7 +78,7 @@ func (r *receiver) Receive(in *callback.Request) (*callback.Received, error) {
 	if err != nil {
 		return nil, err
 	}
-	// No header tells the time, so the activity must: it is signed.
+	// No header has the time, so the signed activity must have it.
 	at, err := time.Parse(time.RFC3339, f.Text("timestamp"))
 	if f.Err() != nil {
 		return nil, f.Err()
@@ -91,11 +92,11 @@ func (r *receiver) Receive(in *callback.Request) (*callback.Received, error) {
 	return r.activity(f, at)
 }
 
-// maxEditAge is how old a message may be that an edit makes a command of. It is less than the
-// journal is kept, so that a message which was a command already is known to be.
+// maxEditAge is the maximum age of a message that becomes a command by an edit. The journal is kept
+// for longer, so it shows whether the message was already a command.
 const maxEditAge = 24 * time.Hour
 
-// activity reads an activity that is genuine.
+// activity reads a genuine activity.
 // https://learn.microsoft.com/en-us/azure/bot-service/rest-api/bot-framework-rest-connector-api-reference
 func (r *receiver) activity(f callback.Fields, at time.Time) (*callback.Received, error) {
 	from, conversation := f.Object("from"), f.Object("conversation")
@@ -108,12 +109,12 @@ func (r *receiver) activity(f callback.Fields, at time.Time) (*callback.Received
 	}
 	if r.tenantID != "" && !strings.EqualFold(tenant, r.tenantID) {
 		return nil, callback.Refuse(callback.StepReceiver,
-			"the activity is of the tenant %q, and this configuration is for %s", callback.Cut(tenant, 64), r.tenantID)
+			"the activity is from tenant %q, and this configuration is for %s", callback.Cut(tenant, 64), r.tenantID)
 	}
 	if kind := ignored(f); kind != "" {
 		return &callback.Received{Kind: kind}, f.Err()
 	}
-	place, _, _ := strings.Cut(conversation.Text("id"), ";") // what follows is the thread
+	place, _, _ := strings.Cut(conversation.Text("id"), ";") // the rest is the thread
 	m := &command.Message{
 		ID:           callback.Digest("teams", conversation.Text("id"), f.Text("id")),
 		Conversation: place,
@@ -130,10 +131,10 @@ func (r *receiver) activity(f callback.Fields, at time.Time) (*callback.Received
 	heard := callback.Hear(said.parts, r.botName, way)
 	m.Text, m.Unread = heard.Text, cmp.Or(said.unread, heard.Unread)
 	if m.Text == "" && m.Unread == "" {
-		m.Text, m.Unread = beside(f, said)
+		m.Text, m.Unread = withoutText(f, said)
 	}
 	if said.quoted && !m.Direct && !slices.ContainsFunc(said.parts, func(p callback.Part) bool { return p.Mention }) {
-		m.Unread = cmp.Or(m.Unread, command.UnreadQuotation) // the bot is called in the quotation only
+		m.Unread = cmp.Or(m.Unread, command.UnreadQuotation) // only the quotation mentions the bot
 	}
 	if edited(f) {
 		m.Edit = at.UTC().Format("20060102150405.000000000")
@@ -150,31 +151,31 @@ func (r *receiver) activity(f callback.Fields, at time.Time) (*callback.Received
 	return &callback.Received{Message: m, Mention: heard.Name}, callback.Check(m)
 }
 
-// ignored returns what an activity is that is no message of a person; empty if it is one.
+// ignored returns the kind of an activity that is not a person's message, empty for such a message.
 func ignored(f callback.Fields) string {
 	kind := f.Text("type")
 	switch {
 	case kind == "":
 		return "activity without a type"
 	case kind == "message" || edited(f):
-		if strings.HasPrefix(f.Object("from").Text("id"), "28:") { // which is a bot
+		if strings.HasPrefix(f.Object("from").Text("id"), "28:") { // a bot
 			return kind + "/bot"
 		}
 		return ""
 	case kind == "messageUpdate" || kind == "messageDelete":
 		return strings.TrimSuffix(kind+"/"+f.Object("channelData").Text("eventType"), "/")
-	case f.IsText("name"): // of an invoke or an event
+	case f.IsText("name"): // an invoke or an event
 		return kind + "/" + f.Text("name")
 	}
 	return kind
 }
 
-// edited reports whether an activity is a message that was edited: it has the message's id.
+// edited reports whether an activity is an edited message. It has the id of the original message.
 func edited(f callback.Fields) bool {
 	return f.Text("type") == "messageUpdate" && f.Object("channelData").Text("eventType") == "editMessage"
 }
 
-// sent returns when a message was sent, of which its id is the milliseconds since 1970.
+// sent returns the time of a message: its id is the milliseconds since 1970.
 func sent(id string) time.Time {
 	at, err := callback.Millis(id)
 	if err != nil {
@@ -183,10 +184,10 @@ func sent(id string) time.Time {
 	return at
 }
 
-// beside returns what is in a message that has no text: the command of a card's button, or what of
-// it could not be read.
+// withoutText returns the content of a message without text: the command of a card's button, or the
+// kind of content that cannot be read.
 // https://learn.microsoft.com/en-us/microsoftteams/platform/task-modules-and-cards/cards/cards-actions
-func beside(f callback.Fields, said content) (text, unread string) {
+func withoutText(f callback.Fields, said content) (text, unread string) {
 	switch {
 	case f.IsText("value"):
 		return callback.Fold(f.Text("value")), ""
@@ -225,11 +226,12 @@ func beside(f callback.Fields, said content) (text, unread string) {
 	return "", ""
 }
 
-// Answer implements callback.Receiver. Teams wants a message always, and shows none that is empty.
+// Answer implements callback.Receiver. Teams requires a message in every answer, and does not show an
+// empty one.
 //
-// A space of no width breaks tags, as callback.Defuse does. An @ stays as it is: a mention is an
-// <at> with an entity beside the text, and ids of conversations, which people copy into grants,
-// have an @ in them.
+// A zero-width space breaks tags, as in callback.Defuse. An @ needs no change: a mention is an <at>
+// with an entity in addition to the text. Conversation ids, which people copy into Permissions,
+// contain an @.
 func (r *receiver) Answer(_ *callback.Received, text string) (*callback.Response, error) {
 	response := callback.JSON(struct {
 		Type   string `json:"type"`

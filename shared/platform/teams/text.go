@@ -8,15 +8,15 @@ import (
 	"chatconf/shared/platform/callback"
 )
 
-// A content is what an activity says.
+// A content is the content of an activity.
 type content struct {
 	parts   []callback.Part
 	unread  string // as command.Message.Unread
-	quoted  bool   // a quotation was left out: what somebody else said is no command
-	picture bool   // there is one in the text
+	quoted  bool   // a quotation was removed, because its text is someone else's
+	picture bool   // the text contains a picture
 }
 
-// read reads an activity's text; where it is empty, the copy of it in HTML.
+// read reads the text of an activity, or its HTML copy if the text is empty.
 // https://learn.microsoft.com/en-us/microsoftteams/platform/bots/how-to/conversations/channel-and-group-conversations
 func read(f callback.Fields) content {
 	text := f.Text("text")
@@ -29,19 +29,19 @@ func read(f callback.Fields) content {
 	r := reader{mentions: mentionsOf(f), bot: recipient.Text("id"), botName: recipient.Text("name")}
 	r.read(text)
 	r.flush()
-	if r.items > 1 { // several commands perhaps
+	if r.items > 1 { // perhaps several commands
 		r.miss("a list")
 	}
 	return r.content
 }
 
-// A mentioned is who a mention is of, as the activity says beside its text.
+// A mentioned is the user or bot of a mention, from the activity's entities.
 type mentioned struct {
 	text, id, name string
 	used           bool
 }
 
-// maxMentions is how many mentions are told whose they are.
+// maxMentions is the maximum number of mentions that are resolved.
 const maxMentions = 100
 
 func mentionsOf(f callback.Fields) []mentioned {
@@ -55,26 +55,26 @@ func mentionsOf(f callback.Fields) []mentioned {
 	return all
 }
 
-// A reader makes what was typed of an activity's text. Mentions become parts, tags go, entities
-// become what they stand for, and what only looks like a tag stays.
+// A reader recovers the typed text from the text of an activity. Mentions become parts, tags are
+// removed, entities are decoded, and text that only looks like a tag stays.
 type reader struct {
 	content
 	mentions     []mentioned
-	bot, botName string // of who got the activity, if it says so
+	bot, botName string // the recipient of the activity, if present
 
 	text    strings.Builder // not in parts yet
-	skip    string          // the tag whose content is left out; empty: none
-	depth   int             // how deep in such tags
+	skip    string          // the tag whose content is removed; empty outside such a tag
+	depth   int             // of nested such tags
 	items   int             // of lists
-	address string          // of the link that is open, whose text is then all of text; empty: none
+	address string          // of the open link, whose text is then all of text; empty outside a link
 }
 
-// The tags, by what is done with them.
+// The kinds of tags.
 const (
-	kept    = iota + 1 // their content stays
-	lined              // their end, or they themselves, end a line
-	skipped            // their content is left out
-	single             // they have none
+	kept    = iota + 1 // the content stays
+	lined              // the content is on lines of its own
+	skipped            // the content is removed
+	single             // the tag has no content
 )
 
 var tags = map[string]int{
@@ -88,18 +88,18 @@ var tags = map[string]int{
 	"table": skipped, "video": skipped, "audio": skipped, "iframe": skipped, "object": skipped,
 }
 
-// missing are the skipped tags without which the message is not whole.
+// missing are the skipped tags whose removal makes the message incomplete.
 var missing = map[string]string{
 	"s": command.UnreadStruck, "strike": command.UnreadStruck, "del": command.UnreadStruck,
 	"table": command.UnreadTable, "video": command.UnreadVideo, "audio": command.UnreadVoice,
 	"iframe": command.UnreadElement("iframe"), "object": command.UnreadElement("object"),
 }
 
-// mentionEnd is what ends a mention.
+// mentionEnd is the end tag of a mention.
 const mentionEnd = "</at>"
 
 func (r *reader) read(text string) {
-	// Looked for once: text may hold very many mentions that do not end.
+	// Searched once, because text may contain very many mentions without an end.
 	lastMention, lastSpan := strings.LastIndex(text, mentionEnd), strings.LastIndex(text, "</span>")
 	for at := 0; at < len(text); {
 		name, length := tag(text[at:])
@@ -118,7 +118,7 @@ func (r *reader) read(text string) {
 			length += len(inside) + len(mentionEnd)
 			r.mention(text[at:at+length], inside)
 		case name == "span" && strings.Contains(whole, "schema.skype.com/Mention") && at+length <= lastSpan:
-			// As the copy in HTML has it.
+			// The form of the HTML copy.
 			inside, _, _ := strings.Cut(text[at+length:], "</span>")
 			length += len(inside) + len("</span>")
 			r.mention("<at>"+inside+mentionEnd, inside)
@@ -129,7 +129,7 @@ func (r *reader) read(text string) {
 	}
 }
 
-// tag does what a tag asks for.
+// tag processes a tag.
 func (r *reader) tag(name, whole string) {
 	name, end := strings.CutPrefix(name, "/")
 	kind := tags[name]
@@ -182,8 +182,8 @@ func (r *reader) flush() {
 	}
 }
 
-// link ends a link: its text is what was typed if the client made the address of it, else the
-// address is.
+// link ends a link. If the client made the address from the text, the text was typed. Otherwise the
+// link becomes its address.
 func (r *reader) link() {
 	text := strings.TrimSuffix(strings.TrimSpace(r.text.String()), "/")
 	if r.address == "" || r.skip != "" {
@@ -200,7 +200,7 @@ func (r *reader) link() {
 	r.flush()
 }
 
-// mention adds a mention, which is of whom the activity says beside its text.
+// mention adds a mention, and resolves it with the activity's entities.
 func (r *reader) mention(whole, inside string) {
 	if r.skip != "" {
 		return
@@ -212,7 +212,7 @@ func (r *reader) mention(whole, inside string) {
 		switch {
 		case id == r.bot:
 			p.Whose = callback.ThisBot
-		case strings.HasPrefix(id, "28:") && r.bot == "": // a bot, but which
+		case strings.HasPrefix(id, "28:") && r.bot == "": // some bot; its id cannot be compared
 		case strings.HasPrefix(id, "19:"): // a channel or a team
 			p.Whose = callback.Everybody
 		default:
@@ -224,8 +224,8 @@ func (r *reader) mention(whole, inside string) {
 	r.parts = append(r.parts, p)
 }
 
-// idOf returns the id of who a mention is of: of the first of the same text that is not used yet,
-// or of the same name.
+// idOf returns the id of the mentioned user or bot: of the first unused entity with the same text or
+// name, or else of a used one.
 func (r *reader) idOf(whole, name string) string {
 	for i := range r.mentions {
 		if m := &r.mentions[i]; !m.used && (m.text == whole || m.name == name) {
@@ -241,18 +241,18 @@ func (r *reader) idOf(whole, name string) string {
 	return ""
 }
 
-// miss notes what could not be read.
+// miss records content that cannot be read.
 func (r *reader) miss(what string) {
 	if r.unread == "" {
 		r.unread = what
 	}
 }
 
-// maxTag is how long a tag may be, in bytes; that of a link has an address in it.
+// maxTag is the maximum length of a tag in bytes. The tag of a link contains its address.
 const maxTag = 4096
 
-// tag returns the name of the tag that text begins with, and its length: none if it is not one that
-// Teams writes.
+// tag returns the name and the length of the tag at the start of text, empty if Teams does not write
+// such a tag.
 func tag(text string) (name string, length int) {
 	if !strings.HasPrefix(text, "<") {
 		return "", 0
@@ -276,7 +276,7 @@ func tag(text string) (name string, length int) {
 	return "", 0
 }
 
-// attribute returns the value of a tag's attribute, empty if it has none.
+// attribute returns the value of a tag's attribute, empty if it is absent.
 func attribute(tag, name string) string {
 	for _, quote := range []string{`"`, "'"} {
 		if _, value, ok := strings.Cut(tag, " "+name+"="+quote); ok {
