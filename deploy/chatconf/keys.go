@@ -39,7 +39,11 @@ Policies in the language of RAM say what a key may do, such as
   {"Version":"1","Statement":[{"Effect":"Allow","Action":["oos:Get*","oos:List*"],"Resource":"*"}]}
 A caller that may create or change keys can give itself any right. So a policy must allow
 oos:CreateAccessKey, oos:ListAccessKeys, oos:UpdateAccessKey and oos:DeleteAccessKey by these names;
-a pattern such as oos:* does not cover them.`,
+a pattern such as oos:* does not cover them.
+
+A caller that saves a configuration with a RamRole must be allowed to pass the role: ram:PassRole on
+acs:ram::ACCOUNT:role/NAME. Keys made with --owner or --admin may pass every role; --pass-role
+allows it to others.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -310,6 +314,7 @@ func (k *remoteKeys) delete(ctx context.Context, id string) error {
 type policyFlags struct {
 	file                   string
 	owner, admin, readOnly bool
+	passRoles              []string // patterns
 }
 
 func (f *policyFlags) add(cmd *cobra.Command) {
@@ -319,11 +324,16 @@ func (f *policyFlags) add(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.admin, "admin", false, "allow everything except managing keys and "+sendAction)
 	cmd.Flags().BoolVar(&f.readOnly, "read-only", false,
 		"allow reading everything except keys; secrets in Outputs are masked")
+	cmd.Flags().StringArrayVar(&f.passRoles, "pass-role", nil,
+		"may also save configurations with the RAM roles of this name, such as 'Ops*'; may be repeated")
 	cmd.MarkFlagsMutuallyExclusive("policy", "owner", "admin", "read-only")
 }
 
 // read returns the parameters Policy and PolicyDocument; both are empty if no flag was given.
 func (f *policyFlags) read(stdin io.Reader) (name, document string, err error) {
+	if err := f.checkPassRoles(); err != nil {
+		return "", "", err
+	}
 	switch {
 	case f.owner:
 		return "Owner", "", nil
@@ -342,7 +352,11 @@ func (f *policyFlags) read(stdin io.Reader) (name, document string, err error) {
 	if err != nil {
 		return "", "", usagef("--policy %s: %w", f.file, err)
 	}
-	return "", p.String(), nil
+	document = p.String()
+	if len(f.passRoles) > 0 {
+		document, err = f.withPassRoles(document)
+	}
+	return "", document, err
 }
 
 // expireDate returns the parameter ExpireDate for a value of --expires: a number of days such as
@@ -370,9 +384,10 @@ func newKeysCreate() *cobra.Command {
 	var in chat.CreateAccessKeyRequest
 	var account, expires, output string
 	cmd := &cobra.Command{
-		Use:   "create --name NAME (--policy FILE | --owner | --admin | --read-only)",
+		Use:   "create --name NAME (--policy FILE [--pass-role PATTERN] | --owner | --admin | --read-only)",
 		Short: "Create an access key; its secret is shown only once",
 		Example: `  chatconf keys create --name ci --policy ci.json --expires 90d
+  chatconf keys create --name bots --policy bots.json --pass-role 'Ops*' --pass-role Report
   chatconf keys create --name dashboard --read-only -o json`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
@@ -490,7 +505,8 @@ func newKeysUpdate() *cobra.Command {
 		Use:   "update ACCESS_KEY_ID",
 		Short: "Change the policy, expiry or description of an access key",
 		Example: `  chatconf keys update CCKexample --expires 30d
-  chatconf keys update CCKexample --policy ci.json`,
+  chatconf keys update CCKexample --policy ci.json
+  chatconf keys update CCKexample --pass-role OpsRole`,
 		Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			in.AccessKeyID = args[0]
@@ -503,12 +519,18 @@ func newKeysUpdate() *cobra.Command {
 			if cmd.Flags().Changed("description") {
 				in.Description = &description
 			}
-			if in.ExpireDate == "" && in.Policy == "" && in.PolicyDocument == "" && in.Description == nil {
+			passes := len(may.passRoles) > 0
+			if in.ExpireDate == "" && in.Policy == "" && in.PolicyDocument == "" && in.Description == nil && !passes {
 				return seeHelp(cmd,
 					errors.New("nothing to change; use --expires, --policy, --owner, "+
-						"--admin, --read-only or --description"))
+						"--admin, --read-only, --pass-role or --description"))
 			}
-			return where.with(cmd.Context(), func(keys keyManager) error {
+			return where.with(cmd.Context(), func(keys keyManager) (err error) {
+				if passes && in.PolicyDocument == "" { // added to what the key may do
+					if in.PolicyDocument, err = may.addPassRoles(cmd.Context(), keys, in.AccessKeyID); err != nil {
+						return err
+					}
+				}
 				if err := keys.update(cmd.Context(), &in); err != nil {
 					return err
 				}

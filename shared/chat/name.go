@@ -34,6 +34,9 @@ func checkName(name string) error {
 	return nil
 }
 
+// CheckRole returns an error unless role can be the RamRole of a configuration.
+func CheckRole(role string) error { return checkRole(roleParam, role) }
+
 // checkRole returns an error unless role can be the name of a RAM role; empty is none.
 // https://help.aliyun.com/en/ram/developer-reference/api-ram-2015-05-01-createrole
 func checkRole(param, role string) error {
