@@ -551,10 +551,10 @@ func TestSendToAStranger(t *testing.T) {
 			io.WriteString(w, "x")
 		}, "incomplete: unexpected EOF"},
 		"an answer that is none": {s.URL, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>") },
-			"would reject the answer: the answer is not the JSON"},
+			"would reject the answer: the answer is not the expected JSON"},
 		"an answer to all": {s.URL, func(w http.ResponseWriter, _ *http.Request) {
 			io.WriteString(w, `{"response_type":"in_channel","text":"PLANTED-1"}`)
-		}, "for all to see"},
+		}, "visible to everyone"},
 		"a redirect": {s.URL, func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/elsewhere?PLANTED-2", http.StatusTemporaryRedirect)
 		}, "the webhook answered with status 307"},

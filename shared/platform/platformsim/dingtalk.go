@@ -1,11 +1,12 @@
 package platformsim
 
 import (
-	"chatconf/shared/platform/callback"
 	"cmp"
 	"fmt"
 	"net/url"
 	"strconv"
+
+	"chatconf/shared/platform/callback"
 )
 
 // dingtalk simulates DingTalk.
@@ -80,16 +81,16 @@ func dingtalkText(body []byte) (string, error) {
 	}
 	switch {
 	case a.At.IsAtAll:
-		return "", fmt.Errorf("platformsim: the answer mentions everybody")
+		return "", fmt.Errorf("platformsim: the answer mentions everyone")
 	case a.MsgType == "empty":
 		return "", nil
 	case a.MsgType != "text":
-		return "", fmt.Errorf("platformsim: the answer is of type %q", a.MsgType)
+		return "", fmt.Errorf("platformsim: the answer has type %q, not text or empty", a.MsgType)
 	}
 	return a.Text.Content, nil
 }
 
-// dingtalkCard is a button of a card, whose parameter command is the text.
+// dingtalkCard is a card's button with the text as its parameter command.
 func dingtalkCard(k *Maker, m Message) (*Callback, error) {
 	if err := k.need("DingTalkCardSecret"); err != nil {
 		return nil, err
@@ -155,10 +156,10 @@ func (k *Maker) envelope(token, aes, message, receiver, timestamp string) (*call
 		nonce, encrypt), Timestamp: timestamp, Nonce: nonce}, nil
 }
 
-// open reads the message of an answer in an envelope, which must be signed and meant for us.
+// open reads the message of an answer in an envelope. It checks the signature and the receiver.
 func (k *Maker) open(token, aes string, a callback.Envelope, receiver string) (string, error) {
 	if a.Signature != callback.SignEnvelope(k.Settings.Get(token), a.Timestamp, a.Nonce, a.Encrypt) {
-		return "", fmt.Errorf("platformsim: the answer's signature is not right")
+		return "", fmt.Errorf("platformsim: the signature of the answer is wrong")
 	}
 	key, err := callback.ParseEnvelopeKey(k.Settings.Get(aes))
 	if err != nil {
@@ -166,7 +167,7 @@ func (k *Maker) open(token, aes string, a callback.Envelope, receiver string) (s
 	}
 	message, got, err := key.Open(a.Encrypt, 32)
 	if err != nil || got != receiver {
-		return "", fmt.Errorf("platformsim: the answer does not open, or is for another")
+		return "", fmt.Errorf("platformsim: the answer cannot be decrypted, or is for another receiver")
 	}
 	return message, nil
 }

@@ -9,17 +9,17 @@ import (
 	"time"
 )
 
-// Enclose makes a callback of what the platform would say, as it is: signed, and encrypted where
-// that is so. The answer is not read. In the text {seconds}, {millis} and {time} are filled in,
-// which are now, since 1970 or by RFC 3339, and {id}, which is another one each time.
+// Enclose makes a callback with a given content, signed and encrypted as the enclosure of the
+// platform requires. In the text it replaces {seconds} and {millis} with the time since 1970, {time}
+// with the time in RFC 3339, and {id} with a new id. The answer is not read.
 func (k *Maker) Enclose(platform, enclosure, text string) (*Callback, error) {
 	s := Of(platform)
 	if s == nil {
-		return nil, fmt.Errorf("platformsim: there is no platform %q", platform)
+		return nil, fmt.Errorf("platformsim: unknown platform %q", platform)
 	}
 	enclose, ok := s.Enclosures[enclosure]
 	if !ok {
-		return nil, fmt.Errorf("platformsim: %s has no enclosure %q; it has %s", platform, enclosure,
+		return nil, fmt.Errorf("platformsim: unknown enclosure %[2]q of %[1]s; use %[3]s", platform, enclosure,
 			strings.Join(slices.Sorted(maps.Keys(s.Enclosures)), ", "))
 	}
 	if k.Random == nil {

@@ -2,7 +2,6 @@ package platformsim
 
 import (
 	"bytes"
-	"chatconf/shared/platform/callback"
 	"cmp"
 	"crypto/aes"
 	"crypto/cipher"
@@ -12,6 +11,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+
+	"chatconf/shared/platform/callback"
 )
 
 // feishu simulates Feishu and Lark.
@@ -32,7 +33,7 @@ var feishu = Simulator{
 		"FeishuVerificationToken": "not-a-real-token", "FeishuOldCards": "true"},
 }
 
-// feishu encrypts a body, and signs it.
+// feishu encrypts a body and signs it.
 func (k *Maker) feishu(body []byte) (*Callback, error) {
 	if err := k.need("FeishuEncryptKey", "FeishuAppId"); err != nil {
 		return nil, err
@@ -101,7 +102,7 @@ func feishuFirst(k *Maker, m Message) (*Callback, error) {
 		"token": k.Settings.Get("FeishuVerificationToken"), "type": "event_callback", "event": event}.bytes())
 }
 
-// feishuCard is a button of a card, whose value has the text as command.
+// feishuCard is a card's button with the text as the command in its value.
 func feishuCard(k *Maker, m Message) (*Callback, error) {
 	c, err := k.feishu(object{"schema": "2.0", "header": k.feishuHeader(m, "card.action.trigger"), "event": object{
 		"operator": object{"tenant_key": "exampletenant", "open_id": m.User},
@@ -126,20 +127,20 @@ func feishuCard(k *Maker, m Message) (*Callback, error) {
 	}), nil
 }
 
-// feishuMenu is an item of the bot's menu, whose key is the text.
+// feishuMenu is an item of the bot's menu with the text as its key.
 func feishuMenu(k *Maker, m Message) (*Callback, error) {
 	return k.feishu(object{"schema": "2.0", "header": k.feishuHeader(m, "application.bot.menu_v6"), "event": object{
 		"operator":  object{"operator_name": cmp.Or(m.UserName, m.User), "operator_id": object{"open_id": m.User}},
-		"event_key": m.Text, "timestamp": number(m.ID)}}.bytes()) // two in one second would be one
+		"event_key": m.Text, "timestamp": number(m.ID)}}.bytes()) // the real time would make two items within a second one message
 }
 
-// feishuOldCard is a button of a card by its older callback, in the clear.
+// feishuOldCard is a card's button in the older callback, which is not encrypted.
 func feishuOldCard(k *Maker, m Message) (*Callback, error) {
 	if err := k.need("FeishuVerificationToken"); err != nil {
 		return nil, err
 	}
 	if k.Settings.Get("FeishuOldCards") != "true" {
-		return nil, fmt.Errorf("FeishuOldCards is not true")
+		return nil, fmt.Errorf("FeishuOldCards is not set to \"true\"")
 	}
 	body := object{"open_id": m.User, "tenant_key": "exampletenant", "token": "c-" +
 		m.ID, "open_message_id": "om_" + m.ID,
@@ -168,7 +169,7 @@ func (k *Maker) feishuChallenge() (object, func([]byte) (string, error)) {
 		}
 }
 
-// feishuCheck is the check of the URL, encrypted and, as the platform leaves it, not signed.
+// feishuCheck is the check of the URL: encrypted, and like the platform's not signed.
 func feishuCheck(k *Maker, _ Message) (*Callback, error) {
 	if err := k.need("FeishuEncryptKey"); err != nil {
 		return nil, err

@@ -1,13 +1,12 @@
-// Package platformsim makes what a platform would send: genuine callbacks, signed and encrypted
-// with the secrets of a configuration. It reads the answers, too. It is for tests and for trying a
-// configuration out; no function links it.
+// Package platformsim simulates the chat platforms: it makes genuine callbacks, signed and encrypted
+// with the secrets of a configuration, and reads the answers. It is for tests and for the tool's
+// send; no function links it.
 //
-// A platform is one file, with a Simulator, and a line in simulators.
+// A platform is one file with a Simulator, and a line in simulators.
 package platformsim
 
 import (
 	"bytes"
-	"chatconf/shared/platform/callback"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -22,17 +21,19 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"chatconf/shared/platform/callback"
 )
 
-// A Message is what is said to the bot.
+// A Message is a message to the bot.
 type Message struct {
-	ID           string // made up if empty
+	ID           string // generated if empty
 	User         string
 	UserName     string
-	Conversation string // made up if empty
+	Conversation string // an example if empty
 	Direct       bool
 	Text         string
-	ReplyURL     string // where late answers would go, for platforms that give an address
+	ReplyURL     string // the address for late answers, on platforms that give one
 }
 
 // A Callback is a request as the platform would send it.
@@ -49,26 +50,26 @@ type Callback struct {
 func (c *Callback) Request(webhookURL string) (*http.Request, error) {
 	u, err := url.Parse(webhookURL)
 	if err != nil {
-		return nil, fmt.Errorf("platformsim: the webhook's URL cannot be parsed") // the error would quote it
+		return nil, fmt.Errorf("platformsim: the webhook's URL is malformed") // the parser's error would contain it
 	}
 	u.RawQuery = c.Query.Encode()
 	r, err := http.NewRequest(c.Method, u.String(), bytes.NewReader(c.Body))
 	if err != nil {
-		return nil, fmt.Errorf("platformsim: the webhook's URL cannot be parsed")
+		return nil, fmt.Errorf("platformsim: the webhook's URL is malformed")
 	}
 	r.Header = c.Header.Clone()
 	return r, nil
 }
 
-// Received returns the callback as a receiver takes it.
+// Received returns the callback as a request to a receiver.
 func (c *Callback) Received(now time.Time) *callback.Request {
 	return &callback.Request{Method: c.Method, Query: maps.Clone(c.Query), Header: c.Header.Clone(),
 		Body: slices.Clone(c.Body), Now: now}
 }
 
-// ReadAnswer returns the text that the platform would show of an answer's body, empty if it shows
-// none; of the answer to a check of the URL, what was asked for. An answer that the platform would
-// not take is an error.
+// ReadAnswer returns the text that the platform would show of an answer, which may be empty. For the
+// answer to a check of the URL it returns the challenge. An answer that the platform would reject is
+// an error.
 func (c *Callback) ReadAnswer(body []byte) (string, error) { return c.read(body) }
 
 // A Maker makes the callbacks of one configuration.
@@ -81,45 +82,43 @@ type Maker struct {
 // A Simulator makes the callbacks of one platform.
 type Simulator struct {
 	Type  string
-	Modes []Mode // the first is what people use most
+	Modes []Mode // the first is the default
 
-	// Enclosures are the ways in which the platform signs and encrypts what it sends, by name.
+	// Enclosures are the ways in which the platform signs and encrypts its callbacks, by name.
 	Enclosures map[string]func(*Maker, string) (*Callback, error)
 
-	// Example are made-up settings in which everything is set that a receiver checks. All secrets
-	// have "not-a-real" or "notareal" in them.
+	// Example has example values for all settings that a receiver checks. All secrets contain
+	// "not-a-real" or "notareal".
 	Example callback.Settings
 
-	// SealsChecks says that the answer to a check of the URL is encrypted, so that no two are the
-	// same.
+	// SealsChecks is set if the answer to a check of the URL is encrypted, so each answer differs.
 	SealsChecks bool
 }
 
 // A Mode is one kind of callback.
 type Mode struct {
 	Name  string
-	Check bool // it only checks the URL, and carries no message
+	Check bool // it only checks the URL and carries no message
 	Make  func(*Maker, Message) (*Callback, error)
 
-	// Needs names the settings that this mode needs and others do not, for people; empty if there
-	// are none.
+	// Needs names the settings that only this mode needs, for people. It may be empty.
 	Needs string
 
-	// What tests must know of it.
-	Receiver []string // the settings that say for whom a callback is
-	Unsigned bool     // its signature does not cover the body
-	Timeless bool     // it has no time
-	Direct   bool     // every conversation is one to one, with its user
-	Carries  bool     // its answer carries text
+	// Properties for tests.
+	Receiver []string // the settings of the callback's receiver
+	Unsigned bool     // the signature does not cover the body
+	Timeless bool     // the callback has no time
+	Direct   bool     // every conversation is direct
+	Carries  bool     // the answer carries text
 
-	// DirectByUser says that a direct conversation is named by its user.
+	// DirectByUser is set if the id of a direct conversation is that of its user.
 	DirectByUser bool
 }
 
-// simulators are those of all platforms.
+// simulators are the simulators of all platforms.
 var simulators = []*Simulator{&dingtalk, &wecom, &feishu, &slack, &teams}
 
-// Of returns the simulator of a type, nil if there is none.
+// Of returns the simulator of a type, nil if the type is unknown.
 func Of(platform string) *Simulator {
 	for _, s := range simulators {
 		if s.Type == platform {
@@ -129,7 +128,7 @@ func Of(platform string) *Simulator {
 	return nil
 }
 
-// Mode returns a mode by its name, nil if there is none.
+// Mode returns a mode by its name, nil if the name is unknown.
 func (s *Simulator) Mode(name string) *Mode {
 	for i := range s.Modes {
 		if s.Modes[i].Name == name {
@@ -139,7 +138,7 @@ func (s *Simulator) Mode(name string) *Mode {
 	return nil
 }
 
-// Modes returns the names of a type's modes, and which of them only check the URL.
+// Modes returns the names of a type's modes: those with a message, and those that check the URL.
 func Modes(platform string) (messages, checks []string) {
 	s := Of(platform)
 	if s == nil {
@@ -155,14 +154,14 @@ func Modes(platform string) (messages, checks []string) {
 	return messages, checks
 }
 
-// Make makes a callback of a type, of the mode that people use most if none is named.
+// Make makes a callback of a platform in a mode, by default the first.
 func (k *Maker) Make(platform, name string, m Message) (*Callback, error) {
 	if k.Random == nil {
 		k.Random = rand.Reader
 	}
 	s := Of(platform)
 	if s == nil {
-		return nil, fmt.Errorf("platformsim: there is no platform %q", platform)
+		return nil, fmt.Errorf("platformsim: unknown platform %q", platform)
 	}
 	for _, one := range s.Modes {
 		if name != "" && one.Name != name {
@@ -178,14 +177,14 @@ func (k *Maker) Make(platform, name string, m Message) (*Callback, error) {
 		return c, nil
 	}
 	messages, checks := Modes(platform)
-	return nil, fmt.Errorf("platformsim: %s has no callback %q; it has %s", platform, name,
+	return nil, fmt.Errorf("platformsim: unknown mode %[2]q of %[1]s; use %[3]s", platform, name,
 		strings.Join(append(messages, checks...), ", "))
 }
 
 // A Field is a part of a Message.
 type Field string
 
-// The fields that a kind of callback may have no place for.
+// The fields that do not occur in every kind of callback.
 const (
 	FieldID           Field = "ID"
 	FieldUser         Field = "User"
@@ -195,8 +194,7 @@ const (
 	FieldText         Field = "Text"
 )
 
-// Unused returns the fields of a message that are given, and for which the callback has no place:
-// it is the same whatever they hold.
+// Unused returns the given fields of a message that do not change the callback.
 func (k *Maker) Unused(platform, name string, m Message) ([]Field, error) {
 	same := &Maker{Settings: k.Settings, Now: k.Now, Random: zeros{}}
 	made := func(m Message) (string, error) {
@@ -236,7 +234,7 @@ func (k *Maker) Unused(platform, name string, m Message) ([]Field, error) {
 	return unused, nil
 }
 
-// zeros is a source of randomness that has none, so that callbacks can be compared.
+// zeros is a source of randomness that returns only zeros, so that callbacks can be compared.
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) {
@@ -248,12 +246,12 @@ func (zeros) Read(p []byte) (int, error) {
 func (k *Maker) hex(n int) string {
 	b := make([]byte, n)
 	if _, err := io.ReadFull(k.Random, b); err != nil {
-		panic("platformsim: no random bytes: " + err.Error()) // which crypto/rand never lacks
+		panic("platformsim: no random bytes: " + err.Error()) // never happens with crypto/rand
 	}
 	return hex.EncodeToString(b)
 }
 
-// need returns settings that must be set.
+// need returns an error if one of the settings is not set.
 func (k *Maker) need(keys ...string) error {
 	for _, key := range keys {
 		if k.Settings.Get(key) == "" {
@@ -271,7 +269,7 @@ func (o object) bytes() []byte {
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(o); err != nil {
-		panic("platformsim: " + err.Error()) // it holds nothing that does not encode
+		panic("platformsim: " + err.Error()) // never happens: all values can be encoded
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
@@ -299,13 +297,13 @@ func post(body []byte, contentType string, headers ...string) *Callback {
 	return c
 }
 
-// reading says how the answer is read.
+// reading sets the function that reads the answer.
 func (c *Callback) reading(read func(body []byte) (string, error)) *Callback {
 	c.read = read
 	return c
 }
 
-// nothing reads an answer that shows nothing: it must be empty or an empty object.
+// nothing reads an answer without text: it must be empty or an empty object.
 func nothing(body []byte) (string, error) {
 	if text := strings.TrimSpace(string(body)); text != "" && text != "{}" {
 		return "", fmt.Errorf("platformsim: the answer is neither empty nor {}")
@@ -313,7 +311,7 @@ func nothing(body []byte) (string, error) {
 	return "", nil
 }
 
-// echo reads the answer to a challenge, which must be just that.
+// echo reads the answer to a challenge: it must be the challenge.
 func echo(challenge string) func(body []byte) (string, error) {
 	return func(body []byte) (string, error) {
 		if string(body) != challenge {
@@ -326,7 +324,7 @@ func echo(challenge string) func(body []byte) (string, error) {
 // decode reads an answer in JSON.
 func decode(body []byte, to any) error {
 	if err := json.Unmarshal(body, to); err != nil {
-		return fmt.Errorf("platformsim: the answer is not the JSON it should be: %w", err)
+		return fmt.Errorf("platformsim: the answer is not the expected JSON: %w", err)
 	}
 	return nil
 }

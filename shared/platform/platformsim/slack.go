@@ -1,7 +1,6 @@
 package platformsim
 
 import (
-	"chatconf/shared/platform/callback"
 	"cmp"
 	"encoding/hex"
 	"fmt"
@@ -9,6 +8,8 @@ import (
 	"html"
 	"net/url"
 	"strings"
+
+	"chatconf/shared/platform/callback"
 )
 
 // slack simulates Slack.
@@ -39,7 +40,7 @@ func (k *Maker) slack(body []byte, contentType string) (*Callback, error) {
 
 func (k *Maker) slackTeam() string { return cmp.Or(k.Settings.Get("SlackTeamId"), "T0EXAMPLE") }
 
-// slackEscape is how Slack writes what was typed.
+// slackEscape escapes typed text as Slack does.
 func slackEscape(text string) string {
 	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(text)
 }
@@ -77,13 +78,13 @@ func slackCommand(k *Maker, m Message) (*Callback, error) {
 			return "", err
 		}
 		if a.Type != "ephemeral" || strings.ContainsAny(a.Text, "<>") {
-			return "", fmt.Errorf("platformsim: the answer is for all to see, or has markup")
+			return "", fmt.Errorf("platformsim: the answer is visible to everyone, or has markup")
 		}
 		return html.UnescapeString(a.Text), nil
 	}), nil
 }
 
-// slackTS makes a message's ts of an id: what is sent again under it is the same message.
+// slackTS derives a message's ts from its id, so that a duplicate has the same ts.
 func slackTS(id string) string {
 	h := fnv.New64a()
 	h.Write([]byte(id))
@@ -106,7 +107,7 @@ func slackEvent(k *Maker, m Message) (*Callback, error) {
 			"is_bot": true}}}.bytes(), "application/json")
 }
 
-// slackButton is a button, whose value is the text.
+// slackButton is a button with the text as its value.
 func slackButton(k *Maker, m Message) (*Callback, error) {
 	payload := object{"type": "block_actions", "user": object{"id": m.User, "username": cmp.Or(m.UserName, m.User),
 		"team_id": k.slackTeam()},

@@ -37,8 +37,7 @@ const (
 	wecomKey   = "WeChatEncodingAesKey"
 )
 
-// number makes a message id of the digits of a text: WeCom's are numbers beyond what a float can
-// tell.
+// number derives a message id from a text. WeCom's ids are numbers that do not fit into a float.
 func number(text string) string {
 	n := uint64(1)
 	for _, c := range []byte(text) {
@@ -64,14 +63,14 @@ func wecomApp(k *Maker, m Message) (*Callback, error) {
 		"</Content>\n<MsgId>"+number(m.ID)+"</MsgId>")
 }
 
-// wecomButton is a button of an app's card, whose key is the text.
+// wecomButton is a button of an app's card with the text as its key.
 func wecomButton(k *Maker, m Message) (*Callback, error) {
 	return wecomXML(k, m,
 		"<MsgType><![CDATA[event]]></MsgType>\n<Event><![CDATA[template_card_event]]></Event>\n<EventKey>"+text(m.Text)+
 			"</EventKey>\n<TaskId>"+text(m.ID)+"</TaskId>\n<CardType><![CDATA[button_interaction]]></CardType>")
 }
 
-// wecomXML encloses what was said to an app, and reads the answer.
+// wecomXML makes a callback to an app in XML, and reads the answer.
 func wecomXML(k *Maker, m Message, said string) (*Callback, error) {
 	corp, agent := k.Settings.Get("WeChatCorpId"), k.Settings.Get("WeChatAgentId")
 	inner := "<xml><ToUserName><![CDATA[" + corp + "]]></ToUserName>\n<FromUserName>" + text(m.User) +
@@ -117,32 +116,33 @@ func wecomXML(k *Maker, m Message, said string) (*Callback, error) {
 	}), nil
 }
 
-// decodeXML reads an answer in XML, with nothing behind it.
+// decodeXML reads an answer in XML, which must have no trailing data.
 func decodeXML(body []byte, to any) error {
 	d := xml.NewDecoder(bytes.NewReader(body))
 	if err := d.Decode(to); err != nil {
-		return fmt.Errorf("platformsim: the answer is not the XML it should be: %w", err)
+		return fmt.Errorf("platformsim: the answer is not the expected XML: %w", err)
 	}
 	if d.InputOffset() != int64(len(body)) {
-		return fmt.Errorf("platformsim: there is something behind the answer")
+		return fmt.Errorf("platformsim: the answer has trailing data")
 	}
 	return nil
 }
 
-// wecomReply holds that a passive reply is a text from the corporation to who asked.
+// wecomReply checks that a passive reply is a text from the corporation to the sender.
 func wecomReply(to, user, from, corp, kind string) error {
 	if to != user || from != corp || kind != "text" {
-		return fmt.Errorf("platformsim: the reply is of type %q, to %q, from %q", kind, to, from)
+		return fmt.Errorf("platformsim: the reply has type %q, from %q to %q; want text from %q to %q",
+			kind, from, to, corp, user)
 	}
 	return nil
 }
 
-// text is CDATA, the way WeCom writes it.
+// text returns s as CDATA, as WeCom writes it.
 func text(s string) string {
 	return "<![CDATA[" + strings.ReplaceAll(s, "]]>", "]]]]><![CDATA[>") + "]]>"
 }
 
-// wecomJSON is a message to an app that asked for JSON.
+// wecomJSON is a message to an app that uses JSON.
 func wecomJSON(k *Maker, m Message) (*Callback, error) {
 	corp, agent := k.Settings.Get("WeChatCorpId"), k.Settings.Get("WeChatAgentId")
 	inner := object{"ToUserName": corp, "FromUserName": m.User, "CreateTime": k.Now.Unix(),
@@ -189,7 +189,7 @@ func (k *Maker) wecomAnswer(body []byte, receiver string) (string, error) {
 		Timestamp: a.Timestamp.String(), Nonce: a.Nonce}, receiver)
 }
 
-// wecomRobot is a message to an intelligent robot, whose receive id is empty.
+// wecomRobot is a message to an intelligent robot. Its receive id is empty.
 func wecomRobot(k *Maker, m Message) (*Callback, error) {
 	inner := object{"msgid": m.ID, "aibotid": "example", "chattype": "group",
 		"chatid": cmp.Or(m.Conversation, "wrexample"), "from": object{"userid": m.User},
@@ -224,13 +224,13 @@ func wecomRobot(k *Maker, m Message) (*Callback, error) {
 			return "", err
 		}
 		if reply.MsgType != "stream" || reply.Stream.ID == "" || !reply.Stream.Finish {
-			return "", fmt.Errorf("platformsim: the reply is not a stream that is finished")
+			return "", fmt.Errorf("platformsim: the reply is not a finished stream")
 		}
 		return callback.Plain(unmarkdown(reply.Stream.Content)), nil
 	}), nil
 }
 
-// unmarkdown is how Markdown without markup is shown: what a backslash stands before is itself.
+// unmarkdown returns how Markdown without markup is shown: it removes the escaping backslashes.
 func unmarkdown(text string) string {
 	var b strings.Builder
 	for i := 0; i < len(text); i++ {

@@ -13,12 +13,12 @@ import (
 	"chatconf/shared/platform/platformsim"
 )
 
-// A Kind is one kind of message or event that a platform sends, and what becomes of it.
+// A Kind is one kind of message or event that a platform sends, and its outcome.
 //
-// The file testdata/kinds.txt of a platform has them as paragraphs: a line that says what it is; a
-// line with the enclosure of package platformsim, a blank and the outcome; and the text in any
-// number of lines, which are joined. Lines behind a # are left out. The outcome is heard and the
-// text of the command, answered and what could not be read, counted and the kind, or unproven and
+// The file testdata/kinds.txt of a platform has a paragraph for each kind: a line with a description;
+// a line with the enclosure of package platformsim, a blank and the outcome; and lines with the text,
+// which are joined. Lines that begin with # are comments. The outcome is "heard" and the text of the
+// command, "answered" and the content that cannot be read, "counted" and the kind, or "unproven" and
 // the kind. A text with line ends is quoted as in Go.
 type Kind struct {
 	About     string
@@ -27,7 +27,7 @@ type Kind struct {
 	Text      string
 }
 
-// ReadKinds reads the kinds of a platform's folder. A platform without any is an error.
+// ReadKinds reads the kinds in a platform's folder. A platform without kinds is an error.
 func ReadKinds(folder fs.FS) ([]Kind, error) {
 	text, err := fs.ReadFile(folder, "testdata/kinds.txt")
 	if err != nil {
@@ -61,13 +61,12 @@ func ReadKinds(folder fs.FS) ([]Kind, error) {
 		all = append(all, Kind{about, enclosure, outcome, strings.ReplaceAll(body, "\n", "")})
 	}
 	if len(all) == 0 {
-		return nil, errors.New("there are no kinds")
+		return nil, errors.New("kinds.txt contains no kinds")
 	}
 	return all, nil
 }
 
-// runKinds holds a platform to what its file says of all that it may send: nothing is dropped
-// without a word.
+// runKinds tests that each kind of message has the outcome in the platform's file.
 func runKinds(t *testing.T, p command.Platform, n New, folder fs.FS) {
 	all, err := ReadKinds(folder)
 	if err != nil {
@@ -90,7 +89,7 @@ func runKinds(t *testing.T, p command.Platform, n New, folder fs.FS) {
 	}
 }
 
-// OutcomeOf returns what becomes of a callback, as a Kind says it.
+// OutcomeOf returns the outcome of a callback, as in Kind.
 func OutcomeOf(received *callback.Received) string {
 	switch m := received.Message; {
 	case received.Handshake != nil:

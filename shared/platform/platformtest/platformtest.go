@@ -1,9 +1,9 @@
-// Package platformtest is what every chat platform's receiver must do. The room runs it over its
-// whole list, so no platform can opt out; one without vectors fails.
+// Package platformtest is the conformance suite for receivers of chat platforms. Package platform
+// runs it over its whole list, so no platform can opt out. A platform without vectors fails.
 //
-// Genuine callbacks come from files of published samples, and from package platformsim in every
-// mode it knows. Of each one thing after another is changed: nothing that was changed may be taken
-// and read differently.
+// Genuine callbacks come from files with published samples, and from package platformsim in every
+// mode. The suite changes each part of a callback: a receiver must refuse a changed callback, or read
+// the same from it.
 package platformtest
 
 import (
@@ -31,11 +31,11 @@ import (
 // A New makes a receiver.
 type New func(callback.Settings) (callback.Receiver, error)
 
-// Folder returns the name of a platform's folder in shared/platform, which is that of its package.
+// Folder returns the name of a platform's folder in shared/platform: the name of its package.
 func Folder(p callback.Platform) string { return path.Base(reflect.TypeOf(p).PkgPath()) }
 
-// Run holds every platform of the list to what a platform must do, with the files of its folder in
-// root, which is shared/platform.
+// Run runs the suite for every platform of the list, with the files of its folder in root, which is
+// shared/platform.
 func Run(t *testing.T, platforms []callback.Platform, root fs.FS) {
 	for _, listed := range platforms {
 		p, newReceiver := listed.Description(), listed.NewReceiver
@@ -50,13 +50,13 @@ func Run(t *testing.T, platforms []callback.Platform, root fs.FS) {
 			}
 			for _, v := range vectors {
 				if v.Type != p.Type {
-					t.Errorf("%s is of the type %q", v.Name, v.Type)
+					t.Errorf("%s has the type %q", v.Name, v.Type)
 				}
 				t.Run(v.Name, func(t *testing.T) { runVector(t, p, newReceiver, v) })
 			}
 			messages, checks := platformsim.Modes(p.Type)
 			if len(messages) == 0 {
-				t.Fatal("package platformsim makes no callbacks of it")
+				t.Fatal("package platformsim has no simulator for it")
 			}
 			for _, mode := range messages {
 				t.Run("simulated "+mode, func(t *testing.T) { runSimulated(t, p, newReceiver, mode) })
@@ -71,10 +71,10 @@ func Run(t *testing.T, platforms []callback.Platform, root fs.FS) {
 	}
 }
 
-// Now is when simulated callbacks are made.
+// Now is the time of simulated callbacks.
 var Now = time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
 
-// Settings returns made-up settings of a type, in which everything is set that a receiver checks.
+// Settings returns example values for all settings of a type that a receiver checks.
 func Settings(platform string) callback.Settings {
 	if s := platformsim.Of(platform); s != nil {
 		return maps.Clone(s.Example)
@@ -82,7 +82,7 @@ func Settings(platform string) callback.Settings {
 	return nil
 }
 
-// With returns the Settings of a type with some set otherwise: keys, each followed by its value.
+// With returns the Settings of a type with other values for some keys, each followed by its value.
 func With(platform string, pairs ...string) callback.Settings {
 	s := Settings(platform)
 	for i := 0; i < len(pairs); i += 2 {
@@ -91,7 +91,7 @@ func With(platform string, pairs ...string) callback.Settings {
 	return s
 }
 
-// Receiver makes a receiver of settings, which must be good ones.
+// Receiver makes a receiver with valid settings.
 func Receiver(t testing.TB, n New, s callback.Settings) callback.Receiver {
 	t.Helper()
 	r, err := n(s)
@@ -101,7 +101,7 @@ func Receiver(t testing.TB, n New, s callback.Settings) callback.Receiver {
 	return r
 }
 
-// StepOf returns the step of a refusal, empty for any other error and for none.
+// StepOf returns the step of a refusal, empty for any other error and for nil.
 func StepOf(err error) callback.Step {
 	var refusal *callback.Refusal
 	if errors.As(err, &refusal) {
@@ -118,7 +118,7 @@ type sample struct {
 	settings callback.Settings
 	request  *callback.Request
 	mode     *platformsim.Mode
-	secrets  []string // the settings that verify callbacks: those that may have a value before
+	secrets  []string // the settings that verify callbacks: those that may have a previous value
 }
 
 func newSample(t *testing.T, p command.Platform, n New, settings callback.Settings, r *callback.Request,
@@ -130,13 +130,13 @@ func newSample(t *testing.T, p command.Platform, n New, settings callback.Settin
 		}
 	}
 	if len(s.secrets) == 0 {
-		t.Fatal("no secret may have a value before")
+		t.Fatal("no secret may have a previous value")
 	}
 	return s
 }
 
-// take gives a request to a receiver of settings. What a receiver makes of it must be one of the
-// three: a handshake, a message or nothing; or a refusal.
+// take passes a request to a receiver with settings. The result must be a handshake, a message,
+// nothing, or a refusal.
 func (s *sample) take(settings callback.Settings,
 	r *callback.Request) (callback.Receiver, *callback.Received, callback.Step) {
 	s.t.Helper()
@@ -153,21 +153,21 @@ func (s *sample) take(settings callback.Settings,
 		}
 		for _, key := range s.secrets {
 			if strings.Contains(err.Error(), settings.Get(key)) {
-				s.t.Errorf("the refusal holds the value of %s", key)
+				s.t.Errorf("the refusal contains the value of %s", key)
 			}
 		}
 		return receiver, nil, refusal.Step
 	case err != nil:
-		s.t.Fatalf("an error that is no refusal: %v", err)
+		s.t.Fatalf("the error is not a refusal: %v", err)
 	case received.Handshake != nil && received.Message != nil:
 		s.t.Error("both a handshake and a message")
 	}
 	return receiver, received, ""
 }
 
-// same reports whether two callbacks were read as the same. Sealed handshakes differ each time; and
-// what has no time has no signature either, so its challenge may be another: it is given back, and
-// does nothing.
+// same reports whether two callbacks have the same result. Sealed handshakes always differ. A callback
+// without a time has no signature either, so its challenge may change: it is returned and has no
+// other effect.
 func (s *sample) same(a, b *callback.Received) bool {
 	if (a.Handshake == nil) != (b.Handshake == nil) || !reflect.DeepEqual(a.Message, b.Message) ||
 		!slices.Equal(a.Guards, b.Guards) {
@@ -189,13 +189,13 @@ func clone(r *callback.Request) *callback.Request {
 	return &out
 }
 
-// proofs are the headers and parameters without which nothing is proven.
+// proofs are the headers and parameters that verification needs.
 var proofs = []string{"sign", "timestamp", "nonce", "msg_signature", "echostr", "x-ddpaas-signature",
 	"x-ddpaas-signature-timestamp", "x-slack-signature",
 	"x-slack-request-timestamp", "x-lark-signature", "x-lark-request-timestamp",
 	"x-lark-request-nonce", "authorization"}
 
-// tamper changes one thing after another of a genuine callback.
+// tamper changes each part of a genuine callback.
 func (s *sample) tamper() {
 	t := s.t
 	_, genuine, step := s.take(s.settings, clone(s.request))
@@ -205,7 +205,7 @@ func (s *sample) tamper() {
 	refused := func(what string, r *callback.Request, steps ...callback.Step) {
 		t.Helper()
 		if _, received, step := s.take(s.settings, r); received != nil {
-			t.Errorf("%s: taken", what)
+			t.Errorf("%s: accepted", what)
 		} else if len(steps) > 0 && !slices.Contains(steps, step) {
 			t.Errorf("%s: refused for its %s, want %v", what, step, steps)
 		}
@@ -213,7 +213,7 @@ func (s *sample) tamper() {
 	refusedOrSame := func(what string, r *callback.Request) {
 		t.Helper()
 		if _, received, _ := s.take(s.settings, r); received != nil && !s.same(received, genuine) {
-			t.Errorf("%s: taken, and read differently", what)
+			t.Errorf("%s: accepted with another result", what)
 		}
 	}
 	values := func(r *callback.Request) []map[string][]string { return []map[string][]string{r.Query, r.Header} }
@@ -231,8 +231,8 @@ func (s *sample) tamper() {
 			}
 			refused(name+" is missing", with(), callback.StepRequest)
 			refused(name+" is empty", with(""), callback.StepRequest)
-			refused(name+" stands there twice", with(v[0], v[0]), callback.StepRequest)
-			refused(name+" stands there twice, the second time changed", with(v[0], "0"), callback.StepRequest)
+			refused(name+" is present twice", with(v[0], v[0]), callback.StepRequest)
+			refused(name+" is present twice, the second time changed", with(v[0], "0"), callback.StepRequest)
 			refused(name+" is folded with a comma", with(v[0]+","+v[0]))
 			refused(name+" has a blank before it", with(" "+v[0]))
 			refused(name+" has a byte more", with(v[0]+"0"))
@@ -240,7 +240,7 @@ func (s *sample) tamper() {
 			refused(name+" has a byte less", with(v[0][:len(v[0])-1]))
 			for at := range len(v[0]) {
 				digits := "0Af+="
-				if at >= len(v[0])-2 { // of the last digit of base64 some bits may not be looked at
+				if at >= len(v[0])-2 { // some bits of the last digit of base64 may be ignored
 					digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
 				}
 				for _, c := range []byte(digits) {
@@ -287,7 +287,7 @@ func (s *sample) tamper() {
 	s.otherSettings(genuine)
 }
 
-// window is what all platforms allow when nothing is set.
+// window is the default of all platforms for the age of a callback.
 const window = 5 * time.Minute
 
 func (s *sample) tamperBody(refused func(string, *callback.Request, ...callback.Step),
@@ -308,8 +308,8 @@ func (s *sample) tamperBody(refused func(string, *callback.Request, ...callback.
 	z.Close()
 	refused("the body is missing", with(nil))
 	refused("the body is zipped", with(zipped.Bytes()))
-	refused("the body stands there twice", with(append(slices.Clone(body), body...)))
-	refused("there is something behind the body", with(append(slices.Clone(body), "\x80\x00"...)))
+	refused("the body is present twice", with(append(slices.Clone(body), body...)))
+	refused("there is data after the body", with(append(slices.Clone(body), "\x80\x00"...)))
 	refused("there is a byte order mark", with(append([]byte("\ufeff"), body...)))
 	for n := 1; n < len(body); n += 1 + len(body)/40 {
 		refused("the body is cut", with(slices.Clone(body[:n])))
@@ -330,7 +330,7 @@ func (s *sample) tamperBody(refused func(string, *callback.Request, ...callback.
 
 // other is another value of a setting, of the same shape.
 func other(value string) secret.Text {
-	last := len(value) - 2 // the very last may have bits that are not looked at
+	last := len(value) - 2 // some bits of the very last may be ignored
 	if last < 0 {
 		return secret.Text(value + "1")
 	}
@@ -341,14 +341,14 @@ func other(value string) secret.Text {
 	return secret.Text(value[:last] + c + value[last+1:])
 }
 
-// otherSettings gives the genuine callback to other configurations.
+// otherSettings passes the genuine callback to receivers with other settings.
 func (s *sample) otherSettings(genuine *callback.Received) {
 	t := s.t
 	for _, key := range s.mode.Receiver {
 		settings := maps.Clone(s.settings)
 		settings[key] = other(settings.Get(key))
 		if _, received, step := s.take(settings, clone(s.request)); received != nil || step != callback.StepReceiver {
-			t.Errorf("it is for another %s: taken %v, refused for its %q, want %q", key,
+			t.Errorf("it is for another %s: accepted %v, refused for its %q, want %q", key,
 				received != nil, step, callback.StepReceiver)
 		}
 	}
@@ -359,7 +359,7 @@ func (s *sample) otherSettings(genuine *callback.Received) {
 		both[key+command.Previous] = changed[key]
 	}
 	if _, received, _ := s.take(changed, clone(s.request)); received != nil {
-		t.Errorf("with other secrets: taken")
+		t.Errorf("with other secrets: accepted")
 	}
 	for what, settings := range map[string]callback.Settings{"the secrets are now the previous ones": rotated,
 		"there are previous secrets": both} {
@@ -430,7 +430,7 @@ func unseal(t *testing.T, s callback.Settings, answer string) string {
 	return message
 }
 
-// nasty is text that would be markup, or mention everybody, somewhere.
+// nasty is text that would be markup or mention everyone on some platform.
 const nasty = "<!channel> @all <at user_id=\"all\">x</at> *b* _i_ `c` [l](https://example.com) & &lt; \\ ]]> # | " +
 	"~ 钉\n<a href=\"https://example.com\">y</a>"
 
@@ -448,7 +448,7 @@ func runSimulated(t *testing.T, p command.Platform, n New, mode string) {
 		s := newSample(t, p, n, settings, c.Received(Now), kind)
 		receiver, received, step := s.take(settings, c.Received(Now))
 		if received == nil || received.Message == nil {
-			t.Fatalf("it is no message; refused for its %q", step)
+			t.Fatalf("it is not a message; refused for its %q", step)
 		}
 		m := received.Message
 		if got, want := m.Text, `restart <i-123> &    "go"`; got != want {
@@ -466,7 +466,7 @@ func runSimulated(t *testing.T, p command.Platform, n New, mode string) {
 		for _, guard := range received.Guards {
 			for _, values := range c.Header {
 				if strings.Contains(guard, values[0]) {
-					t.Errorf("the guard holds a header")
+					t.Errorf("the guard contains a header")
 				}
 			}
 		}
@@ -478,7 +478,7 @@ func runSimulated(t *testing.T, p command.Platform, n New, mode string) {
 	atOnce(t, p, n, maker, mode)
 }
 
-// atOnce holds that one receiver serves many goroutines; the race detector looks on.
+// atOnce tests, with the race detector, that many goroutines can use one receiver.
 func atOnce(t *testing.T, p command.Platform, n New, maker *platformsim.Maker, mode string) {
 	t.Helper()
 	receiver, err := n(maker.Settings)
@@ -505,8 +505,8 @@ func atOnce(t *testing.T, p command.Platform, n New, maker *platformsim.Maker, m
 	wg.Wait()
 }
 
-// ids holds that two messages have two ids, be they alike in all else, and that messages whose
-// signature does not cover them share a guard.
+// ids tests that two equal messages have different ids, and that two messages under one signature
+// that does not cover them have the same guard.
 func ids(t *testing.T, p command.Platform, n New, maker *platformsim.Maker, mode string, kind *platformsim.Mode) {
 	t.Helper()
 	receiver, err := n(maker.Settings)
@@ -535,7 +535,7 @@ func ids(t *testing.T, p command.Platform, n New, maker *platformsim.Maker, mode
 	}
 }
 
-// answers words an answer, and none, and reads them as the platform would.
+// answers makes answers, also an empty one, and reads them as the platform would.
 func answers(t *testing.T, receiver callback.Receiver, received *callback.Received,
 	c *platformsim.Callback, kind *platformsim.Mode) {
 	t.Helper()
@@ -552,7 +552,7 @@ func answers(t *testing.T, receiver callback.Receiver, received *callback.Receiv
 			want = ""
 		}
 		if got := response.Carries; got != (want != "") {
-			t.Errorf("Answer(%q) carries it: %v", text, got)
+			t.Errorf("Answer(%q) carries the text: %v", text, got)
 		}
 		if got, err := c.ReadAnswer(response.Body); err != nil || got != want {
 			t.Errorf("Answer(%q) shows %q, %v, want %q", text, got, err, want)
@@ -560,8 +560,7 @@ func answers(t *testing.T, receiver callback.Receiver, received *callback.Receiv
 	}
 }
 
-// rotatedAnswer answers a callback that was made with the previous secrets: the platform must be
-// able to read it.
+// rotatedAnswer tests that the platform can read the answer to a callback with the previous secrets.
 func rotatedAnswer(t *testing.T, s *sample, c *platformsim.Callback, kind *platformsim.Mode) {
 	t.Helper()
 	settings := maps.Clone(s.settings)
@@ -585,7 +584,7 @@ func runCheck(t *testing.T, p command.Platform, n New, mode string) {
 	s := newSample(t, p, n, settings, c.Received(Now), kind)
 	_, received, step := s.take(settings, c.Received(Now))
 	if received == nil || received.Handshake == nil {
-		t.Fatalf("it is no handshake; refused for its %q", step)
+		t.Fatalf("it is not a handshake; refused for its %q", step)
 	}
 	if got, err := c.ReadAnswer(received.Handshake.Body); err != nil || got == "" {
 		t.Errorf("the platform reads %q, %v", got, err)
@@ -593,7 +592,7 @@ func runCheck(t *testing.T, p command.Platform, n New, mode string) {
 	s.tamper()
 }
 
-// emptySecret holds that no receiver is made without the secret that proves its messages.
+// emptySecret tests that a receiver needs the secret that verifies its callbacks.
 func emptySecret(t *testing.T, p command.Platform, n New) {
 	if _, err := n(Settings(p.Type)); err != nil {
 		t.Fatal(err)
@@ -614,7 +613,7 @@ func emptySecret(t *testing.T, p command.Platform, n New) {
 		}
 		tried++
 		settings := Settings(p.Type)
-		settings[setting.Key] = settings[key] // a previous one alone does not do
+		settings[setting.Key] = settings[key] // a previous secret alone is not enough
 		for _, empty := range []func(){func() { settings[key] = "" }, func() { delete(settings, key) }} {
 			empty()
 			if receiver, err := n(settings); err == nil || receiver != nil {
@@ -623,6 +622,6 @@ func emptySecret(t *testing.T, p command.Platform, n New) {
 		}
 	}
 	if tried == 0 {
-		t.Error("no secret that is always there may have a value before")
+		t.Error("no mandatory secret may have a previous value")
 	}
 }

@@ -15,14 +15,13 @@ import (
 	"chatconf/shared/platform/callback"
 )
 
-// A Request is one that a Server got.
+// A Request is a request to a Server.
 type Request struct {
 	Host, Method, URI, Body string
 	Header                  http.Header
 }
 
-// A Server stands in for a platform's hosts in tests of senders. Its client calls it in their
-// place.
+// A Server replaces a platform's hosts in tests of senders. Its client sends all calls to it.
 type Server struct {
 	Client *callback.Client
 
@@ -30,8 +29,8 @@ type Server struct {
 	requests []Request
 }
 
-// NewServer returns a server of the given hosts that answers each request with a status and a body.
-// Other hosts cannot be reached.
+// NewServer returns a server for the given hosts that answers each request with a status and a body.
+// Calls to other hosts fail.
 func NewServer(t testing.TB, now time.Time, hosts []string, answer func(Request) (int, string)) *Server {
 	t.Helper()
 	p := new(Server)
@@ -64,7 +63,7 @@ type RoundTripper func(*http.Request) (*http.Response, error)
 // RoundTrip implements http.RoundTripper.
 func (f RoundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// Requests returns what came since it was last asked.
+// Requests returns the requests since its last call.
 func (p *Server) Requests() []Request {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -73,9 +72,8 @@ func (p *Server) Requests() []Request {
 	return all
 }
 
-// CheckSendError checks the error of a sender: whether there is one, whether a retry may succeed,
-// and that it holds neither an address nor a secret. All secrets of the tests have "not-a-real" in
-// them.
+// CheckSendError checks the error of a sender: whether it is nil, whether a retry may succeed, and
+// that it contains neither an address nor a secret. All secrets of the tests contain "not-a-real".
 func CheckSendError(t testing.TB, name string, err error, ok, again bool) {
 	t.Helper()
 	if (err == nil) != ok {
@@ -83,15 +81,15 @@ func CheckSendError(t testing.TB, name string, err error, ok, again bool) {
 	}
 	var known interface{ Passing() bool } // as package dispatch reads it
 	if may := err != nil && (!errors.As(err, &known) || known.Passing()); may != again {
-		t.Errorf("%s: may go well later: %v; %v", name, may, err)
+		t.Errorf("%s: a retry may succeed: %v; %v", name, may, err)
 	}
 	if err != nil && (strings.Contains(err.Error(), "not-a-real") || strings.Contains(err.Error(), "https:")) {
-		t.Errorf("%s: the error holds a secret or an address: %v", name, err)
+		t.Errorf("%s: the error contains a secret or an address: %v", name, err)
 	}
 }
 
-// CheckSendCanceled checks that a sender's error says that the context has ended, whatever the way
-// to answer.
+// CheckSendCanceled checks that a sender returns context.Canceled for every way to answer, if the
+// context has ended.
 func CheckSendCanceled(t testing.TB, s callback.Sender, ways ...command.ReplyTo) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())

@@ -11,11 +11,11 @@ import (
 	"chatconf/shared/command"
 )
 
-// runValues holds the settings of a platform to its file testdata/values.txt: which there are,
-// which are required, secret and generated, and which values are accepted.
+// runValues compares the settings of a platform with its file testdata/values.txt: their keys, their
+// marks (required, secret, generated) and the values that they accept.
 //
-// A line is a key with its marks, and behind a tab good or bad and quoted values of the key above.
-// Lines behind a # are left out.
+// A line is a key with its marks. A line that begins with a tab has "good" or "bad" and quoted values
+// for the key above it. Lines that begin with # are comments.
 func runValues(t *testing.T, p command.Platform, folder fs.FS) {
 	text, err := fs.ReadFile(folder, "testdata/values.txt")
 	if err != nil {
@@ -42,7 +42,7 @@ func runValues(t *testing.T, p command.Platform, folder fs.FS) {
 			tried[at.Key+" "+word] = true
 			for _, v := range values {
 				if got := at.Shape.Fits(v); got != (word == "good") {
-					t.Errorf("%s accepts %q: %v, wanted %s", at.Key, v, got, at.Shape.Want)
+					t.Errorf("%s accepts %q: %v; the shape is %s", at.Key, v, got, at.Shape.Want)
 				}
 			}
 		}
@@ -54,7 +54,7 @@ func runValues(t *testing.T, p command.Platform, folder fs.FS) {
 	}
 }
 
-// marked returns a setting as the file names it.
+// marked returns a setting's line in the file.
 func marked(s command.Setting) string {
 	line := s.Key
 	for _, mark := range []struct {
@@ -68,7 +68,7 @@ func marked(s command.Setting) string {
 	return line
 }
 
-// readValues reads values as Go quotes them, of which "x"*3 is "xxx".
+// readValues reads values that are quoted as in Go; "x"*3 means "xxx".
 func readValues(text string) ([]string, error) {
 	var values []string
 	for text != "" {

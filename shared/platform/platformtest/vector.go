@@ -14,15 +14,22 @@ import (
 	"chatconf/shared/secret"
 )
 
-// A Vector is a callback in a file, and what a receiver makes of it.
+// A Vector is a callback in a file, and the expected result of a receiver.
 //
-// The file begins with lines that say where it is from and what it shows, each behind a #. Then
-// come lines of a name, a colon and a value: type; set, a setting and its value, any number of
-// times; now, in seconds since 1970; expect, which is message, nothing, handshake and the answer's
-// text (behind sealed if it is in an envelope), or refused and the step; id, conversation, user and
-// text of a message; receiver, the settings that it must be meant for; unsigned, if the signature
-// does not cover the body; timeless, if it has no time. Behind an empty line is the request: method
-// and query, headers, an empty line, the body.
+// The file begins with comment lines with # that name the source and the purpose. Then it has lines
+// with a name, a colon and a value:
+//
+//	type                          the type of the configuration
+//	set                           a setting and its value; may be repeated
+//	now                           seconds since 1970
+//	expect                        message; nothing; handshake and the text of the answer, after
+//	                              "sealed" if it is in an envelope; or refused and the step
+//	id, conversation, user, text  of the message
+//	receiver                      the settings that identify the receiver
+//	unsigned                      the signature does not cover the body
+//	timeless                      the callback has no time
+//
+// After an empty line comes the request: method and query, headers, an empty line, the body.
 type Vector struct {
 	Name     string
 	Type     string
@@ -35,8 +42,8 @@ type Vector struct {
 	Timeless bool
 }
 
-// ReadVectors reads the vectors of a platform's folder, in testdata/vectors. A platform without any
-// is an error.
+// ReadVectors reads the vectors in testdata/vectors of a platform's folder. A platform without
+// vectors is an error.
 func ReadVectors(folder fs.FS) ([]Vector, error) {
 	names, err := fs.Glob(folder, "testdata/vectors/*.txt")
 	if err == nil && len(names) == 0 {
@@ -66,7 +73,7 @@ func parseVector(text string) (*Vector, error) {
 		Query: make(url.Values)}, Fields: make(map[string]string)}
 	head, rest, ok := strings.Cut(text, "\n\n")
 	if !ok || !strings.HasPrefix(text, "# ") {
-		return nil, fmt.Errorf("it does not begin with why, or has no request")
+		return nil, fmt.Errorf("the file does not begin with a # comment, or has no request")
 	}
 	for line := range strings.Lines(head + "\n") {
 		if strings.HasPrefix(line, "#") {
@@ -76,7 +83,7 @@ func parseVector(text string) (*Vector, error) {
 		value = strings.TrimPrefix(value, " ")
 		switch {
 		case !ok:
-			return nil, fmt.Errorf("a line without a colon: %q", line)
+			return nil, fmt.Errorf("line %q has no colon; write name: value", line)
 		case name == "type":
 			v.Type = value
 		case name == "set":
@@ -113,7 +120,7 @@ func parseVector(text string) (*Vector, error) {
 	for line := range strings.Lines(headers) {
 		name, value, ok := strings.Cut(strings.TrimSuffix(line, "\n"), ": ")
 		if !ok {
-			return nil, fmt.Errorf("a header without a colon: %q", line)
+			return nil, fmt.Errorf("header %q has no colon; write name: value", line)
 		}
 		v.Request.Header.Add(name, value)
 	}
