@@ -38,7 +38,7 @@ func TestTablesAreMadeOnce(t *testing.T) {
 
 	plan := dryRun.run(t).ok(t)
 	for _, name := range []string{configurations, tickets} {
-		if !regexp.MustCompile(`(?m)^` + name + `: .*(to be made|create table).*$`).MatchString(plan) {
+		if !regexp.MustCompile(`(?m)^` + name + `: .*create table.*$`).MatchString(plan) {
 			t.Errorf("a dry run printed %q, want it to say that %s is to be made", plan, name)
 		}
 	}
@@ -50,7 +50,7 @@ func TestTablesAreMadeOnce(t *testing.T) {
 
 	made := c.run(t).ok(t)
 	for _, name := range []string{configurations, tickets} {
-		if !regexp.MustCompile(`(?m)^` + name + `: .*(was made|created table).*$`).MatchString(made) {
+		if !regexp.MustCompile(`(?m)^` + name + `: .*created table.*$`).MatchString(made) {
 			t.Errorf("tables printed %q, want it to say that %s was made", made, name)
 		}
 	}
@@ -60,7 +60,7 @@ func TestTablesAreMadeOnce(t *testing.T) {
 	for _, again := range []command{c, dryRun} {
 		out := again.run(t).ok(t)
 		for line := range strings.Lines(out) {
-			if !strings.Contains(line, "as it must be") && !strings.Contains(line, "nothing to do") {
+			if !strings.Contains(line, "nothing to do") {
 				t.Errorf("with the tables there, %q printed %q", again.args, line)
 			}
 		}

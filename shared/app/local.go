@@ -40,7 +40,7 @@ type Local struct {
 	*App
 	File        *file.DB
 	Table       *file.Table // of the configurations
-	AccessKeyID string      // of the administrator whose key lies in KeyFile; empty if there is none
+	AccessKeyID string      // of the administrator whose key is in KeyFile; empty if there is none
 	KeyFile     string
 	First       bool // this was the first start
 }

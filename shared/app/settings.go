@@ -28,7 +28,7 @@ type Settings struct {
 	JournalTable      string            // CHATCONF_JOURNAL_TABLE, default chatconf_journal
 	KeyTable          string            // CHATCONF_KEY_TABLE, default chatconf_keys
 	KeyUseTable       string            // CHATCONF_KEY_USE_TABLE, default chatconf_key_uses
-	JournalAge        time.Duration     // CHATCONF_JOURNAL_DAYS, default chat.DefaultRetention
+	JournalAge        time.Duration     // CHATCONF_JOURNAL_DAYS, default journal.DefaultRetention
 	DispatchFunction  string            // CHATCONF_DISPATCH_FUNCTION: dispatch-command by its name in the cloud
 	AccountID         string            // CHATCONF_ACCOUNT_ID, default DefaultAccountID
 	Region            string            // CHATCONF_REGION, default cn-hangzhou

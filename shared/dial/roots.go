@@ -91,7 +91,7 @@ type Dialer struct {
 	System *x509.CertPool
 	// Dial makes the connections below. Nil is that of a net.Dialer.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
-	// HandshakeTimeout bounds one handshake. Zero is no bound besides the context.
+	// HandshakeTimeout bounds one handshake. Zero: only the limit of the context.
 	HandshakeTimeout time.Duration
 	// Now is the clock that certificates are held against. Nil is time.Now.
 	Now func() time.Time

@@ -44,7 +44,7 @@ type Options struct {
 	Service *chat.Service
 	Keys    *accesskey.Store
 	Tickets table.Table      // the used nonces of changing requests; its time to live is NonceAge or longer
-	Hosts   []string         // host names accepted in signatures besides the request's own
+	Hosts   []string         // host names accepted in signatures, with the request's own
 	Rate    float64          // requests per second and access key; 0 is no limit
 	Now     func() time.Time // default time.Now
 }

@@ -220,7 +220,8 @@ func TestNoEvents(t *testing.T) {
 		{"a list of two shapes", `[{` + ce + `},{"TopicOwner":"1","MessageId":"1","Message":"{}"}]`,
 			"item 1 of the list is a message of an MNS topic; use a CloudEvent"},
 		{"a list of texts", `["{\"specversion\":\"1.0\"}"]`, "item 0 of the list is a string; use a CloudEvent"},
-		{"a list with a broken one", `[{` + ce + `},{"specversion":"1.0"}]`, "item 1 of the list looks like a CloudEvent"},
+		{"a list with a broken one", `[{` + ce + `},{"specversion":"1.0"}]`,
+			"item 1 of the list looks like a CloudEvent"},
 		{"a list with a doubtful one", `[{"specversion":"1.0","TopicOwner":"x"}]`,
 			"is a CloudEvent and a message of an MNS topic; use a CloudEvent"},
 		{"a list with too much", `[` + strings.Repeat(`{`+ce+`},`, serve.MaxRecords) +

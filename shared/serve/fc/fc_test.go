@@ -144,7 +144,8 @@ func TestGone(t *testing.T) {
 	c, out, _ := servetest.Child(t, "function", "FC_RUNTIME_API="+address)
 	err = c.Wait()
 	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(out.String(), "the runtime API cannot be reached") ||
+	if !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(out.String(),
+		"the runtime API cannot be reached") ||
 		!strings.Contains(out.String(), "closed\n") {
 		t.Errorf("the process ended with %v and said %s", err, out)
 	}

@@ -87,7 +87,7 @@ type part struct {
 	sort      string
 	condition table.Condition
 	add       *table.Add
-	afresh    bool // an add to a missing or expired item, sent as a put
+	asPut     bool // an add to a missing or expired item, sent as a put
 	types.TransactWriteItem
 }
 
@@ -247,8 +247,8 @@ func (p *plan) fail(i int, old attributes) error {
 	if it.add == nil {
 		return &table.ConditionError{Key: table.Key{Partition: p.partition, Sort: it.sort}, If: it.condition}
 	}
-	if it.afresh { // another writer was faster: add to its item
-		it.afresh = false
+	if it.asPut { // another writer was faster: add to its item
+		it.asPut = false
 		it.TransactWriteItem = p.update(*it.add)
 		return errAge
 	}
@@ -257,7 +257,7 @@ func (p *plan) fail(i int, old attributes) error {
 	case err != nil:
 		return err
 	case p.table.over(item, p.now):
-		it.afresh = true
+		it.asPut = true
 		it.TransactWriteItem = p.put(table.Put{Sort: it.sort, If: table.Absent()}, it.add.N)
 		return errAge
 	default:

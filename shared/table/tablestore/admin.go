@@ -22,21 +22,21 @@ type Plan struct {
 	TTL    int  // the table's time to live in seconds; -1: none
 }
 
-// String returns the plan as a sentence.
+// String returns the plan as text.
 func (p Plan) String() string {
 	if p.Exists {
-		return fmt.Sprintf("table %s is there and as it must be", p.Name)
+		return "nothing to do"
 	}
-	age := "nothing in it ages"
+	age := "items do not expire"
 	if p.TTL > 0 {
-		age = fmt.Sprintf("what was not written for %d seconds is removed", p.TTL)
+		age = fmt.Sprintf("items expire %d seconds after their last write", p.TTL)
 	}
-	tense := "is to be made"
+	verb := "create"
 	if p.Made {
-		tense = "was made"
+		verb = "created"
 	}
-	return fmt.Sprintf("table %s %s: primary key %s and %s, both strings; one version of each column; %s", p.Name,
-		tense, partitionColumn, sortColumn, age)
+	return fmt.Sprintf("%s table %q: primary key %s and %s, both strings; one version of each column; %s",
+		verb, p.Name, partitionColumn, sortColumn, age)
 }
 
 // Inspect returns what Ensure would do, and changes nothing. If the table exists with other
@@ -132,7 +132,7 @@ func (t *Table) compare(found *sdk.DescribeTableResponse) error {
 	var differences []string
 	differ := func(what string, got, want any) {
 		if got != want {
-			differences = append(differences, fmt.Sprintf("%s is %v, not %v", what, got, want))
+			differences = append(differences, fmt.Sprintf("%s is %v; it must be %v", what, got, want))
 		}
 	}
 	var keys []string
@@ -143,7 +143,7 @@ func (t *Table) compare(found *sdk.DescribeTableResponse) error {
 	differ("its number of versions", found.TableOption.MaxVersion, 1)
 	differ("its time to live in seconds", found.TableOption.TimeToAlive, t.engineTTL())
 	if found.TableOption.AllowUpdate != nil {
-		differ("that it allows updates", *found.TableOption.AllowUpdate, true)
+		differ("its permission of updates", *found.TableOption.AllowUpdate, true)
 	}
 	if differences == nil {
 		return nil

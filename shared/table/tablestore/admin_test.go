@@ -24,9 +24,9 @@ func TestEnsure(t *testing.T) {
 		seconds int
 		says    string
 	}{
-		"items":   {0, -1, "nothing in it ages"},
-		"tickets": {15 * time.Minute, 86_400, "not written for 86400 seconds"},
-		"week":    {7 * 24 * time.Hour, 7*86_400 + 3600, "not written for 608400 seconds"},
+		"items":   {0, -1, "items do not expire"},
+		"tickets": {15 * time.Minute, 86_400, "expire 86400 seconds"},
+		"week":    {7 * 24 * time.Hour, 7*86_400 + 3600, "expire 608400 seconds"},
 	} {
 		s := local(t)
 		s.TTL = test.ttl
@@ -53,7 +53,7 @@ func TestEnsure(t *testing.T) {
 				t.Errorf("%s, step %d sends %q, want %q", name, i, got, step.sends)
 			}
 			if says := plan.String(); !plan.Exists && !strings.Contains(says, test.says) || plan.Exists &&
-				!strings.Contains(says, "as it must be") {
+				!strings.Contains(says, "nothing to do") {
 				t.Errorf("%s, step %d says %q", name, i, says)
 			}
 		}
@@ -74,9 +74,9 @@ func TestTableThatDiffersIsLeftAlone(t *testing.T) {
 		"binary": {map[string]sdk.PrimaryKeyType{"partition": sdk.PrimaryKeyType_BINARY,
 			"sort": sdk.PrimaryKeyType_STRING}, -1, 1, []string{"partition binary"}},
 		"one_key": {map[string]sdk.PrimaryKeyType{"partition": sdk.PrimaryKeyType_STRING}, -1, 1,
-			[]string{"primary key is partition string, not"}},
-		"ttl":      {nil, 86_400, 1, []string{"time to live in seconds is 86400, not -1"}},
-		"versions": {nil, 86_400, 3, []string{"versions is 3, not 1", "time to live"}},
+			[]string{"primary key is partition string; it must be"}},
+		"ttl":      {nil, 86_400, 1, []string{"time to live in seconds is 86400; it must be -1"}},
+		"versions": {nil, 86_400, 3, []string{"versions is 3; it must be 1", "time to live"}},
 	} {
 		meta := &sdk.TableMeta{TableName: name}
 		if test.keys == nil {

@@ -45,11 +45,11 @@ const (
 func (f *failure) Error() string { return f.text }
 
 var errNoCredentials = &failure{fate: hopeless,
-	text: "tablestore: no credentials: neither the invocation nor the settings have any"}
+	text: "tablestore: no credentials in the invocation or in the settings"}
 
 // garbled returns the failure of a request with an invalid answer.
 func garbled(format string, args ...any) *failure {
-	return &failure{text: "tablestore: garbled answer: " + fmt.Sprintf(format, args...)}
+	return &failure{text: "tablestore: invalid answer: " + fmt.Sprintf(format, args...)}
 }
 
 // mapError maps an error of the SDK, or of one row of a batch, to a failure.

@@ -105,7 +105,7 @@ func (t *Table) getRows(ctx context.Context, keys []table.Key, wanted []int,
 		return wanted, err
 	}
 	if len(results) != len(wanted) {
-		return wanted, garbled("%d rows, wanted %d", len(results), len(wanted))
+		return wanted, garbled("%d rows for %d keys", len(results), len(wanted))
 	}
 	var failed error
 	var again []int
@@ -131,7 +131,7 @@ func readRow(k table.Key, answered *sdk.PrimaryKey, columns []*sdk.AttributeColu
 		return row{}, nil
 	}
 	if got, ok := parseKey(answered); !ok || got != k {
-		return row{}, garbled("another row than the one that was asked for")
+		return row{}, garbled("the wrong row")
 	}
 	return decodeRow(k, columns)
 }
@@ -175,7 +175,7 @@ func (t *Table) query(ctx context.Context, r table.Range) ([]table.Item, error) 
 		for _, found := range page.Rows {
 			k, ok := parseKey(found.PrimaryKey)
 			if !ok || k.Partition != r.Partition || !strings.HasPrefix(k.Sort, r.Prefix) || !follows(r, k.Sort, last) {
-				return nil, garbled("a row that is not of the range, or not in order")
+				return nil, garbled("a row outside of the range or in wrong order")
 			}
 			last = k.Sort
 			row, err := decodeRow(k, found.Columns)
@@ -194,7 +194,7 @@ func (t *Table) query(ctx context.Context, r table.Range) ([]table.Item, error) 
 		}
 		next, ok := parseKey(page.NextStartPrimaryKey)
 		if !ok || next.Partition != r.Partition || !follows(r, next.Sort, last) || !follows(r, next.Sort, reached) {
-			return nil, garbled("a next row that is not of the range, or not in order")
+			return nil, garbled("a next row outside of the range or in wrong order")
 		}
 		start, reached = primaryKey(next), next.Sort
 		if ask = r.Limit - len(items); t.ttl > 0 {

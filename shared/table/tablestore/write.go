@@ -222,7 +222,7 @@ func (w *writing) sendBatch(ctx context.Context) error {
 // If only some rows failed otherwise, which an atomic batch excludes, the result is unknown.
 func (w *writing) judge(ctx context.Context, results []sdk.RowResult) error {
 	if len(results) != len(w.parts) {
-		return garbled("%d rows, wanted %d", len(results), len(w.parts))
+		return garbled("%d rows for %d parts", len(results), len(w.parts))
 	}
 	var worst *failure
 	failed := 0
