@@ -38,8 +38,8 @@ const (
 	AccessKeys             // the actions on access keys; only this function can write their table
 )
 
-// Rights are operations on the items of a table. A function with Put, Delete or Add on configurations
-// also uses nonces in the table of tickets.
+// Rights are operations on the items of a table. A function with Put, Delete or Add on
+// configurations also uses nonces in the table of tickets.
 type Rights uint
 
 // The operations. Every function reads single items, because it checks the claim of the key ring.
@@ -199,8 +199,8 @@ func (f Function) awsLog() Resource {
 	}
 }
 
-// AWS returns the statements of the function's role on AWS. TransactWriteItems needs only the rights
-// of its parts
+// AWS returns the statements of the function's role on AWS. TransactWriteItems needs only the
+// rights of its parts
 // (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html).
 func (f Function) AWS() []Statement {
 	s := []Statement{{Sid: "ReadItem", Actions: []string{"dynamodb:GetItem"}, Resource: awsConfigurations}}
@@ -267,8 +267,9 @@ const (
 	fcDeadLetters = "acs:mns:${REGION}:${ACCOUNT_ID}:/queues/${PREFIX}-dead-letters/messages"
 )
 
-// FC returns the statements of the function's role on Alibaba Cloud. RAM can restrict tables, but not
-// their partitions (https://www.alibabacloud.com/help/en/tablestore/configure-user-permissions).
+// FC returns the statements of the function's role on Alibaba Cloud. RAM can restrict tables, but
+// not their partitions
+// (https://www.alibabacloud.com/help/en/tablestore/configure-user-permissions).
 func (f Function) FC() []Statement {
 	s := []Statement{{Sid: "UseConfigurations", Actions: fcItems(f.Rights),
 		Resource: Resource{ARN: fcTable + "${CHATCONF_TABLE}"}}}
@@ -333,8 +334,8 @@ var (
 	fcTemplate string
 )
 
-// Files returns the generated files by their path in the repository: both templates, and a policy for
-// each function on each cloud.
+// Files returns the generated files by their path in the repository: both templates, and a policy
+// for each function on each cloud.
 func Files() (map[string][]byte, error) {
 	files := make(map[string][]byte)
 	for path, text := range map[string]string{"template.yml": awsTemplate, "s.yaml": fcTemplate} {

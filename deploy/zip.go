@@ -13,8 +13,8 @@ import (
 // a zip depend only on its content.
 var modified = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// Zip returns a zip that contains one program under a name, executable by everyone. The same program
-// always gives the same zip.
+// Zip returns a zip that contains one program under a name, executable by everyone. The same
+// program always gives the same zip.
 func Zip(name string, program []byte) ([]byte, error) {
 	var b bytes.Buffer
 	w := zip.NewWriter(&b)

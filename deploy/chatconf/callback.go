@@ -45,8 +45,8 @@ const (
 	maxPause    = 500 * time.Millisecond
 )
 
-// answersURL is the address for late answers in messages of platforms that give one. Its host cannot
-// exist.
+// answersURL is the address for late answers in messages of platforms that give one. Its host
+// cannot exist.
 const answersURL = "https://kept-by-chatconf.invalid/"
 
 // serveActions are the actions of `chatconf serve`: those of the API, those on access keys, and
@@ -261,8 +261,8 @@ func ignored(maker *platformsim.Maker, platformType, mode string, said platforms
 	return names, err
 }
 
-// messageID returns the id that the platform's receiver reads from a callback, empty if the callback
-// carries no message.
+// messageID returns the id that the platform's receiver reads from a callback, empty if the
+// callback carries no message.
 func messageID(platformType string, settings callback.Settings, sent *platformsim.Callback, now time.Time) string {
 	receiver, err := platform.All().Receivers()[platformType](settings)
 	if err != nil {
@@ -381,8 +381,8 @@ func checkMode(platformType string, in *sendRequest) (string, error) {
 	return mode, nil
 }
 
-// settingsOf returns the settings to make a callback with: those of the configuration, with previous
-// the replaced secrets in place of the current ones.
+// settingsOf returns the settings to make a callback with: those of the configuration, with
+// previous the replaced secrets in place of the current ones.
 func settingsOf(e *command.Endpoint, previous bool) (callback.Settings, error) {
 	settings := callback.Settings(maps.Clone(e.Settings))
 	settings["BotName"] = secret.Text(e.BotName)
@@ -407,9 +407,9 @@ func settingsOf(e *command.Endpoint, previous bool) (callback.Settings, error) {
 // occurs inside words.
 const leastHidden = 6
 
-// hider returns a function that masks a configuration's secrets in a text, in every encoding, and the
-// token of its webhook unless showURL is set. A secret shorter than leastHidden is masked only where
-// it is a whole JSON string.
+// hider returns a function that masks a configuration's secrets in a text, in every encoding, and
+// the token of its webhook unless showURL is set. A secret shorter than leastHidden is masked only
+// where it is a whole JSON string.
 func hider(e *command.Endpoint, address secret.Text, showURL bool) func(string) string {
 	var secrets []string
 	for _, p := range platform.All().Descriptions() {
@@ -435,8 +435,8 @@ func hider(e *command.Endpoint, address secret.Text, showURL bool) func(string) 
 		}
 		written = append(written, secret, url.QueryEscape(secret), url.PathEscape(secret), html.EscapeString(secret))
 	}
-	// A replacer uses the first pair that matches. If one secret begins with another, the longer one
-	// must be first.
+	// A replacer uses the first pair that matches. If one secret begins with another, the longer
+	// one must be first.
 	slices.SortFunc(written, func(a, b string) int { return len(b) - len(a) })
 	pairs := make([]string, 0, 2*len(written))
 	for _, hidden := range written {

@@ -74,8 +74,8 @@ func (f *clientFlags) resolve(getenv func(string) string) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	// If the data directory is named and no service ran on it, 'chatconf keyring claim' made its key:
-	// it is the first key of a service elsewhere.
+	// If the data directory is named and no service ran on it, 'chatconf keyring claim' made its
+	// key: it is the first key of a service elsewhere.
 	isLocal := named == "" || sameService(endpoint, local) || local == "" &&
 		firstOf(f.data, getenv("CHATCONF_DATA")) != ""
 	key, err := f.findKey(getenv, data, endpoint, named != "", isLocal)
@@ -129,18 +129,18 @@ func isLoopbackHost(host string) bool {
 	return dial.Loopback(host) || strings.HasSuffix(strings.ToLower(strings.TrimSuffix(host, ".")), ".localhost")
 }
 
-// The names of access keys in the environment, without ID and SECRET, and of the security token of a
-// temporary key.
+// The names of access keys in the environment, without ID and SECRET, and of the security token of
+// a temporary key.
 const (
 	ours          = "CHATCONF_ACCESS_KEY_"
 	official      = "ALIBABA_CLOUD_ACCESS_KEY_"
 	securityToken = "ALIBABA_CLOUD_SECURITY_TOKEN"
 )
 
-// findKey returns the access key for an endpoint: from the flags, else from CHATCONF_…, else for the
-// local service its own, and for a named endpoint from ALIBABA_CLOUD_…. So a key of the user's cloud
-// account is used only for an endpoint that the user named, and the key of a local service only for
-// that service.
+// findKey returns the access key for an endpoint: from the flags, else from CHATCONF_…, else for
+// the local service its own, and for a named endpoint from ALIBABA_CLOUD_…. So a key of the user's
+// cloud account is used only for an endpoint that the user named, and the key of a local service
+// only for that service.
 func (f *clientFlags) findKey(getenv func(string) string, data, endpoint string, isNamed,
 	isLocal bool) (credential, error) {
 	key, err := wholeKey("--access-key-id", f.id, "--access-key-secret", f.secret)
@@ -176,8 +176,8 @@ func (f *clientFlags) findKey(getenv func(string) string, data, endpoint string,
 		"and %sSECRET%s", endpoint, ours, ours, why)
 }
 
-// wholeKey returns the access key from one place, an empty one if both halves are absent. Half a key
-// is an error, so that halves of two keys are never combined.
+// wholeKey returns the access key from one place, an empty one if both halves are absent. Half a
+// key is an error, so that halves of two keys are never combined.
 func wholeKey(idName, id, secretName, secret string) (credential, error) {
 	switch {
 	case id != "" && secret == "":

@@ -104,15 +104,16 @@ func (e *emulators) introduce(w io.Writer) {
 	fmt.Fprintf(w, "    signed with    %s and the secret %s\n", emulatedKeyID, emulatedKeySecret)
 	fmt.Fprintf(w, "    role           acs:ram::%s:role/%s\n", e.account.ID(), emulatedRole)
 	if url := e.urls[emulateOOS]; url != "" {
-		fmt.Fprintf(w, "    try            aliyun oos StartExecution --endpoint %s --insecure --region %s --mode AK \\\n"+
+		fmt.Fprintf(w, "    try            aliyun oos StartExecution --endpoint %s "+
+			"--insecure --region %s --mode AK \\\n"+
 			"      --access-key-id %s --access-key-secret %s \\\n"+
 			"      --TemplateName restart-instance --Parameters '{\"InstanceId\":\"i-123\"}'\n",
 			strings.TrimPrefix(url, "http://"), e.region, emulatedKeyID, emulatedKeySecret)
 	}
 }
 
-// emulatedAccount is an account with one user and one role. The role can do what the templates need,
-// and the user can do the same and assume roles of its prefix.
+// emulatedAccount is an account with one user and one role. The role can do what the templates
+// need, and the user can do the same and assume roles of its prefix.
 func emulatedAccount(id string) sts.Options {
 	const work = `{"Version":"1","Statement":[{"Effect":"Allow","Resource":"*","Action":["oos:StartExecution",
 		"oos:ListExecutions","oos:CancelExecution","oos:NotifyExecution","ecs:RebootInstance"]}]}`

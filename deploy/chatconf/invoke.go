@@ -138,7 +138,8 @@ of 400 or more; 2 the command line is invalid.`,
 	flags.IntVar(&in.memory, "memory", 0, "memory in MB (default 128 with --zip, else 256)")
 	flags.Var(&in.timeout, "timeout",
 		"timeout in seconds, or with a unit (default 60 with --zip, else as deployed)")
-	flags.StringVarP(&in.output, "output", "o", "", "format of the output: json is one object with answer, duration and log")
+	flags.StringVarP(&in.output, "output", "o", "",
+		"format of the output: json is one object with answer, duration and log")
 	cmd.MarkFlagsRequiredTogether("zip", "kind")
 	cmd.MarkFlagsMutuallyExclusive("zip", "target")
 	return cmd
@@ -206,7 +207,8 @@ func (in *invocation) run(cmd *cobra.Command) (err error) {
 	return nil
 }
 
-// why returns why there is no answer, with the message of the cloud's error document if there is one.
+// why returns why there is no answer, with the message of the cloud's error document if there is
+// one.
 func (o *outcome) why() string {
 	var document struct {
 		Message string `json:"errorMessage"`

@@ -384,7 +384,7 @@ func newKeysCreate() *cobra.Command {
 	var in chat.CreateAccessKeyRequest
 	var account, expires, output string
 	cmd := &cobra.Command{
-		Use:   "create --name NAME (--policy FILE [--pass-role PATTERN] | --owner | --admin | --read-only)",
+		Use:   "create --name NAME (--policy FILE | --owner | --admin | --read-only)",
 		Short: "Create an access key; its secret is shown only once",
 		Example: `  chatconf keys create --name ci --policy ci.json --expires 90d
   chatconf keys create --name bots --policy bots.json --pass-role 'Ops*' --pass-role Report

@@ -1,5 +1,5 @@
-// Command chatconf is the command-line tool. It runs the whole service in one process, calls it, and
-// manages its access keys, key rings and tables.
+// Command chatconf is the command-line tool. It runs the whole service in one process, calls it,
+// and manages its access keys, key rings and tables.
 package main
 
 import (

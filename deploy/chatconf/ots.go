@@ -83,8 +83,8 @@ func otsKey(data string) (app.AccessKey, error) {
 const otsFile = "ots.db"
 
 // relaxGC has the garbage collector run when the heap is five times what is alive, unless GOGC is
-// set. With rows in a file little is alive, so at Go's default of twice that the collector would run
-// all the time under load.
+// set. With rows in a file little is alive, so at Go's default of twice that the collector would
+// run all the time under load.
 func relaxGC() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(400)

@@ -24,8 +24,8 @@ func (f *policyFlags) checkPassRoles() error {
 		}
 	}
 	if f.readOnly {
-		return usagef("--pass-role with --read-only: such a key cannot save a configuration, so it cannot pass a role; " +
-			"use --policy")
+		return usagef("--pass-role with --read-only: such a key cannot save a configuration, " +
+			"so it cannot pass a role; use --policy")
 	}
 	for _, pattern := range f.passRoles {
 		name := strings.NewReplacer("*", "", "?", "x").Replace(pattern)

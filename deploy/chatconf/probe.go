@@ -128,9 +128,9 @@ func (p *prober) strong(ctx context.Context) error {
 	return p.follow(ctx, "back", p.other, p.table)
 }
 
-// follow writes an item repeatedly. The writer reads it after each write, and others read it all the
-// time, with Get and with Query. A read must see the last write that finished before it began, or a
-// later one that began before the read finished.
+// follow writes an item repeatedly. The writer reads it after each write, and others read it all
+// the time, with Get and with Query. A read must see the last write that finished before it began,
+// or a later one that began before the read finished.
 func (p *prober) follow(ctx context.Context, sort string, writer, reader table.Table) error {
 	const writes, clients = 25, 4
 	var begun, done atomic.Int64
@@ -283,8 +283,8 @@ func (p *prober) race(ctx context.Context) error {
 	return nil
 }
 
-// contend runs do on n goroutines at once. It counts those that succeeded and those with an expected
-// error, and returns all other errors.
+// contend runs do on n goroutines at once. It counts those that succeeded and those with an
+// expected error, and returns all other errors.
 func contend(n int, do func(i int) error, expected func(error) bool, well, otherwise *int) error {
 	var mu sync.Mutex
 	var wg sync.WaitGroup

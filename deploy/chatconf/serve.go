@@ -80,7 +80,8 @@ CHATCONF_TLS_CERT, CHATCONF_TLS_KEY.`,
 			}
 			switch {
 			case target != targetLocal && cmd.Flags().Changed("store"):
-				return usagef("--store needs --target %s; remove it: functions use the store of their cloud", targetLocal)
+				return usagef("--store needs --target %s; remove it: functions use the store of their cloud",
+					targetLocal)
 			case target == targetLocal && cmd.Flags().Changed("dist"):
 				return usagef("--dist needs --target %s or %s", targetFC, targetLambda)
 			}
@@ -155,8 +156,8 @@ func serveTarget(ctx context.Context, w io.Writer, settings app.Settings, target
 	})
 }
 
-// welcome prints the address of the service, its functions and emulators if it has some, and a first
-// call.
+// welcome prints the address of the service, its functions and emulators if it has some, and a
+// first call.
 func welcome(w io.Writer, data string, s app.Started, d *deployment, emulated *emulators) {
 	fmt.Fprintf(w, "chatconf listens on %s\n", s.Endpoint)
 	if d != nil {

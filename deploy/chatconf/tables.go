@@ -79,8 +79,8 @@ func targetFlag(cmd *cobra.Command, target *string) {
 	cmd.MarkFlagRequired("target")
 }
 
-// eachTable calls do for each table of a target. The table is opened twice, by clients with separate
-// connections, as two functions open it. After an error it continues with the next table.
+// eachTable calls do for each table of a target. The table is opened twice, by clients with
+// separate connections, as two functions open it. After an error it continues with the next table.
 func eachTable(target string, do func(name string, t, other table.Table) error) error {
 	settings, err := app.ReadSettings(os.Getenv)
 	if err != nil {

@@ -52,8 +52,8 @@ type deploymentOptions struct {
 	timeout  time.Duration // zero is the deployed value
 }
 
-// Settings of the functions on this machine, as in the deployment templates. Only the queue differs:
-// a cloud starts more instances instead.
+// Settings of the functions on this machine, as in the deployment templates. Only the queue
+// differs: a cloud starts more instances instead.
 const (
 	functionMemory  = 256
 	functionTimeout = 10 * time.Second
@@ -88,8 +88,8 @@ func (o *deploymentOptions) check() (kind runtime.Kind, zips map[string]string, 
 	return kind, zips, err
 }
 
-// openDeployment opens the store of a target, creates missing tables, and adds the functions. It does
-// not start them.
+// openDeployment opens the store of a target, creates missing tables, and adds the functions. It
+// does not start them.
 func openDeployment(ctx context.Context, o deploymentOptions) (_ *deployment, err error) {
 	kind, zips, err := o.check()
 	if err != nil {
@@ -198,8 +198,8 @@ func ringOf(s app.Settings) (string, error) {
 	return "file:" + path, err
 }
 
-// openEmulator starts a Tablestore emulator on the data directory. It accepts two access keys: a new
-// one for the functions, and that of the administrator, which the first start creates.
+// openEmulator starts a Tablestore emulator on the data directory. It accepts two access keys: a
+// new one for the functions, and that of the administrator, which the first start creates.
 func (d *deployment) openEmulator(o deploymentOptions) (given runtime.Credentials, err error) {
 	id, secret, err := accesskey.Draw()
 	if err != nil {

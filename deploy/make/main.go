@@ -1,7 +1,7 @@
 // Command make creates the files for a deployment:
 //
-//	make templates            writes template.yml, s.yaml and the policies from package deploy
-//	make zips NAME FROM TO    writes to TO a zip of each program in FROM; in the zip it is called NAME
+//	make templates           writes template.yml, s.yaml and the policies from package deploy
+//	make zips NAME FROM TO   writes a zip in TO of each program in FROM, with the name NAME in it
 //
 // Run it at the root of the repository.
 package main
@@ -59,8 +59,8 @@ func templates() error {
 	return nil
 }
 
-// zips writes TO/<program>.zip for every program, in parallel, and removes the zips of programs that
-// no longer exist.
+// zips writes TO/<program>.zip for every program, in parallel, and removes the zips of programs
+// that no longer exist.
 func zips(name, from, to string) error {
 	programs, err := os.ReadDir(from)
 	if err != nil {

@@ -25,15 +25,15 @@ import (
 	"chatconf/shared/rpc/sign"
 )
 
-// An invokeAPI serves the clouds' APIs for invoking functions, so that functions on this machine can
-// call each other:
+// An invokeAPI serves the clouds' APIs for invoking functions, so that functions on this machine
+// can call each other:
 //
 //	POST /2015-03-31/functions/{name}/invocations    Lambda's Invoke, AWS Signature Version 4
 //	POST /2023-03-30/functions/{name}/invocations    Function Compute's InvokeFunction, ACS3
 //
-// The type of an invocation says whether the caller waits for the answer. Both APIs can invoke every
-// function. A request must be signed with one of the keys. Nonces are not checked: a process that
-// can read the loopback interface can also read the keys.
+// The type of an invocation says whether the caller waits for the answer. Both APIs can invoke
+// every function. A request must be signed with one of the keys. Nonces are not checked: a process
+// that can read the loopback interface can also read the keys.
 type invokeAPI struct {
 	host    *runtime.Host
 	prepare func(name string) error // called before a function is invoked

@@ -1,6 +1,6 @@
 // Package localcloud assembles a cloud on this machine: functions as they are deployed, under the
-// runtime of their cloud; the API to invoke them; timers; a URL for each function; and Tablestore for
-// Function Compute. Everything listens on the loopback interface only.
+// runtime of their cloud; the API to invoke them; timers; a URL for each function; and Tablestore
+// for Function Compute. Everything listens on the loopback interface only.
 package localcloud
 
 import (
@@ -50,8 +50,8 @@ func New(o Options) *Cloud {
 	}
 }
 
-// OpenTablestore starts a Tablestore emulator on a file and returns its endpoint. It accepts requests
-// that are signed with one of the keys: secrets by access key id.
+// OpenTablestore starts a Tablestore emulator on a file and returns its endpoint. It accepts
+// requests that are signed with one of the keys: secrets by access key id.
 func (c *Cloud) OpenTablestore(path string, keys map[string]string) (endpoint string, err error) {
 	server, err := ots.New(ots.Options{Path: path, AccessKeys: keys, Log: c.logger})
 	if err != nil {
@@ -82,8 +82,8 @@ func (c *Cloud) Functions() int { return len(c.ready) }
 // Host returns the host of the functions. It can invoke the prepared functions.
 func (c *Cloud) Host() *runtime.Host { return c.host }
 
-// Prepare unpacks a function if it is not unpacked yet. It ignores unknown functions, which the host
-// refuses.
+// Prepare unpacks a function if it is not unpacked yet. It ignores unknown functions, which the
+// host refuses.
 func (c *Cloud) Prepare(name string) error {
 	if ready := c.ready[name]; ready != nil {
 		return ready()

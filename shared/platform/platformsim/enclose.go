@@ -10,8 +10,8 @@ import (
 )
 
 // Enclose makes a callback with a given content, signed and encrypted as the enclosure of the
-// platform requires. In the text it replaces {seconds} and {millis} with the time since 1970, {time}
-// with the time in RFC 3339, and {id} with a new id. The answer is not read.
+// platform requires. In the text it replaces {seconds} and {millis} with the time since 1970,
+// {time} with the time in RFC 3339, and {id} with a new id. The answer is not read.
 func (k *Maker) Enclose(platform, enclosure, text string) (*Callback, error) {
 	s := Of(platform)
 	if s == nil {

@@ -130,8 +130,9 @@ func feishuCard(k *Maker, m Message) (*Callback, error) {
 // feishuMenu is an item of the bot's menu with the text as its key.
 func feishuMenu(k *Maker, m Message) (*Callback, error) {
 	return k.feishu(object{"schema": "2.0", "header": k.feishuHeader(m, "application.bot.menu_v6"), "event": object{
-		"operator":  object{"operator_name": cmp.Or(m.UserName, m.User), "operator_id": object{"open_id": m.User}},
-		"event_key": m.Text, "timestamp": number(m.ID)}}.bytes()) // the real time would make two items within a second one message
+		"operator": object{"operator_name": cmp.Or(m.UserName, m.User), "operator_id": object{"open_id": m.User}},
+		// the real time would make two items within a second one message
+		"event_key": m.Text, "timestamp": number(m.ID)}}.bytes())
 }
 
 // feishuOldCard is a card's button in the older callback, which is not encrypted.

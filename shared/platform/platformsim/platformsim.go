@@ -1,6 +1,6 @@
-// Package platformsim simulates the chat platforms: it makes genuine callbacks, signed and encrypted
-// with the secrets of a configuration, and reads the answers. It is for tests and for the tool's
-// send; no function links it.
+// Package platformsim simulates the chat platforms: it makes genuine callbacks, signed and
+// encrypted with the secrets of a configuration, and reads the answers. It is for tests and for the
+// tool's send; no function links it.
 //
 // A platform is one file with a Simulator, and a line in simulators.
 package platformsim
@@ -67,9 +67,9 @@ func (c *Callback) Received(now time.Time) *callback.Request {
 		Body: slices.Clone(c.Body), Now: now}
 }
 
-// ReadAnswer returns the text that the platform would show of an answer, which may be empty. For the
-// answer to a check of the URL it returns the challenge. An answer that the platform would reject is
-// an error.
+// ReadAnswer returns the text that the platform would show of an answer, which may be empty. For
+// the answer to a check of the URL it returns the challenge. An answer that the platform would
+// reject is an error.
 func (c *Callback) ReadAnswer(body []byte) (string, error) { return c.read(body) }
 
 // A Maker makes the callbacks of one configuration.

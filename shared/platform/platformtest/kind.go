@@ -15,11 +15,11 @@ import (
 
 // A Kind is one kind of message or event that a platform sends, and its outcome.
 //
-// The file testdata/kinds.txt of a platform has a paragraph for each kind: a line with a description;
-// a line with the enclosure of package platformsim, a blank and the outcome; and lines with the text,
-// which are joined. Lines that begin with # are comments. The outcome is "heard" and the text of the
-// command, "answered" and the content that cannot be read, "counted" and the kind, or "unproven" and
-// the kind. A text with line ends is quoted as in Go.
+// The file testdata/kinds.txt of a platform has a paragraph for each kind: a line with a
+// description; a line with the enclosure of package platformsim, a blank and the outcome; and lines
+// with the text, which are joined. Lines that begin with # are comments. The outcome is "heard" and
+// the text of the command, "answered" and the content that cannot be read, "counted" and the kind,
+// or "unproven" and the kind. A text with line ends is quoted as in Go.
 type Kind struct {
 	About     string
 	Enclosure string

@@ -2,8 +2,8 @@
 // runs it over its whole list, so no platform can opt out. A platform without vectors fails.
 //
 // Genuine callbacks come from files with published samples, and from package platformsim in every
-// mode. The suite changes each part of a callback: a receiver must refuse a changed callback, or read
-// the same from it.
+// mode. The suite changes each part of a callback: a receiver must refuse a changed callback, or
+// read the same from it.
 package platformtest
 
 import (
@@ -165,9 +165,9 @@ func (s *sample) take(settings callback.Settings,
 	return receiver, received, ""
 }
 
-// same reports whether two callbacks have the same result. Sealed handshakes always differ. A callback
-// without a time has no signature either, so its challenge may change: it is returned and has no
-// other effect.
+// same reports whether two callbacks have the same result. Sealed handshakes always differ. A
+// callback without a time has no signature either, so its challenge may change: it is returned and
+// has no other effect.
 func (s *sample) same(a, b *callback.Received) bool {
 	if (a.Handshake == nil) != (b.Handshake == nil) || !reflect.DeepEqual(a.Message, b.Message) ||
 		!slices.Equal(a.Guards, b.Guards) {
@@ -560,7 +560,8 @@ func answers(t *testing.T, receiver callback.Receiver, received *callback.Receiv
 	}
 }
 
-// rotatedAnswer tests that the platform can read the answer to a callback with the previous secrets.
+// rotatedAnswer tests that the platform can read the answer to a callback with the previous
+// secrets.
 func rotatedAnswer(t *testing.T, s *sample, c *platformsim.Callback, kind *platformsim.Mode) {
 	t.Helper()
 	settings := maps.Clone(s.settings)

@@ -29,8 +29,8 @@ type Server struct {
 	requests []Request
 }
 
-// NewServer returns a server for the given hosts that answers each request with a status and a body.
-// Calls to other hosts fail.
+// NewServer returns a server for the given hosts that answers each request with a status and a
+// body. Calls to other hosts fail.
 func NewServer(t testing.TB, now time.Time, hosts []string, answer func(Request) (int, string)) *Server {
 	t.Helper()
 	p := new(Server)

@@ -11,11 +11,11 @@ import (
 	"chatconf/shared/command"
 )
 
-// runValues compares the settings of a platform with its file testdata/values.txt: their keys, their
-// marks (required, secret, generated) and the values that they accept.
+// runValues compares the settings of a platform with its file testdata/values.txt: their keys,
+// their marks (required, secret, generated) and the values that they accept.
 //
-// A line is a key with its marks. A line that begins with a tab has "good" or "bad" and quoted values
-// for the key above it. Lines that begin with # are comments.
+// A line is a key with its marks. A line that begins with a tab has "good" or "bad" and quoted
+// values for the key above it. Lines that begin with # are comments.
 func runValues(t *testing.T, p command.Platform, folder fs.FS) {
 	text, err := fs.ReadFile(folder, "testdata/values.txt")
 	if err != nil {

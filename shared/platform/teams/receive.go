@@ -53,7 +53,8 @@ func (Platform) NewSender(callback.Settings, *callback.Client) (callback.Sender,
 // https://learn.microsoft.com/en-us/microsoftteams/platform/webhooks-and-connectors/how-to/add-outgoing-webhook
 func (r *receiver) Receive(in *callback.Request) (*callback.Received, error) {
 	if in.Method != "POST" {
-		return nil, callback.Refuse(callback.StepRequest, "the method is %s, and Teams uses POST", callback.Cut(in.Method, 16))
+		return nil, callback.Refuse(callback.StepRequest, "the method is %s, and Teams uses POST",
+			callback.Cut(in.Method, 16))
 	}
 	authorization, err := callback.Header(in, "Authorization")
 	if err != nil {
@@ -226,8 +227,8 @@ func withoutText(f callback.Fields, said content) (text, unread string) {
 	return "", ""
 }
 
-// Answer implements callback.Receiver. Teams requires a message in every answer, and does not show an
-// empty one.
+// Answer implements callback.Receiver. Teams requires a message in every answer, and does not show
+// an empty one.
 //
 // A zero-width space breaks tags, as in callback.Defuse. An @ needs no change: a mention is an <at>
 // with an entity in addition to the text. Conversation ids, which people copy into Permissions,

@@ -224,8 +224,8 @@ func (r *reader) mention(whole, inside string) {
 	r.parts = append(r.parts, p)
 }
 
-// idOf returns the id of the mentioned user or bot: of the first unused entity with the same text or
-// name, or else of a used one.
+// idOf returns the id of the mentioned user or bot: of the first unused entity with the same text
+// or name, or else of a used one.
 func (r *reader) idOf(whole, name string) string {
 	for i := range r.mentions {
 		if m := &r.mentions[i]; !m.used && (m.text == whole || m.name == name) {
@@ -251,8 +251,8 @@ func (r *reader) miss(what string) {
 // maxTag is the maximum length of a tag in bytes. The tag of a link contains its address.
 const maxTag = 4096
 
-// tag returns the name and the length of the tag at the start of text, empty if Teams does not write
-// such a tag.
+// tag returns the name and the length of the tag at the start of text, empty if Teams does not
+// write such a tag.
 func tag(text string) (name string, length int) {
 	if !strings.HasPrefix(text, "<") {
 		return "", 0
