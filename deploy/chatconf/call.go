@@ -107,7 +107,7 @@ func checkArguments(action rpc.Action, args []string) error {
 		case ok && (!action.TakesSecret() || isWord(key) && strings.Trim(value, "=") != ""):
 			return usagef("%s has no parameter %q; %s", action.Name, key, chat.Suggestion(key, action.Parameters()))
 		case ok:
-			return usagef("parameter %d is unknown to %s; known are %s", i+1, action.Name,
+			return usagef("parameter %d is unknown to %s; use one of %s", i+1, action.Name,
 				strings.Join(action.Parameters(), ", "))
 		case action.TakesSecret(): // not shown: it may be a secret without its key
 			return usagef("parameter %d is invalid; write Key=Value", i+1)
@@ -134,7 +134,7 @@ func readArguments(args []string, stdin io.Reader) (map[string]string, error) {
 	for _, arg := range args {
 		key, value, _ := strings.Cut(arg, "=")
 		if _, twice := params[key]; twice {
-			return nil, usagef("parameter %s is given twice; give it once", key)
+			return nil, usagef("parameter %s is given twice; write it once", key)
 		}
 		if path, ok := strings.CutPrefix(value, "@"); ok {
 			switch {

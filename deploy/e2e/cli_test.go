@@ -173,7 +173,7 @@ func TestExitCodesTellMistakesFromFailures(t *testing.T) {
 		{"call", 2, "CreateChatConfiguration"},
 		{"call GetChatConfiguration Name --data " + data, 2, "write Name=Value"},
 		{"call GetChatConfiguration ops --data " + data, 2, "such as Name=ops"},
-		{"call Explode --data " + data, 2, "known are CreateChatConfiguration"},
+		{"call Explode --data " + data, 2, "use one of CreateChatConfiguration"},
 		{"call GetChatConfiguration =ops --data " + data, 2, "Key=Value"},
 		{"call GetChatConfiguration Name=a Name=b --data " + data, 2, "twice"},
 		{"call GetChatConfiguration Name=@" + nowhere + "/none --data " + data, 2, "none"},

@@ -260,7 +260,7 @@ func TestMistakesInARequest(t *testing.T) {
 		{"Configuration of more than 64 KiB", making("Configuration", dingTalk(strings.Repeat("x", 64<<10))),
 			400, "InvalidParameter.Configuration", "65536"},
 		{"an unknown key", making("Configuration", `{"DingTalkClientID":"a","DingTalkClientSecret":"b"}`), 400,
-			"InvalidParameter.Configuration", "Configuration.DingTalkClientID: no such key for type " +
+			"InvalidParameter.Configuration", "Configuration.DingTalkClientID: unknown key for type " +
 				"DingTalk; did you mean DingTalkClientId?"},
 		{"a key twice", making("Configuration", `{"BotName":"a","BotName":"b"}`), 400,
 			"InvalidParameter.Configuration", "BotName"},

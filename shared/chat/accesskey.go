@@ -350,7 +350,7 @@ func parseKeyPolicy(name, text string) ([]*policy.Policy, error) {
 	case name != "":
 		p, ok := policy.ByName(name)
 		if !ok {
-			return nil, fault.Invalid("Policy", "unknown Policy %s; write %s, or the JSON text of a policy.",
+			return nil, fault.Invalid("Policy", "Unknown Policy %s; write %s, or the JSON text of a policy.",
 				fault.Quote(name),
 				strings.Join(policy.Names(), ", "))
 		}

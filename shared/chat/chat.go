@@ -134,7 +134,7 @@ func New(t table.Table, ring *seal.Ring, platforms []command.Platform, o Options
 	}
 	s.baseURL = strings.TrimRight(s.baseURL, "/")
 	if s.quota < 0 {
-		return nil, fmt.Errorf("chat: quota of %d configurations: wanted 1 or more", s.quota)
+		return nil, fmt.Errorf("chat: quota of %d configurations: use 1 or more", s.quota)
 	}
 	if s.quota == 0 {
 		s.quota = DefaultQuota
@@ -158,7 +158,7 @@ func New(t table.Table, ring *seal.Ring, platforms []command.Platform, o Options
 // CheckRegion returns an error unless region can be Options.Region.
 func CheckRegion(region string) error {
 	if !validRegion(region) {
-		return fmt.Errorf("chat: region %q: wanted one like cn-hangzhou", region)
+		return fmt.Errorf("chat: region %q: use one such as cn-hangzhou", region)
 	}
 	return nil
 }
@@ -168,7 +168,7 @@ func CheckBaseURL(base string) error {
 	u, err := url.Parse(base)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil ||
 		strings.ContainsAny(base, "?#\"\\") || !utf8.ValidString(base) {
-		return errors.New("chat: webhook base URL: wanted http:// or https://, a host and perhaps a path")
+		return errors.New("chat: webhook base URL: write http:// or https://, a host and optionally a path")
 	}
 	if err := dial.CheckHost(u); err != nil {
 		return fmt.Errorf("chat: webhook base URL: %w", err)
@@ -229,7 +229,7 @@ func checkRegion(id string) error {
 	if id == "" || validRegion(id) {
 		return nil
 	}
-	message := fmt.Sprintf("RegionId %s is not a region; wanted one like cn-hangzhou.", fault.Quote(id))
+	message := fmt.Sprintf("RegionId %s is not a region; use one such as cn-hangzhou.", fault.Quote(id))
 	return &fault.Error{Code: fault.InvalidRegion, Param: "RegionId", Message: message}
 }
 

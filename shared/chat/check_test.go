@@ -80,7 +80,7 @@ func TestCheckReportsExactlyWhatIsBroken(t *testing.T) {
 		{"history that cannot be decoded", func(*house) change { return put("h#one#0000000001", "planted", 1) },
 			[]string{`chat: item "h#one#0000000001": invalid character 'p' looking for beginning of value`}},
 		{"history of another version", func(h *house) change { return set(h, "h#one#0000000001", "v", 2) },
-			[]string{`chat: item "h#one#0000000001" has record version 2, wanted 1`}},
+			[]string{`chat: item "h#one#0000000001" has record version 2; this program reads version 1`}},
 		{"history of another name", func(h *house) change { return set(h, "h#one#0000000001", "name", "two") },
 			[]string{`chat: item "h#one#0000000001" at revision 1 holds revision 1 of "two"`}},
 		{"an item of no kind", func(*house) change { return put("x#one", "", 0) },

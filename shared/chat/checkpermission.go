@@ -21,7 +21,7 @@ var (
 func (m *mistakes) checkPermissions(path string, n, groups, conversations *document.Node) {
 	const most = 100
 	if n.Kind != document.Array {
-		m.wrong(path, "is %v; wanted an array of statements", n.Kind)
+		m.wrong(path, "is %v; write an array of statements", n.Kind)
 		return
 	}
 	if len(n.Items) > most {
@@ -38,7 +38,7 @@ func (m *mistakes) checkPermissions(path string, n, groups, conversations *docum
 
 func (m *mistakes) checkPermission(path string, n, groups, conversations *document.Node) {
 	if n.Kind != document.Object {
-		m.wrong(path, "is %v; wanted an object", n.Kind)
+		m.wrong(path, "is %v; write an object", n.Kind)
 		return
 	}
 	m.checkKnown(path, n, permissionKeys, permissionRequired)
@@ -69,7 +69,7 @@ func (m *mistakes) checkPermission(path string, n, groups, conversations *docume
 		m.wrong(document.Under(path, "RamRole"), "has no meaning in a Deny statement")
 	case role.Kind != document.String || role.Text == "" || checkRole("RamRole", role.Text) != nil:
 		m.wrong(document.Under(path, "RamRole"),
-			"is not a role name; wanted 1 to 64 letters, digits, '.', '@', '-' and '_'")
+			"is not a role name; use 1 to 64 letters, digits, '.', '@', '-' and '_'")
 	}
 }
 
@@ -115,13 +115,13 @@ func (m *mistakes) checkPrincipal(path, principal string, groups *document.Node)
 	case principal == "*":
 	// a Deny that somebody relies on would deny nobody
 	case kind == "user" && strings.ContainsAny(name, command.Wildcards):
-		m.wrong(path, "%s names a user with '*' or '?', and users are no patterns; wanted %s",
+		m.wrong(path, "%s names a user with '*' or '?', which a user id cannot contain; write %s",
 			fault.Quote(principal), wantPrincipal)
 	case kind == "user" && name != "" && !command.ID.Fits(name):
 		m.wrong(path, "%s names a user whose id is not %s", fault.Quote(principal), command.ID.Want)
 	case kind == "group" && name != "" && (groups == nil || groups.Get(name) == nil):
 		m.wrong(path, "the group %s is not among UserGroups", fault.Quote(name))
 	case kind != "user" && kind != "group" || name == "":
-		m.wrong(path, "%s is not a principal; wanted %s", fault.Quote(principal), wantPrincipal)
+		m.wrong(path, "%s is not a principal; write %s", fault.Quote(principal), wantPrincipal)
 	}
 }

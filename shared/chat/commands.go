@@ -129,7 +129,7 @@ func parseCommandFilters(in *ListCommandsRequest) (*journal.Selection, error) {
 	}
 	if sel.Command != "" && !command.NamePattern.Fits(sel.Command) {
 		mistakes = fault.Join(mistakes, fault.Invalid("Command",
-			"Command %s is not a command's name; wanted %s, and perhaps '*' and '?'.",
+			"Command %s is not a command's name; write %s, and perhaps '*' and '?'.",
 			fault.Quote(in.Command), command.NamePattern.Want))
 	}
 	for _, bound := range []struct {
@@ -141,7 +141,7 @@ func parseCommandFilters(in *ListCommandsRequest) (*journal.Selection, error) {
 		}
 		t, err := time.Parse(time.RFC3339, bound.text)
 		if err != nil {
-			wrong := fault.Invalid(bound.param, "%s is %s; wanted a date such as 2026-01-31T08:00:00Z.",
+			wrong := fault.Invalid(bound.param, "%s is %s; write a date such as 2026-01-31T08:00:00Z.",
 				bound.param, fault.Quote(bound.text))
 			mistakes = fault.Join(mistakes, wrong)
 		}

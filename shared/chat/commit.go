@@ -125,7 +125,7 @@ func (s *Service) retry(ctx context.Context, what string, try func() error) erro
 		}
 	}
 	return &fault.Error{Code: fault.Conflict,
-		Message: "Other callers are changing the same configurations all the time. Try again."}
+		Message: "Other callers keep changing the same configurations. Try again."}
 }
 
 // get reads one configuration; nil if there is none.

@@ -111,7 +111,7 @@ func (p *platform) settle(text string, keep func(field string) bool, random io.R
 	}
 	out := &settled{secrets: make(map[string]string), targets: targets}
 	for _, path := range twice {
-		out.wrong(path, "is given twice; give it once")
+		out.wrong(path, "is given twice; write it once")
 	}
 	p.rename(out, root)
 	if err := p.settleObject(out, root, keep, random); err != nil {
@@ -141,7 +141,7 @@ func parseConfiguration(text string) (root *document.Node, twice []string, err e
 		return nil, nil, fault.Invalid(configurationParam, "%v; %s.", err, form)
 	}
 	if root.Kind != document.Object {
-		return nil, nil, fault.Invalid(configurationParam, "Configuration is %v; wanted a JSON object; %s.",
+		return nil, nil, fault.Invalid(configurationParam, "Configuration is %v; %s.",
 			root.Kind, form)
 	}
 	return root, twice, nil
@@ -168,7 +168,7 @@ func (p *platform) rename(out *settled, root *document.Node) {
 		if before, twice := given[key]; twice {
 			if before.Value.String() != value.String() {
 				path := document.Under(configurationParam, m.Key)
-				out.wrong(path, "is the same setting as %s, with another value; give one of them", before.Key)
+				out.wrong(path, "is the same setting as %s, with another value; write only one of them", before.Key)
 			}
 			continue
 		}
@@ -206,7 +206,7 @@ func (p *platform) settleObject(out *settled, root *document.Node, keep func(str
 		case m.Key == keyTarget:
 			out.target(path, m.Value, keep)
 		default:
-			out.wrong(path, "no such key for type %s; %s", p.Type, p.suggest(m.Key))
+			out.wrong(path, "unknown key for type %s; %s", p.Type, p.suggest(m.Key))
 		}
 	}
 	for _, setting := range p.Settings {
@@ -215,7 +215,7 @@ func (p *platform) settleObject(out *settled, root *document.Node, keep func(str
 		}
 		switch {
 		case setting.Required:
-			out.wrong(out.under(setting.Key), "is missing; wanted %s (%s)", setting.Shape.Want, setting.Help)
+			out.wrong(out.under(setting.Key), "is missing; write %s (%s)", setting.Shape.Want, setting.Help)
 		case setting.Generate && keep(setting.Key):
 			out.kept = append(out.kept, setting.Key)
 			root.Members = append(root.Members, document.Member{Key: setting.Key,
@@ -272,11 +272,11 @@ func (out *settled) setting(path string, s command.Setting, n *document.Node, ke
 func (out *settled) secret(path, field string, shape command.Shape, n *document.Node, keep func(string) bool) {
 	switch {
 	case n.Kind != document.String:
-		out.wrong(path, "is %v; wanted a string of %s", n.Kind, shape.Want)
+		out.wrong(path, "is %v; write a string of %s", n.Kind, shape.Want)
 	case n.Text == secret.Mask && keep(field):
 		out.kept = append(out.kept, field)
 	case n.Text == secret.Mask:
-		out.wrong(path, "is masked, and there is no stored secret to keep; give the secret itself")
+		out.wrong(path, "is masked, and no stored secret exists; write the secret itself")
 	case !shape.Fits(n.Text):
 		out.wrong(path, "is not %s", shape.Want)
 	default:
@@ -288,12 +288,12 @@ func (out *settled) secret(path, field string, shape command.Shape, n *document.
 // target checks where commands are handed on to.
 func (out *settled) target(path string, n *document.Node, keep func(string) bool) {
 	if n.Kind != document.Object {
-		out.wrong(path, "is %v; wanted an object such as {\"Type\":\"Journal\"}", n.Kind)
+		out.wrong(path, "is %v; write an object such as {\"Type\":\"Journal\"}", n.Kind)
 		return
 	}
 	kind := n.Get("Type")
 	if kind == nil || kind.Kind != document.String {
-		out.wrong(document.Under(path, "Type"), "wanted Journal, Http or Function")
+		out.wrong(document.Under(path, "Type"), "use Journal, Http or Function")
 		return
 	}
 	switch kind.Text {
@@ -329,15 +329,15 @@ func (out *settled) checkTargetURL(path string, n *document.Node) {
 	u, err := url.Parse(n.Text)
 	if err != nil || n.Kind != document.String || !command.Visible(1, 2048).Fits(n.Text) || u.Scheme != "https" ||
 		u.Host == "" || u.User != nil || strings.Contains(n.Text, "#") {
-		out.wrong(path, "wanted an https URL without user name and fragment") // not shown: its query may hold a secret
+		out.wrong(path, "write an https URL without user name and fragment") // not shown: its query may hold a secret
 		return
 	}
 	if !out.targets.AllowHost(u.Hostname()) {
 		more := ""
 		if len(out.targets) == 0 {
-			more = "; the settings of the service can allow others"
+			more = "; the service's settings can allow other networks"
 		}
-		out.wrong(path, "wanted a host on %s%s", out.targets, more)
+		out.wrong(path, "use a host on %s%s", out.targets, more)
 	} else if err := dial.CheckHost(u); err != nil {
 		out.wrong(path, "%s", err)
 	}
@@ -355,7 +355,7 @@ func (m *mistakes) checkKnown(path string, n *document.Node, known, required []s
 			return
 		}
 		if !slices.Contains(known, member.Key) {
-			m.wrong(document.Under(path, member.Key), "no such key; %s", Suggestion(member.Key, known))
+			m.wrong(document.Under(path, member.Key), "unknown key; %s", Suggestion(member.Key, known))
 		}
 	}
 	for _, key := range required {
@@ -375,7 +375,7 @@ func (m *mistakes) checkText(path string, n *document.Node, shape command.Shape)
 		if bare && shape.Fits(n.Text) {
 			form = "; write " + fault.Quote(n.Text)
 		}
-		m.wrong(path, "is %v; wanted a string of %s%s", n.Kind, shape.Want, form)
+		m.wrong(path, "is %v; write a string of %s%s", n.Kind, shape.Want, form)
 	case !shape.Fits(n.Text):
 		m.wrong(path, "%s is not %s", fault.Quote(n.Text), shape.Want)
 	default:
@@ -393,11 +393,11 @@ func (m *mistakes) checkStrings(path string, n *document.Node, shape command.Sha
 		if n.Kind == document.String && shape.Fits(n.Text) {
 			form = "[" + fault.Quote(n.Text) + "]"
 		}
-		m.wrong(path, "is %v; wanted an array of strings such as %s", n.Kind, form)
+		m.wrong(path, "is %v; write an array of strings such as %s", n.Kind, form)
 		return nil
 	}
 	if len(n.Items) == 0 || len(n.Items) > most {
-		m.wrong(path, "has %d entries; wanted 1 to %d", len(n.Items), most)
+		m.wrong(path, "has %d entries; use 1 to %d", len(n.Items), most)
 		return nil
 	}
 	texts := make(map[int]string, len(n.Items))
@@ -423,7 +423,7 @@ func (m *mistakes) checkStrings(path string, n *document.Node, shape command.Sha
 // writes them. That there are no groups is no mistake; a group of nobody is.
 func (m *mistakes) checkGroups(path string, n *document.Node) {
 	if n.Kind != document.Object {
-		m.wrong(path, "is %v; wanted an object such as {\"sre\":[\"manager4220\"]}", n.Kind)
+		m.wrong(path, "is %v; write an object such as {\"sre\":[\"manager4220\"]}", n.Kind)
 		return
 	}
 	for _, group := range n.Members {
@@ -431,7 +431,7 @@ func (m *mistakes) checkGroups(path string, n *document.Node) {
 			return
 		}
 		if !groupName.Fits(group.Key) {
-			m.wrong(document.Under(path, group.Key), "is not a group's name; wanted %s", groupName.Want)
+			m.wrong(document.Under(path, group.Key), "is not a group's name; write %s", groupName.Want)
 		}
 		m.checkStrings(document.Under(path, group.Key), group.Value, command.ID)
 	}

@@ -239,7 +239,7 @@ func TestConfigurationIsRefused(t *testing.T) {
 		about, as, text string
 		texts           []string
 	}{
-		{"an array", "Slack", `[]`, []string{"Configuration is an array", "wanted a JSON object"}},
+		{"an array", "Slack", `[]`, []string{"Configuration is an array", "write a JSON object"}},
 		{"a string", "Slack", `"{}"`, []string{"Configuration is a string"}},
 		{"a number", "Slack", `7`, []string{"Configuration is a number"}},
 		{"null", "Slack", `null`, []string{"Configuration is true, false or null"}},
@@ -276,14 +276,14 @@ func TestConfigurationIsRefused(t *testing.T) {
 
 		{"an unknown key that is near a known one", "DingTalk",
 			chattest.With(minDingTalk, `"DingTalkTemplatId":"planted"`),
-			[]string{"Configuration.DingTalkTemplatId: no such key for type DingTalk",
+			[]string{"Configuration.DingTalkTemplatId: unknown key for type DingTalk",
 				"did you mean DingTalkTemplateId?"}},
 		{"a known key in another case", "Slack", in(`"slackbottoken":"planted"`),
 			[]string{"Configuration.slackbottoken", "did you mean SlackBotToken?"}},
 		{"a common key misspelt", "Slack", in(`"Permission":[]`), []string{"did you mean Permissions?"}},
 		{"a key of another platform", "Slack", in(`"FeishuVerificationToken":"planted"`),
-			[]string{"known are SlackSigningSecret, ", "SlackBotToken, SlackTeamId, BotName"}},
-		{"an empty key", "Slack", in(`"":"planted"`), []string{`Configuration[""]: no such key`, "known are"}},
+			[]string{"use one of SlackSigningSecret, ", "SlackBotToken, SlackTeamId, BotName"}},
+		{"an empty key", "Slack", in(`"":"planted"`), []string{`Configuration[""]: unknown key`, "use one of"}},
 		{"a key with a newline", "Slack", in(`"a\nb":"planted"`), []string{`Configuration["a\nb"]`}},
 
 		{"a DingTalk token with two letters", "DingTalk", chattest.With(minDingTalk, `"DingTalkToken":"zq"`),
@@ -337,18 +337,18 @@ func TestConfigurationIsRefused(t *testing.T) {
 			[]string{"Configuration.TeamsWebhookSecret"}},
 
 		{"a bot name that is a number", "Slack", in(`"BotName":7`),
-			[]string{"Configuration.BotName: is a number; wanted a string of 1 to 256 characters"}},
+			[]string{"Configuration.BotName: is a number; write a string of 1 to 256 characters"}},
 		{"an empty bot name", "Slack", in(`"BotName":""`), []string{`Configuration.BotName: "" is not`}},
 		{"a bot name of 257 runes", "Slack", in(`"BotName":"` + strings.Repeat("钉", 257) + `"`),
 			[]string{"Configuration.BotName"}},
 		{"a bot name with a newline", "Slack", in(`"BotName":"a\nb"`), []string{`"a\nb" is not`}},
 
 		{"conversations that are a string", "Slack", in(`"ConversationIds":"c1"`),
-			[]string{"Configuration.ConversationIds: is a string; wanted an array"}},
+			[]string{"Configuration.ConversationIds: is a string; write an array"}},
 		{"no conversations", "Slack", in(`"ConversationIds":[]`),
 			[]string{"Configuration.ConversationIds: has 0 entries"}},
 		{"1001 conversations", "Slack", in(`"ConversationIds":[` + strings.Repeat(`"a",`, 1000) + `"b"]`),
-			[]string{"has 1001 entries; wanted 1 to 1000"}},
+			[]string{"has 1001 entries; use 1 to 1000"}},
 		{"a conversation twice", "Slack", in(`"ConversationIds":["c1","c2","c1"]`),
 			[]string{`Configuration.ConversationIds[2]: "c1" is listed twice`}},
 		{"a conversation with what cannot be seen", "Slack", in("\"ConversationIds\":[\"c\u200b1\"]"),
@@ -375,24 +375,24 @@ func TestConfigurationIsRefused(t *testing.T) {
 			[]string{"Configuration.ConversationIds[1]: is true, false or null"}},
 
 		{"groups that are an array", "Slack", in(`"UserGroups":[]`),
-			[]string{"Configuration.UserGroups: is an array; wanted an object"}},
+			[]string{"Configuration.UserGroups: is an array; write an object"}},
 		{"a group with a strange name", "Slack", in(`"UserGroups":{"a b":["x"]}`),
 			[]string{`Configuration.UserGroups["a b"]: is not a group's name`}},
 		{"a group without members", "Slack", in(`"UserGroups":{"sre":[]}`),
 			[]string{"Configuration.UserGroups.sre: has 0 entries"}},
 		{"a group without members beside one with some", "Slack", in(`"UserGroups":{"dev":["a"],"sre":[]}`),
-			[]string{"Configuration.UserGroups.sre: has 0 entries; wanted 1 to 1000"}},
+			[]string{"Configuration.UserGroups.sre: has 0 entries; use 1 to 1000"}},
 		{"a member with a blank", "Slack", in(`"UserGroups":{"sre":["a","b c"]}`),
 			[]string{`Configuration.UserGroups.sre[1]: "b c"`}},
 
 		{"permissions that are an object", "Slack", in(`"Permissions":{}`),
-			[]string{"Configuration.Permissions: is an object; wanted an array"}},
+			[]string{"Configuration.Permissions: is an object; write an array"}},
 		{"101 statements", "Slack", in(`"Permissions":[` + strings.Repeat(`{`+allow+`},`, 100) + `{}]`),
 			[]string{"has 101 statements; the most is 100"}},
 		{"a statement that is a string", "Slack", permission(`"x"`),
-			[]string{"Configuration.Permissions[0]: is a string; wanted an object"}},
+			[]string{"Configuration.Permissions[0]: is a string; write an object"}},
 		{"a statement with an unknown key", "Slack", permission(`{` + allow + `},{` + allow + `,"Comands":[]}`),
-			[]string{"Configuration.Permissions[1].Comands: no such key; did you mean Commands?"}},
+			[]string{"Configuration.Permissions[1].Comands: unknown key; did you mean Commands?"}},
 		{"a statement without effect", "Slack", permission(`{"Principals":["*"],"Commands":["*"]}`),
 			[]string{"Configuration.Permissions[0].Effect: is missing"}},
 		{"a statement without principals", "Slack", permission(`{"Effect":"Deny","Commands":["*"]}`),
@@ -448,23 +448,23 @@ func TestConfigurationIsRefused(t *testing.T) {
 			[]string{"Permissions[0].RamRole: is not a role name"}},
 
 		{"a target that is a string", "Slack", in(`"Target":"https://planted"`),
-			[]string{"Configuration.Target: is a string; wanted an object"}},
+			[]string{"Configuration.Target: is a string; write an object"}},
 		{"a target without type", "Slack", in(`"Target":{}`),
-			[]string{"Configuration.Target.Type: wanted Journal, Http or Function"}},
+			[]string{"Configuration.Target.Type: use Journal, Http or Function"}},
 		{"a target's type that is a number", "Slack", in(`"Target":{"Type":7}`),
-			[]string{"Configuration.Target.Type: wanted"}},
+			[]string{"Configuration.Target.Type: use"}},
 		{"a target of unknown type", "Slack", in(`"Target":{"Type":"Email"}`),
 			[]string{`Configuration.Target.Type: unknown type "Email"; use Journal, Http or Function`}},
 		{"a journal with a URL", "Slack", in(`"Target":{"Type":"Journal","Url":"https://planted"}`),
-			[]string{"Configuration.Target.Url: no such key; known are Type"}},
+			[]string{"Configuration.Target.Url: unknown key; use one of Type"}},
 		{"a target without secret", "Slack", in(`"Target":{"Type":"Http","Url":"https://planted"}`),
 			[]string{"Configuration.Target.Secret: is missing"}},
 		{"a target without URL", "Slack", in(`"Target":{"Type":"Http","Secret":"` + chattest.TargetSecret + `"}`),
 			[]string{"Configuration.Target.Url: is missing"}},
 		{"a target by http", "Slack", in(`"Target":{"Type":"Http","Url":"http://planted","Secret":"` +
-			chattest.TargetSecret + `"}`), []string{"Configuration.Target.Url: wanted an https URL"}},
+			chattest.TargetSecret + `"}`), []string{"Configuration.Target.Url: write an https URL"}},
 		{"a target with a password", "Slack", in(`"Target":{"Type":"Http","Url":"https://u:planted@h","Secret":"` +
-			chattest.TargetSecret + `"}`), []string{"Configuration.Target.Url: wanted an https URL without user name"}},
+			chattest.TargetSecret + `"}`), []string{"Configuration.Target.Url: write an https URL without user name"}},
 		{"a target without host", "Slack", in(`"Target":{"Type":"Http","Url":"https:///planted","Secret":"` +
 			chattest.TargetSecret + `"}`), []string{"Configuration.Target.Url"}},
 		{"a target with a fragment", "Slack", in(`"Target":{"Type":"Http","Url":"https://h/#planted","Secret":"` +
@@ -482,7 +482,7 @@ func TestConfigurationIsRefused(t *testing.T) {
 			[]string{"Configuration.Target.Secret: is a number"}},
 		{"a target's secret that is masked", "Slack",
 			in(`"Target":{"Type":"Http","Url":"https://h","Secret":"******"}`),
-			[]string{"Configuration.Target.Secret: is masked, and there is no stored secret"}},
+			[]string{"Configuration.Target.Secret: is masked, and no stored secret exists"}},
 		{"a function without name", "Slack", in(`"Target":{"Type":"Function"}`),
 			[]string{"Configuration.Target.Name: is missing"}},
 		{"a function with a blank in its name", "Slack", in(`"Target":{"Type":"Function","Name":"a b"}`),
@@ -648,7 +648,7 @@ func TestMaskedRoundTrip(t *testing.T) {
 	_, err := h.Create(h.Ctx, &chat.CreateRequest{Name: "two", Type: "DingTalk",
 		Configuration: secret.Text(first.Configuration)})
 	chattest.WantError(t, "Create with masks", err, fault.InvalidParameter, "Configuration",
-		"Configuration.DingTalkClientSecret: is masked", "give the secret itself")
+		"Configuration.DingTalkClientSecret: is masked", "write the secret itself")
 	h.MustAgree()
 }
 
@@ -700,9 +700,9 @@ func TestSuggestion(t *testing.T) {
 		"Principal":  "did you mean Principals?",
 		"Command":    "did you mean Commands?",
 		"Comamnds":   "did you mean Commands?",
-		"X":          "known are Effect, Principals, Commands",
-		"":           "known are Effect, Principals, Commands",
-		"Wavelength": "known are Effect, Principals, Commands",
+		"X":          "use one of Effect, Principals, Commands",
+		"":           "use one of Effect, Principals, Commands",
+		"Wavelength": "use one of Effect, Principals, Commands",
 	} {
 		if got := chat.Suggestion(word, known); got != want {
 			t.Errorf("Suggestion(%q) = %q, want %q", word, got, want)

@@ -139,25 +139,25 @@ func TestConsoleNamesThatDoNotAgree(t *testing.T) {
 	h := newHouse(t)
 	for _, c := range []struct{ as, text, want string }{
 		{"DingTalk", `{"ClientId":"a","DingTalkClientId":"b","ClientSecret":"planted"}`,
-			"Configuration.DingTalkClientId: is the same setting as ClientId, with another value; give one of them."},
+			"Configuration.DingTalkClientId: is the same setting as ClientId, with another value; write only one of them."},
 		{"DingTalk", `{"AppKey":"a","ClientId":"b","DingTalkClientSecret":"planted"}`,
-			"Configuration.ClientId: is the same setting as AppKey, with another value; give one of them."},
+			"Configuration.ClientId: is the same setting as AppKey, with another value; write only one of them."},
 		{"DingTalk", `{"ClientId":"a","DingTalkClientSecret":"planted","ClientSecret":"******"}`,
 			"Configuration.ClientSecret: is the same setting as DingTalkClientSecret, with " +
-				"another value; give one of them."},
+				"another value; write only one of them."},
 		{"Slack", chattest.With(chattest.Slack, `"ConversationId":"c1","ConversationIds":["c1","c2"]`),
 			"Configuration.ConversationIds: is the same setting as ConversationId, with " +
-				"another value; give one of them."},
+				"another value; write only one of them."},
 		{"Slack", chattest.With(chattest.Slack, `"ConversationId":"a b"`),
 			`Configuration.ConversationId: "a b" is not 1 to 256 bytes`},
 		{"Slack", chattest.With(chattest.Slack, `"ConversationId":null`),
-			"Configuration.ConversationId: is true, false or null; wanted a string"},
+			"Configuration.ConversationId: is true, false or null; write a string"},
 		{"Slack", `{"SigningSecret":"short"}`, "Configuration.SigningSecret: is not 8 to 256 printable"},
 		{"Slack", `{"SigningSecret":"******"}`,
-			"Configuration.SigningSecret: is masked, and there is no stored secret to keep"},
-		{"Slack", `{"SigningSecret":7}`, "Configuration.SigningSecret: is a number; wanted a string"},
+			"Configuration.SigningSecret: is masked, and no stored secret exists"},
+		{"Slack", `{"SigningSecret":7}`, "Configuration.SigningSecret: is a number; write a string"},
 		{"Slack", `{"SigningSecret":"planted-1","BotToekn":"x"}`,
-			"Configuration.BotToekn: no such key for type Slack; did you mean BotToken?"},
+			"Configuration.BotToekn: unknown key for type Slack; did you mean BotToken?"},
 		{"WeChat", `{"CorpId":"ww1","AgentId":"x","Secret":"planted"}`,
 			`Configuration.AgentId: "x" is not 1 to 20 digits.`},
 		{"DingTalk", `{"ClientId":"a","ClientSecret":"planted","Token":"planted"}`,
@@ -189,9 +189,9 @@ func TestAllMistakesOfAConfiguration(t *testing.T) {
 	_, err := h.Create(h.Ctx, &chat.CreateRequest{Name: "one", Type: "DingTalk", Configuration: secret.Text(text)})
 	wants := []string{
 		"Configuration.BotName: is given twice",
-		"Configuration.ClientID2: no such key for type DingTalk; did you mean ClientId?",
+		"Configuration.ClientID2: unknown key for type DingTalk; did you mean ClientId?",
 		"Configuration.DingTalkToken: is not 3 to 63",
-		`Configuration.DingTalkTemplateId: is a number; wanted a string of 1 to 256 printable ASCII ` +
+		`Configuration.DingTalkTemplateId: is a number; write a string of 1 to 256 printable ASCII ` +
 			`characters without blanks; write "7".`,
 		`Configuration.BotName: "" is not`,
 		`Configuration.ConversationIds[0]: "a b"`,
@@ -200,14 +200,14 @@ func TestAllMistakesOfAConfiguration(t *testing.T) {
 		`Configuration.UserGroups["a b"]: is not a group's name`,
 		"Configuration.UserGroups.sre: has 0 entries",
 		`Configuration.Language: "fr" is not`,
-		"Configuration.Permissions[0].X: no such key",
+		"Configuration.Permissions[0].X: unknown key",
 		`Configuration.Permissions[0].Effect: "allow" is not`,
 		`Configuration.Permissions[0].Principals[0]: "user:a*"`,
 		`Configuration.Permissions[0].Principals[1]: "bob" is not a principal`,
 		"Configuration.Permissions[0].Commands: has 0 entries",
 		`Configuration.Permissions[0].Conversations[0]: "zz" matches none`,
 		"Configuration.Permissions[1]: is a number",
-		`Configuration.Permissions[2].Principals: is a string; wanted an array of strings such as ["*"]`,
+		`Configuration.Permissions[2].Principals: is a string; write an array of strings such as ["*"]`,
 		`Configuration.Permissions[2].Commands[0]: "help" is always allowed`,
 		"There are more mistakes.",
 	}
@@ -217,9 +217,9 @@ func TestAllMistakesOfAConfiguration(t *testing.T) {
 	short := `{"Target":{"Type":"Http","Url":"http://x","Sekret":"planted"},"DingTalkToken":"abc"}`
 	_, err = h.Create(h.Ctx, &chat.CreateRequest{Name: "one", Type: "DingTalk", Configuration: secret.Text(short)})
 	wantInOrder(t, err, []string{
-		"Configuration.Target.Sekret: no such key; did you mean Secret?",
+		"Configuration.Target.Sekret: unknown key; did you mean Secret?",
 		"Configuration.Target.Secret: is missing",
-		"Configuration.Target.Url: wanted an https URL",
+		"Configuration.Target.Url: write an https URL",
 		"Configuration.DingTalkClientId: is missing",
 		"Configuration.DingTalkClientSecret: is missing",
 		"Configuration.DingTalkEncodingAesKey: is missing; DingTalkToken needs it.",

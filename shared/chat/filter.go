@@ -72,7 +72,7 @@ func (s *Service) parseFilter(sel *selection, f Filter) error {
 		return nil
 	}
 	if f.Value == "" {
-		return fault.Invalid("Filters", "The filter %s has no value; give one, or leave the filter out.",
+		return fault.Invalid("Filters", "The filter %s has no value; write one, or leave the filter out.",
 			fault.Quote(f.Name))
 	}
 	switch strings.ToLower(f.Name) {
@@ -101,14 +101,14 @@ func (s *Service) parseFilter(sel *selection, f Filter) error {
 				t, err := time.Parse(time.RFC3339, f.Value)
 				if err != nil {
 					return fault.Invalid("Filters",
-						"The filter %s has the value %s; wanted a date such as 2026-01-31T08:00:00Z.",
+						"The filter %s has the value %s; write a date such as 2026-01-31T08:00:00Z.",
 						name, fault.Quote(f.Value))
 				}
 				sel.dates[name] = append(sel.dates[name], t)
 				return nil
 			}
 		}
-		return fault.Invalid("Filters", "There is no filter %s; %s.", fault.Quote(f.Name), suggestFilter(f.Name))
+		return fault.Invalid("Filters", "Unknown filter %s; %s.", fault.Quote(f.Name), suggestFilter(f.Name))
 	}
 	return nil
 }
@@ -117,11 +117,11 @@ func (s *Service) parseFilter(sel *selection, f Filter) error {
 func suggestFilter(name string) string {
 	known := []string{"Name", "Type", "RamRole", "ResourceGroupId", "Status",
 		createdAfter, createdBefore, updatedAfter, updatedBefore}
-	all := "there are " + strings.Join(known, ", ") + " and tag:<key>"
+	all := strings.Join(known, ", ") + " or tag:<key>"
 	if nearest, ok := Nearest(name, known); ok {
-		return "write " + nearest + "; " + all
+		return "did you mean " + nearest + "? The filters are " + all
 	}
-	return all
+	return "use " + all
 }
 
 // add selects a value of an attribute, unless impossible says that no configuration can have it. An

@@ -121,7 +121,7 @@ func pageSize(given *int64) (int, error) {
 		return DefaultResults, nil
 	}
 	if *given < 1 || *given > MaxResults {
-		return 0, fault.Invalid("MaxResults", "MaxResults is %d; wanted 1 to %d.", *given, MaxResults)
+		return 0, fault.Invalid("MaxResults", "MaxResults is %d; use 1 to %d.", *given, MaxResults)
 	}
 	return int(*given), nil
 }
@@ -147,8 +147,8 @@ func (s *Service) parseCursor(token string, scope []string) (cursor, error) {
 	}
 	if err != nil || cur.Lane < 0 {
 		return cursor{}, &fault.Error{Code: fault.InvalidNextToken, Param: "NextToken",
-			Message: "NextToken is not one that this list gave out. Use it with the parameters that it was given " +
-				"for, or start again without one."}
+			Message: "NextToken does not belong to this list. Use it with the parameters of the first page, or " +
+				"start again without NextToken."}
 	}
 	return cur, nil
 }

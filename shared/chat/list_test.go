@@ -351,12 +351,12 @@ func TestListRefuses(t *testing.T) {
 		{"a filter without name", one("", "x"), fault.MissingParameter, "Filters.Name", nil},
 		{"a filter without value", one("Type", ""), fault.InvalidParameter, "Filters", []string{`"Type" has no value`}},
 		{"an unknown filter", one("Owner", "x"), fault.InvalidParameter, "Filters",
-			[]string{`no filter "Owner"`, "Name, Type, RamRole", "tag:<key>"}},
+			[]string{`Unknown filter "Owner"`, "Name, Type, RamRole", "tag:<key>"}},
 		{"a filter's name misspelt", one("Stauts", "x"), fault.InvalidParameter, "Filters",
-			[]string{`no filter "Stauts"; write Status`}},
+			[]string{`Unknown filter "Stauts"; did you mean Status?`}},
 		{"several mistakes", []chat.Filter{{Name: "Owner", Value: "x"}, {Name: "Type"}, {Value: "x"}},
 			fault.InvalidParameter, "Filters",
-			[]string{`no filter "Owner"`, `"Type" has no value`, "Filters.Name is mandatory"}},
+			[]string{`Unknown filter "Owner"`, `"Type" has no value`, "Filters.Name is mandatory"}},
 		{"a tag without key", one("tag:", "x"), fault.InvalidParameter, "Filters", []string{`"tag:"`}},
 		{"a tag that cannot be", one("tag:aliyun", "x"), fault.InvalidParameter, "Filters", []string{`"aliyun"`}},
 		{"a date without time", one("CreatedAfter", "2026-01-31"), fault.InvalidParameter, "Filters",
@@ -456,7 +456,7 @@ func TestPageTokens(t *testing.T) {
 	}
 	for about, call := range refused {
 		chattest.WantError(t, "a token with "+about, call(first.NextToken), fault.InvalidNextToken,
-			"NextToken", "start again without one")
+			"NextToken", "start again without NextToken")
 	}
 	for i := range first.NextToken {
 		for _, b := range []byte{'A', 'z', '-', ' ', '\n'} {

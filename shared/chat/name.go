@@ -41,11 +41,11 @@ func CheckRole(role string) error { return checkRole(roleParam, role) }
 // https://help.aliyun.com/en/ram/developer-reference/api-ram-2015-05-01-createrole
 func checkRole(param, role string) error {
 	if strings.Contains(role, ":") {
-		return fault.Invalid(param, "%s %s is not a role name; wanted the name alone, without acs:ram:….",
+		return fault.Invalid(param, "%s %s is not a role name; write the name alone, without acs:ram:….",
 			param, fault.Quote(role))
 	}
 	if len(role) > 64 || !only(role, func(b byte) bool { return nameByte(b) || b == '.' || b == '@' }) {
-		return fault.Invalid(param, "%s %s is not a role name; wanted 1 to 64 letters, digits, '.', '@', '-' and '_'.",
+		return fault.Invalid(param, "%s %s is not a role name; use 1 to 64 letters, digits, '.', '@', '-' and '_'.",
 			param, fault.Quote(role))
 	}
 	return nil
@@ -54,7 +54,7 @@ func checkRole(param, role string) error {
 // checkGroup returns an error unless id can be a resource group's; empty is none.
 func checkGroup(param, id string) error {
 	if len(id) > 64 || !only(id, nameByte) {
-		return fault.Invalid(param, "%s %s is not a resource group id; wanted 1 to 64 letters, digits, '-' and '_', "+
+		return fault.Invalid(param, "%s %s is not a resource group id; use 1 to 64 letters, digits, '-' and '_', "+
 			"such as rg-acfmxh4em5jncda.", param, fault.Quote(id))
 	}
 	return nil
@@ -101,10 +101,10 @@ func checkTagText(param, what, text string, least int) error {
 	case !utf8.ValidString(text):
 		return fault.Invalid(param, "The tag %s %s is not UTF-8.", what, fault.Quote(text))
 	case n < least || n > 128:
-		return fault.Invalid(param, "The tag %s %s has %d characters; wanted %d to 128.",
+		return fault.Invalid(param, "The tag %s %s has %d characters; use %d to 128.",
 			what, fault.Quote(text), n, least)
 	case len(table.Escape(text)) > 384: // so that an index entry fits into a sort key
-		return fault.Invalid(param, "The tag %s %s is too long; wanted at most 384 bytes of UTF-8.",
+		return fault.Invalid(param, "The tag %s %s is too long; use at most 384 bytes of UTF-8.",
 			what, fault.Quote(text))
 	case strings.Contains(text, "http://") || strings.Contains(text, "https://"):
 		return fault.Invalid(param, "The tag %s %s holds a URL, which is not allowed.", what, fault.Quote(text))
@@ -117,7 +117,7 @@ func checkTagText(param, what, text string, least int) error {
 // checkClientToken returns an error unless token is absent or can be a ClientToken.
 func checkClientToken(token string) error {
 	if len(token) > 64 || !only(token, func(b byte) bool { return ' ' < b && b < 0x7f }) {
-		return fault.Invalid("ClientToken", "ClientToken is not one; wanted 1 to 64 printable "+
+		return fault.Invalid("ClientToken", "ClientToken is invalid; use 1 to 64 printable "+
 			"ASCII characters without blanks.")
 	}
 	return nil

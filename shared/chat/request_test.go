@@ -46,7 +46,7 @@ func TestAllMistakesOfARequest(t *testing.T) {
 			_, err := h.Update(h.Ctx, &chat.UpdateRequest{Name: "one", Type: "Feishu", RamRole: &role,
 				ResourceGroupID: &group, Status: "x", Configuration: &config})
 			return err
-		}, fault.InvalidParameter, "Type", []string{`"Feishu" is not what "one" is`, "RamRole ", "ResourceGroupId ",
+		}, fault.InvalidParameter, "Type", []string{`Type "Feishu" cannot be set`, "RamRole ", "ResourceGroupId ",
 			"Status ", "Configuration.SigningSecret: ", "Configuration.Other: "}},
 		{"Update of no name", func() error {
 			_, err := h.Update(h.Ctx, &chat.UpdateRequest{RegionID: "X", Name: bad, Type: "Slack", Status: "x",
@@ -69,7 +69,7 @@ func TestAllMistakesOfARequest(t *testing.T) {
 			_, err := h.List(h.Ctx, &chat.ListRequest{MaxResults: &big,
 				Filters: []chat.Filter{{Name: "x", Value: "y"}, {Name: "CreatedAfter", Value: "z"}}})
 			return err
-		}, fault.InvalidParameter, "MaxResults", []string{"MaxResults is 1000", `no filter "x"`, "CreatedAfter"}},
+		}, fault.InvalidParameter, "MaxResults", []string{"MaxResults is 1000", `Unknown filter "x"`, "CreatedAfter"}},
 		{"Rotate", func() error {
 			_, err := h.Rotate(h.Ctx, &chat.RotateRequest{Name: bad, GraceSeconds: new(int64(-1)), ClientToken: bad})
 			return err

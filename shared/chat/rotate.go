@@ -58,7 +58,7 @@ func (in *RotateRequest) grace() (int64, error) {
 		grace = *in.GraceSeconds
 	}
 	if grace < 0 || grace > MaxGrace {
-		return 0, fault.Invalid("GraceSeconds", "GraceSeconds is %d; wanted 0 to %d.", grace, MaxGrace)
+		return 0, fault.Invalid("GraceSeconds", "GraceSeconds is %d; use 0 to %d.", grace, MaxGrace)
 	}
 	return grace, nil
 }

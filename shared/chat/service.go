@@ -244,7 +244,7 @@ func (s *Service) create(ctx context.Context, c scope, intent intent, after *rec
 	switch {
 	case broken.Key.Sort == configurationKey(after.Name):
 		return nil, &fault.Error{Code: fault.AlreadyExists, Param: "Name",
-			Message: fmt.Sprintf("There is a chat configuration %s already.", fault.Quote(after.Name))}
+			Message: fmt.Sprintf("Chat configuration %s already exists.", fault.Quote(after.Name))}
 	case strings.HasPrefix(broken.Key.Sort, historyPrefix):
 		// The name had a life before this one. Its revisions go on where they ended, so that no
 		// If-Match of old can match.
@@ -338,8 +338,8 @@ func (s *Service) nextRecord(c scope, before *record, in *UpdateRequest) (*recor
 		if other, err := s.platform("Type", in.Type); err != nil {
 			typed = err
 		} else if other.Type != before.Type {
-			typed = fault.Invalid("Type", "Type %s is not what %s is; a type cannot be changed after creation, and "+
-				"this one is %s.", fault.Quote(in.Type), fault.Quote(in.Name), before.Type)
+			typed = fault.Invalid("Type", "Type %s cannot be set: %s has type %s, and a type cannot be changed.",
+				fault.Quote(in.Type), fault.Quote(in.Name), before.Type)
 		}
 	}
 	var settled *settled

@@ -85,7 +85,7 @@ func Suggestion(word string, known []string) string {
 	if best != "" {
 		return "did you mean " + best + "?"
 	}
-	return "known are " + strings.Join(known, ", ")
+	return "use one of " + strings.Join(known, ", ")
 }
 
 // distance is the number of single-character edits between a and b, or something over limit once it

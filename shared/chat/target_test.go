@@ -32,7 +32,7 @@ func TestTargetsOnThisNetworkAreRefused(t *testing.T) {
 			Configuration: secret.Text(target("https://" + host + "/planted"))}
 		_, err := h.Create(h.Ctx, in)
 		chattest.WantError(t, host, err, fault.InvalidParameter, "Configuration",
-			"Configuration.Target.Url: wanted a host on the public Internet")
+			"Configuration.Target.Url: use a host on the public Internet")
 		if err != nil && strings.Contains(err.Error(), "planted") {
 			t.Errorf("%s: the error shows the URL: %v", host, err)
 		}
@@ -57,7 +57,7 @@ func TestTargetsThatCannotWork(t *testing.T) {
 		return chattest.With(chattest.Slack, fmt.Sprintf(`"Target":{"Type":"Http","Url":%q,"Secret":%q}`,
 			url, chattest.TargetSecret))
 	}
-	const anURL = "wanted an https URL without user name and fragment"
+	const anURL = "write an https URL without user name and fragment"
 	for url, want := range map[string]string{
 		"https://x:0/":                                   "invalid port \"0\"; use a number from 1 to 65535, or none",
 		"https://x:00/":                                  "invalid port \"00\"",
@@ -71,7 +71,7 @@ func TestTargetsThatCannotWork(t *testing.T) {
 		"https://x:443:443/":                             anURL,
 		"https://a..b/":                                  "host \"a..b\" has a part of 0 characters",
 		"https://.a.example.com/":                        "has a part of 0 characters",
-		"https://a.example.com../":                       "wanted a host on the public Internet",
+		"https://a.example.com../":                       "use a host on the public Internet",
 		"https://" + long + "a.example.com":              "has a part of 64 characters between its dots; use 1 to 63",
 		"https://" + strings.Repeat(long+".", 4) + "com": "has 259 characters; the limit is 253",
 		"https://-a.example.com/":                        "starts or ends with '-'",
@@ -94,7 +94,7 @@ func TestTargetsThatCannotWork(t *testing.T) {
 		"https://hooks.example.com/?a#b":                 anURL,
 		"https:hooks.example.com":                        anURL,
 		"https:///x":                                     anURL,
-		"https://:443/":                                  "wanted a host on the public Internet",
+		"https://:443/":                                  "use a host on the public Internet",
 		"https:/hooks.example.com/":                      anURL,
 		"//hooks.example.com/":                           anURL,
 		"hooks.example.com":                              anURL,
@@ -154,7 +154,7 @@ func TestTargetsInNetworksOfTheSettings(t *testing.T) {
 		}
 		if !c.ok {
 			chattest.WantError(t, c.host, err, fault.InvalidParameter, "Configuration",
-				"Configuration.Target.Url: wanted a host on the public Internet or 10.1.0.0/16, ::1/128.")
+				"Configuration.Target.Url: use a host on the public Internet or 10.1.0.0/16, ::1/128.")
 		}
 	}
 }

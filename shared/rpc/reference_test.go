@@ -63,12 +63,12 @@ func TestReference(t *testing.T) {
 	}
 	answer := w.do(request{action: "ListChatConfigurations",
 		query: url.Values{"Filters": {`[{"Name":"Nmae!","Value":"x"}]`}}})
-	_, known, ok := strings.Cut(answer.Message, "there are ")
+	_, known, ok := strings.Cut(answer.Message, "; use ")
 	if !ok {
 		t.Fatalf("the error for an unknown filter names none: %s", answer.Message)
 	}
 	known, _, _ = strings.Cut(known, ".")
-	known = strings.ReplaceAll(known, " and ", ", ")
+	known = strings.ReplaceAll(known, " or ", ", ")
 	want := strings.Split(known, ", ")
 	slices.Sort(want)
 	slices.Sort(names)

@@ -20,7 +20,7 @@ func Object(path, text string) (Fields, error) {
 		return Fields{}, Refuse(StepDecode, "%v", err)
 	}
 	if node.Kind != document.Object {
-		return Fields{}, Refuse(StepDecode, "%s is %s, wanted an object", path, node.Kind)
+		return Fields{}, Refuse(StepDecode, "%s is %s; it must be an object", path, node.Kind)
 	}
 	return Fields{node, path, new(error)}, nil
 }
@@ -208,6 +208,6 @@ func (f Fields) wrong(key string, got, want document.Kind) {
 
 func (f Fields) refuse(path string, got, want document.Kind) {
 	if *f.bad == nil {
-		*f.bad = Refuse(StepDecode, "%s is %s, wanted %s", path, got, want)
+		*f.bad = Refuse(StepDecode, "%s is %s; it must be %s", path, got, want)
 	}
 }
