@@ -507,7 +507,8 @@ func TestWhereEndpointAndKeyComeFrom(t *testing.T) {
 			endpoint: "http://127.0.0.1:7001", id: "ali-id", from: "ALIBABA_CLOUD_ACCESS_KEY_ID"},
 
 		"a local service whose key was deleted": {flags: clientFlags{data: bare}, env: []env{official},
-			from: "(" + bare + " has none); ALIBABA_CLOUD_ACCESS_KEY_ID is used only with --endpoint or CHATCONF_ENDPOINT"},
+			from: "(" + bare + " has none); ALIBABA_CLOUD_ACCESS_KEY_ID is used only with " +
+				"--endpoint or CHATCONF_ENDPOINT"},
 		"the local key is not for elsewhere": {flags: clientFlags{data: data}, env: []env{elsewhere},
 			from: "no access key for http://elsewhere:2; use --access-key-id and --access-key-secret, or " +
 				"set CHATCONF_ACCESS_KEY_ID and CHATCONF_ACCESS_KEY_SECRET"},

@@ -40,7 +40,8 @@ func TestPassRoleIsAllowedAsTheErrorSays(t *testing.T) {
 	}
 	refused := save("ops", "OpsRole")
 	if refused == nil || !strings.Contains(refused.Error(), "NoPermission (403)") ||
-		!strings.Contains(refused.Error(), "ram:PassRole on acs:ram::"+app.DefaultAccountID+":role/OpsRole (for RamRole)") {
+		!strings.Contains(refused.Error(), "ram:PassRole on acs:ram::"+app.DefaultAccountID+
+			":role/OpsRole (for RamRole)") {
 		t.Fatalf("a role that the key may not pass: %v", refused)
 	}
 	fix := regexp.MustCompile(`run 'chatconf (keys update [^']+)'`).FindStringSubmatch(refused.Error())
@@ -86,10 +87,12 @@ func TestKeysWithPassRole(t *testing.T) {
 	}
 	ids := make(map[string]string)
 	for name, policies := range map[string][]*policy.Policy{
-		"two":    {parse(saves), parse(`{"Version":"1","Statement":[{"Effect":"Deny","Action":"oos:Delete*","Resource":"*"}]}`)},
+		"two": {parse(saves),
+			parse(`{"Version":"1","Statement":[{"Effect":"Deny","Action":"oos:Delete*","Resource":"*"}]}`)},
 		"denies": {parse(denies)}, "reader": {policy.ReadOnly()}, "admin": {policy.Administrator()},
 	} {
-		key, err := l.Keys.Create(t.Context(), accesskey.Key{Account: app.DefaultAccountID, Name: name, Policies: policies})
+		key, err := l.Keys.Create(t.Context(), accesskey.Key{Account: app.DefaultAccountID,
+			Name: name, Policies: policies})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -126,7 +129,8 @@ func TestKeysWithPassRole(t *testing.T) {
 			{policy.PassRole, policy.RoleResource("1", "A12"), false},
 			{policy.PassRole, policy.RoleResource("1", "Dev"), false},
 		} {
-			if got := policy.Decide(policy.Request{Action: c.action, Resource: c.resource, Value: dev}, p).Allowed; got != c.want {
+			if got := policy.Decide(policy.Request{Action: c.action, Resource: c.resource, Value: dev},
+				p).Allowed; got != c.want {
 				t.Errorf("%s on %s: %v, want %v by %s", c.action, c.resource, got, c.want, p)
 			}
 		}

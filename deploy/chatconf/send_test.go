@@ -238,7 +238,8 @@ func TestSendInEveryMode(t *testing.T) {
 					strings.Contains(out, `"Status": 200`); got != (wire && !dry) {
 					t.Errorf("%q: %s", args, out)
 				}
-				if got := strings.Contains(out, " shows") || strings.Contains(out, "The check of the URL succeeded"); got != !dry &&
+				if got := strings.Contains(out, " shows") ||
+					strings.Contains(out, "The check of the URL succeeded"); got != !dry &&
 					!slices.Contains(more, "json") {
 					t.Errorf("%q: %s", args, out)
 				}
@@ -262,7 +263,8 @@ func TestSendOfADuplicate(t *testing.T) {
 		for i := range 2 {
 			out := mustRun(t, append([]string{"send", name, "restart", "--user", "manager4220", "--message-id", "7"},
 				at...)...)
-			if got := strings.Contains(out, "shows nothing: the message is a duplicate, and nothing was done."); got != (i == 1) {
+			if got := strings.Contains(out, "shows nothing: the message is a duplicate, "+
+				"and nothing was done."); got != (i == 1) {
 				t.Errorf("%s, time %d: %s", p.Type, i, out)
 			}
 		}
@@ -458,8 +460,9 @@ func TestSendThatIsRefused(t *testing.T) {
 		`Configuration={"FeishuAppId":"cli_example","FeishuAppSecret":"******","FeishuEncryptKey":"******"}`},
 		at...)...)
 	for args, want := range map[string]string{
-		"missing help --user u":                       "EntityNotExists.ChatConfiguration (404)",
-		"ops help --user u --mode pigeon":             `Mode "pigeon" is unknown to Slack; use command, event, button, check.`,
+		"missing help --user u": "EntityNotExists.ChatConfiguration (404)",
+		"ops help --user u --mode pigeon": `Mode "pigeon" is unknown to Slack; ` +
+			`use command, event, button, check.`,
 		"ops help --mode event":                       "MissingParameter.UserId (400)",
 		"ops --user u --mode event":                   "MissingParameter.Text (400)",
 		"bare help --user u --mode old-card":          "FeishuVerificationToken is not set",
@@ -594,7 +597,8 @@ func TestSendNeedsALocalService(t *testing.T) {
 		t.Errorf("nobody listens: %v", err)
 	}
 	if _, err := run(t, "", append([]string{"send", "ops", "help", "--user", "u", "--endpoint", newService(t, data)},
-		at...)...); err == nil || isUsage(err) || !strings.Contains(err.Error(), "has no action SendChatMessage; use 'chatconf serve'") {
+		at...)...); err == nil || isUsage(err) || !strings.Contains(err.Error(),
+		"has no action SendChatMessage; use 'chatconf serve'") {
 		t.Errorf("a service without the action: %v", err)
 	}
 	other := httptest.NewServer(http.HandlerFunc(
@@ -625,7 +629,8 @@ func TestSendHelpSaysWhatModesNeed(t *testing.T) {
 		for _, mode := range append(messages, checks...) {
 			_, err := run(t, "", append([]string{"send", "bare-" + kind, "whoami", "--user", "u", "--mode", mode},
 				at...)...)
-			if named := regexp.MustCompile(`(?m)^  ` + kind + ` +` + mode + ` `).MatchString(needs); named != (err != nil) {
+			if named := regexp.MustCompile(`(?m)^  ` + kind + ` +` + mode +
+				` `).MatchString(needs); named != (err != nil) {
 				t.Errorf("%s, %s: %v, but that the help names it is %v", kind, mode, err, named)
 			}
 			if err != nil && strings.Contains(err.Error(), "platformsim") {

@@ -261,12 +261,13 @@ func TestProbeFindsBrokenPromises(t *testing.T) {
 			}
 			return t.Write(ctx, partition, c)
 		}},
-		"exactly one succeeds": {write: func(t table.Table, ctx context.Context, partition string, c table.Change) error {
-			if len(c.Puts) == 1 {
-				c.Puts[0].If = table.Condition{}
-			}
-			return t.Write(ctx, partition, c)
-		}},
+		"exactly one succeeds": {
+			write: func(t table.Table, ctx context.Context, partition string, c table.Change) error {
+				if len(c.Puts) == 1 {
+					c.Puts[0].If = table.Condition{}
+				}
+				return t.Write(ctx, partition, c)
+			}},
 	} {
 		db, err := file.Open(filepath.Join(t.TempDir(), "table.db"), file.Options{})
 		if err != nil {

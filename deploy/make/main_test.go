@@ -66,8 +66,10 @@ func TestMistakes(t *testing.T) {
 		{"something else", []string{"dinner"}, "usage"},
 		{"zips of nowhere", []string{"zips", "main", filepath.Join(dir, "nowhere"), dir}, "no such file"},
 		{"zips of nothing", []string{"zips", "main", filepath.Join(dir, "empty"), dir}, "no programs"},
-		{"a folder among the programs", []string{"zips", "main", filepath.Join(dir, "folder"), dir}, "is not a program"},
-		{"a hidden file among the programs", []string{"zips", "main", filepath.Join(dir, "hidden"), dir}, "is not a program"},
+		{"a folder among the programs", []string{"zips", "main", filepath.Join(dir, "folder"), dir},
+			"is not a program"},
+		{"a hidden file among the programs", []string{"zips", "main", filepath.Join(dir, "hidden"), dir},
+			"is not a program"},
 		{"zips into a file", []string{"zips", "main", filepath.Join(dir, "hidden"),
 			filepath.Join(dir, "hidden", ".api", "zips")}, "not a directory"},
 	} {
