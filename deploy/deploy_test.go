@@ -373,7 +373,8 @@ func TestAddressesOfActionsCanBeLeftOut(t *testing.T) {
 				t.Errorf("aws: %s%s is there if %q", f.Name(), suffix, got)
 			}
 		}
-		if output := at(aws, "Outputs", f.Name()+"Url"); f.IsAction() != (value(at(output, "Condition")) == "HasActionUrls") {
+		output := at(aws, "Outputs", f.Name()+"Url")
+		if f.IsAction() != (value(at(output, "Condition")) == "HasActionUrls") {
 			t.Errorf("aws: the output %sUrl does not depend on HasActionUrls", f.Name())
 		}
 	}

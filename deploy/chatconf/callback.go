@@ -381,8 +381,8 @@ func checkMode(platformType string, in *sendRequest) (string, error) {
 	return mode, nil
 }
 
-// settingsOf returns the settings to make a callback with: those of the configuration, with
-// previous the replaced secrets in place of the current ones.
+// settingsOf returns the settings to make a callback with: the current ones, or with previous set,
+// those from before a rotation.
 func settingsOf(e *command.Endpoint, previous bool) (callback.Settings, error) {
 	settings := callback.Settings(maps.Clone(e.Settings))
 	settings["BotName"] = secret.Text(e.BotName)

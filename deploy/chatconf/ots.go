@@ -82,9 +82,8 @@ func otsKey(data string) (app.AccessKey, error) {
 // otsFile is the file of the emulator in a data directory.
 const otsFile = "ots.db"
 
-// relaxGC has the garbage collector run when the heap is five times what is alive, unless GOGC is
-// set. With rows in a file little is alive, so at Go's default of twice that the collector would
-// run all the time under load.
+// relaxGC lets the heap grow to five times the live data before a collection, unless GOGC is set.
+// With rows in a file the live data is small: Go's default would collect all the time under load.
 func relaxGC() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(400)

@@ -89,7 +89,7 @@ func runKinds(t *testing.T, p command.Platform, n New, folder fs.FS) {
 	}
 }
 
-// OutcomeOf returns the outcome of a callback, as in Kind.
+// OutcomeOf returns the outcome of a callback, in the form of Kind.Outcome.
 func OutcomeOf(received *callback.Received) string {
 	switch m := received.Message; {
 	case received.Handshake != nil:

@@ -97,7 +97,7 @@ func (r *receiver) Receive(in *callback.Request) (*callback.Received, error) {
 // for longer, so it shows whether the message was already a command.
 const maxEditAge = 24 * time.Hour
 
-// activity reads a genuine activity.
+// activity returns the message in a genuine activity, or the kind of an ignored one.
 // https://learn.microsoft.com/en-us/azure/bot-service/rest-api/bot-framework-rest-connector-api-reference
 func (r *receiver) activity(f callback.Fields, at time.Time) (*callback.Received, error) {
 	from, conversation := f.Object("from"), f.Object("conversation")
