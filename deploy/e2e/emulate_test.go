@@ -121,7 +121,8 @@ func TestSDKsRunExecutionsUnderARole(t *testing.T) {
 			if got := dara.StringValue(first.Status); got != "Started" {
 				t.Errorf("status = %s, want Started", got)
 			}
-			if again := must(client.StartExecution(request))(t).Body.Execution; *again.ExecutionId != *first.ExecutionId {
+			if again := must(client.StartExecution(
+				request))(t).Body.Execution; *again.ExecutionId != *first.ExecutionId {
 				t.Errorf("the same ClientToken started %s and %s", *first.ExecutionId, *again.ExecutionId)
 			}
 			ended := awaitStatus(t, client, *first.ExecutionId, "Success")
@@ -134,7 +135,8 @@ func TestSDKsRunExecutionsUnderARole(t *testing.T) {
 			}
 			found := must(client.ListExecutions(&oos.ListExecutionsRequest{Status: dara.String("Success"),
 				Tags: map[string]any{"dialect": dialect.name}, MaxResults: dara.Int32(10)}))(t).Body
-			if len(found.Executions) != 1 || dara.Int32Value(found.TotalCount) != 1 || dara.StringValue(found.NextToken) != "" {
+			if len(found.Executions) != 1 || dara.Int32Value(found.TotalCount) != 1 ||
+				dara.StringValue(found.NextToken) != "" {
 				t.Errorf("by tag and status: %v", found)
 			}
 

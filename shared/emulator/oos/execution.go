@@ -189,7 +189,8 @@ func (s *Server) Executions() []Execution {
 	for i, e := range s.executions {
 		s.advanceLocked(e, now)
 		out[i] = e.Execution
-		out[i].Parameters, out[i].Outputs, out[i].Tags = maps.Clone(e.Parameters), maps.Clone(e.Outputs), maps.Clone(e.Tags)
+		out[i].Parameters, out[i].Outputs, out[i].Tags = maps.Clone(e.Parameters),
+			maps.Clone(e.Outputs), maps.Clone(e.Tags)
 	}
 	return out
 }

@@ -30,14 +30,16 @@ func (s *Server) list(c *sts.Call) (any, error) {
 	if err := s.onlyTakes(c, names...); err != nil {
 		return nil, err
 	}
-	if err := c.Authorize("oos:ListExecutions", s.resource("execution", cmp.Or(c.Get("ExecutionId"), "*"))); err != nil {
+	if err := c.Authorize("oos:ListExecutions", s.resource("execution",
+		cmp.Or(c.Get("ExecutionId"), "*"))); err != nil {
 		return nil, err
 	}
 	most := defaultResults
 	if text := c.Get("MaxResults"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < minResults || n > maxResults {
-			return nil, sts.Errorf("InvalidParameter", "The parameter MaxResults must be %d to %d.", minResults, maxResults)
+			return nil, sts.Errorf("InvalidParameter", "The parameter MaxResults must be %d to %d.",
+				minResults, maxResults)
 		}
 		most = n
 	}
@@ -98,13 +100,15 @@ func readFilters(c *sts.Call) (func(*execution) bool, error) {
 	for _, name := range []string{"StartDateAfter", "StartDateBefore", "EndDateAfter", "EndDateBefore"} {
 		if text := c.Get(name); text != "" {
 			if dates[name], err = time.Parse("2006-01-02T15:04:05Z", text); err != nil {
-				return nil, sts.Errorf("InvalidParameter", "The parameter %s must be a time such as 2019-05-16T10:26:14Z.", name)
+				return nil, sts.Errorf("InvalidParameter",
+					"The parameter %s must be a time such as 2019-05-16T10:26:14Z.", name)
 			}
 		}
 	}
 	return func(e *execution) bool {
 		for name, value := range map[string]string{
-			"ExecutionId": e.ID, "Status": string(e.Status), "Mode": e.mode, "RamRole": e.RamRole, "ExecutedBy": e.executedBy,
+			"ExecutionId": e.ID, "Status": string(e.Status), "Mode": e.mode,
+			"RamRole": e.RamRole, "ExecutedBy": e.executedBy,
 			"Category": "Other", "Description": e.Description, "ResourceGroupId": e.group, "ParentExecutionId": "",
 		} {
 			if wanted := c.Get(name); wanted != "" && wanted != value {
@@ -209,7 +213,8 @@ func (s *Server) notify(c *sts.Call) (any, error) {
 	case "RetryTask", "SkipTask":
 		wants = forFailure
 	default:
-		return nil, sts.Errorf("InvalidParameter", "The emulator's NotifyType is Approve, Reject, RetryTask or SkipTask.")
+		return nil, sts.Errorf("InvalidParameter",
+			"The emulator's NotifyType is Approve, Reject, RetryTask or SkipTask.")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -141,12 +141,14 @@ func TestNewNamesWhatIsWrong(t *testing.T) {
 // From start to success: the states follow from the clock, and the outputs from the parameters.
 func TestAnExecutionSucceeds(t *testing.T) {
 	in := run(t)
-	a := in.Call(t, oostest.Key, "StartExecution", map[string]string{"TemplateName": "restart", "RegionId": "cn-hangzhou",
+	a := in.Call(t, oostest.Key, "StartExecution", map[string]string{"TemplateName": "restart",
+		"RegionId":   "cn-hangzhou",
 		"Parameters": `{"InstanceId":"i-1","Force":true}`, "Tags": `{"platform":"slack","sender":"U1"}`,
 		"Description": "asked in chat", "SafetyCheck": "Skip", "Mode": "Automatic", "ResourceGroupId": "rg-1"})
 	e, _ := a.Body["Execution"].(map[string]any)
 	for name, want := range map[string]any{
-		"Status": "Started", "TemplateName": "restart", "TemplateVersion": "v2", "Mode": "Automatic", "SafetyCheck": "Skip",
+		"Status": "Started", "TemplateName": "restart", "TemplateVersion": "v2",
+		"Mode": "Automatic", "SafetyCheck": "Skip",
 		"Parameters": `{"Force":true,"InstanceId":"i-1"}`, "Outputs": "{}", "Description": "asked in chat",
 		"LoopMode":   "Automatic",
 		"ExecutedBy": "chatconf(" + account + ")", "ResourceGroupId": "rg-1", "CreateDate": "2026-03-04T05:06:07Z",
@@ -163,7 +165,8 @@ func TestAnExecutionSucceeds(t *testing.T) {
 		task   string
 	}{
 		{0, oos.Queued, ""}, {4 * time.Second, oos.Queued, ""}, {time.Second, oos.Running, "stop"},
-		{9 * time.Second, oos.Running, "stop"}, {time.Second, oos.Running, "start"}, {9 * time.Second, oos.Running, "start"},
+		{9 * time.Second, oos.Running, "stop"}, {time.Second, oos.Running, "start"},
+		{9 * time.Second, oos.Running, "start"},
 		{time.Second, oos.Success, ""}, {time.Hour, oos.Success, ""},
 	} {
 		in.Advance(test.after)
@@ -247,11 +250,14 @@ func TestNotify(t *testing.T) {
 		later          oos.Status // after a second more
 	}{
 		{"approved", "approve", nil, 0, "", map[string]string{"NotifyType": "Approve"}, oos.Running, "", oos.Success},
-		{"approved by the task's name", "approve", nil, 0, "", map[string]string{"NotifyType": "Approve", "TaskName": "ask"},
+		{"approved by the task's name", "approve", nil, 0, "",
+			map[string]string{"NotifyType": "Approve", "TaskName": "ask"},
 			oos.Running, "", oos.Success},
-		{"rejected", "approve", nil, 0, "", map[string]string{"NotifyType": "Reject", "NotifyNote": "not today"}, oos.Failed,
+		{"rejected", "approve", nil, 0, "", map[string]string{"NotifyType": "Reject", "NotifyNote": "not today"},
+			oos.Failed,
 			"ask: rejected by chatconf: not today", oos.Failed},
-		{"a risk approved", "risky", nil, 0, "", map[string]string{"NotifyType": "Approve"}, oos.Running, "", oos.Success},
+		{"a risk approved", "risky", nil, 0, "", map[string]string{"NotifyType": "Approve"},
+			oos.Running, "", oos.Success},
 		{"a risk rejected", "risky", nil, 0, "", map[string]string{"NotifyType": "Reject"}, oos.Failed, "no note",
 			oos.Failed},
 		{"retried in vain", "flaky", map[string]string{"Mode": "FailurePause"}, time.Second, "try: busy",
@@ -296,7 +302,8 @@ func TestNotify(t *testing.T) {
 		{map[string]string{"ExecutionId": waits, "NotifyType": "CompleteExecution"}, 400, "InvalidParameter"},
 		{map[string]string{"ExecutionId": waits, "NotifyType": "RetryTask"}, 400, "InvalidExecutionStatus"},
 		{map[string]string{"ExecutionId": waits, "NotifyType": "Approve", "TaskName": "do"}, 400, "InvalidParameter"},
-		{map[string]string{"ExecutionId": waits, "NotifyType": "Approve", "TaskExecutionId": "x"}, 400, "InvalidParameter"},
+		{map[string]string{"ExecutionId": waits, "NotifyType": "Approve", "TaskExecutionId": "x"},
+			400, "InvalidParameter"},
 		{map[string]string{"ExecutionId": waits, "NotifyType": "Approve", "Parameters": "{}"}, 400, "InvalidParameter"},
 		{map[string]string{"ExecutionId": flaky, "NotifyType": "RetryTask"}, 400, "InvalidExecutionStatus"},
 		{map[string]string{"ExecutionId": "exec-0", "NotifyType": "Approve"}, 404, "EntityNotExists.Execution"},
@@ -353,7 +360,8 @@ func TestOneTokenAtOnce(t *testing.T) {
 	started := make(chan string)
 	for range 8 {
 		go func() {
-			a := in.Call(t, oostest.Key, "StartExecution", map[string]string{"TemplateName": "slow", "ClientToken": "one"})
+			a := in.Call(t, oostest.Key, "StartExecution",
+				map[string]string{"TemplateName": "slow", "ClientToken": "one"})
 			e, _ := a.Body["Execution"].(map[string]any)
 			id, _ := e["ExecutionId"].(string)
 			started <- id
@@ -403,7 +411,8 @@ func TestStartRefusesParameters(t *testing.T) {
 		{"no parameters", map[string]string{"Parameters": ""}, 400, "MissingParameter"},
 		{"a parameter twice", map[string]string{"Parameters": `{"InstanceId":"a","InstanceId":"b"}`}, 400,
 			"InvalidParameter"},
-		{"an undeclared parameter", map[string]string{"Parameters": `{"InstanceId":"a","Env":"b"}`}, 400, "InvalidParameter"},
+		{"an undeclared parameter", map[string]string{"Parameters": `{"InstanceId":"a","Env":"b"}`},
+			400, "InvalidParameter"},
 		{"tags that are no object", map[string]string{"Tags": "[]"}, 400, "InvalidParameter"},
 		{"tags that are no JSON", map[string]string{"Tags": "{"}, 400, "InvalidParameter"},
 		{"a tag that is a number", map[string]string{"Tags": `{"a":1}`}, 400, "InvalidParameter"},
@@ -488,13 +497,16 @@ func TestListFiltersSortsAndPages(t *testing.T) {
 		{"by description", map[string]string{"Description": "fifth"}, fifth, 1},
 		{"by who started it", map[string]string{"ExecutedBy": "somebody"}, nil, 1},
 		{"by parent", map[string]string{"ParentExecutionId": "exec-1"}, nil, 1},
-		{"by category and mode", map[string]string{"Category": "Other", "Mode": "Automatic", "TemplateName": "fails"}, fifth,
+		{"by category and mode", map[string]string{"Category": "Other", "Mode": "Automatic",
+			"TemplateName": "fails"}, fifth,
 			1},
-		{"by start", map[string]string{"StartDateAfter": "2026-03-04T05:09:07Z", "StartDateBefore": "2026-03-04T05:10:07Z"},
+		{"by start", map[string]string{"StartDateAfter": "2026-03-04T05:09:07Z",
+			"StartDateBefore": "2026-03-04T05:10:07Z"},
 			[]string{all[4], all[3]}, 1},
 		{"by end", map[string]string{"EndDateAfter": "2026-03-04T05:11:09Z", "EndDateBefore": "2026-03-04T05:16:08Z"},
 			[]string{all[5]}, 1},
-		{"by status, sorted", map[string]string{"SortField": "Status", "SortOrder": "Ascending", "TemplateName": "fails"},
+		{"by status, sorted", map[string]string{"SortField": "Status",
+			"SortOrder": "Ascending", "TemplateName": "fails"},
 			fifth, 1},
 		{"by end, sorted", map[string]string{"SortField": "EndDate", "SortOrder": "Ascending", "Status": "Failed"},
 			[]string{all[0], all[5], all[10], all[15], all[20]}, 1},
@@ -505,12 +517,14 @@ func TestListFiltersSortsAndPages(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			got, pages := ids(t, in, test.params)
 			if !slices.Equal(got, test.want) || pages != test.pages {
-				t.Errorf("got %d executions on %d pages: %v, want %d on %d: %v", len(got), pages, got, len(test.want), test.pages,
+				t.Errorf("got %d executions on %d pages: %v, want %d on %d: %v", len(got),
+					pages, got, len(test.want), test.pages,
 					test.want)
 			}
 		})
 	}
-	token, _ := in.Call(t, oostest.Key, "ListExecutions", map[string]string{"MaxResults": "10"}).Body["NextToken"].(string)
+	token, _ := in.Call(t, oostest.Key, "ListExecutions",
+		map[string]string{"MaxResults": "10"}).Body["NextToken"].(string)
 	for _, params := range []map[string]string{
 		{"MaxResults": "9"}, {"MaxResults": "101"}, {"MaxResults": "many"}, {"Status": "Done"}, {"Tags": "x"},
 		{"StartDateAfter": "yesterday"}, {"SortField": "Name"}, {"SortOrder": "Up"}, {"ResourceId": "i-1"},

@@ -64,8 +64,9 @@ func TestASessionPolicyForOneAction(t *testing.T) {
 // that allows only the start lets the execution fail.
 func TestStepsNeedPermissions(t *testing.T) {
 	in := run(t)
-	begin := statements(oostest.Allow(prefix+"template/needs", "oos:StartExecution"), oostest.Allow(prefix+"execution/*",
-		"oos:StartExecution"))
+	begin := statements(oostest.Allow(prefix+"template/needs", "oos:StartExecution"),
+		oostest.Allow(prefix+"execution/*",
+			"oos:StartExecution"))
 	reboot := oostest.Allow("acs:ecs:*:*:instance/i-1", "ecs:RebootInstance")
 	params := map[string]string{"TemplateName": "needs", "Parameters": `{"InstanceId":"i-1"}`}
 	for policy, status := range map[string]oos.Status{begin: oos.Failed, statements(begin, reboot): oos.Success} {
@@ -91,7 +92,8 @@ func TestPassRole(t *testing.T) {
 		"Principal":{"RAM":"acs:ram::1:root"}}]}`
 	in := run(t, func(o *oostest.Options) {
 		o.Account.Roles = append(o.Account.Roles,
-			sts.Role{Name: "worker", Trust: trusted, Policies: []string{oostest.Allow("acs:ecs:*:*:instance/i-1", "ecs:*")}},
+			sts.Role{Name: "worker", Trust: trusted,
+				Policies: []string{oostest.Allow("acs:ecs:*:*:instance/i-1", "ecs:*")}},
 			sts.Role{Name: "distrusting", Trust: users, Policies: []string{oostest.Everything}})
 		o.Account.Users = append(o.Account.Users, sts.User{Name: "careful", KeyID: "careful", KeySecret: "s",
 			Policies: []string{
@@ -139,7 +141,8 @@ func TestEachOperationIsAuthorized(t *testing.T) {
 		for policy, code := range map[string]string{narrow: "", strings.Replace(narrow, id, "exec-other",
 			1): "NoPermission"} {
 			key := in.Assume(t, "ops", "alice", map[string]string{"Policy": policy})
-			if a := in.Call(t, key, action, params); a.Code != code && !(code == "" && a.Code == "InvalidExecutionStatus") {
+			if a := in.Call(t, key, action, params); a.Code != code &&
+				!(code == "" && a.Code == "InvalidExecutionStatus") {
 				t.Errorf("%s with %s: %s, want %q", action, policy, a.Code, code)
 			}
 		}

@@ -133,11 +133,13 @@ func readTags(c *sts.Call) (map[string]string, error) {
 	}
 	n, err := document.Parse("Tags", text)
 	if err != nil || n.Kind != document.Object || len(n.Members) > maxTags {
-		return nil, sts.Errorf("InvalidParameter", "The parameter Tags must be a JSON object of at most %d strings.", maxTags)
+		return nil, sts.Errorf("InvalidParameter", "The parameter Tags must be a JSON object of at most %d strings.",
+			maxTags)
 	}
 	for _, m := range n.Members {
 		if m.Value.Kind != document.String || m.Key == "" || len(m.Key) > 128 || len(m.Value.Text) > 128 {
-			return nil, sts.Errorf("InvalidParameter", "A tag has 1 to 128 characters in its key, and at most 128 in its value.")
+			return nil, sts.Errorf("InvalidParameter",
+				"A tag has 1 to 128 characters in its key, and at most 128 in its value.")
 		}
 		tags[m.Key] = m.Value.Text
 	}

@@ -58,7 +58,8 @@ func FuzzTrust(f *testing.F) {
 // FuzzRequest holds that a request that is not signed gets an error in the envelope, whatever it
 // is.
 func FuzzRequest(f *testing.F) {
-	f.Add("Action=AssumeRole&Version=2015-04-01", "application/x-www-form-urlencoded", "AccessKeyId=test-key&Signature=x",
+	f.Add("Action=AssumeRole&Version=2015-04-01", "application/x-www-form-urlencoded",
+		"AccessKeyId=test-key&Signature=x",
 		"")
 	f.Add("", "", "", "ACS3-HMAC-SHA256 Credential=test-key,SignedHeaders=host,Signature=0")
 	account, err := sts.New(sts.Options{Users: []sts.User{{Name: "u", KeyID: oostest.KeyID,

@@ -46,7 +46,8 @@ var testKey = sign.Key{ID: oostest.KeyID, Secret: oostest.KeySecret}
 func TestSignaturesAreVerified(t *testing.T) {
 	in := run(t)
 	session := in.Assume(t, "ops", "alice", map[string]string{"DurationSeconds": "900"})
-	temporary := sign.Key{ID: session.AccessKeyID, Secret: session.AccessKeySecret, SecurityToken: session.SecurityToken}
+	temporary := sign.Key{ID: session.AccessKeyID, Secret: session.AccessKeySecret,
+		SecurityToken: session.SecurityToken}
 	with := func(key sign.Key, set func(*sign.Key)) sign.Key { set(&key); return key }
 	now := time.Now()
 	for i, test := range []struct {
@@ -58,7 +59,8 @@ func TestSignaturesAreVerified(t *testing.T) {
 		code   string
 	}{
 		{"a wrong secret", with(testKey, func(k *sign.Key) { k.Secret = "x" }), now, nil, 400, "SignatureDoesNotMatch"},
-		{"an unknown key", with(testKey, func(k *sign.Key) { k.ID = "x" }), now, nil, 404, "InvalidAccessKeyId.NotFound"},
+		{"an unknown key", with(testKey, func(k *sign.Key) { k.ID = "x" }), now, nil,
+			404, "InvalidAccessKeyId.NotFound"},
 		{"an old request", testKey, now.Add(-16 * time.Minute), nil, 400, "InvalidTimeStamp.Expired"},
 		{"a request of tomorrow", testKey, now.Add(16 * time.Minute), nil, 400, "InvalidTimeStamp.Expired"},
 		{"another version", testKey, now, url.Values{"Version": {"2014-01-01"}}, 400, "InvalidVersion"},
@@ -66,7 +68,8 @@ func TestSignaturesAreVerified(t *testing.T) {
 		{"XML", testKey, now, url.Values{"Format": {"XML"}}, 400, "InvalidParameter.Format"},
 		{"a token of a key that has none", with(testKey, func(k *sign.Key) { k.SecurityToken = "x" }), now, nil, 400,
 			"InvalidSecurityToken.MismatchWithAccessKey"},
-		{"no token", with(temporary, func(k *sign.Key) { k.SecurityToken = "" }), now, nil, 400, "MissingSecurityToken"},
+		{"no token", with(temporary, func(k *sign.Key) { k.SecurityToken = "" }),
+			now, nil, 400, "MissingSecurityToken"},
 		{"a wrong token", with(temporary, func(k *sign.Key) { k.SecurityToken = "x" }), now, nil, 400,
 			"InvalidSecurityToken.MismatchWithAccessKey"},
 		{"a temporary key", temporary, now, nil, 400, "MissingRoleArn"},
@@ -168,14 +171,16 @@ func TestTheShapeOfTheCLI(t *testing.T) {
 	in := run(t)
 	key := in.Assume(t, "ops", "alice", nil)
 	values := signed(t, sign.Key{ID: key.AccessKeyID, Secret: key.AccessKeySecret, SecurityToken: key.SecurityToken},
-		time.Now(), "a175d2b890fe48d66645f1406eb81148", url.Values{"Action": {"ListExecutions"}, "Version": {"2019-06-01"},
+		time.Now(), "a175d2b890fe48d66645f1406eb81148", url.Values{"Action": {"ListExecutions"},
+			"Version":  {"2019-06-01"},
 			"RegionId": {"cn-hangzhou"}, "SignatureType": {""}})
 	r, err := http.NewRequest("POST", in.OOS+"/?"+values.Encode(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, value := range map[string]string{
-		"Content-Type": "application/x-www-form-urlencoded", "x-acs-action": "ListExecutions", "x-acs-version": "2019-06-01",
+		"Content-Type": "application/x-www-form-urlencoded", "x-acs-action": "ListExecutions",
+		"x-acs-version":              "2019-06-01",
 		"x-acs-credentials-provider": "static_sts", "x-sdk-client": "golang/1.0.0", "x-sdk-invoke-type": "common",
 	} {
 		r.Header.Set(name, value)

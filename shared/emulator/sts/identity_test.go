@@ -49,7 +49,8 @@ func TestAuthorize(t *testing.T) {
 			before := len(in.Account.Decisions())
 			a := in.Call(t, key, test.action, params)
 			last := in.Account.Decisions()[before]
-			if last.Allowed != (test.refused == "") || last.PolicyType != test.refused || last.Action != "oos:"+test.action ||
+			if last.Allowed != (test.refused == "") || last.PolicyType != test.refused ||
+				last.Action != "oos:"+test.action ||
 				last.Principal != "acs:ram::"+account+":role/ops/alice" || !last.Time.Equal(oostest.Start) {
 				t.Errorf("decision = %+v, want refused by %q", last, test.refused)
 			}
@@ -105,7 +106,8 @@ func TestUnused(t *testing.T) {
 				t.Fatalf("unused = %v, want %q", got, test.want)
 			}
 			for i, grant := range got {
-				if !strings.Contains(grant.String(), test.want[i]) || grant.Session != "acs:ram::"+account+":role/ops/alice" {
+				if !strings.Contains(grant.String(), test.want[i]) ||
+					grant.Session != "acs:ram::"+account+":role/ops/alice" {
 					t.Errorf("unused = %s, want %q in it", grant, test.want[i])
 				}
 			}
@@ -135,7 +137,8 @@ func TestUnusedCountsNeitherOthersNorRefusals(t *testing.T) {
 // A role that a service of the cloud acts under.
 func TestServiceRole(t *testing.T) {
 	in := run(t, func(o *oostest.Options) {
-		o.Account.Roles = append(o.Account.Roles, sts.Role{Name: "service", Policies: []string{oostest.Allow("*", "ecs:*")},
+		o.Account.Roles = append(o.Account.Roles, sts.Role{Name: "service",
+			Policies: []string{oostest.Allow("*", "ecs:*")},
 			Trust: `{"Version":"1","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole",
 				"Principal":{"Service":["oos.aliyuncs.com"]}}]}`})
 	})

@@ -68,7 +68,8 @@ func TestNewNamesWhatIsWrong(t *testing.T) {
 		{"no secret", sts.Options{Users: []sts.User{{Name: "u", KeyID: "k"}}}, "empty key id or secret"},
 		{"temporary", sts.Options{Users: []sts.User{{KeyID: "STS.x", KeySecret: "s"}}}, "STS."},
 		{"twice", sts.Options{Users: []sts.User{user, user}}, `"k" is listed twice`},
-		{"user policy", sts.Options{Users: []sts.User{{Name: "u", KeyID: "k", KeySecret: "s", Policies: []string{"{}"}}}},
+		{"user policy", sts.Options{Users: []sts.User{{Name: "u", KeyID: "k",
+			KeySecret: "s", Policies: []string{"{}"}}}},
 			`user "u": field Policies[0]: policy: `},
 		{"no name", sts.Options{Users: []sts.User{user}, Roles: role(func(r *sts.Role) { r.Name = "" })},
 			"no name of a role"},
@@ -80,7 +81,8 @@ func TestNewNamesWhatIsWrong(t *testing.T) {
 			"1h to 12h"},
 		{"long", sts.Options{Users: []sts.User{user}, Roles: role(func(r *sts.Role) { r.MaxSession = 13 * time.Hour })},
 			"1h to 12h"},
-		{"role policy", sts.Options{Users: []sts.User{user}, Roles: role(func(r *sts.Role) { r.Policies = []string{"x"} })},
+		{"role policy", sts.Options{Users: []sts.User{user},
+			Roles: role(func(r *sts.Role) { r.Policies = []string{"x"} })},
 			`role "r": field Policies[0]: policy: `},
 	} {
 		if _, err := sts.New(test.o); err == nil || !strings.Contains(err.Error(), test.want) {
@@ -130,7 +132,8 @@ func TestTrustPoliciesAreReadStrictly(t *testing.T) {
 		_, err := sts.New(sts.Options{
 			Users: []sts.User{{Name: "u", KeyID: "k", KeySecret: "s"}}, Roles: []sts.Role{{Name: "r", Trust: text}},
 		})
-		if err == nil || !strings.Contains(err.Error(), `role "r": trust policy: `) || !strings.Contains(err.Error(), want) {
+		if err == nil || !strings.Contains(err.Error(), `role "r": trust policy: `) ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error = %v, want %q in it", text, err, want)
 		}
 	}
@@ -190,23 +193,28 @@ func TestAssumeRoleRefusesParameters(t *testing.T) {
 		{"a session name of one character", map[string]string{"RoleSessionName": "a"}, 400,
 			"InvalidParameter.RoleSessionName"},
 		{"a session name of 64", map[string]string{"RoleSessionName": long[:64]}, 200, ""},
-		{"a session name of 65", map[string]string{"RoleSessionName": long[:65]}, 400, "InvalidParameter.RoleSessionName"},
+		{"a session name of 65", map[string]string{"RoleSessionName": long[:65]}, 400,
+			"InvalidParameter.RoleSessionName"},
 		{"every character of a session name", map[string]string{"RoleSessionName": "aZ9.@-_"}, 200, ""},
-		{"a blank in a session name", map[string]string{"RoleSessionName": "a b"}, 400, "InvalidParameter.RoleSessionName"},
+		{"a blank in a session name", map[string]string{"RoleSessionName": "a b"}, 400,
+			"InvalidParameter.RoleSessionName"},
 		{"a letter that is not ASCII", map[string]string{"RoleSessionName": "钉钉"}, 400,
 			"InvalidParameter.RoleSessionName"},
-		{"a user's ARN", map[string]string{"RoleArn": "acs:ram::" + account + ":user/ops"}, 400, "InvalidParameter.RoleArn"},
+		{"a user's ARN", map[string]string{"RoleArn": "acs:ram::" + account + ":user/ops"},
+			400, "InvalidParameter.RoleArn"},
 		{"an ARN without a name", map[string]string{"RoleArn": "acs:ram::" + account + ":role/"}, 400,
 			"InvalidParameter.RoleArn"},
 		{"a bare name", map[string]string{"RoleArn": "ops"}, 400, "InvalidParameter.RoleArn"},
-		{"an unknown role", map[string]string{"RoleArn": "acs:ram::" + account + ":role/none"}, 404, "EntityNotExist.Role"},
+		{"an unknown role", map[string]string{"RoleArn": "acs:ram::" + account + ":role/none"},
+			404, "EntityNotExist.Role"},
 		{"another account", map[string]string{"RoleArn": "acs:ram::1:role/ops"}, 404, "EntityNotExist.Role"},
 		{"a short ExternalId", map[string]string{"ExternalId": "a"}, 400, "InvalidParameter.ExternalId"},
 		{"a long ExternalId", map[string]string{"ExternalId": long[:1225]}, 400, "InvalidParameter.ExternalId"},
 		{"a blank in ExternalId", map[string]string{"ExternalId": "a b"}, 400, "InvalidParameter.ExternalId"},
 		{"a SourceIdentity with a colon", map[string]string{"SourceIdentity": "acs:alice"}, 400,
 			"InvalidParameter.SourceIdentity"},
-		{"a long SourceIdentity", map[string]string{"SourceIdentity": long[:65]}, 400, "InvalidParameter.SourceIdentity"},
+		{"a long SourceIdentity", map[string]string{"SourceIdentity": long[:65]}, 400,
+			"InvalidParameter.SourceIdentity"},
 		{"899 seconds", map[string]string{"DurationSeconds": "899"}, 400, "InvalidParameter.DurationSeconds"},
 		{"3600 seconds", map[string]string{"DurationSeconds": "3600"}, 200, ""},
 		{"3601 seconds", map[string]string{"DurationSeconds": "3601"}, 400, "InvalidParameter.DurationSeconds"},
@@ -221,7 +229,10 @@ func TestAssumeRoleRefusesParameters(t *testing.T) {
 		{"a policy of 2049 characters", map[string]string{"Policy": sized(2049)}, 400, "InvalidParameter.PolicySize"},
 		{"a policy that is no policy", map[string]string{"Policy": "{}"}, 400, "InvalidParameter.PolicyGrammar"},
 	} {
-		t.Run(test.name, func(t *testing.T) { want(t, assume(t, in, oostest.Key, test.params), test.status, test.code) })
+		t.Run(test.name, func(t *testing.T) {
+			want(t, assume(t, in, oostest.Key, test.params),
+				test.status, test.code)
+		})
 	}
 }
 
@@ -253,22 +264,27 @@ func TestTrust(t *testing.T) {
 			"AccountLevelIdentityBasedPolicy"},
 		{"the user's policy names another role", trusts("", "root"),
 			oostest.Allow("acs:ram::"+account+":role/other", "sts:AssumeRole"), nil, "AccountLevelIdentityBasedPolicy"},
-		{"the ExternalId is right", trusts(external, "root"), oostest.Everything, map[string]string{"ExternalId": "bot-1"},
+		{"the ExternalId is right", trusts(external, "root"), oostest.Everything,
+			map[string]string{"ExternalId": "bot-1"},
 			""},
-		{"the ExternalId is wrong", trusts(external, "root"), oostest.Everything, map[string]string{"ExternalId": "bot-2"},
+		{"the ExternalId is wrong", trusts(external, "root"), oostest.Everything,
+			map[string]string{"ExternalId": "bot-2"},
 			"AssumeRolePolicy"},
 		{"there is no ExternalId", trusts(external, "root"), oostest.Everything, nil, "AssumeRolePolicy"},
-		{"the SourceIdentity matches", trusts(`{"StringLike":{"sts:SourceIdentity":"slack_*"}}`, "root"), oostest.Everything,
+		{"the SourceIdentity matches", trusts(`{"StringLike":{"sts:SourceIdentity":"slack_*"}}`, "root"),
+			oostest.Everything,
 			map[string]string{"SourceIdentity": "slack_U1"}, ""},
 		{"the SourceIdentity does not match", trusts(`{"StringLike":{"sts:SourceIdentity":"slack_*"}}`, "root"),
 			oostest.Everything, map[string]string{"SourceIdentity": "teams_U1"}, "AssumeRolePolicy"},
 		{"a negative condition holds without a value", trusts(`{"StringNotEquals":{"sts:ExternalId":"x"}}`, "root"),
 			oostest.Everything, nil, ""},
-		{"a negative condition fails", trusts(`{"StringNotEquals":{"sts:ExternalId":"xx"}}`, "root"), oostest.Everything,
+		{"a negative condition fails", trusts(`{"StringNotEquals":{"sts:ExternalId":"xx"}}`, "root"),
+			oostest.Everything,
 			map[string]string{"ExternalId": "xx"}, "AssumeRolePolicy"},
 		{"a SourceIdentity needs the user's permission", trusts("", "root"), oostest.Allow("*", "sts:AssumeRole"),
 			map[string]string{"SourceIdentity": "slack_U1"}, "AccountLevelIdentityBasedPolicy"},
-		{"a SourceIdentity needs the role's permission", strings.Replace(trusts("", "root"), `,"sts:SetSourceIdentity"`, "",
+		{"a SourceIdentity needs the role's permission", strings.Replace(trusts("", "root"),
+			`,"sts:SetSourceIdentity"`, "",
 			1),
 			oostest.Everything, map[string]string{"SourceIdentity": "slack_U1"}, "AssumeRolePolicy"},
 	} {
