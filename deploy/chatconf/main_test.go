@@ -318,8 +318,8 @@ func TestCallOfWhatIsNotKnown(t *testing.T) {
 	}{
 		{[]string{"createChatConfiguration"},
 			`unknown action "createChatConfiguration"; did you mean CreateChatConfiguration?`},
-		{[]string{"GetChat", planted}, `unknown action "GetChat"; known ` +
-			`are CreateChatConfiguration, GetChatConfiguration, `},
+		{[]string{"GetChat", planted}, `unknown action "GetChat"; use one ` +
+			`of CreateChatConfiguration, GetChatConfiguration, `},
 		{[]string{"UpdateChatConfiguration", "Name=ops", "Staus=Inactive"},
 			`UpdateChatConfiguration has no parameter "Staus"; did you mean Status?`},
 		{[]string{"UpdateChatConfiguration", "name=ops"}, `"name"; did you mean Name?`},

@@ -278,7 +278,7 @@ func TestATargetsAnswerIsSaid(t *testing.T) {
 			})
 			to, detail := lateTo(p, message), ""
 			if to == "" {
-				detail = "the target's answer was not sent: there is no way to answer later here"
+				detail = "the target's answer was not sent: this conversation has no way to answer later"
 			}
 			if r := all[0]; r.Attempts != 1 || r.Target != "Http "+o.Listener.Addr().String() ||
 				!r.Answered || r.Detail != detail {

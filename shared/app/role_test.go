@@ -481,7 +481,7 @@ func TestServeLocalWithWebhooks(t *testing.T) {
 	l := open(t, s)
 	list, err := l.Service.ListCommands(caller(t.Context()), &chat.ListCommandsRequest{Name: "ops"})
 	if err != nil || len(list.ChatCommands) != 1 || list.ChatCommands[0].Outcome != "Failed" ||
-		!strings.Contains(list.ChatCommands[0].Detail, "outside of a cloud") {
+		!strings.Contains(list.ChatCommands[0].Detail, "does not run in a cloud") {
 		t.Errorf("commands = %+v, %v", list, err)
 	}
 	if conn, err := net.Dial("tcp", strings.TrimPrefix(at, "http://")); err == nil {

@@ -1,9 +1,8 @@
-// Package dispatch does what is left to be done for a command after it was recorded: it hands it to
-// its target, and sends the answer.
+// Package dispatch sends recorded commands to their targets, and the answers to the senders.
 //
-// That is done at least once. Whoever does it claims the command for a while; if that process ends
-// halfway, the command is due again and another begins from the start, with the same event id, by
-// which a target can tell what it has seen.
+// A command is dispatched at least once. A process claims it for the time of a lease. If the
+// process crashes, another one starts again with the same event id, so that a target can recognise
+// a duplicate.
 package dispatch
 
 import (
@@ -26,24 +25,22 @@ import (
 )
 
 const (
-	// WorkTime is how long the work on one command may take: a target that answers late, tried
-	// again, and a platform that does.
+	// WorkTime bounds the work on one command: the target with its retries, and the answer.
 	WorkTime = 55 * time.Second
-	// targetTime is how much of it the target has.
+	// targetTime bounds the target's part of it.
 	targetTime = 42 * time.Second
-	// sendTime is how long a platform has to take an answer.
+	// sendTime bounds the sending of an answer.
 	sendTime = 10 * time.Second
-	// settleTime is how long the journal has to take how it ended, whatever else ran out of time.
+	// settleTime bounds the write of the result, which is made even after a timeout.
 	settleTime = 5 * time.Second
-	// lease is how long a command is claimed. It outlasts the work and the settling, so that nobody
-	// else begins while one who lives is at it; the rest is for what a clock may differ.
+	// lease is how long a command is claimed. It is longer than WorkTime and settleTime together,
+	// so that two processes never work on one command; the rest is for different clocks.
 	lease = 90 * time.Second
 
-	// Attempts is how often a command is tried, crashes of whoever tried it included.
+	// Attempts is how often a command is tried, including crashes.
 	Attempts = 5
-	// firstPause is how long a command rests after its first attempt; it doubles with each. All in
-	// all it is given up after a quarter of an hour: what somebody asked for then is perhaps not
-	// wanted any more.
+	// firstPause is the pause after the first attempt. It doubles each time, so a command fails
+	// after a quarter of an hour: later the sender may no longer want it.
 	firstPause = time.Minute
 )
 
@@ -53,7 +50,7 @@ type Options struct {
 	Journal *journal.Journal
 	// Post delivers an event to an https URL and returns the answer, as targethttp.Client does.
 	Post func(ctx context.Context, url, secret string, e targethttp.Event) ([]byte, error)
-	// Call invokes a function of the cloud and returns its answer. Nil is: there is no cloud.
+	// Call invokes a function of the cloud and returns its answer. Nil means no cloud.
 	Call func(ctx context.Context, name string, payload []byte) ([]byte, error)
 	// Sender makes the sender of a configuration.
 	Sender func(*command.Endpoint) (Sender, error)
@@ -65,7 +62,7 @@ type Dispatcher struct {
 	options Options
 }
 
-// New returns a dispatcher. It does no input or output.
+// New returns a dispatcher. It does no I/O.
 func New(o Options) (*Dispatcher, error) {
 	if o.Service == nil || o.Journal == nil || o.Post == nil || o.Sender == nil {
 		return nil, errors.New("dispatch: a dispatcher needs a service, a journal, and ways to deliver and to answer")
@@ -76,7 +73,7 @@ func New(o Options) (*Dispatcher, error) {
 	return &Dispatcher{o}, nil
 }
 
-// An undelivered is why a target has not taken a command, or a platform an answer.
+// An undelivered says why a target did not accept a command, or a platform an answer.
 type undelivered struct {
 	why   string // for people; no secret
 	again bool   // another attempt may help
@@ -85,10 +82,10 @@ type undelivered struct {
 
 func (e *undelivered) Error() string { return e.why }
 
-// Dispatch does what is left to be done for a command. A command for which nothing is left, or at
-// which somebody else is, is no error. That a target does not take it is none either: it is tried
-// again later, or given up, and the record says so. An error says that it is not known how it
-// ended, since the tables are out of reach; the command is due again in a while.
+// Dispatch does the pending work for a command. It returns nil if there is none, or if another
+// process has claimed the command. It also returns nil if the target does not accept the command:
+// the record then says Pending or Failed, and why. After an error the result is unknown, since the
+// tables cannot be reached; the command is due again after the lease.
 func (d *Dispatcher) Dispatch(ctx context.Context, ref command.Ref) error {
 	caller := ctx
 	ctx, cancel := context.WithTimeout(ctx, WorkTime)
@@ -122,7 +119,7 @@ func (d *Dispatcher) work(ctx context.Context, job *journal.Job) (result journal
 	e, err := d.options.Service.OpenConfiguration(ctx, job.Ref)
 	switch {
 	case fault.CodeOf(err) == fault.NotFound, err == nil && !job.IsOf(e):
-		return journal.Result{Outcome: journal.OutcomeFailed, Detail: "the chat configuration was deleted meanwhile"},
+		return journal.Result{Outcome: journal.OutcomeFailed, Detail: "the chat configuration was deleted in the meantime"},
 			false, nil
 	case err != nil && job.Attempts > Attempts:
 		return journal.Result{Outcome: journal.OutcomeFailed, Detail: "the chat configuration could not be read"},
@@ -136,13 +133,13 @@ func (d *Dispatcher) work(ctx context.Context, job *journal.Job) (result journal
 		return d.answer(ctx, e, job)
 	}
 	if !e.Active {
-		return d.giveUp(ctx, e, job, "the chat configuration was switched off meanwhile"), false, nil
+		return d.giveUp(ctx, e, job, "the chat configuration became inactive in the meantime"), false, nil
 	}
 	switch now := e.Decide(job.Command); {
 	case !now.Allowed:
-		return d.giveUp(ctx, e, job, "Permissions were changed meanwhile, and do not allow it any more"), false, nil
+		return d.giveUp(ctx, e, job, "Permissions were changed in the meantime and no longer allow it"), false, nil
 	case now.RamRole != job.RamRole:
-		return d.giveUp(ctx, e, job, "Permissions were changed meanwhile, and allow it as another RamRole"), false, nil
+		return d.giveUp(ctx, e, job, "Permissions were changed in the meantime and allow it only with another RamRole"), false, nil
 	}
 	text, err := d.deliver(ctx, e, job)
 	var failed *undelivered
@@ -158,20 +155,20 @@ func (d *Dispatcher) work(ctx context.Context, job *journal.Job) (result journal
 	}
 	result = journal.Result{Outcome: journal.OutcomeDelivered, Target: e.Target.String()}
 	if text != "" && job.ReplyTo.Kind == "" {
-		result.Detail = "the target's answer was not sent: there is no way to answer later here"
+		result.Detail = "the target's answer was not sent: this conversation has no way to answer later"
 		return result, false, nil
 	}
 	if text == "" && !job.Answered {
 		text = e.Reply(job.Command, command.Decision{Allowed: true}) // nothing else has said yet that it was accepted
 	}
-	// The target has it. That nobody could be told is no reason to hand it over once more.
+	// The target has accepted it. A lost answer is no reason to dispatch it again.
 	sent, unsent := d.send(ctx, e, job, text)
 	result.Answered, result.Detail, result.Cause = sent, unsent.why, unsent.cause
 	return result, false, nil
 }
 
-// answer sends an answer that the callback's own response could not carry. What the platform
-// refused for good is not tried again.
+// answer sends an answer that the callback's own response could not carry. It retries unless the
+// platform refuses for good.
 func (d *Dispatcher) answer(ctx context.Context, e *command.Endpoint,
 	job *journal.Job) (result journal.Result, retry bool, err error) {
 	sent, unsent := d.send(ctx, e, job, job.Answer)
@@ -189,7 +186,7 @@ func (d *Dispatcher) canStillSend(job *journal.Job) bool {
 	return job.ReplyTo.Expires.IsZero() || d.next(job).Before(job.ReplyTo.Expires)
 }
 
-// giveUp tells who gave the command that it will not be done.
+// giveUp tells the sender that the command failed.
 func (d *Dispatcher) giveUp(ctx context.Context, e *command.Endpoint, job *journal.Job, why string) journal.Result {
 	result := journal.Result{Outcome: journal.OutcomeFailed, Detail: why}
 	if job.Answer != "" {
@@ -220,19 +217,19 @@ func (d *Dispatcher) send(ctx context.Context, e *command.Endpoint, job *journal
 		err = sender.Send(ctx, job.ReplyTo, text)
 	}
 	if err != nil {
-		return false, undelivered{fmt.Sprintf("the answer was not sent: %v", err), Passing(err), dial.Cause(err)}
+		return false, undelivered{fmt.Sprintf("the answer was not sent: %v", err), Retryable(err), dial.Cause(err)}
 	}
 	return true, undelivered{}
 }
 
-// deliver hands a command to its target and returns what that wants to be told. Its error is an
+// deliver sends a command to its target and returns the text of its answer. Its error is an
 // *undelivered.
 func (d *Dispatcher) deliver(ctx context.Context, e *command.Endpoint, job *journal.Job) (text string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, targetTime)
 	defer cancel()
 	event, err := job.Event().MarshalJSON()
 	if err != nil {
-		return "", &undelivered{why: "the command is no event", cause: err.Error()}
+		return "", &undelivered{why: "the command cannot be encoded as an event", cause: err.Error()}
 	}
 	var said []byte
 	switch target := e.Target; target.Type {
@@ -247,7 +244,7 @@ func (d *Dispatcher) deliver(ctx context.Context, e *command.Endpoint, job *jour
 		}
 	case command.TargetFunction:
 		if d.options.Call == nil {
-			return "", &undelivered{why: "this service runs outside of a cloud, where there are no functions"}
+			return "", &undelivered{why: "this service does not run in a cloud, so it cannot invoke functions"}
 		}
 		said, err = d.options.Call(ctx, target.Name, event)
 		var refused *cloud.Refusal
@@ -264,8 +261,7 @@ func (d *Dispatcher) deliver(ctx context.Context, e *command.Endpoint, job *jour
 	return textOf(said), nil
 }
 
-// textOf returns the text that a target answered with: {"text":"…"}. Whatever else it says, it says
-// nothing to people.
+// textOf returns the text of a target's answer {"text":"…"}. Any other answer has none.
 func textOf(answer []byte) string {
 	var out struct {
 		Text string `json:"text"`

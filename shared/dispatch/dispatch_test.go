@@ -273,7 +273,7 @@ func TestATargetsAnswerThatNobodyCanBeTold(t *testing.T) {
 	s := begin(t, "Teams", "", "restart", toHTTP)
 	s.dispatch()
 	if c := s.command(); c.Outcome != "Delivered" || !c.Answered ||
-		c.Detail != "the target's answer was not sent: there is no way to answer later here" || len(s.sent) > 0 {
+		c.Detail != "the target's answer was not sent: this conversation has no way to answer later" || len(s.sent) > 0 {
 		t.Errorf("record = %+v, sent = %q", c, s.sent)
 	}
 }
@@ -387,7 +387,7 @@ func TestWithoutACloud(t *testing.T) {
 	if err := d.Dispatch(s.Context(), s.ref); err != nil {
 		t.Fatal(err)
 	}
-	if c := s.command(); c.Outcome != "Failed" || !strings.Contains(c.Detail, "outside of a cloud") ||
+	if c := s.command(); c.Outcome != "Failed" || !strings.Contains(c.Detail, "does not run in a cloud") ||
 		!strings.Contains(c.Detail, "no sender") {
 		t.Errorf("record = %+v", c)
 	}
@@ -449,18 +449,18 @@ func TestConfigurationsChange(t *testing.T) {
 			permit(`{"Effect":"Allow","Principals":["*"],"Commands":["*"],"RamRole":"OpsRole"},{"Effect":"Deny",` +
 				`"Principals":["*"],"Commands":["restart"]}`),
 			chat.ChatCommand{Outcome: "Failed", Answered: true,
-				Detail: "Permissions were changed meanwhile, and do not allow it any more",
+				Detail: "Permissions were changed in the meantime and no longer allow it",
 				Target: "Http target.example.com"}},
 		"they may, as another role": {
 			permit(`{"Effect":"Allow","Principals":["*"],"Commands":["*"],"RamRole":"Administrator"}`),
 			chat.ChatCommand{Outcome: "Failed", Answered: true,
-				Detail: "Permissions were changed meanwhile, and allow it as another RamRole",
+				Detail: "Permissions were changed in the meantime and allow it only with another RamRole",
 				Target: "Http target.example.com"}},
 		"it is off": {func(s *scene) error {
 			_, err := s.Service.Update(s.As(), &chat.UpdateRequest{Name: "ops", Status: chat.StatusInactive})
 			return err
 		}, chat.ChatCommand{Outcome: "Failed", Answered: true,
-			Detail: "the chat configuration was switched off meanwhile", Target: "Http target.example.com"}},
+			Detail: "the chat configuration became inactive in the meantime", Target: "Http target.example.com"}},
 	} {
 		s := begin(t, "Slack", "command", "restart", toHTTP)
 		if err := test.change(s); err != nil {
@@ -477,7 +477,7 @@ func TestConfigurationsChange(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.dispatch()
-	if log := s.Log(); len(s.events) > 0 || !strings.Contains(log, "was deleted meanwhile") ||
+	if log := s.Log(); len(s.events) > 0 || !strings.Contains(log, "was deleted in the meantime") ||
 		!strings.Contains(log, `"outcome":"Failed"`) {
 		t.Errorf("it is gone: events = %v, log = %s", s.events, log)
 	}
@@ -528,7 +528,7 @@ func TestAnswersThatAreLeft(t *testing.T) {
 // final is an error of a sender that says that it is for good.
 type final struct{ error }
 
-func (final) Passing() bool { return false }
+func (final) Retryable() bool { return false }
 
 // What a platform refused for good is not tried again; what may pass is.
 func TestAnswersThatAreRefused(t *testing.T) {

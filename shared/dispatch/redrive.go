@@ -22,10 +22,9 @@ const (
 	each = 4
 )
 
-// Redrive looks for commands that are due and does what is left to be done for them: those that
-// nobody took within a minute of their record, those whose time to be tried again has come, those
-// whose last attempt ended without a word. It ends when none is left, or begins no more after
-// RedriveTime or when ctx would not last for one. It returns how many it found.
+// Redrive dispatches the commands that are due: commands that were not claimed within a minute of
+// their record, whose retry is due, or whose lease is over. It ends if none is left. It begins no
+// more after RedriveTime, or if ctx would end too early. It returns how many it found.
 func (d *Dispatcher) Redrive(ctx context.Context) (found int, err error) {
 	until := d.options.Now().Add(RedriveTime)
 	if deadline, ok := ctx.Deadline(); ok && deadline.Add(-WorkTime).Before(until) {
@@ -78,7 +77,8 @@ func (d *Dispatcher) dispatch(ctx context.Context, ref command.Ref) (err error) 
 	return d.Dispatch(ctx, ref)
 }
 
-// A Worker does in its own process what dispatch-command and redrive-commands are for in a cloud.
+// A Worker dispatches commands in the background, as dispatch-command and redrive-commands do in a
+// cloud.
 type Worker struct {
 	dispatcher *Dispatcher
 	queue      chan command.Ref
@@ -106,8 +106,8 @@ const (
 	CutTime = settleTime + time.Second
 )
 
-// ErrBusy says that a worker has as much to do as it can remember, or is being closed.
-var ErrBusy = errors.New("dispatch: the worker is busy; the command is found later")
+// ErrBusy says that a worker's queue is full, or that it is closing.
+var ErrBusy = errors.New("dispatch: the worker is busy; the command is dispatched later")
 
 // NewWorker starts a worker, whose lines go to the logger of ctx's invocation. It works until it is
 // closed, and not only until ctx ends.
@@ -228,9 +228,9 @@ func (w *Worker) round() (err error) {
 	return err
 }
 
-// Close takes no more commands, waits up to DrainTime for those that it has, and cuts off what is
-// not done then. Nothing of that is lost: it is due again when the next process looks. What cannot
-// be cut off within CutTime is left behind, and is the error.
+// Close accepts no more commands, waits up to DrainTime for those in progress, and cancels the
+// rest. Nothing is lost: they are due again for the next process. It returns an error if some work
+// does not end within CutTime.
 func (w *Worker) Close() error {
 	w.mu.Lock()
 	already := w.closed
@@ -253,7 +253,7 @@ func (w *Worker) Close() error {
 	if ends(done, CutTime) {
 		return nil
 	}
-	return errors.New("dispatch: some work did not end when it was cut off")
+	return errors.New("dispatch: some work did not end after it was cancelled")
 }
 
 // ends reports whether done is closed within d.

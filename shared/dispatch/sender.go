@@ -10,15 +10,13 @@ import (
 // A Sender sends an answer after the acknowledgement.
 type Sender interface {
 	// Send answers a message with text, shown as it is. Its error may say whether another attempt
-	// can help, as Passing reads it.
+	// can help, as Retryable reads it.
 	Send(ctx context.Context, to command.ReplyTo, text string) error
 }
 
-// Passing reports whether what kept a Sender from sending, or one from being made, may pass. It
-// does unless the error says otherwise, by a method Passing() bool of its own or of what it wraps:
-// that the platform refused for good, a setting is missing, or there is no way to answer. Of
-// several that it wraps the first counts.
-func Passing(err error) bool {
-	var known interface{ Passing() bool }
-	return !errors.As(err, &known) || known.Passing()
+// Retryable reports whether a retry can help after an error of a Sender, or of making one. The
+// first error in its chain with a method Retryable() bool decides; without one a retry can help.
+func Retryable(err error) bool {
+	var known interface{ Retryable() bool }
+	return !errors.As(err, &known) || known.Retryable()
 }

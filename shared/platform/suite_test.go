@@ -46,7 +46,7 @@ func TestSenders(t *testing.T) {
 	for _, p := range platform.All() {
 		name := p.Description().Type
 		_, err := p.NewSender(platformtest.Settings(name), client)
-		if (err != nil) != (name == "Teams") || err != nil && dispatch.Passing(err) {
+		if (err != nil) != (name == "Teams") || err != nil && dispatch.Retryable(err) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if _, err := p.NewSender(nil, client); err == nil && name != "Slack" {

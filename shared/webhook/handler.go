@@ -83,7 +83,7 @@ func NewHandler(o Options) (*Handler, error) {
 	}, nil
 }
 
-// The answers that do not come from a receiver. Each is the same to everybody.
+// The answers that do not come from a receiver. They are the same for every client.
 var (
 	unauthorized = &callback.Response{Status: http.StatusUnauthorized, ContentType: plainText,
 		Body: []byte("unauthorized\n")}
@@ -139,7 +139,7 @@ func (h *Handler) serve(ctx context.Context, r *http.Request, c *entry) *callbac
 	case errors.As(err, &unproven):
 		if unproven.Of != (command.Ref{}) {
 			n := journal.Note{Counter: journal.CountRefused, Step: journal.StepToken,
-				Reason: "the URL has another token"}
+				Reason: "the token in the URL is wrong"}
 			h.note(ctx, unproven.Of, n)
 		}
 		return c.refuse(callback.StepFind, unproven.Reason)
@@ -182,8 +182,8 @@ func (h *Handler) serve(ctx context.Context, r *http.Request, c *entry) *callbac
 	return h.command(ctx, e, receiver, received, c)
 }
 
-// command decides a message, records it, hands it on, and words the answer. The answer is made
-// before the record, since from there on nothing may go wrong any more.
+// command decides a message, records it, dispatches it and returns the answer. It makes the answer
+// before the record, since after the record nothing may fail.
 func (h *Handler) command(ctx context.Context, e *command.Endpoint, receiver callback.Receiver,
 	received *callback.Received,
 	c *entry) *callback.Response {
@@ -211,8 +211,8 @@ func (h *Handler) command(ctx context.Context, e *command.Endpoint, receiver cal
 		return c.fail(err, unavailable)
 	case verdict == journal.Replayed:
 		return h.refuse(ctx, e, c, callback.Refuse(callback.StepReplay,
-			"the signature came with another message before; "+
-				"it does not cover the message, so this one may be forged"))
+			"the same signature came with another message before; "+
+				"it does not cover the message, so this message may be forged"))
 	case verdict == journal.Duplicate:
 		c.outcome = outcomeDuplicate
 		h.note(ctx, e.Ref(), journal.Note{Counter: journal.CountDuplicates})
@@ -226,9 +226,8 @@ func (h *Handler) command(ctx context.Context, e *command.Endpoint, receiver cal
 	return out
 }
 
-// pending returns what is left to be done once a command is recorded; nil if nothing is. What goes
-// to a target is answered by it, and an answer that the platform's own response cannot carry goes
-// the long way.
+// pending returns the work that remains after a command is recorded: to dispatch it, or to send an
+// answer that the platform's own response cannot carry; nil if there is none.
 func pending(e *command.Endpoint, m *command.Message, d command.Decision,
 	text string, carried bool) *journal.Pending {
 	switch {

@@ -95,16 +95,16 @@ func (e *CallError) Error() string {
 	return fmt.Sprintf("%s: refused with code %s, status %d", e.What, Cut(printable(e.Code), 64), e.Status)
 }
 
-// Passing reports whether the same call may succeed later.
-func (e *CallError) Passing() bool { return e.Again }
+// Retryable reports whether the same call may succeed later.
+func (e *CallError) Retryable() bool { return e.Again }
 
 // A final says why no call is made, now or later.
 type final string
 
 func (e final) Error() string { return string(e) }
 
-// Passing reports that it will not.
-func (final) Passing() bool { return false }
+// Retryable reports that it will not.
+func (final) Retryable() bool { return false }
 
 // Final returns an error of a sender that a retry cannot fix: a setting is missing, or there is no
 // way to answer.

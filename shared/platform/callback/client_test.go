@@ -173,7 +173,7 @@ func TestAPlatformThatHangs(t *testing.T) {
 			began := time.Now()
 			_, err := c.Do(t.Context(), callback.Call{What: "test",
 				URL: "https://api.example.com/not-a-real-path", Hosts: hosts})
-			if err == nil || !strings.Contains(err.Error(), "there was no answer in time") || !dispatch.Passing(err) {
+			if err == nil || !strings.Contains(err.Error(), "there was no answer in time") || !dispatch.Retryable(err) {
 				t.Errorf("%s: %v", about, err)
 			}
 			if took := time.Since(began); took != 10*time.Second {
@@ -199,8 +199,8 @@ func TestPassing(t *testing.T) {
 		"a setting, within":  {fmt.Errorf("send: %w", callback.Final("test: X is not set")), false},
 		"one that is silent": {errors.New("x"), true},
 	} {
-		if got := dispatch.Passing(test.err); got != test.want {
-			t.Errorf("%s: Passing(%v) = %v, want %v", about, test.err, got, test.want)
+		if got := dispatch.Retryable(test.err); got != test.want {
+			t.Errorf("%s: Retryable(%v) = %v, want %v", about, test.err, got, test.want)
 		}
 	}
 	if got := callback.Final("test: %s is not set", "X").Error(); got != "test: X is not set" {

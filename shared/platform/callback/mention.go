@@ -13,10 +13,10 @@ import (
 type Whose uint8
 
 const (
-	Unknown   Whose = iota // nothing but a name, if that: BotName may tell
-	ThisBot                // by an id or an entity
-	Somebody               // a person, a group or another bot, by an id or an entity
-	Everybody              // all, here, channel
+	Unknown  Whose = iota // nothing but a name, if that: BotName may tell
+	ThisBot               // by an id or an entity
+	Somebody              // a person, a group or another bot, by an id or an entity
+	Everyone              // all, here, channel
 )
 
 // A Part is a piece of a message: text, or a mention.
@@ -195,8 +195,8 @@ func tail(text string) string {
 // blank reports whether a character separates words, whatever its width.
 func blank(c rune) bool { return unicode.IsSpace(c) || c == '\u200b' || c == '\ufeff' }
 
-// everybody are the names by which clients mention all of a conversation.
-var everybody = map[string]bool{
+// everyone has the names by which clients mention all of a conversation.
+var everyone = map[string]bool{
 	"all": true, "everyone": true, "everybody": true, "here": true, "channel": true,
 	"所有人": true, "全体成员": true, "全员": true,
 }
@@ -222,8 +222,8 @@ func Split(text, botName string) []Part {
 			parts = append(parts, Part{Text: text[begun:i]})
 		}
 		p := Part{Mention: true, Text: text[i : i+size+n], Name: text[i+size : i+size+n]}
-		if everybody[strings.ToLower(p.Name)] && !sameName(p.Name, botName) {
-			p.Whose = Everybody
+		if everyone[strings.ToLower(p.Name)] && !sameName(p.Name, botName) {
+			p.Whose = Everyone
 		}
 		parts = append(parts, p)
 		i += size + n

@@ -119,7 +119,7 @@ func Refuse(step Step, format string, args ...any) error {
 
 // A Sender delivers answers that come after the acknowledgement, through the platform's own API.
 type Sender interface {
-	// Send answers a message with text, shown as it is. Its error may say by a method Passing()
+	// Send answers a message with text, shown as it is. Its error may say by a method Retryable()
 	// bool whether another attempt can help; without one it can.
 	Send(ctx context.Context, to command.ReplyTo, text string) error
 }

@@ -84,7 +84,7 @@ func (r *receiver) hear(kind string, said callback.Fields, way callback.Way) cal
 	return heard
 }
 
-// allKey is the key of a mention of everybody, in the text and at times in the list of mentions.
+// allKey is the key of a mention of everyone, in the text and at times in the list of mentions.
 const allKey = "@_all"
 
 // mentioned returns a mention as the message lists it. A bot has no user id. Only its name tells
@@ -94,7 +94,7 @@ func (r *receiver) mentioned(key string, f callback.Fields, way callback.Way) ca
 	p := callback.Part{Mention: true, Name: name, Text: "@" + callback.Word(name)}
 	switch kind := f.Text("mentioned_type"); {
 	case key == allKey:
-		p.Whose = callback.Everybody
+		p.Whose = callback.Everyone
 	case kind != "" && kind != "bot", !f.IsText("id") && f.Object("id").Text("user_id") != "":
 		p.Whose = callback.Somebody
 	case kind == "bot" && r.botName == "" && way == callback.Addressed:
@@ -117,7 +117,7 @@ func keyed(text string, mentions map[string]callback.Part) []callback.Part {
 		key := keyOf(text[i:])
 		p, ok := mentions[key]
 		if !ok && key == allKey {
-			p, ok = callback.Part{Mention: true, Whose: callback.Everybody, Text: "@all"}, true
+			p, ok = callback.Part{Mention: true, Whose: callback.Everyone, Text: "@all"}, true
 		}
 		if at = i + max(len(key), len("@_")); ok {
 			parts, begun = append(parts, callback.Part{Text: text[begun:i]}, p), at
@@ -271,9 +271,9 @@ func (p *post) at(f callback.Fields) callback.Part {
 	name := f.Text("user_name")
 	mention := callback.Part{Mention: true, Name: name, Text: "@" + callback.Word(name)}
 	if key == allKey || key == "all" {
-		mention.Whose = callback.Everybody
+		mention.Whose = callback.Everyone
 	}
-	if name == "" && mention.Whose != callback.Everybody {
+	if name == "" && mention.Whose != callback.Everyone {
 		p.unread = command.UnreadElement("at")
 	}
 	return mention

@@ -79,8 +79,8 @@ func CheckSendError(t testing.TB, name string, err error, ok, again bool) {
 	if (err == nil) != ok {
 		t.Errorf("%s: %v", name, err)
 	}
-	var known interface{ Passing() bool } // as package dispatch reads it
-	if may := err != nil && (!errors.As(err, &known) || known.Passing()); may != again {
+	var known interface{ Retryable() bool } // as package dispatch reads it
+	if may := err != nil && (!errors.As(err, &known) || known.Retryable()); may != again {
 		t.Errorf("%s: a retry may succeed: %v; %v", name, may, err)
 	}
 	if err != nil && (strings.Contains(err.Error(), "not-a-real") || strings.Contains(err.Error(), "https:")) {

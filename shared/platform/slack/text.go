@@ -59,7 +59,7 @@ func mention(target, label string, bots map[string]bool) callback.Part {
 	case strings.HasPrefix(target, "!subteam^"):
 		return callback.Part{Mention: true, Text: "@" + target[len("!subteam^"):], Whose: callback.Somebody}
 	case target == "!here", target == "!channel", target == "!everyone":
-		return callback.Part{Mention: true, Text: "@" + target[1:], Whose: callback.Everybody}
+		return callback.Part{Mention: true, Text: "@" + target[1:], Whose: callback.Everyone}
 	}
 	return callback.Part{}
 }

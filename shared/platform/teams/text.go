@@ -214,7 +214,7 @@ func (r *reader) mention(whole, inside string) {
 			p.Whose = callback.ThisBot
 		case strings.HasPrefix(id, "28:") && r.bot == "": // some bot; its id cannot be compared
 		case strings.HasPrefix(id, "19:"): // a channel or a team
-			p.Whose = callback.Everybody
+			p.Whose = callback.Everyone
 		default:
 			p.Whose = callback.Somebody
 		}
