@@ -1,5 +1,4 @@
-// Package chat is the domain: what a chat configuration is and may be, who may do what with it, and
-// how it is kept.
+// Package chat manages chat configurations: their rules, their permissions and their storage.
 //
 // Service has one method per action; a method takes a request whose fields are named as the API's
 // parameters and returns the action's answer. Everything that gives rows a meaning is here and
@@ -75,8 +74,8 @@ type Options struct {
 	Targets dial.Networks    // that a Target may be in, in addition to the public Internet
 }
 
-// A Service is the control plane over one table. Its methods may be called from many goroutines at
-// once. Every error that a method returns is an *Error.
+// A Service is the control plane over one table. It is safe for concurrent use. All its errors are
+// *fault.Error.
 type Service struct {
 	table     table.Table
 	ring      *seal.Ring
@@ -95,8 +94,7 @@ type Service struct {
 	targets dial.Networks
 }
 
-// New returns the service that keeps its records in t, seals secrets with ring and knows the given
-// platforms. It does no input or output.
+// New returns the service with its records in t. It seals secrets with ring and does no I/O.
 func New(t table.Table, ring *seal.Ring, platforms []command.Platform, o Options) (*Service, error) {
 	if t == nil || ring == nil || len(platforms) == 0 {
 		return nil, errors.New("chat: a service needs a table, a key ring and at least one platform")
@@ -176,7 +174,8 @@ func CheckBaseURL(base string) error {
 	return nil
 }
 
-// A Caller is who asks. It travels in the context; without one nothing is allowed.
+// A Caller is the owner of the access key that signed a request. It travels in the context; without
+// one nothing is allowed.
 type Caller struct {
 	Account     string           // the account that owns what the caller sees
 	AccessKeyID string           // what the caller signed with; empty for an event
@@ -190,12 +189,12 @@ type Caller struct {
 
 type callerKey struct{}
 
-// WithCaller returns a context in which c asks.
+// WithCaller returns a context with the caller c.
 func WithCaller(ctx context.Context, c *Caller) context.Context {
 	return context.WithValue(ctx, callerKey{}, c)
 }
 
-// CallerFrom returns who asks in ctx. It is never nil; a caller without account may do nothing.
+// CallerFrom returns the caller of ctx. It is never nil; a caller without account may do nothing.
 func CallerFrom(ctx context.Context) *Caller {
 	if c, ok := ctx.Value(callerKey{}).(*Caller); ok && c != nil {
 		return c

@@ -36,7 +36,7 @@ func (s *Service) newIntent(action, token string, in any) intent {
 	if token == "" {
 		return intent{action: action}
 	}
-	parameters := spell(in)
+	parameters := canonical(in)
 	sums := make([][]byte, len(s.tokenKeys))
 	for i, key := range s.tokenKeys {
 		mac := hmac.New(sha256.New, key)
@@ -46,9 +46,9 @@ func (s *Service) newIntent(action, token string, in any) intent {
 	return intent{action: action, token: token, sums: sums}
 }
 
-// spell writes all fields of a request, secrets too, without ambiguity. What it returns is for a
-// MAC only.
-func spell(in any) []byte {
+// canonical returns all fields of a request, including secrets, without ambiguity. Only a MAC may
+// use the result.
+func canonical(in any) []byte {
 	var b bytes.Buffer
 	v := reflect.ValueOf(in).Elem()
 	for i := range v.NumField() {

@@ -113,8 +113,8 @@ func showHealth(h *journal.Health, r *record) Health {
 	out.LastCommandDate = dateOf(command)
 	out.LastHandshakeDate = dateOf(h.Last[journal.LastHandshake].At)
 	out.LastError = showMoment(h.Last[journal.LastError])
-	// Anybody who guesses a name can call a URL with a wrong token. That says something where
-	// nothing else is wrong, and that the platform fails only where it never succeeded.
+	// Any client can guess a name and call a URL with a wrong token. It counts as the last error
+	// only if there is no other, and as a failure only if the platform never succeeded.
 	stranger := h.Last[journal.LastToken].At
 	if stranger.After(failure) && !failure.After(success) {
 		out.LastError = showMoment(h.Last[journal.LastToken])

@@ -17,9 +17,8 @@ import (
 	"chatconf/shared/table"
 )
 
-// ErrNoWebhook is the one error of OpenWebhook for a URL that opens no configuration: there is no
-// such configuration, or the token is wrong. Which of them it was is in the *Unproven around it,
-// for log and health only.
+// ErrNoWebhook is the error of OpenWebhook for an unknown configuration or a wrong token. The
+// *Unproven around it says which, for log and health only.
 var ErrNoWebhook = errors.New("chat: no such webhook")
 
 // Unproven is the ErrNoWebhook of one URL. Its sender gets the same answer in both cases.

@@ -13,8 +13,8 @@ import (
 	"chatconf/shared/secret"
 )
 
-// actionSend is for who plays the platform to try a configuration out. No function has it: it is
-// what `chatconf serve` adds, and what it allows is to be anybody in the chat.
+// actionSend simulates the platform to test a configuration. Only `chatconf serve` has it, no
+// function: its caller can impersonate every user of the chat.
 const actionSend = "SendChatMessage"
 
 // OpenToSend returns a configuration, and the URL of its webhook, for a caller who may do

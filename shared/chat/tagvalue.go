@@ -81,7 +81,7 @@ func (s *Service) listDistinct(ctx context.Context, action, regionID string, max
 	if err != nil {
 		return nil, 0, "", err
 	}
-	things, more, err := s.skim(ctx, c, d, of, &cur, size)
+	things, more, err := s.distinctPage(ctx, c, d, of, &cur, size)
 	if err == nil && more {
 		next, err = s.cursorToken(&cur, scope)
 	}
@@ -91,9 +91,9 @@ func (s *Service) listDistinct(ctx context.Context, action, regionID string, max
 	return things, int64(size), next, nil
 }
 
-// skim returns the next n different things after the cursor, which it moves on, and whether there
-// are more.
-func (s *Service) skim(ctx context.Context, c scope, d distinct, of string, cur *cursor,
+// distinctPage returns the next n different things after the cursor, which it advances, and whether
+// there are more.
+func (s *Service) distinctPage(ctx context.Context, c scope, d distinct, of string, cur *cursor,
 	n int) (things []string, more bool, err error) {
 	const (
 		rounds = 20  // queries of one call
