@@ -241,14 +241,16 @@ func fits(text string, n int) bool {
 func (key Key) Check() error {
 	switch {
 	case key.ID == "" || len(key.ID) > 128 || strings.Trim(key.ID, idBytes) != "":
-		return fault.Invalid("AccessKeyId", "AccessKeyId %s is invalid; use 1 to 128 letters, digits, '.', '-' and '_'.",
+		return fault.Invalid("AccessKeyId",
+			"AccessKeyId %s is invalid; use 1 to 128 letters, digits, '.', '-' and '_'.",
 			fault.Quote(key.ID))
 	case len(key.Secret) < 8 || len(key.Secret) > 256:
 		return fault.Invalid("AccessKeySecret", "AccessKeySecret has %d bytes; use 8 to 256.", len(key.Secret))
 	case !ValidAccount(key.Account):
 		return fault.Invalid("AccountId", "AccountId %s is invalid; use 1 to 32 digits.", fault.Quote(key.Account))
 	case key.Name == "" || !fits(key.Name, 128):
-		return fault.Invalid("Name", "Name %s of an access key is invalid; use 1 to 128 characters.", fault.Quote(key.Name))
+		return fault.Invalid("Name", "Name %s of an access key is invalid; use 1 to 128 characters.",
+			fault.Quote(key.Name))
 	case key.Description != "" && !fits(key.Description, maxDescription):
 		return fault.Invalid("Description", "Description %s is invalid; use at most %d characters and no control "+
 			"characters.", fault.Quote(key.Description), maxDescription)

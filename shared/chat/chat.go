@@ -11,8 +11,8 @@
 //	h#<name>#<revision>          history: what the configuration was at that revision, who made it so, when, from where
 //	t#<hash of client token>     the answer that a ClientToken was given, for a day
 //
-// with names escaped by table.Escape. One atomic write changes all of these at once. The counters sort
-// right before the configurations, so the first page of a list brings the total with it.
+// with names escaped by table.Escape. One atomic write changes all of these at once. The counters
+// sort right before the configurations, so the first page of a list brings the total with it.
 //
 // Access keys are in shared/accesskey, what was said in shared/command, and what became of it in
 // shared/journal.

@@ -86,7 +86,8 @@ func decodeRecord(item table.Item) (*record, error) {
 		return nil, fmt.Errorf("chat: item %q: %w", item.Sort, err)
 	}
 	if r.Version != RecordVersion {
-		return nil, fmt.Errorf("chat: item %q has record version %d; this program reads version %d", item.Sort, r.Version, RecordVersion)
+		return nil, fmt.Errorf("chat: item %q has record version %d; this program reads version %d",
+			item.Sort, r.Version, RecordVersion)
 	}
 	if configurationKey(r.Name) != item.Sort || r.Revision != item.Revision {
 		return nil, fmt.Errorf("chat: item %q at revision %d holds the record of %q at revision %d", item.Sort,
@@ -102,7 +103,8 @@ func decodeRevision(item table.Item) (*revision, error) {
 		return nil, fmt.Errorf("chat: item %q: %w", item.Sort, err)
 	}
 	if rev.Version != RecordVersion {
-		return nil, fmt.Errorf("chat: item %q has record version %d; this program reads version %d", item.Sort, rev.Version, RecordVersion)
+		return nil, fmt.Errorf("chat: item %q has record version %d; this program reads version %d",
+			item.Sort, rev.Version, RecordVersion)
 	}
 	if historyKey(rev.Name, rev.Revision) != item.Sort || rev.Revision != item.Revision {
 		return nil, fmt.Errorf("chat: item %q at revision %d holds revision %d of %q", item.Sort,

@@ -119,7 +119,8 @@ func (d *Dispatcher) work(ctx context.Context, job *journal.Job) (result journal
 	e, err := d.options.Service.OpenConfiguration(ctx, job.Ref)
 	switch {
 	case fault.CodeOf(err) == fault.NotFound, err == nil && !job.IsOf(e):
-		return journal.Result{Outcome: journal.OutcomeFailed, Detail: "the chat configuration was deleted in the meantime"},
+		return journal.Result{Outcome: journal.OutcomeFailed,
+				Detail: "the chat configuration was deleted in the meantime"},
 			false, nil
 	case err != nil && job.Attempts > Attempts:
 		return journal.Result{Outcome: journal.OutcomeFailed, Detail: "the chat configuration could not be read"},
@@ -139,7 +140,8 @@ func (d *Dispatcher) work(ctx context.Context, job *journal.Job) (result journal
 	case !now.Allowed:
 		return d.giveUp(ctx, e, job, "Permissions were changed in the meantime and no longer allow it"), false, nil
 	case now.RamRole != job.RamRole:
-		return d.giveUp(ctx, e, job, "Permissions were changed in the meantime and allow it only with another RamRole"), false, nil
+		return d.giveUp(ctx, e, job, "Permissions were changed in the meantime and allow it only with another RamRole"),
+			false, nil
 	}
 	text, err := d.deliver(ctx, e, job)
 	var failed *undelivered

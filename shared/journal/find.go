@@ -24,8 +24,8 @@ func (sel *Selection) matches(e *Record) bool {
 }
 
 // Find returns up to n selected records before the id, the latest first. next is the id to continue
-// before; it is empty at the end. Find reads a bounded number of records, so a page may be short and
-// still have a next.
+// before; it is empty at the end. Find reads a bounded number of records, so a page may be short
+// and still have a next.
 func (j *Journal) Find(ctx context.Context, ref command.Ref, sel *Selection, before string,
 	n int) (found []*Record, next string, err error) {
 	const rounds = 5

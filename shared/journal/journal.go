@@ -273,7 +273,8 @@ func (j *Journal) Guard(ctx context.Context, e *command.Endpoint, guards []strin
 	case len(guards) == 0:
 		return nil
 	case len(guards) > maxGuards:
-		return storeError(ctx, "guard", fmt.Errorf("journal: there are %d guards; the most is %d", len(guards), maxGuards))
+		return storeError(ctx, "guard", fmt.Errorf("journal: there are %d guards; the most is %d",
+			len(guards), maxGuards))
 	}
 	ref := e.Ref()
 	if err := j.table.Write(ctx, partitionOf(ref),
@@ -311,7 +312,8 @@ func (j *Journal) firstRecord(ctx context.Context, ref command.Ref, sort string)
 func (j *Journal) arrival(e *command.Endpoint, ref command.Ref, now time.Time, a Arrival) (table.Change, error) {
 	var change table.Change
 	if a.Command.MessageID == "" || len(a.Guards) > maxGuards {
-		return change, fmt.Errorf("journal: a message needs an id and at most %d guards; it has an id of %d bytes and %d guards",
+		return change, fmt.Errorf("journal: a message needs an id and at most %d guards; "+
+			"it has an id of %d bytes and %d guards",
 			maxGuards, len(a.Command.MessageID), len(a.Guards))
 	}
 	record := newRecord(e, ref, now, a)
