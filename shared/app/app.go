@@ -147,7 +147,6 @@ func eventCaller(s Settings, actions []rpc.Action) (chat.Caller, error) {
 	return caller, nil
 }
 
-// oosPrefix begins the name of an operation in a policy.
 const oosPrefix = "oos:"
 
 // needs are the operations that an action needs in addition to its own, for its parameters and its

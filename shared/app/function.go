@@ -180,7 +180,6 @@ func (f *Function) wire(ctx context.Context) (*App, error) {
 	return wire(f.settings, f.tables, o.ring, functions{f.cloud.Call, f.cloud.Start}, f.role)
 }
 
-// openRing returns the key ring of the settings.
 func (f *Function) openRing(ctx context.Context) (*seal.Ring, error) {
 	if f.ring != nil {
 		return f.ring, nil

@@ -8,7 +8,6 @@ import (
 	"chatconf/shared/chat"
 )
 
-// prefix is the prefix of all settings.
 const prefix = "CHATCONF_"
 
 // elsewhere are the settings that readSettings does not read.

@@ -177,7 +177,6 @@ func Dispatch() Role {
 	}}
 }
 
-// parseRef reads the name of a command.
 func parseRef(data []byte) (ref command.Ref, ok bool) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
@@ -226,7 +225,6 @@ func (p *parts) dispatcher() (*dispatch.Dispatcher, error) {
 	})
 }
 
-// requestsOnly refuses events.
 type requestsOnly struct{ http.Handler }
 
 // ServeEvent implements serve.Handler.
@@ -234,7 +232,6 @@ func (*requestsOnly) ServeEvent(ctx context.Context, e serve.Event) ([]byte, err
 	return refuseEvent(ctx, e, "this function serves HTTP requests of chat platforms and takes no events"), nil
 }
 
-// eventsOnly refuses requests.
 type eventsOnly struct {
 	serve func(context.Context, serve.Event) ([]byte, error)
 }

@@ -50,7 +50,6 @@ type Settings struct {
 	TLSKey            string            // CHATCONF_TLS_KEY: PEM file with its private key
 }
 
-// journalAge is the time to live of the journal.
 func (s Settings) journalAge() time.Duration { return cmp.Or(s.JournalAge, journal.DefaultRetention) }
 
 // Limits returns the limits of a server. A request takes up to bodySize bytes of memory.
@@ -124,7 +123,6 @@ func readSettings(getenv func(string) string, names []string) (Settings, []error
 	return s, append(r.mistakes, unknownSettings(getenv, names, r.known)...)
 }
 
-// A settingsReader reads settings and collects the mistakes in them.
 type settingsReader struct {
 	getenv   func(string) string
 	known    map[string]bool // the names that were read
@@ -165,7 +163,6 @@ func (r *settingsReader) number(name string) int {
 	return n
 }
 
-// check checks the settings that are texts.
 func (r *settingsReader) check(s Settings) {
 	if err := chat.CheckRegion(s.Region); err != nil {
 		r.wrong("CHATCONF_REGION", "%w", err)

@@ -260,7 +260,6 @@ func (db *DB) check() error {
 	return errors.Join(first, db.rollback(tx))
 }
 
-// inspectAll inspects the whole file.
 func (db *DB) inspectAll() error {
 	info, err := db.file.Stat()
 	if err != nil {

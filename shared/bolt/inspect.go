@@ -201,7 +201,6 @@ func inspect(r io.ReaderAt, size int64) (format map[string]string, buckets map[s
 	return format, buckets, in.overflow(buckets)
 }
 
-// buckets returns the values of all buckets, by name.
 func (in *inspector) buckets(root uint64) (map[string][]byte, error) {
 	all, err := in.tree(root)
 	if err != nil {
@@ -346,7 +345,6 @@ func (in *inspector) tree(root uint64) (*level, error) {
 	return nil, damaged("page %d is more than %d levels deep", v.pages[0].id, maxDepth)
 }
 
-// below returns the level below a level of branch pages.
 func (in *inspector) below(v *level) (*level, error) {
 	below := new(level)
 	buffer := make([]byte, in.pageSize)
@@ -369,7 +367,6 @@ func (in *inspector) below(v *level) (*level, error) {
 	return below, nil
 }
 
-// addBranch adds the pages below a branch page.
 func (v *level) addBranch(id uint64, b, low, high []byte) error {
 	count := int(order.Uint16(b[10:]))
 	data := pageHeader + count*elementSize
@@ -413,7 +410,6 @@ func (in *inspector) leaf(v *level, i int, flags uint32, each func(key, value []
 	return elements(p.id, b, v.low(i), v.high(i), flags, each)
 }
 
-// elements checks the elements of a leaf page.
 func elements(id uint64, b, low, high []byte, flags uint32, each func(key, value []byte)) error {
 	count := int(order.Uint16(b[10:]))
 	if pageHeader+count*elementSize > len(b) {

@@ -34,10 +34,8 @@ func newLeaves(in *inspector, v *level) *leaves {
 	return l
 }
 
-// active reports whether a leaf is unchecked.
 func (l *leaves) active() bool { return l != nil && l.unchecked.Load() > 0 }
 
-// find returns the index of the leaf for a key.
 func (l *leaves) find(key []byte) int {
 	return max(0, sort.Search(len(l.pages), func(i int) bool { return bytes.Compare(l.low(i), key) > 0 })-1)
 }

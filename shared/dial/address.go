@@ -124,7 +124,6 @@ func CheckHost(u *url.URL) error {
 	return nil
 }
 
-// checkLabel checks one part of a host name.
 func checkLabel(label string) error {
 	switch {
 	case label == "" || len(label) > 63:

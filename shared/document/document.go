@@ -85,7 +85,6 @@ func ParseRepeated(root, text string) (n *Node, twice []string, err error) {
 // blanks is the white space of JSON. https://www.rfc-editor.org/rfc/rfc8259#section-2
 const blanks = " \t\r\n"
 
-// A parser decodes one text.
 type parser struct {
 	*json.Decoder
 	text  string

@@ -69,7 +69,6 @@ func pairOf(first rune, text string) (rune, string) {
 	return utf8.RuneError, text
 }
 
-// hex4 decodes four hexadecimal digits.
 func hex4(text string) (n rune, ok bool) {
 	if len(text) < 4 {
 		return 0, false

@@ -15,7 +15,6 @@ import (
 	"chatconf/shared/fault"
 )
 
-// A format is the format of an answer.
 type format uint8
 
 const (
@@ -45,7 +44,6 @@ func (b *buffer) encode(v any) error {
 	return nil
 }
 
-// envelope is the body of an error.
 type envelope struct {
 	RequestId          string
 	HostId             string

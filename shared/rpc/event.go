@@ -104,7 +104,6 @@ func (h *Handler) serveEvent(ctx context.Context, c *call) (any, error) {
 	return c.action.do(chat.WithCaller(ctx, c.caller), h.service, c.params)
 }
 
-// actionOf returns the action of an event; without a name, the only one.
 func (h *Handler) actionOf(p params) (Action, error) {
 	name, ok := p.get("Action")
 	if !ok && len(h.actions) == 1 {

@@ -288,7 +288,8 @@ func TestWhatIsWorthAnotherDelivery(t *testing.T) {
 	for code := fault.Internal; code <= fault.KeyNotFound; code++ {
 		fail = &fault.Error{Code: code, Param: "Name", Message: "No."}
 		again := code == fault.Internal || code == fault.Unavailable || code == fault.Conflict
-		if r := w.event(w.handler, queue, rpc.Event{Data: []byte(`{"Action":"GetFailure"}`)}); (r.again != nil) != again || r.Code == "" {
+		r := w.event(w.handler, queue, rpc.Event{Data: []byte(`{"Action":"GetFailure"}`)})
+		if (r.again != nil) != again || r.Code == "" {
 			t.Errorf("code %v: %s, another delivery %v, want %v", code, r.body, r.again, again)
 		}
 	}
@@ -302,7 +303,8 @@ func TestWhatIsWorthAnotherDelivery(t *testing.T) {
 		{&fault.Error{Code: fault.Conflict, Param: "Revision", Message: "It is at revision 3, not 2."}, false},
 	} {
 		fail = test.fail
-		if _, again := w.handler.ServeEvent(unlogged(t), queue, rpc.Event{Data: []byte(`{"Action":"GetFailure"}`)}); (again != nil) != test.again {
+		_, again := w.handler.ServeEvent(unlogged(t), queue, rpc.Event{Data: []byte(`{"Action":"GetFailure"}`)})
+		if (again != nil) != test.again {
 			t.Errorf("%v: another delivery %v, want %v", test.fail, again, test.again)
 		}
 	}

@@ -103,7 +103,6 @@ var (
 	tagParts    = parts{[]string{"Key", "TagKey"}, []string{"Value", "TagValue"}, `write {"env":"prod"}`}
 )
 
-// readFilters reads a list of Name and Value.
 func readFilters(v reflect.Value, name string, p params) error {
 	pairs, err := readPairs(name, filterParts, p)
 	if len(pairs) == 0 {

@@ -29,7 +29,6 @@ type nonces struct {
 	young, old map[[16]byte]struct{}
 }
 
-// use stores a nonce and reports whether it is new.
 func (n *nonces) use(now time.Time, accessKeyID, nonce string) bool {
 	var text [sign.MaxAccessKeyID + 1 + sign.MaxNonce]byte // nearly all fit; the others are allocated
 	sum := sha256.Sum256(append(append(append(text[:0], accessKeyID...), 0), nonce...))

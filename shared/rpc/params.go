@@ -88,7 +88,6 @@ func (p params) over(query params, twice *twiceNamed) params {
 	return p
 }
 
-// maxContentType is the length of a content type, in bytes.
 const maxContentType = 256
 
 // contentType returns the media type of the body; empty if it is invalid.

@@ -352,7 +352,6 @@ func headSize(r *http.Request) int {
 	return n
 }
 
-// readBody reads the whole body, up to MaxBody.
 func readBody(r *http.Request) ([]byte, error) {
 	if r.Body == nil || r.ContentLength == 0 {
 		return nil, nil
@@ -385,7 +384,6 @@ func likelyFormat(query string) format {
 	return asJSON
 }
 
-// readFormat returns the format of V1's parameter Format.
 func readFormat(p params) (format, error) {
 	text, _ := p.get("Format")
 	switch {

@@ -75,7 +75,6 @@ func newGate(l net.Listener, limits Limits, log *slog.Logger) *gate {
 // callback, and its parts.
 const usualBody = 4 << 20
 
-// A conn is a connection with a place.
 type conn struct {
 	net.Conn
 	head headCount
@@ -221,7 +220,6 @@ func (g *gate) moveLocked(c *conn, to *list.List) {
 	}
 }
 
-// leaveLocked frees the place of a connection.
 func (g *gate) leaveLocked(c *conn) {
 	if c.left {
 		return
@@ -233,7 +231,6 @@ func (g *gate) leaveLocked(c *conn) {
 	g.freeLocked()
 }
 
-// dropBodyLocked frees the place of a connection's body, if it has one.
 func (g *gate) dropBodyLocked(c *conn) {
 	if c.body {
 		c.body = false
@@ -260,7 +257,6 @@ func (g *gate) changedLocked() <-chan struct{} {
 
 type connKey struct{}
 
-// handler serves requests that have a place.
 func (g *gate) handler(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, _ := r.Context().Value(connKey{}).(*conn)
@@ -363,7 +359,6 @@ func hostOf(address string) string {
 	return host
 }
 
-// tooManyHeaders reports whether there are more than maxHeaderLines.
 func tooManyHeaders(h http.Header) bool {
 	n := 0
 	for _, values := range h {

@@ -85,7 +85,6 @@ func (c *Certificate) IsTrusted() bool {
 	return err == nil
 }
 
-// current returns the certificate to serve.
 func (c *Certificate) current() *tls.Certificate {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -111,7 +110,6 @@ func (c *Certificate) renewLocked() {
 	c.checkDates()
 }
 
-// checkDates logs if the certificate is expired or not valid yet.
 func (c *Certificate) checkDates() {
 	switch leaf, now := c.served.Leaf, c.now(); {
 	case now.After(leaf.NotAfter):

@@ -112,7 +112,6 @@ func Deliver(ctx context.Context, p Function, c Call, payload []byte) ([]byte, e
 	}
 }
 
-// A delivery is one call of Deliver.
 type delivery struct {
 	Function
 	call *invoke.Invocation
@@ -124,7 +123,6 @@ func (d *delivery) refuse(ctx context.Context, code string, err error) []byte {
 	return d.envelope(code, err.Error(), "")
 }
 
-// envelope returns an error as JSON.
 func (d *delivery) envelope(code, message, host string) []byte {
 	return document.Marshal(struct {
 		RequestID string `json:"RequestId"`
@@ -134,7 +132,6 @@ func (d *delivery) envelope(code, message, host string) []byte {
 	}{d.call.RequestID, host, code, message})
 }
 
-// http answers the HTTP request of a payload.
 func (d *delivery) http(ctx context.Context, v value, claim shape) []byte {
 	w := &response{header: make(http.Header, 8)}
 	r, format, err := decodeRequest(ctx, v)
@@ -155,7 +152,6 @@ func (d *delivery) http(ctx context.Context, v value, claim shape) []byte {
 	return answer
 }
 
-// refuseRequest answers an invalid request.
 func (d *delivery) refuseRequest(ctx context.Context, w *response, err error) {
 	status, code := http.StatusBadRequest, codeRequest
 	if errors.Is(err, errBodyTooLarge) {
@@ -236,7 +232,6 @@ func (d *delivery) queue(ctx context.Context, events *Events) []byte {
 	}{failed})
 }
 
-// list answers a list of messages.
 func (d *delivery) list(ctx context.Context, events *Events) ([]byte, error) {
 	type result struct {
 		ID     string `json:"Id"`

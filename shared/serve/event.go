@@ -73,7 +73,6 @@ const (
 	directShape shape = 0
 )
 
-// claimed returns the shape of a key.
 func claimed(key []byte) shape {
 	switch string(key) {
 	case "requestContext":
@@ -102,7 +101,6 @@ func claims(v value) shape {
 	return s
 }
 
-// one reports whether s is at most one shape.
 func (s shape) one() bool { return s&(s-1) == 0 }
 
 // String returns the shapes for errors.
@@ -266,7 +264,6 @@ func decodeEventBridge(v value) (Record, error) {
 	return r, nil
 }
 
-// decodeTimer reads the event of a time trigger of Function Compute.
 func decodeTimer(v value) (Record, error) {
 	var at, name, payload value
 	if err := v.fields(field{"triggerTime", &at}, field{"triggerName", &name}, field{"payload", &payload}); err != nil {

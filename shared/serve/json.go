@@ -103,7 +103,6 @@ func (v value) String() string {
 	}
 }
 
-// isNothing reports whether v is absent or null.
 func (v value) isNothing() bool { return v.kind() == 0 || v.kind() == 'n' }
 
 // text returns the text of a string, and whether v is a string.
@@ -161,7 +160,6 @@ func (c *cursor) next() bool {
 	return true
 }
 
-// key returns the text of a key.
 func (v value) key() []byte {
 	inside := v[1 : len(v)-1]
 	if bytes.IndexByte(inside, '\\') < 0 {
@@ -200,7 +198,6 @@ type scanner struct {
 	at   int
 }
 
-// peek returns the next byte, 0 at the end.
 func (s *scanner) peek() byte {
 	if s.at < len(s.text) {
 		return s.text[s.at]
@@ -219,7 +216,6 @@ func (s *scanner) space() {
 	}
 }
 
-// next returns the next value and moves past it.
 func (s *scanner) next() value {
 	from := s.at
 	depth := 0
@@ -247,7 +243,6 @@ func (s *scanner) next() value {
 	}
 }
 
-// skipString moves past a string.
 func (s *scanner) skipString() {
 	s.at++
 	end := bytes.IndexByte(s.text[s.at:], '"')
@@ -263,7 +258,6 @@ func (s *scanner) skipString() {
 	s.at++
 }
 
-// isEnd reports whether a byte ends a number or a word.
 func isEnd(c byte) bool {
 	switch c {
 	case ',', ':', '}', ']', ' ', '\t', '\r', '\n':

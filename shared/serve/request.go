@@ -30,7 +30,6 @@ const (
 	versionLambda = "2.0" // function URL and API Gateway's HTTP API
 )
 
-// An httpFormat is the format of an HTTP payload.
 type httpFormat uint8
 
 const (
@@ -160,7 +159,6 @@ func readURL(r *http.Request, format httpFormat, rawPath, rawQuery, query value)
 	return nil
 }
 
-// queryOf returns a map of parameters as a query.
 func queryOf(v value) (string, error) {
 	if v.isNothing() {
 		return "", nil
@@ -183,7 +181,6 @@ func queryOf(v value) (string, error) {
 	return query.Encode(), nil
 }
 
-// readHeaders reads headers, cookies and the host.
 func readHeaders(r *http.Request, headers, cookies value, domain string) error {
 	if !headers.isNothing() && headers.kind() != '{' {
 		return fmt.Errorf("headers is %v; use an object", headers)

@@ -90,7 +90,6 @@ func (l serverLog) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// invoked gives every request an invocation.
 func invoked(h http.Handler, logger *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.ServeHTTP(w, r.WithContext(invoke.With(r.Context(), &invoke.Invocation{

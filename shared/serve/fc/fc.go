@@ -66,7 +66,6 @@ func run(ctx context.Context, address string, p serve.Function) error {
 	}
 }
 
-// A runner is one function under the platform.
 type runner struct {
 	function serve.Function
 	running  *serve.Running
@@ -96,7 +95,6 @@ func (r *runner) invoke(ctx context.Context, payload []byte) (json.RawMessage, e
 	return answer, err
 }
 
-// callOf returns the description of an invocation or a life cycle call.
 func callOf(ctx context.Context) (call serve.Call) {
 	if c, ok := fccontext.FromContext(ctx); ok {
 		call.RequestID = c.RequestID
@@ -163,7 +161,6 @@ func (w *watchdog) dialContext(ctx context.Context, network, address string) (ne
 	return nil, err
 }
 
-// reached notes a success.
 func (w *watchdog) reached() {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -70,7 +70,6 @@ func Ensure(ctx context.Context, t *Table, s Setup, tell func(step string)) erro
 	return nil
 }
 
-// A step is one change to a table.
 type step struct {
 	what string
 	did  string // what, in the past tense
@@ -178,7 +177,6 @@ func (t *Table) admin(ctx context.Context, send sender) error {
 	return nil
 }
 
-// describe returns the table; nil if there is none.
 func (t *Table) describe(ctx context.Context) (*types.TableDescription, error) {
 	var out *dynamodb.DescribeTableOutput
 	err := t.admin(ctx, func(ctx context.Context, with func(*dynamodb.Options)) (err error) {
@@ -237,7 +235,6 @@ func sse(s Setup) *types.SSESpecification {
 	return &types.SSESpecification{Enabled: aws.Bool(true), SSEType: types.SSETypeKms, KMSMasterKeyId: &s.Key}
 }
 
-// wait waits until the table exists and can be changed.
 func (t *Table) wait(ctx context.Context) error {
 	for missing := 0; ; {
 		d, err := t.describe(ctx)

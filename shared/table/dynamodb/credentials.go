@@ -27,7 +27,6 @@ func Environment(getenv func(name string) string) (aws.CredentialsProvider, erro
 		Source: "environment"}, nil
 }
 
-// static are credentials that do not change.
 type static aws.Credentials
 
 // Retrieve implements aws.CredentialsProvider.

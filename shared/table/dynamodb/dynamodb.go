@@ -127,7 +127,6 @@ func New(name string, o Options) (*Table, error) {
 	return t, nil
 }
 
-// check returns an error for invalid arguments of New.
 func check(name string, o Options) error {
 	if !validName(name) {
 		return fmt.Errorf("invalid table name %q; use 3 to 255 letters, digits, dots, dashes or underscores", name)

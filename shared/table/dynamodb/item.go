@@ -39,7 +39,6 @@ func keyOf(partition, sort string) attributes {
 	return attributes{attrPartition: text(partition), attrSort: text(sort)}
 }
 
-// decodeKey returns the key of an item.
 func decodeKey(a attributes) (table.Key, error) {
 	p, okP := a[attrPartition].(*types.AttributeValueMemberS)
 	s, okS := a[attrSort].(*types.AttributeValueMemberS)

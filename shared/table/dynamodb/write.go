@@ -82,7 +82,6 @@ type plan struct {
 	mark      []byte // of a single part
 }
 
-// A part is one put, delete or add.
 type part struct {
 	sort      string
 	condition table.Condition
@@ -131,7 +130,6 @@ func (t *Table) plan(partition string, c table.Change) *plan {
 	return p
 }
 
-// put returns the request for a put of an item with a count.
 func (p *plan) put(put table.Put, count int64) types.TransactWriteItem {
 	item := keyOf(p.partition, put.Sort)
 	item[attrRevision] = integer(put.Revision)

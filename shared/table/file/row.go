@@ -66,7 +66,6 @@ func splitKey(key []byte) (partition, sort []byte, err error) {
 	return key[partitionN : partitionN+n], key[partitionN+n:], nil
 }
 
-// encodeRow returns the stored form of r under key.
 func encodeRow(key []byte, r row) []byte {
 	b := make([]byte, crcEnd, rowHeader+len(r.value))
 	b[0] = rowFormat

@@ -236,7 +236,6 @@ func (t *Table) read(b *bolt.Bucket, key []byte, now time.Time) (r row, ok bool,
 	return r, true, nil
 }
 
-// over reports whether r has expired.
 func (t *Table) over(r row, now time.Time) bool {
 	return t.ttl > 0 && now.Sub(time.UnixMilli(r.written)) >= t.ttl
 }
@@ -259,7 +258,6 @@ func (t *Table) view(ctx context.Context, fn func(*bolt.Bucket) error) error {
 	return nil
 }
 
-// size estimates how many bytes a Write changes.
 func size(partition string, c table.Change) int {
 	n := (len(c.Puts) + len(c.Deletes) + len(c.Adds)) * (len(partition) + 64)
 	for _, p := range c.Puts {

@@ -105,7 +105,6 @@ func (t *Table) ready(ctx context.Context, tries *tries) error {
 	}
 }
 
-// inspect compares the table with the wanted properties.
 func (t *Table) inspect(ctx context.Context, tries *tries) (Plan, error) {
 	plan := Plan{Name: t.name, TTL: t.engineTTL()}
 	for {
@@ -127,7 +126,6 @@ func (t *Table) inspect(ctx context.Context, tries *tries) (Plan, error) {
 	}
 }
 
-// compare returns an ErrDiffers with all differences.
 func (t *Table) compare(found *sdk.DescribeTableResponse) error {
 	var differences []string
 	differ := func(what string, got, want any) {

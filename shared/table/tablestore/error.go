@@ -97,7 +97,6 @@ func mapError(err error, credentials invoke.Credentials) *failure {
 	return f
 }
 
-// describe returns the text of an error without secrets.
 func describe(e *sdk.OtsError, credentials invoke.Credentials) string {
 	message := e.Message
 	for _, secret := range []string{credentials.AccessKeySecret, credentials.SecurityToken} {
@@ -108,7 +107,6 @@ func describe(e *sdk.OtsError, credentials invoke.Credentials) string {
 	return fmt.Sprintf("tablestore: %s: %.200q (request %.80s)", e.Code, message, e.RequestId)
 }
 
-// fateOf returns the fate of the request whose error is err.
 func fateOf(err error) fate {
 	var f *failure
 	if errors.As(err, &f) {

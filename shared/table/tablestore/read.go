@@ -208,7 +208,6 @@ func follows(r table.Range, sort, last string) bool {
 	return last == "" || !r.Reverse && sort > last || r.Reverse && sort < last
 }
 
-// page reads at most limit rows.
 func (t *Table) page(ctx context.Context, tries *tries, r table.Range, start, end *sdk.PrimaryKey,
 	limit int) (*sdk.GetRangeResponse, error) {
 	criteria := &sdk.RangeRowQueryCriteria{

@@ -159,7 +159,6 @@ func parseEndpoint(text string) (string, error) {
 	return u.Scheme + "://" + u.Host, nil
 }
 
-// isName reports whether s can be the name of a table.
 func isName(s string) bool {
 	for i := range len(s) {
 		if digit := '0' <= s[i] && s[i] <= '9'; !isLetter(s[i]) && s[i] != '_' && (!digit || i == 0) {

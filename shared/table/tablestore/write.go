@@ -45,7 +45,6 @@ const (
 	adding
 )
 
-// A part is one put, delete or add of a Write.
 type part struct {
 	operation operation
 	sort      string
@@ -56,7 +55,6 @@ type part struct {
 	base      row   // the row before an add; only with a time to live
 }
 
-// A writing is a current Write.
 type writing struct {
 	table     *Table
 	partition string
@@ -178,7 +176,6 @@ func (w *writing) prepare(ctx context.Context, tries *tries) error {
 
 func (w *writing) key(p *part) table.Key { return table.Key{Partition: w.partition, Sort: p.sort} }
 
-// send makes one request of the parts.
 func (w *writing) send(ctx context.Context) error {
 	if len(w.parts) > 1 {
 		return w.sendBatch(ctx)
@@ -250,7 +247,6 @@ func (w *writing) judge(ctx context.Context, results []sdk.RowResult) error {
 	return nil
 }
 
-// change returns a part in the SDK's form.
 func (w *writing) change(p *part) sdk.RowChange {
 	key, name := primaryKey(w.key(p)), w.table.name
 	switch {
@@ -282,7 +278,6 @@ func (w *writing) change(p *part) sdk.RowChange {
 	return change
 }
 
-// condition returns the condition of a part in the SDK's form.
 func (w *writing) condition(p *part) *sdk.RowCondition {
 	revision, exact := p.condition.Revision()
 	switch {

@@ -43,7 +43,6 @@ type (
 	Row   map[string]Value
 )
 
-// A request is any request of the adapter.
 type request struct {
 	TableName, KeyConditionExpression, ConditionExpression, UpdateExpression, ProjectionExpression string
 

@@ -112,7 +112,6 @@ func (e *expression) term() (ok bool) {
 	return ok
 }
 
-// operand returns the value of the next token; nil if absent.
 func (e *expression) operand() Value {
 	t := e.next()
 	if t[0] == ':' {
