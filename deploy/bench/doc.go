@@ -1,7 +1,8 @@
 // Package bench holds benchmarks of the Tablestore emulator against dynalite 4.0.0, the nearest
 // tool that people use: the same work through each one's official Go SDK, by turns, in one run.
 //
-//	CHATCONF_DYNALITE=$(deploy/bench/dynalite.sh DIR) go test ./deploy/bench -run '^$' -bench . -benchtime 5s
+//	CHATCONF_DYNALITE=$(deploy/bench/dynalite.sh DIR) \
+//	  go test ./deploy/bench -run '^$' -bench . -benchtime 5s
 //
 // Servers are processes of their own on the client's machine. The emulator keeps its data in a
 // file, and what it acknowledges is on the disk; dynalite keeps them in memory. BenchmarkSDK is

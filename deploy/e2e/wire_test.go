@@ -209,7 +209,8 @@ func TestHostsOfAProxyAreAccepted(t *testing.T) {
 	for _, host := range []string{"chatconf.example.com", "chatconf.example.com:8443"} {
 		var got shown
 		to(host).ok(t, &got)
-		if want := `{"URL": "https://chatconf.example.com/hooks/webhook/1000000000000000/cn-hangzhou/ops/`; !strings.HasPrefix(got.ChatConfiguration.Outputs, want) {
+		want := `{"URL": "https://chatconf.example.com/hooks/webhook/1000000000000000/cn-hangzhou/ops/`
+		if !strings.HasPrefix(got.ChatConfiguration.Outputs, want) {
 			t.Errorf("Outputs = %s, want it to start with %s", got.ChatConfiguration.Outputs, want)
 		}
 	}

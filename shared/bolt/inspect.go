@@ -20,8 +20,8 @@ import (
 //	         free list's page uint64 | pages in use uint64 | transaction uint64 |
 //	         FNV-1a of all before uint64
 //	branch   count × (key's offset uint32 | key's size uint32 | page uint64), keys
-//	leaf     count × (flags uint32 | key's offset uint32 | key's size uint32 | value's size uint32),
-//	         keys and values; an offset counts from the start of its element
+//	leaf     count × (flags uint32 | key's offset uint32 | key's size uint32 |
+//	         value's size uint32), keys and values; an offset counts from the start of its element
 //	free     count × page uint64; if count is 65535, the first element is the count
 //	bucket   root page uint64 | sequence uint64 | if the root is 0, a leaf page
 const (

@@ -6,9 +6,12 @@
 // partition <account>/<region> of the table stand
 //
 //	c#<name>                     the configuration: a JSON record, secrets sealed inside
-//	c!<00…15>                    sixteen counters by hash of the name; their sum is the number of configurations
-//	i#<attribute>#<value>#<name> index entry, empty: Type, RamRole, ResourceGroupId, Status, and tag:<key> for each tag
-//	h#<name>#<revision>          history: what the configuration was at that revision, who made it so, when, from where
+//	c!<00…15>                    sixteen counters by hash of the name; their sum is the number
+//	                             of configurations
+//	i#<attribute>#<value>#<name> index entry, empty: Type, RamRole, ResourceGroupId, Status, and
+//	                             tag:<key> for each tag
+//	h#<name>#<revision>          history: the configuration at that revision, and by whom, when
+//	                             and from where it was changed
 //	t#<hash of client token>     the answer that a ClientToken was given, for a day
 //
 // with names escaped by table.Escape. One atomic write changes all of these at once. The counters

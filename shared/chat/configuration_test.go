@@ -370,7 +370,9 @@ func TestConfigurationIsRefused(t *testing.T) {
 			[]string{`Configuration.Permissions[0].Conversations[0]: "a b" is not 1 to 256 bytes of ` +
 				`visible characters without blanks`}},
 		{"a grant with what cannot be seen", "Slack",
-			in("\"Permissions\":[{\"Effect\":\"Allow\",\"Principals\":[\"*\"],\"Commands\":[\"*\"],\"Conversations\":[\"19:x@\u200bthread.tacv2\"]}]"), []string{"Configuration.Permissions[0].Conversations[0]: ", "visible characters"}},
+			in(`"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"],"Conversations":["19:x@` +
+				"\u200b" + `thread.tacv2"]}]`),
+			[]string{"Configuration.Permissions[0].Conversations[0]: ", "visible characters"}},
 		{"a conversation that is null", "Slack", in(`"ConversationIds":["c1",null]`),
 			[]string{"Configuration.ConversationIds[1]: is true, false or null"}},
 

@@ -139,7 +139,8 @@ func TestConsoleNamesThatDoNotAgree(t *testing.T) {
 	h := newHouse(t)
 	for _, c := range []struct{ as, text, want string }{
 		{"DingTalk", `{"ClientId":"a","DingTalkClientId":"b","ClientSecret":"planted"}`,
-			"Configuration.DingTalkClientId: is the same setting as ClientId, with another value; write only one of them."},
+			"Configuration.DingTalkClientId: is the same setting as ClientId, with " +
+				"another value; write only one of them."},
 		{"DingTalk", `{"AppKey":"a","ClientId":"b","DingTalkClientSecret":"planted"}`,
 			"Configuration.ClientId: is the same setting as AppKey, with another value; write only one of them."},
 		{"DingTalk", `{"ClientId":"a","DingTalkClientSecret":"planted","ClientSecret":"******"}`,

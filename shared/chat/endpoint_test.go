@@ -251,12 +251,14 @@ func TestMessageThatIsNotReadWhole(t *testing.T) {
 	for unread, want := range map[string][2]string{
 		command.UnreadPicture: {"I can read only text, and this message contains a picture.",
 			"我只能识别文字，而此消息含有图片。"},
-		command.UnreadElement("media"):       {"this message contains an element of type media.", "此消息含有类型为 media 的内容。"},
-		command.UnreadElement("a\nb{c}\xff"): {"this message contains an element of type ab{c}.", "此消息含有类型为 ab{c} 的内容。"},
-		command.UnreadElement(""):            {"an element without a type", "an element without a type"},
-		"a poll":                             {"this message contains a poll.", "此消息含有a poll。"},
-		command.UnreadMention:                {"which words after @ are my name", "BotName"},
-		command.UnreadEdit:                   {"Send the command as a new message.", "新消息"},
+		command.UnreadElement("media"): {"this message contains an element of type media.",
+			"此消息含有类型为 media 的内容。"},
+		command.UnreadElement("a\nb{c}\xff"): {"this message contains an element of type ab{c}.",
+			"此消息含有类型为 ab{c} 的内容。"},
+		command.UnreadElement(""): {"an element without a type", "an element without a type"},
+		"a poll":                  {"this message contains a poll.", "此消息含有a poll。"},
+		command.UnreadMention:     {"which words after @ are my name", "BotName"},
+		command.UnreadEdit:        {"Send the command as a new message.", "新消息"},
 	} {
 		for i, language := range []string{"en", "zh"} {
 			name := fmt.Sprintf("%s-%x", language, unread)

@@ -151,7 +151,8 @@ func TestPassRoleOfAnUpdate(t *testing.T) {
 	target := func(text string) *secret.Text {
 		return edit(`"Permissions"`, `"Target":`+text+`,"Permissions"`)
 	}
-	const http = `{"Type":"Http","Url":"https://ops.example.com/run","Secret":"bm90LWEtcmVhbC1zZWNyZXQtb2YtMzItYnl0ZXM="}`
+	const http = `{"Type":"Http","Url":"https://ops.example.com/run",` +
+		`"Secret":"bm90LWEtcmVhbC1zZWNyZXQtb2YtMzItYnl0ZXM="}`
 	const statement, shared = "Configuration.Permissions[0].RamRole",
 		"the RamRole that applies to Configuration.Permissions[1]"
 	for about, c := range map[string]struct {
@@ -160,31 +161,60 @@ func TestPassRoleOfAnUpdate(t *testing.T) {
 		in     chat.UpdateRequest
 		needs  []string // role and place, as the error has them
 	}{
-		"nothing":                       {"Dev", nil, chat.UpdateRequest{}, nil},
-		"the status":                    {"Dev", nil, chat.UpdateRequest{Status: "Inactive"}, nil},
-		"the same":                      {"Dev", nil, chat.UpdateRequest{RamRole: chattest.Ptr("Dev"), Configuration: edit()}, nil},
-		"the same, masked":              {"Dev", nil, chat.UpdateRequest{Configuration: edit("signing-secret-0", "******")}, nil},
-		"the bot's name":                {"Dev", nil, chat.UpdateRequest{Configuration: edit(`"Permissions"`, `"BotName":"x","Permissions"`)}, nil},
-		"the language":                  {"Dev", nil, chat.UpdateRequest{Configuration: edit(`"Permissions"`, `"Language":"zh","Permissions"`)}, nil},
-		"the role is removed":           {"Dev", nil, chat.UpdateRequest{RamRole: chattest.Ptr("")}, nil},
-		"the role is changed":           {"Dev", nil, chat.UpdateRequest{RamRole: chattest.Ptr("Adm")}, []string{"Adm (for RamRole)"}},
-		"the statement is removed":      {"Dev", nil, chat.UpdateRequest{Configuration: edit(opsAllow+",", "")}, nil},
-		"the statement without a role":  {"Dev", nil, chat.UpdateRequest{Configuration: edit("status", "stat*")}, []string{"Dev (for " + shared + ")"}},
-		"it is without any role":        {"", nil, chat.UpdateRequest{Configuration: edit("status", "stat*")}, nil},
-		"the statement with a role":     {"Dev", nil, chat.UpdateRequest{Configuration: edit("restart", "re*")}, []string{"Ops (for " + statement + ")"}},
-		"the group of the statement":    {"Dev", nil, chat.UpdateRequest{Configuration: edit(`"sre":["a"]`, `"sre":["a","x"]`)}, []string{"Ops (for " + statement + ")"}},
-		"another group":                 {"Dev", nil, chat.UpdateRequest{Configuration: edit(`"dev":["b"]`, `"dev":["c"]`)}, nil},
-		"the role of the statement":     {"Dev", nil, chat.UpdateRequest{Configuration: edit(`"Ops"`, `"Adm"`)}, []string{"Adm (for " + statement + ")"}},
-		"conversations":                 {"Dev", edit(`"Permissions"`, `"ConversationIds":["c1"],"Permissions"`), chat.UpdateRequest{Configuration: edit()}, []string{"Ops (for " + statement + ")", "Dev (for " + shared + ")"}},
-		"the signing secret":            {"Dev", nil, chat.UpdateRequest{Configuration: edit(`"SlackSigningSecret":"signing-secret-0"`, other)}, []string{"Ops (for " + statement + ")", "Dev (for " + shared + ")"}},
-		"a former secret":               {"Dev", nil, chat.UpdateRequest{Configuration: edit(`"Permissions"`, `"SlackSigningSecretPrevious":"signing-secret-1","Permissions"`)}, []string{"Ops (for " + statement + ")", "Dev (for " + shared + ")"}},
-		"a setting":                     {"Dev", nil, chat.UpdateRequest{Configuration: edit(`"Permissions"`, `"SlackTeamId":"T1","Permissions"`)}, []string{"Ops (for " + statement + ")", "Dev (for " + shared + ")"}},
-		"the target":                    {"Dev", nil, chat.UpdateRequest{Configuration: target(`{"Type":"Journal"}`)}, []string{"Ops (for " + statement + ")", "Dev (for " + shared + ")"}},
-		"the target's address":          {"", target(http), chat.UpdateRequest{Configuration: target(strings.Replace(http, "/run", "/x", 1))}, []string{"Ops (for " + statement + ")"}},
-		"the target's secret":           {"", target(http), chat.UpdateRequest{Configuration: target(strings.Replace(http, "bm90", "bm91", 1))}, []string{"Ops (for " + statement + ")"}},
-		"the target's members' order":   {"", target(http), chat.UpdateRequest{Configuration: target(`{"Url":"https://ops.example.com/run","Secret":"******","Type":"Http"}`)}, nil},
-		"the target, but no role":       {"", target(http), chat.UpdateRequest{Configuration: chattest.Ptr(secret.Text(slack(plainAllow)))}, nil},
-		"both, together with the group": {"Dev", nil, chat.UpdateRequest{RamRole: chattest.Ptr("Adm"), Configuration: edit("restart", "re*")}, []string{"Adm (for RamRole)", "Ops (for " + statement + ")"}},
+		"nothing":    {"Dev", nil, chat.UpdateRequest{}, nil},
+		"the status": {"Dev", nil, chat.UpdateRequest{Status: "Inactive"}, nil},
+		"the same": {"Dev", nil, chat.UpdateRequest{RamRole: chattest.Ptr("Dev"),
+			Configuration: edit()}, nil},
+		"the same, masked": {"Dev", nil,
+			chat.UpdateRequest{Configuration: edit("signing-secret-0", "******")}, nil},
+		"the bot's name": {"Dev", nil,
+			chat.UpdateRequest{Configuration: edit(`"Permissions"`, `"BotName":"x","Permissions"`)}, nil},
+		"the language": {"Dev", nil,
+			chat.UpdateRequest{Configuration: edit(`"Permissions"`, `"Language":"zh","Permissions"`)}, nil},
+		"the role is removed": {"Dev", nil, chat.UpdateRequest{RamRole: chattest.Ptr("")}, nil},
+		"the role is changed": {"Dev", nil, chat.UpdateRequest{RamRole: chattest.Ptr("Adm")},
+			[]string{"Adm (for RamRole)"}},
+		"the statement is removed": {"Dev", nil, chat.UpdateRequest{Configuration: edit(opsAllow+",", "")}, nil},
+		"the statement without a role": {"Dev", nil, chat.UpdateRequest{Configuration: edit("status", "stat*")},
+			[]string{"Dev (for " + shared + ")"}},
+		"it is without any role": {"", nil, chat.UpdateRequest{Configuration: edit("status", "stat*")}, nil},
+		"the statement with a role": {"Dev", nil, chat.UpdateRequest{Configuration: edit("restart", "re*")},
+			[]string{"Ops (for " + statement + ")"}},
+		"the group of the statement": {"Dev", nil,
+			chat.UpdateRequest{Configuration: edit(`"sre":["a"]`, `"sre":["a","x"]`)},
+			[]string{"Ops (for " + statement + ")"}},
+		"another group": {"Dev", nil,
+			chat.UpdateRequest{Configuration: edit(`"dev":["b"]`, `"dev":["c"]`)}, nil},
+		"the role of the statement": {"Dev", nil, chat.UpdateRequest{Configuration: edit(`"Ops"`, `"Adm"`)},
+			[]string{"Adm (for " + statement + ")"}},
+		"conversations": {"Dev", edit(`"Permissions"`, `"ConversationIds":["c1"],"Permissions"`),
+			chat.UpdateRequest{Configuration: edit()}, []string{"Ops (for " + statement +
+				")", "Dev (for " + shared + ")"}},
+		"the signing secret": {"Dev", nil,
+			chat.UpdateRequest{Configuration: edit(`"SlackSigningSecret":"signing-secret-0"`, other)},
+			[]string{"Ops (for " + statement + ")", "Dev (for " + shared + ")"}},
+		"a former secret": {"Dev", nil,
+			chat.UpdateRequest{Configuration: edit(`"Permissions"`,
+				`"SlackSigningSecretPrevious":"signing-secret-1","Permissions"`)},
+			[]string{"Ops (for " + statement + ")", "Dev (for " + shared + ")"}},
+		"a setting": {"Dev", nil,
+			chat.UpdateRequest{Configuration: edit(`"Permissions"`, `"SlackTeamId":"T1","Permissions"`)},
+			[]string{"Ops (for " + statement + ")", "Dev (for " + shared + ")"}},
+		"the target": {"Dev", nil, chat.UpdateRequest{Configuration: target(`{"Type":"Journal"}`)},
+			[]string{"Ops (for " + statement + ")", "Dev (for " + shared + ")"}},
+		"the target's address": {"", target(http),
+			chat.UpdateRequest{Configuration: target(strings.Replace(http, "/run", "/x", 1))},
+			[]string{"Ops (for " + statement + ")"}},
+		"the target's secret": {"", target(http),
+			chat.UpdateRequest{Configuration: target(strings.Replace(http, "bm90", "bm91", 1))},
+			[]string{"Ops (for " + statement + ")"}},
+		"the target's members' order": {"", target(http),
+			chat.UpdateRequest{Configuration: target(
+				`{"Url":"https://ops.example.com/run","Secret":"******","Type":"Http"}`)}, nil},
+		"the target, but no role": {"", target(http),
+			chat.UpdateRequest{Configuration: chattest.Ptr(secret.Text(slack(plainAllow)))}, nil},
+		"both, together with the group": {"Dev", nil, chat.UpdateRequest{RamRole: chattest.Ptr("Adm"),
+			Configuration: edit("restart", "re*")}, []string{"Adm (for RamRole)", "Ops (for " + statement + ")"}},
 	} {
 		h := newHouse(t)
 		if c.stored == nil {
@@ -202,7 +232,8 @@ func TestPassRoleOfAnUpdate(t *testing.T) {
 		}
 		var resources []string
 		for _, need := range c.needs {
-			chattest.WantError(t, about, err, fault.NoPermission, "", "ram:PassRole on acs:ram::"+chattest.Account+":role/"+need)
+			chattest.WantError(t, about, err, fault.NoPermission, "", "ram:PassRole on acs:ram::"+
+				chattest.Account+":role/"+need)
 			role, _, _ := strings.Cut(need, " ")
 			resources = append(resources, policy.RoleResource("*", role))
 		}
@@ -233,7 +264,8 @@ func TestPassRoleIsNamedWithTheOthers(t *testing.T) {
 		Tags:          map[string]string{"env": "dev"},
 		Configuration: secret.Text(slack(opsAllow, plainAllow, strings.Replace(opsAllow, "Ops", "Adm", 1)))}
 	_, err := h.Create(h.only("GetChatConfiguration"), &in)
-	chattest.WantError(t, "a create", err, fault.NoPermission, "", "oos:CreateChatConfiguration on ", "oos:TagResources on ",
+	chattest.WantError(t, "a create", err, fault.NoPermission, "", "oos:CreateChatConfiguration on ",
+		"oos:TagResources on ",
 		"oos:ChangeResourceGroup on ", opsRole+" (for RamRole, Configuration.Permissions[0].RamRole), ",
 		":role/Adm (for Configuration.Permissions[2].RamRole). To let this access key pass it, "+
 			"run 'chatconf keys update CCKonly --pass-role Ops --pass-role Adm'.")
@@ -270,7 +302,8 @@ func TestPassRoleTellsNothing(t *testing.T) {
 	for about, in := range map[string]chat.UpdateRequest{
 		"the role": {RamRole: chattest.Ptr("Dev")}, "all": {RamRole: chattest.Ptr("Dev"), Configuration: &stored},
 		"an invalid role": {RamRole: chattest.Ptr("a:b")}, "no JSON": {Configuration: chattest.Ptr(secret.Text("{"))},
-		"an invalid document": {Configuration: chattest.Ptr(secret.Text(`{"Permissions":[1,{"RamRole":"D ev"},{"RamRole":2}]}`))},
+		"an invalid document": {Configuration: chattest.Ptr(
+			secret.Text(`{"Permissions":[1,{"RamRole":"D ev"},{"RamRole":2}]}`))},
 	} {
 		for _, ctx := range []context.Context{h.only("GetChatConfiguration"), h.only("CreateChatConfiguration")} {
 			want := message(ctx, in, "same")
@@ -289,12 +322,14 @@ func TestPassRoleTellsNothing(t *testing.T) {
 	if strings.Contains(err.Error(), "Dev") {
 		t.Errorf("it tells the stored role: %v", err)
 	}
-	// A caller who may update learns of mistakes and of what there is not, whatever roles there are.
+	// A caller who may update learns of mistakes and of what there is not, whatever roles there
+	// are.
 	_, err = h.Update(h.mayPass(), &chat.UpdateRequest{Name: "none", RamRole: chattest.Ptr("Ops")})
 	chattest.WantError(t, "an update of what there is not", err, fault.NotFound, "Name")
 	_, err = h.Update(h.mayPass(), &chat.UpdateRequest{Name: "same", RamRole: chattest.Ptr("a:b")})
 	chattest.WantError(t, "an invalid role", err, fault.InvalidParameter, "RamRole")
-	_, err = h.Create(h.mayPass(), &chat.CreateRequest{Name: "new", Type: "Slack", RamRole: "a:b", Configuration: stored})
+	_, err = h.Create(h.mayPass(), &chat.CreateRequest{Name: "new", Type: "Slack",
+		RamRole: "a:b", Configuration: stored})
 	chattest.WantError(t, "a create with an invalid role", err, fault.InvalidParameter, "RamRole")
 }
 
@@ -320,7 +355,8 @@ func TestPassRoleIsDecidedByTags(t *testing.T) {
 func TestPassRoleOfARepeat(t *testing.T) {
 	h := newHouse(t)
 	h.MustCreate("one")
-	create := &chat.CreateRequest{Name: "two", Type: "Slack", RamRole: "Ops", Configuration: chattest.Slack, ClientToken: "c"}
+	create := &chat.CreateRequest{Name: "two", Type: "Slack", RamRole: "Ops",
+		Configuration: chattest.Slack, ClientToken: "c"}
 	update := &chat.UpdateRequest{Name: "one", RamRole: chattest.Ptr("Ops"), ClientToken: "u"}
 	may := h.mayPass(policy.RoleResource("*", "Ops"))
 	for range 2 {

@@ -29,7 +29,7 @@ func (p *platform) check() error {
 		}
 		for _, key := range needs(s) {
 			if _, ok := p.setting(key); !ok {
-				return fmt.Errorf("chat: platform %s: setting %s needs %s, which is none", p.Type, s.Key, key)
+				return fmt.Errorf("chat: platform %s: setting %s needs the unknown setting %s", p.Type, s.Key, key)
 			}
 		}
 		for _, name := range p.consoleNames(s) {

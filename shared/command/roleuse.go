@@ -22,8 +22,8 @@ type RoleUse struct {
 // decides who can speak, or where commands go; then every use is new too.
 //
 // A configuration's RamRole is a new use where it differs from that of before. The use by an Allow
-// is as before if before has the same Allow with the same role, and everything that limited it still
-// does: the Deny statements, the Allow statements of other roles in front of it, and
+// is as before if before has the same Allow with the same role, and everything that limited it
+// still does: the Deny statements, the Allow statements of other roles in front of it, and
 // ConversationIds. Any change makes another statement, also a change of a group that it names; the
 // order of its lists and members does not count.
 func (p *Permissions) NewUses(before *Permissions, otherwise bool) []RoleUse {

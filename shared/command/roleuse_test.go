@@ -127,9 +127,10 @@ func TestNewUses(t *testing.T) {
 			uses(own("Dev", 0))},
 		"the same again": {"", with(sre), "", with(sre, sre), nil},
 
-		"Permissions are gone":      {"Ops", with(sre, dev), "Ops", `{` + groups + `}`, nil},
-		"Permissions are new":       {"Ops", `{` + groups + `}`, "Ops", with(dev), uses(shared("Ops", 0))},
-		"conversations are limited": {"", with(sre), "", edit(with(sre), `{"User`, `{"ConversationIds":["x"],"User`), nil},
+		"Permissions are gone": {"Ops", with(sre, dev), "Ops", `{` + groups + `}`, nil},
+		"Permissions are new":  {"Ops", `{` + groups + `}`, "Ops", with(dev), uses(shared("Ops", 0))},
+		"conversations are limited": {"", with(sre), "", edit(with(sre), `{"User`,
+			`{"ConversationIds":["x"],"User`), nil},
 		"conversations are unlimited": {"", edit(with(sre), `{"User`, `{"ConversationIds":["x"],"User`), "", with(sre),
 			ops},
 		"a conversation more": {"", edit(with(sre), `{"User`, `{"ConversationIds":["x"],"User`), "",
@@ -232,7 +233,8 @@ func permissionsFrom(t *testing.T, data []byte) *command.Permissions {
 	for range next(4) {
 		s := map[string]any{"Effect": []string{"Allow", "Allow", "Deny"}[next(3)],
 			"Principals": pick([]string{"*"}, []string{"user:a"}, []string{"group:g"}),
-			"Commands":   pick([]string{"*"}, []string{"restart"}, []string{"stop", "restart"}, []string{"re*"}, []string{"st?p"})}
+			"Commands": pick([]string{"*"}, []string{"restart"}, []string{"stop", "restart"},
+				[]string{"re*"}, []string{"st?p"})}
 		if next(3) == 0 {
 			s["Conversations"] = pick([]string{"x"}, []string{"*"})
 		}

@@ -273,7 +273,8 @@ func TestATargetsAnswerThatNobodyCanBeTold(t *testing.T) {
 	s := begin(t, "Teams", "", "restart", toHTTP)
 	s.dispatch()
 	if c := s.command(); c.Outcome != "Delivered" || !c.Answered ||
-		c.Detail != "the target's answer was not sent: this conversation has no way to answer later" || len(s.sent) > 0 {
+		c.Detail != "the target's answer was not sent: this conversation has no way to answer later" ||
+		len(s.sent) > 0 {
 		t.Errorf("record = %+v, sent = %q", c, s.sent)
 	}
 }

@@ -29,7 +29,8 @@ func ExampleList_Receivers() {
 		fmt.Println(err)
 		return
 	}
-	_, err = receiver.Receive(&callback.Request{Method: "POST", Query: url.Values{}, Body: []byte("{}"), Now: time.Now()})
+	_, err = receiver.Receive(&callback.Request{Method: "POST", Query: url.Values{},
+		Body: []byte("{}"), Now: time.Now()})
 	fmt.Println(err)
 	// Output: callback: request: the header X-Slack-Signature is missing
 }

@@ -74,9 +74,9 @@ func RequestID(id string) string {
 // event. Decode reads it, and the answer is:
 //
 //   - one message: the handler's answer;
-//   - SQS: {"batchItemFailures":[{"itemIdentifier":…}]}, the messages to deliver again, for an event
-//     source mapping with ReportBatchItemFailures. In a FIFO queue, all messages after the first
-//     failure are among them and are not processed;
+//   - SQS: {"batchItemFailures":[{"itemIdentifier":…}]}, the messages to deliver again, for an
+//     event source mapping with ReportBatchItemFailures. In a FIFO queue, all messages after the
+//     first failure are among them and are not processed;
 //   - a list: [{"Id":…,"Answer":…},…], one for each message, in their order.
 //
 // An invalid message or payload, and one that the handler refuses, gets the answer

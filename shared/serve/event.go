@@ -336,7 +336,7 @@ func decodeSQS(v value) (*Events, error) {
 		batch.Records = append(batch.Records, record)
 	}
 	if len(batch.Records) == 0 {
-		return nil, fmt.Errorf("Records is %v; use a list with at least one record", records)
+		return nil, fmt.Errorf("the member Records is %v; use a list with at least one record", records)
 	}
 	return batch, nil
 }

@@ -299,7 +299,7 @@ func (s *sample) tamperBody(refused func(string, *callback.Request, ...callback.
 	}
 	body := s.request.Body
 	if len(body) == 0 {
-		refusedOrSame("a body where there is none", with([]byte("x")))
+		refusedOrSame("an unexpected body", with([]byte("x")))
 		return
 	}
 	var zipped bytes.Buffer

@@ -70,8 +70,9 @@ func robot(t testing.TB, inner string) *callback.Request {
 // message is an app's message with elements put in and taken out.
 func message(replace ...string) string {
 	return strings.NewReplacer(replace...).Replace(
-		"<xml><ToUserName><![CDATA[wwexample]]></ToUserName><FromUserName><![CDATA[ZhangSan]]></FromUserName><CreateTime>" + at +
-			"</CreateTime><MsgType><![CDATA[text]]></MsgType><Content><![CDATA[help]]></Content><MsgId>4561255354251345929</MsgId><AgentID>1000002</AgentID></xml>")
+		"<xml><ToUserName><![CDATA[wwexample]]></ToUserName><FromUserName><![CDATA[ZhangSan]]></FromUserName>" +
+			"<CreateTime>" + at + "</CreateTime><MsgType><![CDATA[text]]></MsgType>" +
+			"<Content><![CDATA[help]]></Content><MsgId>4561255354251345929</MsgId><AgentID>1000002</AgentID></xml>")
 }
 
 func TestAppMessages(t *testing.T) {
@@ -98,13 +99,17 @@ func TestAppMessages(t *testing.T) {
 			"<EventKey>restart i-1</EventKey><TaskId>t</TaskId><CardType>button_interaction</CardType>"),
 			text: "restart i-1"},
 		"a button, and one choice": {inner: event("template_card_event",
-			"<EventKey>restart</EventKey><SelectedItems><SelectedItem><QuestionKey>q</QuestionKey><OptionIds><OptionId>i-1</OptionId></OptionIds></SelectedItem></SelectedItems>"), text: "restart i-1"},
+			"<EventKey>restart</EventKey><SelectedItems><SelectedItem><QuestionKey>q</QuestionKey>"+
+				"<OptionIds><OptionId>i-1</OptionId></OptionIds></SelectedItem></SelectedItems>"),
+			text: "restart i-1"},
 		"a choice without a button": {inner: event("template_card_event",
 			"<EventKey></EventKey><SelectedItems><SelectedItem><OptionIds><OptionId><![CDATA[restart "+
 				"i-1]]></OptionId></OptionIds></SelectedItem></SelectedItems>"), text: "restart i-1"},
 		"two choices of two questions": {inner: event("template_card_event",
 			"<EventKey>restart</EventKey><SelectedItems><SelectedItem><OptionIds><OptionId>i "+
-				"1</OptionId></OptionIds></SelectedItem><SelectedItem><OptionIds><OptionId>now</OptionId></OptionIds></SelectedItem></SelectedItems>"), text: "restart 'i 1' now"},
+				"1</OptionId></OptionIds></SelectedItem><SelectedItem><OptionIds>"+
+				"<OptionId>now</OptionId></OptionIds></SelectedItem></SelectedItems>"),
+			text: "restart 'i 1' now"},
 		"a card's menu": {inner: event("template_card_menu_event",
 			"<EventKey>help</EventKey><TaskId>t</TaskId>"), text: "help"},
 		"another event, with elements within": {inner: event("template_card_event",
