@@ -26,27 +26,26 @@ const (
 var commonKeys = [...]string{keyBotName, command.KeyConversationIDs, command.KeyUserGroups, command.KeyPermissions,
 	keyTarget, command.KeyLanguage}
 
-// Paths of secrets within a record, besides the keys of a platform's secret settings.
+// Fields of secrets in a record, in addition to the keys of a platform's secret settings.
 const (
 	fieldTargetSecret = "Target.Secret"
 	fieldWebhookToken = "#WebhookToken" // cannot be a key's name in a declaration
 )
 
-// previousField is where the secret of a field is kept that a rotation replaced, while it is still
-// good.
+// previousField is the field of the secret that a rotation replaced. That secret stays valid for
+// the grace time.
 func previousField(field string) string {
 	return "#" + strings.TrimPrefix(field, "#") + command.Previous
 }
 
-// mistakes are what is wrong in a Configuration, in the order in which it is found: where, and what
-// would be right.
+// mistakes are the errors in a Configuration, in the order in which they are found: JSON path and
+// correction.
 type mistakes struct {
 	list    []string          // at most MaxMistakes sentences
-	more    bool              // there are others
-	written map[string]string // by our key: what the caller wrote in its place
+	more    bool              // there are more mistakes
+	written map[string]string // by our key: the key that the caller wrote
 }
 
-// wrong adds a mistake.
 func (m *mistakes) wrong(path, format string, args ...any) {
 	if len(m.list) == fault.MaxMistakes {
 		m.more = true
@@ -59,11 +58,9 @@ func (m *mistakes) wrong(path, format string, args ...any) {
 	m.list = append(m.list, text)
 }
 
-// full reports whether no more mistakes need be looked for: what is left may cost as much as the
-// document is large.
+// full reports whether the search for mistakes can end. The rest of a large document may take long.
 func (m *mistakes) full() bool { return m.more }
 
-// err returns all mistakes as one error, nil if there are none.
 func (m *mistakes) err() error {
 	if len(m.list) == 0 {
 		return nil
@@ -75,7 +72,7 @@ func (m *mistakes) err() error {
 	return fault.Invalid(configurationParam, "%s", strings.Join(texts, " "))
 }
 
-// keyUnder returns the path of a key of the Configuration as the caller wrote it.
+// under returns the path of a key of the Configuration as the caller wrote it.
 func (m *mistakes) under(key string) string {
 	if written, ok := m.written[key]; ok {
 		key = written
@@ -83,23 +80,22 @@ func (m *mistakes) under(key string) string {
 	return document.Under(configurationParam, key)
 }
 
-// A settled Configuration is one that was found right, split into what may be seen and what may
-// not.
+// A settled Configuration is valid; its secrets are separated from its text.
 type settled struct {
 	mistakes
 	text    string            // compact JSON, every secret masked, members in the caller's order
-	secrets map[string]string // by field: the secrets that the caller gave or that were made up
-	made    []string          // fields of secrets that were made up
-	kept    []string          // fields whose mask the caller sent back
-	targets dial.Networks     // that a Target may be in, in addition to the public Internet
+	secrets map[string]string // by field: the secrets from the caller and the generated ones
+	made    []string          // fields of generated secrets
+	kept    []string          // fields for which the caller sent a mask
+	targets dial.Networks     // allowed for a Target, in addition to the public Internet
 }
 
-// settle checks the Configuration of a platform. Its error is InvalidParameter, and names all
+// settle checks the Configuration of a platform. Its error is InvalidParameter; it names all
 // mistakes by their JSON paths.
 //
-// keep reports whether a secret is stored under a field; a mask sent for it then means to keep it.
-// A generated setting that is absent is kept when there is one, else made up from random. A Target
-// may be in targets besides the public Internet.
+// keep reports whether a secret is stored under a field; a mask in the request then keeps it. If a
+// generated setting is absent, its stored value is kept, or a new one is made from random. A Target
+// may be in targets, in addition to the public Internet.
 func (p *platform) settle(text string, keep func(field string) bool, random io.Reader,
 	targets dial.Networks) (*settled, error) {
 	if text == "" {
@@ -120,8 +116,8 @@ func (p *platform) settle(text string, keep func(field string) bool, random io.R
 	if err := out.err(); err != nil {
 		return nil, err
 	}
-	// Measured again, so that what a read answers can be sent back: escapes and what was made up
-	// may have made it longer.
+	// Check the size again: escapes and generated values may have made the text longer, and a
+	// caller must be able to send back what a read returns.
 	if out.text = root.String(); len(out.text) > MaxConfiguration {
 		return nil, fault.Invalid(configurationParam, "Configuration has %d bytes as it is stored; the most is %d.",
 			len(out.text), MaxConfiguration)
@@ -129,7 +125,7 @@ func (p *platform) settle(text string, keep func(field string) bool, random io.R
 	return out, nil
 }
 
-// parseConfiguration reads the text of a Configuration, and the paths of keys that are given twice.
+// parseConfiguration parses the text of a Configuration and returns the paths of duplicate keys.
 func parseConfiguration(text string) (root *document.Node, twice []string, err error) {
 	const form = `write a JSON object such as {"BotName":"ops"}`
 	if len(text) > MaxConfiguration {
@@ -147,16 +143,15 @@ func parseConfiguration(text string) (root *document.Node, twice []string, err e
 	return root, twice, nil
 }
 
-// rename gives the settings our keys where the caller wrote those of the platform's console, and
-// ConversationIds its list. A setting that is given under two names with the same value is given
-// once; with different values it is a mistake.
+// rename replaces the names that the platform's console uses for settings with our keys. A setting
+// may be given under two names only with the same value.
 func (p *platform) rename(out *settled, root *document.Node) {
 	out.written = make(map[string]string)
 	members := root.Members[:0]
-	given := make(map[string]document.Member, len(root.Members)) // by our key: as the caller wrote it
+	given := make(map[string]document.Member, len(root.Members)) // by our key: the member as the caller wrote it
 	for _, m := range root.Members {
 		key := m.Key
-		if !out.full() { // beyond, nothing is stored any more
+		if !out.full() { // no further mistakes are stored
 			if ours, ok := p.keyOf(m.Key); ok {
 				key = ours
 			}
@@ -235,8 +230,8 @@ func (p *platform) settleObject(out *settled, root *document.Node, keep func(str
 	return nil
 }
 
-// checkNeeds asks for the settings without which others are refused: half of what proves callbacks
-// genuine proves none of them.
+// checkNeeds checks that settings which depend on each other are all present. Half of the settings
+// that verify callbacks verify none.
 func (p *platform) checkNeeds(out *settled, root *document.Node) {
 	for _, setting := range p.Settings {
 		if root.Get(setting.Key) == nil {
@@ -244,7 +239,7 @@ func (p *platform) checkNeeds(out *settled, root *document.Node) {
 		}
 		for _, key := range needs(setting) {
 			needed, _ := p.setting(key)
-			if root.Get(key) == nil && !needed.Required { // one that is required is missing anyhow
+			if root.Get(key) == nil && !needed.Required { // a missing required setting is reported elsewhere
 				by := setting.Key
 				if written, ok := out.written[by]; ok {
 					by = written
@@ -268,7 +263,7 @@ func (out *settled) setting(path string, s command.Setting, n *document.Node, ke
 	out.checkText(path, n, s.Shape)
 }
 
-// secret takes a secret out of the document and leaves the mask.
+// secret moves a secret out of the document and leaves the mask.
 func (out *settled) secret(path, field string, shape command.Shape, n *document.Node, keep func(string) bool) {
 	switch {
 	case n.Kind != document.String:
@@ -285,7 +280,7 @@ func (out *settled) secret(path, field string, shape command.Shape, n *document.
 	}
 }
 
-// target checks where commands are handed on to.
+// target checks the target of commands.
 func (out *settled) target(path string, n *document.Node, keep func(string) bool) {
 	if n.Kind != document.Object {
 		out.wrong(path, "is %v; write an object such as {\"Type\":\"Journal\"}", n.Kind)
@@ -329,7 +324,7 @@ func (out *settled) checkTargetURL(path string, n *document.Node) {
 	u, err := url.Parse(n.Text)
 	if err != nil || n.Kind != document.String || !command.Visible(1, 2048).Fits(n.Text) || u.Scheme != "https" ||
 		u.Host == "" || u.User != nil || strings.Contains(n.Text, "#") {
-		out.wrong(path, "write an https URL without user name and fragment") // not shown: its query may hold a secret
+		out.wrong(path, "write an https URL without user name and fragment") // its query may hold a secret
 		return
 	}
 	if !out.targets.AllowHost(u.Hostname()) {
@@ -343,12 +338,12 @@ func (out *settled) checkTargetURL(path string, n *document.Node) {
 	}
 }
 
-// checkKeys refuses keys other than the given ones, and asks for all of these.
+// checkKeys rejects keys other than the required ones, and reports those that are missing.
 func (m *mistakes) checkKeys(path string, n *document.Node, required ...string) {
 	m.checkKnown(path, n, required, required)
 }
 
-// checkKnown refuses keys that are not known and asks for those that are required.
+// checkKnown rejects unknown keys and reports missing required ones.
 func (m *mistakes) checkKnown(path string, n *document.Node, known, required []string) {
 	for _, member := range n.Members {
 		if m.full() {
@@ -365,8 +360,8 @@ func (m *mistakes) checkKnown(path string, n *document.Node, known, required []s
 	}
 }
 
-// checkText asks for a string, or a number where the shape takes one, that fits, and reports
-// whether n is one.
+// checkText checks for a string of the given shape, or a number where the shape allows one, and
+// reports whether n is one of these.
 func (m *mistakes) checkText(path string, n *document.Node, shape command.Shape) bool {
 	bare := n.Kind == document.Number || n.Kind == document.Literal && n.Text != "null"
 	switch {
@@ -384,8 +379,8 @@ func (m *mistakes) checkText(path string, n *document.Node, shape command.Shape)
 	return false
 }
 
-// checkStrings asks for a list of one or more different strings that fit, and returns those that do
-// by their places.
+// checkStrings checks for a list of one or more different strings of the given shape. It returns
+// the valid ones by index.
 func (m *mistakes) checkStrings(path string, n *document.Node, shape command.Shape) map[int]string {
 	const most = 1000
 	if n.Kind != document.Array {
@@ -419,8 +414,8 @@ func (m *mistakes) checkStrings(path string, n *document.Node, shape command.Sha
 	return texts
 }
 
-// checkGroups asks for an object of group names, each with a list of user ids as the platform
-// writes them. That there are no groups is no mistake; a group of nobody is.
+// checkGroups checks for an object of group names, each with a list of the platform's user ids. The
+// object may be empty; a group may not.
 func (m *mistakes) checkGroups(path string, n *document.Node) {
 	if n.Kind != document.Object {
 		m.wrong(path, "is %v; write an object such as {\"sre\":[\"manager4220\"]}", n.Kind)

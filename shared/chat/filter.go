@@ -9,12 +9,11 @@ import (
 )
 
 // A Filter selects configurations in a list. Different filters are combined with AND; several of
-// the same name with OR. A value that no configuration can have selects none; a name that is
-// unknown is a mistake.
+// the same name with OR. An impossible value selects nothing; an unknown name is an error.
 //
 // Names, in any case: Name (exact, or a prefix followed by *), Type, RamRole, ResourceGroupId,
-// Status, tag:<key>, CreatedAfter, CreatedBefore, UpdatedAfter, UpdatedBefore (RFC 3339 dates;
-// after and before exclude the second itself, as dates are shown in seconds).
+// Status, tag:<key>, CreatedAfter, CreatedBefore, UpdatedAfter, UpdatedBefore. Dates are in RFC
+// 3339 and compared by the second; After and Before exclude the given second.
 type Filter struct {
 	Name  string
 	Value string
@@ -22,9 +21,9 @@ type Filter struct {
 
 const maxFilters = 50
 
-// A selection is what filters ask for, made ready to be looked up.
+// A selection is a parsed list of filters.
 type selection struct {
-	names      []string // exact names, sorted; with prefixes: any of both
+	names      []string // exact names, sorted; a name matches if it is in names or has one of prefixes
 	prefixes   []string
 	attributes map[string][]string // values by attribute
 	dates      map[string][]time.Time
@@ -37,7 +36,7 @@ const (
 	updatedBefore = "UpdatedBefore"
 )
 
-// parseFilters checks filters. The types it takes are the service's.
+// parseFilters checks filters. The known types are those of the service.
 func (s *Service) parseFilters(filters []Filter) (*selection, error) {
 	if len(filters) > maxFilters {
 		return nil, fault.Invalid("Filters", "There are %d filters; the most is %d.", len(filters), maxFilters)
@@ -113,7 +112,7 @@ func (s *Service) parseFilter(sel *selection, f Filter) error {
 	return nil
 }
 
-// suggestFilter says which name was perhaps meant, and all that there are.
+// suggestFilter suggests a similar name, if there is one, and lists all names.
 func suggestFilter(name string) string {
 	known := []string{"Name", "Type", "RamRole", "ResourceGroupId", "Status",
 		createdAfter, createdBefore, updatedAfter, updatedBefore}
@@ -125,7 +124,7 @@ func suggestFilter(name string) string {
 }
 
 // add selects a value of an attribute, unless impossible says that no configuration can have it. An
-// attribute with impossible values alone selects nothing.
+// attribute with only impossible values selects nothing.
 func (sel *selection) add(attribute, value string, impossible error) {
 	values := sel.attributes[attribute]
 	if impossible == nil {
@@ -134,7 +133,6 @@ func (sel *selection) add(attribute, value string, impossible error) {
 	sel.attributes[attribute] = values
 }
 
-// matches reports whether a record is selected.
 func (sel *selection) matches(r *record) bool {
 	if len(sel.names)+len(sel.prefixes) > 0 && !sel.matchesName(r.Name) {
 		return false
@@ -174,7 +172,7 @@ func matchesDate(name string, t time.Time, r *record) bool {
 	}
 }
 
-// attribute returns the value of one of the record's attributes.
+// attribute returns the value of an attribute, and whether the record has it.
 func (r *record) attribute(name string) (string, bool) {
 	switch name {
 	case attributeType:
@@ -190,43 +188,43 @@ func (r *record) attribute(name string) (string, bool) {
 	return value, ok
 }
 
-// A lane is one range of sort keys that holds candidates in the order of their names: documents, or
+// A keyRange is a range of sort keys with candidates in the order of their names: documents, or
 // index entries that end in a name.
-type lane struct {
-	prefix string    // of the sort keys, up to where the name begins
-	start  string    // what the name starts with; a name has nothing to escape
-	of     attribute // of index entries: what they stand for
+type keyRange struct {
+	prefix string    // of the sort keys, up to the name
+	start  string    // of the name, which needs no escaping
+	of     attribute // of index entries; zero for documents
 }
 
-// holds reports whether a record still is where an index entry of the lane says. One that has
-// changed since may be in a later lane.
-func (l lane) holds(r *record) bool {
-	if l.of.name == "" {
+// holds reports whether a record still has the value of the range's index entries. A record that
+// has changed since may be in a later range.
+func (k keyRange) holds(r *record) bool {
+	if k.of.name == "" {
 		return true
 	}
-	value, ok := r.attribute(l.of.name)
-	return ok && value == l.of.value
+	value, ok := r.attribute(k.of.name)
+	return ok && value == k.of.value
 }
 
-// lanes returns the ranges that together hold every selected configuration, each in one of them
-// only, in a fixed order.
-func (sel *selection) lanes() []lane {
-	var list []lane
+// keyRanges returns ranges that together hold every selected configuration exactly once, in a fixed
+// order.
+func (sel *selection) keyRanges() []keyRange {
+	var list []keyRange
 	name := sel.bestAttribute()
 	for _, start := range sel.starts() {
 		if name == "" {
-			list = append(list, lane{prefix: configurationPrefix, start: start})
+			list = append(list, keyRange{prefix: configurationPrefix, start: start})
 			continue
 		}
 		for _, value := range sel.attributes[name] {
-			list = append(list, lane{prefix: indexRange(name, value), start: start, of: attribute{name, value}})
+			list = append(list, keyRange{prefix: indexRange(name, value), start: start, of: attribute{name, value}})
 		}
 	}
 	return list
 }
 
-// starts returns what the selected names start with, none of them the beginning of another. What no
-// name can start with is left out: a sort key may have no room for it.
+// starts returns the beginnings of the selected names; none of them is the beginning of another.
+// Impossible beginnings are left out: they may be too long for a sort key.
 func (sel *selection) starts() []string {
 	all := slices.Concat(sel.names, sel.prefixes)
 	if len(all) == 0 {
@@ -246,12 +244,12 @@ func (sel *selection) starts() []string {
 	return starts
 }
 
-// bestAttribute returns the attribute whose index is looked up: one with a single value if there is
-// one, and the likelier to be rare first.
+// bestAttribute returns the attribute whose index is read: preferably one with a single value, and
+// of these the one that is likely to select the fewest.
 func (sel *selection) bestAttribute() string {
 	best, least := "", 0
 	for name, values := range sel.attributes {
-		cost := len(values)*10 + slices.Index(rarity[:], name) // tags are not among them: -1, the rarest
+		cost := len(values)*10 + slices.Index(rarity[:], name) // -1 for tags, the rarest
 		if best == "" || cost < least || cost == least && name < best {
 			best, least = name, cost
 		}
@@ -259,18 +257,18 @@ func (sel *selection) bestAttribute() string {
 	return best
 }
 
-// rarity is the order in which a value of an attribute is likely to select few configurations.
+// rarity lists attributes, beginning with those of which one value is likely to select the fewest.
 var rarity = [...]string{attributeGroup, attributeRole, attributeType, attributeStatus}
 
-// exact reports whether the selection names all that it can select.
+// exact reports whether all selected names are exact.
 func (sel *selection) exact() bool { return len(sel.names) > 0 && len(sel.prefixes) == 0 }
 
-// all reports whether the selection leaves nothing out.
+// all reports whether every configuration is selected.
 func (sel *selection) all() bool {
 	return len(sel.names)+len(sel.prefixes)+len(sel.attributes)+len(sel.dates) == 0
 }
 
-// scope returns the selection as text, the same for the same selection however it was written.
+// scope returns the selection as text, the same for filters in any order.
 func (sel *selection) scope() []string {
 	var out []string
 	for _, name := range sel.names {

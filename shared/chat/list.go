@@ -19,14 +19,14 @@ type ListRequest struct {
 	NextToken  string   `param:"NextToken"`  // of the page before, for the same filters
 }
 
-// ListResponse is the answer of ListChatConfigurations. What OOS does not have comes behind what it
-// has.
+// ListResponse is the answer of ListChatConfigurations. The fields that OOS does not have come
+// last.
 type ListResponse struct {
 	ChatConfigurations []Summary
-	// absent on the last page; a page may be short, even empty, and still have one
+	// absent on the last page; any other page may be short or even empty
 	NextToken  string `json:",omitempty"`
 	MaxResults int64
-	// absent where it would have to be counted: a filtered list of several pages
+	// absent in a filtered list of several pages, where it would have to be counted
 	TotalCount *int64 `json:",omitempty"`
 }
 
@@ -40,17 +40,17 @@ type Summary struct {
 	RamRole     string
 	CreatedDate string
 	UpdatedDate string
-	// without Setup; empty for a caller who may not get the configuration, secrets masked as in Get
+	// without Setup, secrets masked as in Get; empty if the caller may not get the configuration
 	Outputs         string
-	ResourceGroupId string // this and what follows: beyond OOS
+	ResourceGroupId string // this field and the following are not in OOS
 	Status          string
 	Tags            map[string]string `json:",omitempty"`
 	Revision        int64
 }
 
 // List returns a page of the chat configurations that the filters select: ListChatConfigurations.
-// Without a filter, and with one that has an index, its cost depends on the page and not on how
-// many there are.
+// Its cost depends on the size of the page, not on the number of configurations, if there is no
+// filter or a filter has an index.
 //
 // Errors: InvalidParameter, InvalidNextToken, NoPermission, InvalidRegion.
 func (s *Service) List(ctx context.Context, in *ListRequest) (*ListResponse, error) {
@@ -115,7 +115,7 @@ func (s *Service) summary(ctx context.Context, c scope, r *record) (Summary, err
 	return out, err
 }
 
-// pageSize returns how many results a page may have.
+// pageSize returns the maximum number of results of a page.
 func pageSize(given *int64) (int, error) {
 	if given == nil {
 		return DefaultResults, nil
@@ -126,14 +126,14 @@ func pageSize(given *int64) (int, error) {
 	return int(*given), nil
 }
 
-// A cursor is where the next page of a list begins.
+// A cursor is the place where the next page of a list begins.
 type cursor struct {
-	Lane int `json:"l,omitempty"` // index into the selection's lanes
-	// the name after which it goes on in that lane; within a resource, more of it in Rest
+	Range int `json:"l,omitempty"` // index into the selection's keyRanges
+	// the last name read in that range; with Rest, the name of the configuration to continue in
 	After string `json:"a,omitempty"`
-	// for lists whose entries are parts of a configuration: the part after which it goes on
+	// in a list of parts of configurations: the last part returned
 	Rest  string `json:"r,omitempty"`
-	Total *int64 `json:"t,omitempty"` // how many there were when the first page was read
+	Total *int64 `json:"t,omitempty"` // number of configurations when the first page was read
 }
 
 func (s *Service) parseCursor(token string, scope []string) (cursor, error) {
@@ -145,7 +145,7 @@ func (s *Service) parseCursor(token string, scope []string) (cursor, error) {
 	if err == nil {
 		err = json.Unmarshal(text, &cur)
 	}
-	if err != nil || cur.Lane < 0 {
+	if err != nil || cur.Range < 0 {
 		return cursor{}, &fault.Error{Code: fault.InvalidNextToken, Param: "NextToken",
 			Message: "NextToken does not belong to this list. Use it with the parameters of the first page, or " +
 				"start again without NextToken."}
@@ -161,24 +161,24 @@ func (s *Service) cursorToken(cur *cursor, scope []string) (string, error) {
 	return s.pages.Encode(text, scope...), nil
 }
 
-// find returns up to n selected records from the cursor on, and where to go on; no cursor when
-// there is no more. It reads at most a few pages' worth of candidates, so it may return fewer than
-// n and still have more.
+// find returns up to n selected records after the cursor, and the cursor of the next page, nil at
+// the end. It reads a bounded number of candidates, so it may return fewer than n records although
+// there are more.
 func (s *Service) find(ctx context.Context, c scope, sel *selection, from cursor, n int) ([]*record, *cursor, error) {
 	if sel.exact() {
 		return s.findNamed(ctx, c, sel, from, n)
 	}
 	const rounds = 5
-	lanes := sel.lanes()
+	ranges := sel.keyRanges()
 	var found []*record
-	sparse := false // the last look found less than half of what it looked at
+	sparse := false // less than half of the last candidates were selected
 	cur := from
-	for round := 0; round < rounds && cur.Lane < len(lanes); round++ {
+	for round := 0; round < rounds && cur.Range < len(ranges); round++ {
 		window := n - len(found)
 		if sparse {
 			window = table.MaxGet
 		}
-		candidates, more, total, err := s.candidates(ctx, c, lanes[cur.Lane], cur.After, window,
+		candidates, more, total, err := s.candidates(ctx, c, ranges[cur.Range], cur.After, window,
 			round == 0 && from.After == "" && sel.all())
 		if err != nil {
 			return nil, nil, err
@@ -186,12 +186,11 @@ func (s *Service) find(ctx context.Context, c scope, sel *selection, from cursor
 		if total != nil {
 			cur.Total = total
 		}
-		before, lane := len(found), cur.Lane
+		before, current := len(found), ranges[cur.Range]
 		for i, candidate := range candidates {
 			cur.After = candidate.name
-			// Looked at again even where an index entry says so: the configuration may have changed
-			// since the entry was read.
-			if candidate.record != nil && lanes[lane].holds(candidate.record) && sel.matches(candidate.record) {
+			// Check again: the configuration may have changed since the index entry was read.
+			if candidate.record != nil && current.holds(candidate.record) && sel.matches(candidate.record) {
 				found = append(found, candidate.record)
 			}
 			if len(found) == n {
@@ -201,19 +200,19 @@ func (s *Service) find(ctx context.Context, c scope, sel *selection, from cursor
 		}
 		sparse = 2*(len(found)-before) < len(candidates)
 		if !more {
-			cur.Lane, cur.After = cur.Lane+1, ""
+			cur.Range, cur.After = cur.Range+1, ""
 		}
 		if len(found) == n {
 			break
 		}
 	}
-	if cur.Lane >= len(lanes) {
+	if cur.Range >= len(ranges) {
 		return found, nil, nil
 	}
 	return found, &cur, nil
 }
 
-// findNamed returns the selected among the configurations that the selection names.
+// findNamed does what find does for a selection by exact names.
 func (s *Service) findNamed(ctx context.Context, c scope, sel *selection, from cursor,
 	n int) ([]*record, *cursor, error) {
 	var names []string
@@ -240,22 +239,23 @@ func (s *Service) findNamed(ctx context.Context, c scope, sel *selection, from c
 	return found, nil, nil
 }
 
-// A candidate may be selected: its name, and its record, nil if it went away in between.
+// A candidate is a configuration that may be selected. Its record is nil if it was deleted after
+// the index entry was read.
 type candidate struct {
 	name   string
 	record *record
 }
 
-// candidates reads the next n of a lane: with one query where the lane holds documents, with one
-// more read where it holds index entries. With counted it also returns the number of all
-// configurations, from the counters that stand right before the documents.
-func (s *Service) candidates(ctx context.Context, c scope, l lane, after string, n int,
+// candidates reads the next n candidates of a range: documents with one query, index entries with
+// one more read. If counted is set, it also returns the number of all configurations, from the
+// counters, which sort right before the documents.
+func (s *Service) candidates(ctx context.Context, c scope, k keyRange, after string, n int,
 	counted bool) (list []candidate, more bool, total *int64, err error) {
-	r := table.Range{Partition: c.partition(), Prefix: l.prefix + l.start, Limit: n + 1}
+	r := table.Range{Partition: c.partition(), Prefix: k.prefix + k.start, Limit: n + 1}
 	if after != "" {
-		r.After = l.prefix + table.Escape(after)
+		r.After = k.prefix + table.Escape(after)
 	}
-	counted = counted && l.prefix == configurationPrefix
+	counted = counted && k.prefix == configurationPrefix
 	if counted {
 		r.Prefix, r.Limit = listPrefix, n+1+counters
 	}
@@ -270,7 +270,7 @@ func (s *Service) candidates(ctx context.Context, c scope, l lane, after string,
 		items, more = items[:n], true
 	}
 	list = make([]candidate, len(items))
-	if l.prefix == configurationPrefix {
+	if k.prefix == configurationPrefix {
 		for i, item := range items {
 			if list[i].record, err = decodeRecord(item); err != nil {
 				return nil, false, nil, err
@@ -295,7 +295,7 @@ func (s *Service) candidates(ctx context.Context, c scope, l lane, after string,
 	return list, more, nil, nil
 }
 
-// takeCounters splits the counters off the front of items and returns their sum.
+// takeCounters removes the counters at the front of items and returns their sum.
 func takeCounters(items []table.Item) ([]table.Item, *int64) {
 	var sum int64
 	for len(items) > 0 && strings.HasPrefix(items[0].Sort, counterPrefix) {

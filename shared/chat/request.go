@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// Each request has a Check, which returns all of its mistakes that can be told without looking
-// anything up, as one error. The actions refuse these mistakes themselves; Check is for callers
-// that have others to report with them.
+// Each request has a Check method, which returns all mistakes that can be found without storage, as
+// one error. The actions call it themselves; other callers use it to report these mistakes together
+// with their own.
 
 // Check returns all mistakes of the request.
 func (in *CreateRequest) Check(s *Service) error {
@@ -15,8 +15,8 @@ func (in *CreateRequest) Check(s *Service) error {
 	return fault.Join(checkRegion(in.RegionID), checkName(in.Name), err)
 }
 
-// Check returns all mistakes of the request. Those that depend on the configuration's type are
-// among them if the request says it.
+// Check returns all mistakes of the request. It checks the settings only if the request has a
+// Type.
 func (in *UpdateRequest) Check(s *Service) error {
 	var p *platform
 	var typed, configured error
@@ -34,12 +34,12 @@ func (in *UpdateRequest) Check(s *Service) error {
 	return fault.Join(in.checkName(), typed, in.checkRest(), configured)
 }
 
-// checkName returns the mistakes of what says which configuration is meant, and of the ClientToken.
+// checkName returns the mistakes of name, region and ClientToken.
 func (in *UpdateRequest) checkName() error {
 	return fault.Join(checkRegion(in.RegionID), checkName(in.Name), checkClientToken(in.ClientToken))
 }
 
-// checkRest returns the mistakes of what any configuration may be set to.
+// checkRest returns the mistakes of the new values.
 func (in *UpdateRequest) checkRest() error {
 	var role, group, status error
 	if in.RamRole != nil {
@@ -146,7 +146,7 @@ func (in *ChangeResourceGroupRequest) Check(*Service) error {
 		given("NewResourceGroupId", in.NewResourceGroupID), checkGroup("NewResourceGroupId", in.NewResourceGroupID))
 }
 
-// checkNamed returns the mistakes of what says which configuration is meant.
+// checkNamed returns the mistakes of region and name.
 func checkNamed(regionID, name string) error {
 	return fault.Join(checkRegion(regionID), checkName(name))
 }
@@ -166,7 +166,7 @@ func givenList(param string, list []string) error {
 	return nil
 }
 
-// checkResources returns the mistakes of what the tag operations have in common.
+// checkResources returns the mistakes of the parameters that all tag operations have.
 func checkResources(regionID, resourceType string, ids []string) error {
 	many := error(nil)
 	if len(ids) > maxResourceIDs {
@@ -175,7 +175,7 @@ func checkResources(regionID, resourceType string, ids []string) error {
 	return fault.Join(checkRegion(regionID), given("ResourceType", resourceType), checkOptionalType(resourceType), many)
 }
 
-// checkOptionalType returns an error unless a ResourceType is absent or the one that there is.
+// checkOptionalType returns an error unless a ResourceType is absent or known.
 func checkOptionalType(resourceType string) error {
 	if resourceType == "" || strings.EqualFold(resourceType, ResourceType) {
 		return nil

@@ -19,7 +19,7 @@ const (
 	actionListValues  = "ListTagValues"
 	actionChangeGroup = "ChangeResourceGroup"
 
-	// ResourceType is the ResourceType of chat configurations, accepted in any case.
+	// ResourceType is the ResourceType of chat configurations. It is accepted in any case.
 	ResourceType = "chatconfiguration"
 
 	maxResourceIDs = 50
@@ -39,15 +39,15 @@ type UntagRequest struct {
 	ResourceType string   `param:"ResourceType"`
 	ResourceIDs  []string `param:"ResourceIds"` // names, 1 to 50
 	TagKeys      []string `param:"TagKeys"`     // 1 to 20; mandatory unless All
-	All          bool     `param:"All"`         // take all tags away; only looked at when there are no TagKeys
+	All          bool     `param:"All"`         // remove all tags; ignored if there are TagKeys
 }
 
 // ListTagResourcesRequest are the parameters of ListTagResources.
 type ListTagResourcesRequest struct {
 	RegionID     string            `param:"RegionId"`
 	ResourceType string            `param:"ResourceType"`
-	ResourceIDs  []string          `param:"ResourceIds"` // names, at most 50; none: all
-	Tags         map[string]string `param:"Tags"`        // only configurations that have all of these, at most 20
+	ResourceIDs  []string          `param:"ResourceIds"` // names, at most 50; all if empty
+	Tags         map[string]string `param:"Tags"`        // only configurations with all of these, at most 20
 	MaxResults   *int64            `param:"MaxResults"`
 	NextToken    string            `param:"NextToken"`
 }
@@ -121,12 +121,12 @@ type ChangeResourceGroupRequest struct {
 	NewResourceGroupID string `param:"NewResourceGroupId"`
 }
 
-// Empty is the answer of an action that has nothing to say but that it was done.
+// Empty is an answer without content.
 type Empty struct{}
 
 // Tag sets tags on configurations: TagResources. It checks everything before it changes anything.
-// Changes that fit into one write of the store are made in one; a larger request is made in
-// several, each whole, and may be repeated after a failure.
+// Changes that fit into one write of the store are atomic. A larger request takes several atomic
+// writes; after a failure it can be repeated.
 //
 // Errors: MissingParameter, InvalidParameter, ResourceNotFound, QuotaExceeded, NoPermission,
 // InvalidRegion.
@@ -148,8 +148,8 @@ func (s *Service) Tag(ctx context.Context, in *TagRequest) (*Empty, error) {
 	})
 }
 
-// Untag takes tags away from configurations: UntagResources, as Tag sets them. A tag that is not
-// there is no error.
+// Untag removes tags from configurations: UntagResources. It writes like Tag. A missing tag is not
+// an error.
 //
 // Errors: MissingParameter, InvalidParameter, ResourceNotFound, NoPermission, InvalidRegion.
 func (s *Service) Untag(ctx context.Context, in *UntagRequest) (*Empty, error) {
@@ -199,9 +199,9 @@ func (s *Service) retag(ctx context.Context, action, regionID, resourceType stri
 	return &Empty{}, nil
 }
 
-// retagSteps returns what happens to each of the named configurations, in their order, once all of
-// it may. The caller needs the permission by the tags that each has, and by those that it would
-// have: by neither can a caller move a configuration into its reach or out of it.
+// retagSteps returns the change of each of the named configurations, in their order, if all are
+// allowed. The caller needs the permission with the present tags and with the new tags. So a caller
+// can neither gain access to a configuration by its tags, nor move one out of its own access.
 func (s *Service) retagSteps(ctx context.Context, c scope, action string, names []string,
 	edit func(*record) error) ([]step, error) {
 	records, err := s.getAll(ctx, c, names)
@@ -210,7 +210,7 @@ func (s *Service) retagSteps(ctx context.Context, c scope, action string, names 
 	}
 	var needs []need
 	var steps []step
-	var problem error // of the first that cannot be changed
+	var problem error // of the first configuration that cannot be changed
 	for _, name := range names {
 		before := records[name]
 		needs = append(needs, need{action: actionPrefix + action, of: s.request(ctx, c, name, before.tags())})
@@ -231,8 +231,8 @@ func (s *Service) retagSteps(ctx context.Context, c scope, action string, names 
 	return steps, problem
 }
 
-// pack puts as many of the steps into one change as fit, and returns how many. A step that changes
-// no tag needs no write.
+// pack puts as many steps as fit into one change, and returns their number. A step that changes no
+// tag needs no write.
 func (s *Service) pack(ctx context.Context, c scope, action string, steps []step) (int, table.Change, error) {
 	var change table.Change
 	for i, st := range steps {
@@ -252,7 +252,7 @@ func (s *Service) pack(ctx context.Context, c scope, action string, steps []step
 	return len(steps), change, nil
 }
 
-// maxWeight is the size of the values of one write of several documents, in bytes. A DynamoDB
+// maxWeight is the total size of the values in one write of several documents, in bytes. A DynamoDB
 // transaction and a Tablestore batch hold 4 MB.
 const maxWeight = 2 << 20
 
@@ -364,9 +364,9 @@ func (s *Service) mustExist(ctx context.Context, c scope, names []string) error 
 	return nil
 }
 
-// findTags returns up to n tags of the selected records, in the order of names and keys, and where
-// to go on. A cursor with a Rest stands inside a configuration: its name is After, and the tags up
-// to Rest were given.
+// findTags returns up to n tags of the selected records, in the order of names and keys, and the
+// cursor of the next page. A cursor with a Rest is inside the configuration After, whose tags up to
+// Rest were returned.
 func (s *Service) findTags(ctx context.Context, c scope, sel *selection, from cursor,
 	n int) ([]TagResource, *cursor, error) {
 	entries := []TagResource{}
@@ -388,16 +388,16 @@ func (s *Service) findTags(ctx context.Context, c scope, sel *selection, from cu
 	}
 	for i, r := range found {
 		if len(entries) == n {
-			return entries, &cursor{Lane: from.Lane, After: before(found, i, from.After)}, nil
+			return entries, &cursor{Range: from.Range, After: before(found, i, from.After)}, nil
 		}
-		if inside := appendTags(&entries, r, cursor{Lane: from.Lane, After: r.Name}, n); inside != nil {
+		if inside := appendTags(&entries, r, cursor{Range: from.Range, After: r.Name}, n); inside != nil {
 			return entries, inside, nil
 		}
 	}
 	return entries, next, nil
 }
 
-// before returns the name of the record before the i-th, or what stood before the first.
+// before returns the name of the record before the i-th, or first before the first.
 func before(list []*record, i int, first string) string {
 	if i == 0 {
 		return first
@@ -405,8 +405,8 @@ func before(list []*record, i int, first string) string {
 	return list[i-1].Name
 }
 
-// appendTags appends the tags of a record that come after cur.Rest until there are n entries; where
-// some are left it returns a cursor to them.
+// appendTags appends the tags of a record after cur.Rest until there are n entries. It returns a
+// cursor to the remaining tags, nil if there are none.
 func appendTags(entries *[]TagResource, r *record, cur cursor, n int) *cursor {
 	for _, key := range slices.Sorted(maps.Keys(r.Tags)) {
 		if cur.Rest != "" && key <= cur.Rest {
@@ -422,8 +422,8 @@ func appendTags(entries *[]TagResource, r *record, cur cursor, n int) *cursor {
 	return nil
 }
 
-// resources checks what the tag operations have in common: region, resource type and resource ids,
-// which it returns sorted, each once.
+// resources checks the parameters that all tag operations have: region, resource type and resource
+// ids. It returns the ids sorted and without duplicates.
 func (s *Service) resources(ctx context.Context, regionID, resourceType string, ids []string) (scope, []string, error) {
 	if err := checkResources(regionID, resourceType, ids); err != nil {
 		return scope{}, nil, err
@@ -442,13 +442,13 @@ func (s *Service) resources(ctx context.Context, regionID, resourceType string, 
 	return c, names, nil
 }
 
-// checkTags returns an error unless tags can be the tags of a configuration, or some of them.
+// checkTags returns an error unless tags can be tags of a configuration.
 func checkTags(param string, tags map[string]string) error {
 	if len(tags) > MaxTags {
 		return fault.Invalid(param, "There are %d tags; the most is %d.", len(tags), MaxTags)
 	}
 	var mistakes error
-	for _, key := range slices.Sorted(maps.Keys(tags)) { // so that the same request always has the same answer
+	for _, key := range slices.Sorted(maps.Keys(tags)) { // in a fixed order
 		mistakes = fault.Join(mistakes, checkTag(param, key, tags[key]))
 	}
 	return mistakes

@@ -7,7 +7,7 @@ import (
 	"chatconf/shared/table"
 )
 
-// ListTagKeys returns the keys of all tags in use, each once, in byte order: ListTagKeys.
+// ListTagKeys returns the keys of all tags in use, without duplicates, in byte order: ListTagKeys.
 //
 // Errors: InvalidParameter, InvalidNextToken, NoPermission, InvalidRegion.
 func (s *Service) ListTagKeys(ctx context.Context, in *ListTagKeysRequest) (*ListTagKeysResponse, error) {
@@ -22,8 +22,8 @@ func (s *Service) ListTagKeys(ctx context.Context, in *ListTagKeysRequest) (*Lis
 	return &ListTagKeysResponse{Keys: keys, MaxResults: n, NextToken: next}, nil
 }
 
-// ListTagValues returns the values that a tag has anywhere, each once, in byte order:
-// ListTagValues.
+// ListTagValues returns the values of a tag in all configurations, without duplicates, in byte
+// order: ListTagValues.
 //
 // Errors: MissingParameter, InvalidParameter, InvalidNextToken, NoPermission, InvalidRegion.
 func (s *Service) ListTagValues(ctx context.Context, in *ListTagValuesRequest) (*ListTagValuesResponse, error) {
@@ -38,11 +38,11 @@ func (s *Service) ListTagValues(ctx context.Context, in *ListTagValuesRequest) (
 	return &ListTagValuesResponse{Values: values, MaxResults: n, NextToken: next}, nil
 }
 
-// A distinct says which part of the index a list of different things runs over.
+// A distinct describes the part of the index that a list of distinct keys or values reads.
 type distinct struct {
 	prefix func(of string) string               // of the entries
-	thing  func(attribute, value string) string // what an entry stands for
-	beyond func(of, thing string) string        // the sort key behind the last entry of a thing
+	thing  func(attribute, value string) string // the listed part of an entry
+	beyond func(of, thing string) string        // a sort key after the last entry of a thing
 }
 
 var (
@@ -60,9 +60,8 @@ var (
 	}
 )
 
-// listDistinct does what ListTagKeys and ListTagValues share: it reads index entries and skips from
-// each thing to behind its last entry, so that its cost depends on how many different things there
-// are, not on how many entries.
+// listDistinct is the common part of ListTagKeys and ListTagValues. It skips from each key or value
+// to the next one, so its cost depends on how many there are, not on the number of index entries.
 func (s *Service) listDistinct(ctx context.Context, action, regionID string, maxResults *int64, token string,
 	d distinct, of string) (things []string, n int64, next string, err error) {
 	c, err := s.scope(ctx, regionID)
@@ -91,7 +90,7 @@ func (s *Service) listDistinct(ctx context.Context, action, regionID string, max
 	return things, int64(size), next, nil
 }
 
-// distinctPage returns the next n different things after the cursor, which it advances, and whether
+// distinctPage returns the next n keys or values after the cursor, which it advances, and whether
 // there are more.
 func (s *Service) distinctPage(ctx context.Context, c scope, d distinct, of string, cur *cursor,
 	n int) (things []string, more bool, err error) {
@@ -102,7 +101,7 @@ func (s *Service) distinctPage(ctx context.Context, c scope, d distinct, of stri
 	things = []string{}
 	for range rounds {
 		r := table.Range{Partition: c.partition(), Prefix: d.prefix(of), Limit: window}
-		if cur.Lane > 0 { // some thing was given out; it may be the empty value
+		if cur.Range > 0 { // After is set; it may be the empty value
 			r.After = d.beyond(of, cur.After)
 		}
 		items, err := s.table.Query(ctx, r)
@@ -115,14 +114,14 @@ func (s *Service) distinctPage(ctx context.Context, c scope, d distinct, of stri
 				return nil, false, err
 			}
 			thing := d.thing(attribute, value)
-			if cur.Lane > 0 && thing == cur.After {
+			if cur.Range > 0 && thing == cur.After {
 				continue
 			}
 			if len(things) == n {
 				return things, true, nil
 			}
 			things = append(things, thing)
-			cur.Lane, cur.After = 1, thing
+			cur.Range, cur.After = 1, thing
 		}
 		if len(items) < window {
 			return things, false, nil
