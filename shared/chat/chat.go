@@ -1,23 +1,19 @@
 // Package chat manages chat configurations: their rules, their permissions and their storage.
 //
-// Service has one method per action; a method takes a request whose fields are named as the API's
-// parameters and returns the action's answer. Everything that gives rows a meaning is here and
-// nowhere else: documents, index entries, counters, history, revisions, client tokens. In the
-// partition <account>/<region> of the table stand
+// Service has one method per action. A method takes a request whose fields have the names of the
+// API's parameters, and returns the answer. Only this package knows the meaning of the rows. The
+// partition <account>/<region> of the table has
 //
-//	c#<name>                     the configuration: a JSON record, secrets sealed inside
-//	c!<00…15>                    sixteen counters by hash of the name; their sum is the number
-//	                             of configurations
-//	i#<attribute>#<value>#<name> index entry, empty: Type, RamRole, ResourceGroupId, Status, and
-//	                             tag:<key> for each tag
-//	h#<name>#<revision>          history: the configuration at that revision, and by whom, when
-//	                             and from where it was changed
-//	t#<hash of client token>     the answer that a ClientToken was given, for a day
+//	c#<name>                     the configuration: a JSON record with sealed secrets
+//	c!<00…15>                    counters by hash of the name: the sum is the number of configurations
+//	i#<attribute>#<value>#<name> an empty index entry: Type, RamRole, ResourceGroupId, Status, tag:<key>
+//	h#<name>#<revision>          history: the configuration at that revision, its author and address
+//	t#<hash of client token>     the answer to a ClientToken, for a day
 //
-// with names escaped by table.Escape. One atomic write changes all of these at once. The counters
-// sort right before the configurations, so the first page of a list brings the total with it.
+// with names escaped by table.Escape. One atomic write changes all of these. The counters sort right
+// before the configurations, so the query for the first page of a list returns the total, too.
 //
-// Access keys are in shared/accesskey, what was said in shared/command, and what became of it in
+// Access keys are in shared/accesskey, commands in shared/command, and their records in
 // shared/journal.
 package chat
 
@@ -47,17 +43,16 @@ import (
 
 // Limits of the domain.
 const (
-	// DefaultQuota is the number of configurations of one account and region when the settings name
-	// none.
+	// DefaultQuota is the default maximum number of configurations of one account and region.
 	DefaultQuota = 1000
-	// MaxConfiguration is the size of a Configuration, in bytes.
+	// MaxConfiguration is the maximum size of a Configuration, in bytes.
 	MaxConfiguration = 64 << 10
 	// MaxHistory is the number of revisions of a configuration that history keeps: the first and
-	// the latest. Others are dropped one by one.
+	// the latest.
 	MaxHistory = 100
-	// MaxTags is the number of tags of one configuration.
+	// MaxTags is the maximum number of tags of one configuration.
 	MaxTags = 20
-	// DefaultResults and MaxResults are the sizes of a page.
+	// DefaultResults and MaxResults are the default and the maximum number of results of a page.
 	DefaultResults = 50
 	MaxResults     = 100
 	// clientTokenAge is how long the answer to a ClientToken is repeated.
@@ -66,25 +61,25 @@ const (
 
 // Options are the settings of a Service that have a default.
 type Options struct {
-	Region string // what an absent RegionId means; default "cn-hangzhou"
-	// what Outputs.URL starts with, without a slash at its end; default "http://127.0.0.1:9000"
+	Region string // for requests without RegionId; default "cn-hangzhou"
+	// the beginning of Outputs.URL, without a slash at its end; default "http://127.0.0.1:9000"
 	BaseURL string
 	Quota   int              // configurations per account and region; default DefaultQuota
 	Now     func() time.Time // the clock; default time.Now
 	Random  io.Reader        // the source of webhook tokens and generated secrets; default crypto/rand
-	Journal *journal.Journal // what was asked of the bots; without one, the actions that read it are Unavailable
-	Keys    *accesskey.Store // what the actions on access keys manage; without them, these actions are Unavailable
-	Targets dial.Networks    // that a Target may be in, in addition to the public Internet
+	Journal *journal.Journal // records of commands; without it, the actions that read them are Unavailable
+	Keys    *accesskey.Store // access keys; without them, the actions on them are Unavailable
+	Targets dial.Networks    // allowed for a Target, in addition to the public Internet
 }
 
 // A Service is the control plane over one table. It is safe for concurrent use. All its errors are
-// *fault.Error.
+// of type *fault.Error.
 type Service struct {
 	table     table.Table
 	ring      *seal.Ring
 	pages     *page.Codec
 	platforms []platform
-	tokenKeys [][]byte // MAC keys for the parameters that a ClientToken stands for, current first
+	tokenKeys [][]byte // MAC keys for the parameters of a ClientToken, current first
 	region    string
 	baseURL   string
 	quota     int
@@ -97,7 +92,7 @@ type Service struct {
 	targets dial.Networks
 }
 
-// New returns the service with its records in t. It seals secrets with ring and does no I/O.
+// New returns a service with its records in t. It seals secrets with ring and does no I/O.
 func New(t table.Table, ring *seal.Ring, platforms []command.Platform, o Options) (*Service, error) {
 	if t == nil || ring == nil || len(platforms) == 0 {
 		return nil, errors.New("chat: a service needs a table, a key ring and at least one platform")
@@ -156,7 +151,7 @@ func New(t table.Table, ring *seal.Ring, platforms []command.Platform, o Options
 	return s, nil
 }
 
-// CheckRegion returns an error unless region can be Options.Region.
+// CheckRegion returns an error unless region is valid for Options.Region.
 func CheckRegion(region string) error {
 	if !validRegion(region) {
 		return fmt.Errorf("chat: region %q: use one such as cn-hangzhou", region)
@@ -164,7 +159,7 @@ func CheckRegion(region string) error {
 	return nil
 }
 
-// CheckBaseURL returns an error unless base can be Options.BaseURL.
+// CheckBaseURL returns an error unless base is valid for Options.BaseURL.
 func CheckBaseURL(base string) error {
 	u, err := url.Parse(base)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil ||
@@ -177,16 +172,16 @@ func CheckBaseURL(base string) error {
 	return nil
 }
 
-// A Caller is the owner of the access key that signed a request. It travels in the context; without
-// one nothing is allowed.
+// A Caller is the owner of the access key that signed a request. The context carries it; without a
+// caller nothing is allowed.
 type Caller struct {
-	Account     string           // the account that owns what the caller sees
-	AccessKeyID string           // what the caller signed with; empty for an event
-	Name        string           // what people call the caller, for history and log
+	Account     string           // the account whose configurations the caller sees
+	AccessKeyID string           // of the request's signature; empty for an event
+	Name        string           // the caller's name in history and log
 	Policies    []*policy.Policy // what the caller may do
 
-	// Confirm, if set, is called before the first change and waits until it is known that this
-	// request is not a replay. Its error ends the request with nothing changed.
+	// Confirm, if set, is called before the first change and waits until it is certain that the
+	// request is not a replay. Its error ends the request without a change.
 	Confirm func(context.Context) error
 }
 
@@ -197,7 +192,8 @@ func WithCaller(ctx context.Context, c *Caller) context.Context {
 	return context.WithValue(ctx, callerKey{}, c)
 }
 
-// CallerFrom returns the caller of ctx. It is never nil; a caller without account may do nothing.
+// CallerFrom returns the caller of ctx. It is never nil; a caller without an account has no
+// permissions.
 func CallerFrom(ctx context.Context) *Caller {
 	if c, ok := ctx.Value(callerKey{}).(*Caller); ok && c != nil {
 		return c
@@ -207,7 +203,7 @@ func CallerFrom(ctx context.Context) *Caller {
 
 var nobody Caller
 
-// A scope is where a request acts, and as whom.
+// A scope is the account and region of a request, and its caller.
 type scope struct {
 	caller  *Caller
 	account string
@@ -226,7 +222,7 @@ func (s *Service) scope(ctx context.Context, regionID string) (scope, error) {
 	return scope{caller: caller, account: caller.Account, region: regionID}, nil
 }
 
-// checkRegion returns an error unless id is absent or can be a region's.
+// checkRegion returns an error unless id is absent or a valid region id.
 func checkRegion(id string) error {
 	if id == "" || validRegion(id) {
 		return nil
@@ -235,10 +231,10 @@ func checkRegion(id string) error {
 	return &fault.Error{Code: fault.InvalidRegion, Param: "RegionId", Message: message}
 }
 
-// partition returns the partition key under which everything of the scope is kept.
+// partition returns the partition key of the scope.
 func (c scope) partition() string { return c.account + "/" + c.region }
 
-// resource returns the resource name that policies are matched against.
+// resource returns the resource name of a configuration in policies.
 func (c scope) resource(name string) string {
 	return "acs:oos:" + c.region + ":" + c.account + ":chatconfiguration/" + name
 }
@@ -248,16 +244,16 @@ func (c scope) place(name, field string) seal.Place {
 	return seal.Place{Account: c.account, Region: c.region, Name: name, Field: field}
 }
 
-// actionPrefix is before an operation's name in policies.
+// actionPrefix is the prefix of an action's name in policies.
 const actionPrefix = "oos:"
 
-// request returns what policies are asked of a configuration, but for the action; tags are the
-// configuration's, nil when there are none.
+// request returns the policy request for a configuration, without an action. tags are those of the
+// configuration, nil if it has none.
 func (s *Service) request(ctx context.Context, c scope, name string, tags map[string]string) policy.Request {
 	return s.requestOn(ctx, c.resource(name), tags)
 }
 
-// requestOn returns what policies are asked of a resource, but for the action.
+// requestOn returns the policy request for a resource, without an action.
 func (s *Service) requestOn(ctx context.Context, resource string, tags map[string]string) policy.Request {
 	inv := invoke.From(ctx)
 	return policy.Request{
@@ -283,7 +279,7 @@ func (s *Service) requestOn(ctx context.Context, resource string, tags map[strin
 	}
 }
 
-// decide asks the caller's policies about one action, by its name in policies.
+// decide decides an action with the caller's policies. action is its name in policies.
 func (c scope) decide(action string, of policy.Request) policy.Decision {
 	if c.account == "" {
 		return policy.Decision{Policy: -1, Statement: -1}
@@ -292,16 +288,16 @@ func (c scope) decide(action string, of policy.Request) policy.Decision {
 	return policy.Decide(of, c.caller.Policies...)
 }
 
-// allows reports whether the caller may do an action, by its name in policies.
+// allows reports whether decide allows an action.
 func (c scope) allows(action string, of policy.Request) bool { return c.decide(action, of).Allowed }
 
-// A need is one permission that a request takes.
+// A need is a permission that a request needs.
 type need struct {
 	action string // its name in policies
 	of     policy.Request
 	after  bool // the tags are those that the request sets
 
-	// Of ram:PassRole: the role, empty if it is not the caller's to know, and what names it.
+	// For ram:PassRole: the role, empty if the caller may not know it, and the paths that name it.
 	role  string
 	paths []string
 }
@@ -313,13 +309,13 @@ func (s *Service) authorize(ctx context.Context, c scope, action, name string, t
 }
 
 // authorizeKey returns a NoPermission error unless the caller has the permission for action on the
-// access key id; "*" is for all of them.
+// access key id; "*" stands for all keys.
 func (s *Service) authorizeKey(ctx context.Context, c scope, action, id string) error {
 	return c.require(need{action: actionPrefix + action, of: s.requestOn(ctx, c.keyResource(id), nil)})
 }
 
-// require returns a NoPermission error unless the caller has every permission that a request takes.
-// It names all that are missing; the detail is of the first.
+// require returns a NoPermission error unless the caller has all permissions. It names all that are
+// missing; the detail is that of the first.
 func (c scope) require(needs ...need) error {
 	var missing, roles []string
 	var denied *fault.AccessDenied
@@ -331,7 +327,7 @@ func (c scope) require(needs ...need) error {
 		}
 		what := n.action + " on " + n.resource()
 		if slices.Contains(missing, what) {
-			continue // it was said of the tags that the configuration has
+			continue // already reported for the present tags
 		}
 		if n.after {
 			what += " with the tags that it would have"
@@ -360,7 +356,7 @@ func (c scope) require(needs ...need) error {
 	}
 }
 
-// denial returns the detail of a decision that does not allow an action.
+// denial returns the detail of a decision that denies an action.
 func (c scope) denial(action string, decision policy.Decision) *fault.AccessDenied {
 	denied := &fault.AccessDenied{
 		AuthAction:               action,
@@ -376,7 +372,7 @@ func (c scope) denial(action string, decision policy.Decision) *fault.AccessDeni
 	return denied
 }
 
-// storeError turns an error of the table into one for the caller.
+// storeError converts an error of the table into one for the caller.
 func storeError(ctx context.Context, what string, err error) error {
 	return fault.Wrap(ctx, "chat: "+what, err)
 }

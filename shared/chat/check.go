@@ -16,11 +16,11 @@ type Report struct {
 	Configurations int
 	IndexEntries   int
 	Revisions      int
-	Problems       []string // each a sentence that names the item; empty when all agrees
+	Problems       []string // sentences that name an item; empty if all is consistent
 }
 
-// Check walks everything of one account and region and reports where documents, index entries,
-// counters, history and sealed secrets disagree. Nobody else may be writing meanwhile.
+// Check reads all items of one account and region and reports where documents, index entries,
+// counters, history and sealed secrets are inconsistent. Nothing else may write meanwhile.
 func (s *Service) Check(ctx context.Context, account, region string) (*Report, error) {
 	k := checker{
 		service: s,
@@ -35,7 +35,7 @@ func (s *Service) Check(ctx context.Context, account, region string) (*Report, e
 		prefix string
 		look   func(table.Item)
 	}{
-		{"", k.lookAround}, // first, so that what belongs nowhere is found
+		{"", k.lookAround}, // first, to find unknown items
 		{configurationPrefix, k.lookAtConfiguration},
 		{counterPrefix, k.lookAtCounter},
 		{indexPrefix, k.lookAtIndex},
@@ -75,9 +75,9 @@ type checker struct {
 	scope   scope
 	report  *Report
 	records map[string]*record // by name
-	told    map[string]bool    // names whose latest revision history has
-	wanted  map[string]bool    // index entries that documents ask for; true once seen
-	count   map[string]int64   // documents by counter, less what the counters say
+	told    map[string]bool    // names whose latest revision is in history
+	wanted  map[string]bool    // index entries of documents; true once seen
+	count   map[string]int64   // by counter: number of documents minus counter value
 }
 
 func (k *checker) problem(format string, args ...any) {
@@ -109,7 +109,7 @@ func (k *checker) lookAtConfiguration(item table.Item) {
 	k.lookAtSecrets(r)
 }
 
-// lookAtSecrets wants every secret that the record should have, and that it opens.
+// lookAtSecrets checks that every secret of the record exists and can be unsealed.
 func (k *checker) lookAtSecrets(r *record) {
 	wanted := []string{fieldWebhookToken}
 	p, err := k.service.platformOf(r)
@@ -168,7 +168,7 @@ func (k *checker) lookAtHistory(item table.Item) {
 	r := k.records[rev.Name]
 	switch {
 	case r == nil:
-		return // it was deleted; its history stays
+		return // deleted; its history is kept
 	case rev.Revision > r.Revision:
 		k.problem("history of %q has revision %d; the configuration is at %d", rev.Name, rev.Revision, r.Revision)
 	case rev.Revision == r.Revision && rev.Deleted:

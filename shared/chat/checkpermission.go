@@ -15,9 +15,8 @@ var (
 	permissionRequired = []string{"Effect", "Principals", "Commands"}
 )
 
-// checkPermissions asks for a list of statements about who may run what where; groups and
-// conversations are the document's UserGroups and ConversationIds, nil if it has none. No
-// statements at all say that nobody may anything.
+// checkPermissions checks for a list of statements. groups and conversations are the document's
+// UserGroups and ConversationIds, nil if it has none. An empty list allows nothing.
 func (m *mistakes) checkPermissions(path string, n, groups, conversations *document.Node) {
 	const most = 100
 	if n.Kind != document.Array {
@@ -73,8 +72,8 @@ func (m *mistakes) checkPermission(path string, n, groups, conversations *docume
 	}
 }
 
-// checkCommands asks for patterns of commands. None of a denial may be a built-in command, which it
-// would not deny; in an Allow one changes nothing, and what the statement says is so.
+// checkCommands checks for patterns of commands. A Deny may not name a built-in command, which it
+// cannot deny. In an Allow a built-in command changes nothing and is accepted.
 func (m *mistakes) checkCommands(path string, n *document.Node, effect string) {
 	patterns := m.checkStrings(path, n, command.NamePattern)
 	if effect != string(policy.Deny) {
@@ -87,8 +86,7 @@ func (m *mistakes) checkCommands(path string, n *document.Node, effect string) {
 	}
 }
 
-// checkPatterns asks for patterns of conversations, each of which matches one where the bot
-// listens.
+// checkPatterns checks for patterns of conversations. Each must match one where the bot listens.
 func (m *mistakes) checkPatterns(path string, n, conversations *document.Node) {
 	patterns := m.checkStrings(path, n, command.IDPattern)
 	if conversations == nil || conversations.Kind != document.Array {
@@ -104,7 +102,7 @@ func (m *mistakes) checkPatterns(path string, n, conversations *document.Node) {
 	}
 }
 
-// principalText is the shape of any principal; checkPrincipal looks closer.
+// principalText is the shape of any principal; checkPrincipal checks the details.
 var principalText = command.Shape{Want: wantPrincipal, Fits: func(s string) bool { return s != "" }}
 
 const wantPrincipal = "user:<id>, group:<name> or *"
@@ -113,7 +111,7 @@ func (m *mistakes) checkPrincipal(path, principal string, groups *document.Node)
 	kind, name, _ := strings.Cut(principal, ":")
 	switch {
 	case principal == "*":
-	// a Deny that somebody relies on would deny nobody
+	// such a Deny would deny no one
 	case kind == "user" && strings.ContainsAny(name, command.Wildcards):
 		m.wrong(path, "%s names a user with '*' or '?', which a user id cannot contain; write %s",
 			fault.Quote(principal), wantPrincipal)

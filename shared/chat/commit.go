@@ -12,13 +12,11 @@ import (
 	"chatconf/shared/table"
 )
 
-// A step is what happens to one configuration: made (before is nil), changed, or deleted (after is
-// nil).
+// A step is the change of one configuration. A creation has no before, a deletion no after.
 type step struct {
 	before, after *record
 }
 
-// name returns the configuration's name.
 func (st step) name() string {
 	if st.after != nil {
 		return st.after.Name
@@ -26,8 +24,7 @@ func (st step) name() string {
 	return st.before.Name
 }
 
-// addStep puts all that the step changes into one table change: document, history, index entries
-// and counter.
+// addStep adds the writes of a step to a change: document, history, index entries and counter.
 func (s *Service) addStep(ctx context.Context, c scope, action string, st step, to *table.Change) error {
 	how := revision{
 		Action:    action,
@@ -62,8 +59,8 @@ func (s *Service) addStep(ctx context.Context, c scope, action string, st step, 
 	}
 	n := how.record.Revision
 	to.Puts = append(to.Puts, table.Put{Sort: historyKey(name, n), Value: value, Revision: n, If: table.Absent()})
-	// The first revision stays for good: it is what a create trips over when the name had a life
-	// before.
+	// The first revision is kept: it makes a create fail that does not know of an earlier life of
+	// the name.
 	if oldest := n - MaxHistory + 1; oldest > 1 {
 		to.Deletes = append(to.Deletes, table.Delete{Sort: historyKey(name, oldest)})
 	}
@@ -83,7 +80,7 @@ func putRecord(r *record, condition table.Condition, to *table.Change) error {
 	return nil
 }
 
-// actor is what history knows a caller by.
+// actor returns the caller's name in history.
 func (c *Caller) actor() string {
 	if c.AccessKeyID != "" {
 		return c.AccessKeyID
@@ -91,7 +88,7 @@ func (c *Caller) actor() string {
 	return c.Name
 }
 
-// write makes a change, once it is certain that the request is not a replay.
+// write writes a change, once it is certain that the request is not a replay.
 func (s *Service) write(ctx context.Context, c scope, change table.Change) error {
 	if c.caller.Confirm != nil {
 		if err := c.caller.Confirm(ctx); err != nil {
@@ -101,9 +98,9 @@ func (s *Service) write(ctx context.Context, c scope, change table.Change) error
 	return s.table.Write(ctx, c.partition(), change)
 }
 
-// retry runs try, and runs it again while it ends with a condition that somebody else's write
-// broke, until the deadline or a bounded number of times. try must read afresh what its write
-// depends on. The error is the caller's.
+// retry runs try, and repeats it while a concurrent write breaks its conditions, until the deadline
+// or a bounded number of times. try must read again whatever its write depends on. The error is one
+// for the caller.
 func (s *Service) retry(ctx context.Context, what string, try func() error) error {
 	const attempts = 100
 	for attempt := range attempts {
@@ -115,7 +112,8 @@ func (s *Service) retry(ctx context.Context, what string, try func() error) erro
 		case !errors.As(err, &broken):
 			return storeError(ctx, what, err)
 		}
-		// Wait a random time so that contenders come apart: up to 1, 2, 4 … 32 ms.
+		// Wait for a random time of up to 1, 2, 4 … 32 ms, so that competing writers do not collide
+		// again.
 		pause := time.NewTimer(rand.N(time.Millisecond << min(attempt, 5)))
 		select {
 		case <-pause.C:
@@ -128,7 +126,7 @@ func (s *Service) retry(ctx context.Context, what string, try func() error) erro
 		Message: "Other callers keep changing the same configurations. Try again."}
 }
 
-// get reads one configuration; nil if there is none.
+// get reads a configuration; nil if it does not exist.
 func (s *Service) get(ctx context.Context, c scope, name string) (*record, error) {
 	items, err := s.table.Get(ctx, table.Key{Partition: c.partition(), Sort: configurationKey(name)})
 	if err != nil || len(items) == 0 {
@@ -137,8 +135,9 @@ func (s *Service) get(ctx context.Context, c scope, name string) (*record, error
 	return decodeRecord(items[0])
 }
 
-// lastLife reads the configuration of a name, or if there is none, what it was when it was deleted;
-// nil if there never was one. It costs one Get, and a Query more where there is no configuration.
+// lastLife reads the configuration of a name. If there is none, it returns the record at the time
+// of its deletion, or nil if there never was one. It costs one Get, and one Query more without a
+// configuration.
 func (s *Service) lastLife(ctx context.Context, c scope, name string) (last *record, there bool, err error) {
 	r, err := s.get(ctx, c, name)
 	if err != nil || r != nil {
@@ -156,7 +155,7 @@ func (s *Service) lastLife(ctx context.Context, c scope, name string) (last *rec
 	return rev.record, false, nil
 }
 
-// getAll reads several configurations, by name; the missing are absent. names has no duplicates.
+// getAll reads several configurations, by name; missing ones are absent. names has no duplicates.
 func (s *Service) getAll(ctx context.Context, c scope, names []string) (map[string]*record, error) {
 	found := make(map[string]*record, len(names))
 	for len(names) > 0 {
@@ -181,7 +180,6 @@ func (s *Service) getAll(ctx context.Context, c scope, names []string) (map[stri
 	return found, nil
 }
 
-// count returns the number of configurations.
 func (s *Service) count(ctx context.Context, c scope) (int64, error) {
 	items, err := s.table.Query(ctx, table.Range{Partition: c.partition(), Prefix: counterPrefix, Limit: counters})
 	if err != nil {
@@ -194,7 +192,7 @@ func (s *Service) count(ctx context.Context, c scope) (int64, error) {
 	return sum, nil
 }
 
-// lastRevision returns the highest revision that history knows of a name; 0 if there never was one.
+// lastRevision returns the highest revision of a name in history; 0 if there is none.
 func (s *Service) lastRevision(ctx context.Context, c scope, name string) (int64, error) {
 	prefix := historyPrefix + table.Escape(name) + "#"
 	items, err := s.table.Query(ctx, table.Range{Partition: c.partition(), Prefix: prefix, Limit: 1, Reverse: true})

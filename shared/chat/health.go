@@ -11,7 +11,7 @@ import (
 
 const actionHealth = "GetChatConfigurationHealth"
 
-// flushWait is how long a reader of health waits for its notes to be written.
+// flushWait is how long a reader of health waits until pending notes are written.
 const flushWait = 250 * time.Millisecond
 
 // HealthRequest are the parameters of GetChatConfigurationHealth.
@@ -32,7 +32,8 @@ const (
 	HealthFailing = "Failing" // it was refused
 )
 
-// Health is how a configuration's webhook is doing. Dates are empty for what never happened.
+// Health is the state of a configuration's webhook. The date of an event that never happened is
+// empty.
 type Health struct {
 	Name              string
 	Type              string
@@ -44,16 +45,15 @@ type Health struct {
 	LastHandshakeDate string
 	LastError         *HealthError `json:",omitempty"` // of a callback that was refused
 	LastDeliveryError *HealthError `json:",omitempty"` // of a command that could not be dispatched
-	// LastMention is of a name that is not BotName, in a message that does not mention the bot by
-	// it.
+	// LastMention is the last message that mentions another name than BotName, and not the bot.
 	LastMention *HealthError `json:",omitempty"`
 	Counters    map[string]int64
-	// Ignored is Counters' Ignored by what the callbacks were, as the platform calls it, such as
+	// Ignored counts ignored callbacks by the platform's name of their kind, such as
 	// reaction_added.
 	Ignored map[string]int64 `json:",omitempty"`
 }
 
-// HealthError is what went wrong last: where, when and why.
+// HealthError is the last error of a kind: step, date and reason.
 type HealthError struct {
 	Date string
 	// token, request, configuration, signature, freshness, decrypt, receive id, decode, replay,
@@ -62,10 +62,9 @@ type HealthError struct {
 	Reason string
 }
 
-// Health returns how the webhook of a chat configuration is doing: GetChatConfigurationHealth. It
-// is of the configuration's present life. A counter that does not move is forgotten with the
-// journal's retention. Of a configuration that was made before lives had ids, counters hold what
-// earlier ones of the name had counted.
+// Health returns the state of a chat configuration's webhook in its present life:
+// GetChatConfigurationHealth. A counter that does not change expires with the journal's retention.
+// For a configuration from before lives had ids, the counters include earlier lives.
 //
 // Errors: MissingParameter, InvalidParameter, NotFound, NoPermission, InvalidRegion, Unavailable
 // without a journal.
@@ -81,8 +80,8 @@ func (s *Service) Health(ctx context.Context, in *HealthRequest) (*HealthRespons
 		return nil, noJournal()
 	}
 	ref := c.ref(r)
-	// What this process has noted and not written yet counts as well. That it cannot be written is
-	// no reason not to answer.
+	// Notes of this process that are not written yet count too. If they cannot be written, the
+	// answer is still given.
 	flushing, cancel := context.WithTimeout(ctx, flushWait)
 	err = s.journal.FlushOf(flushing, ref)
 	cancel()
@@ -145,7 +144,7 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// dateOf is date, and empty for what never happened.
+// dateOf is date, but empty for the zero time.
 func dateOf(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -153,10 +152,10 @@ func dateOf(t time.Time) string {
 	return date(t)
 }
 
-// mayRead does what actions that look at one configuration have in common: it returns the last life
-// of the name, and whether that still is, once the caller has the permission for every action; the
-// first is its own. A policy may say who must not see what is tagged so, and the journal outlives
-// the tags: of what was deleted, the tags count that it had then.
+// mayRead is the common part of actions that read one configuration. It returns the last life of
+// the name, and whether it still exists. The caller needs the permission for every action; the
+// first is the action of the request. Policies may depend on tags. The journal outlives a
+// configuration, so after its deletion its last tags count.
 func (s *Service) mayRead(ctx context.Context, regionID, name string,
 	actions ...string) (c scope, r *record, there bool, err error) {
 	c, err = s.scope(ctx, regionID)

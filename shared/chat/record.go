@@ -24,11 +24,11 @@ const (
 	StatusInactive = "Inactive"
 )
 
-// RecordVersion is the version of the stored records; this code reads no other.
+// RecordVersion is the version of the stored records. This code reads no other.
 const RecordVersion = 1
 
-// A record is a configuration as it is stored: JSON, under configurationKey and, inside a revision,
-// under historyKey. It is immutable; a change makes another.
+// A record is a stored configuration: JSON, under configurationKey and, inside a revision, under
+// historyKey. It is immutable; a change makes another.
 type record struct {
 	Version         int               `json:"v"`
 	Name            string            `json:"name"`
@@ -38,7 +38,7 @@ type record struct {
 	Status          string            `json:"status"`
 	Configuration   string            `json:"configuration"`       // compact JSON text, secrets masked
 	Secrets         map[string][]byte `json:"secrets,omitempty"`   // sealed, by field
-	Generated       []string          `json:"generated,omitempty"` // fields whose secret the service made up
+	Generated       []string          `json:"generated,omitempty"` // fields of generated secrets
 	Rotation        *rotation         `json:"rotation,omitempty"`
 	Tags            map[string]string `json:"tags,omitempty"`
 	Revision        int64             `json:"revision"`
@@ -47,28 +47,28 @@ type record struct {
 	Updated         time.Time         `json:"updated"`
 }
 
-// A rotation says which secrets have a predecessor that is still good, and until when. The
-// predecessors are sealed under the fields' previousField.
+// A rotation names the secrets whose previous values are still valid, and until when. The previous
+// values are sealed under previousField.
 type rotation struct {
 	Until  time.Time `json:"until"`
 	Fields []string  `json:"fields"`
 }
 
-// live reports whether the predecessors are good at the given time. No rotation is not.
+// live reports whether the previous values are valid at the given time. It is false for nil.
 func (ro *rotation) live(now time.Time) bool { return ro != nil && now.Before(ro.Until) }
 
-// A revision is an entry of the history: the record as it became, and how.
+// A revision is an entry of the history: the record after a change, and the change.
 type revision struct {
 	*record
-	Deleted   bool      `json:"deleted,omitempty"` // the configuration was deleted; the record is what it was before
+	Deleted   bool      `json:"deleted,omitempty"` // the configuration was deleted; the record is the last one
 	Action    string    `json:"action"`
-	Actor     string    `json:"actor"` // the caller's access key id, or its name where it has none
+	Actor     string    `json:"actor"` // the caller's access key id, or its name without one
 	SourceIP  string    `json:"sourceIp,omitempty"`
 	RequestID string    `json:"requestId,omitempty"`
 	At        time.Time `json:"at"`
 }
 
-// encodeRecord returns v, a *record or *revision, as JSON that keeps < > & as they are.
+// encodeRecord returns v, a *record or *revision, as JSON in which < > & are not escaped.
 func encodeRecord(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -79,7 +79,7 @@ func encodeRecord(v any) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
-// decodeRecord reads the record of an item, and refuses one that cannot be the item's.
+// decodeRecord decodes the record of an item. It rejects a record of another item.
 func decodeRecord(item table.Item) (*record, error) {
 	r := new(record)
 	if err := json.Unmarshal(item.Value, r); err != nil {
@@ -96,7 +96,7 @@ func decodeRecord(item table.Item) (*record, error) {
 	return r, nil
 }
 
-// decodeRevision reads the history entry of an item, and refuses one that cannot be the item's.
+// decodeRevision decodes the history entry of an item. It rejects an entry of another item.
 func decodeRevision(item table.Item) (*revision, error) {
 	rev := &revision{record: new(record)}
 	if err := json.Unmarshal(item.Value, rev); err != nil {
@@ -113,14 +113,13 @@ func decodeRevision(item table.Item) (*revision, error) {
 	return rev, nil
 }
 
-// ref names the life of a configuration that the record is of.
+// ref identifies the life of a configuration that the record belongs to.
 func (c scope) ref(r *record) command.Ref {
 	return command.Ref{Account: c.account, Region: c.region, Name: r.Name, Life: r.life()}
 }
 
-// life returns the id of the record's life: when it began and with which revision, which no other
-// life of the name has, since revisions go on from one to the next. It is empty in records made
-// before lives had ids.
+// life returns the id of the record's life: the time and the revision of its beginning. Revisions
+// of a name never repeat, so the id is unique. It is empty in records from before lives had ids.
 func (r *record) life() string {
 	if r.Born == 0 {
 		return ""
@@ -128,8 +127,8 @@ func (r *record) life() string {
 	return strconv.FormatInt(r.Created.UnixMilli(), 10) + "-" + strconv.FormatInt(r.Born, 10)
 }
 
-// begun returns the time before which nothing in the journal belongs to the record's life; zero
-// where its keys say what does. Lives without an id share keys, and are told apart by it.
+// begun returns when the record's life began, for a life without an id, and zero for others. Lives
+// of a name without ids share their keys in the journal, and are told apart by this time.
 func (r *record) begun() time.Time {
 	if r.Born == 0 {
 		return r.Created
@@ -137,14 +136,14 @@ func (r *record) begun() time.Time {
 	return time.Time{}
 }
 
-// clone returns a copy that may be changed; its maps are its own.
+// clone returns a copy with maps of its own, which may be changed.
 func (r *record) clone() *record {
 	c := *r
 	c.Secrets, c.Tags, c.Generated = maps.Clone(r.Secrets), maps.Clone(r.Tags), slices.Clone(r.Generated)
 	return &c
 }
 
-// An attribute is a value that a record is found by.
+// An attribute is an indexed value of a record.
 type attribute struct {
 	name, value string
 }
@@ -159,8 +158,8 @@ const (
 	attributesOfEvery = 4
 )
 
-// attributes returns what the record is found by: a role or a group only if it has one. None for a
-// nil record.
+// attributes returns the indexed values of a record: a role or a group only if it has one; nothing
+// for nil.
 func (r *record) attributes() []attribute {
 	if r == nil {
 		return nil
@@ -179,7 +178,7 @@ func (r *record) attributes() []attribute {
 	return list
 }
 
-// indexDiff returns the index entries that a change from before to after makes and removes; either
+// indexDiff returns the index entries that a change from before to after adds and removes. Either
 // may be nil.
 func indexDiff(before, after *record) (puts []table.Put, deletes []table.Delete) {
 	had := make(map[attribute]struct{})
@@ -199,8 +198,8 @@ func indexDiff(before, after *record) (puts []table.Put, deletes []table.Delete)
 	return puts, deletes
 }
 
-// sealSecrets seals what was settled into the record, keeps what was to be kept of the record
-// before it (nil if there is none), and drops the rest.
+// sealSecrets seals the new secrets into the record, keeps those of before that were to be kept,
+// and drops the rest. before is nil for a new configuration.
 func (s *Service) sealSecrets(c scope, r, before *record, in *settled) error {
 	secrets := make(map[string][]byte, len(in.secrets)+len(in.kept)+1)
 	for field, secret := range in.secrets {
@@ -231,7 +230,8 @@ func (s *Service) sealSecrets(c scope, r, before *record, in *settled) error {
 	return nil
 }
 
-// keepPrevious takes what a rotation left over from one record to the next, while it is good.
+// keepPrevious copies the previous secrets of a rotation from one record to the next, while they
+// are valid.
 func (s *Service) keepPrevious(r, before *record, secrets map[string][]byte) {
 	if r.Rotation = nil; !before.Rotation.live(s.now()) {
 		return
@@ -242,7 +242,7 @@ func (s *Service) keepPrevious(r, before *record, secrets map[string][]byte) {
 	}
 }
 
-// newWebhookToken makes the secret part of a webhook URL: 128 random bits in base64url, sealed.
+// newWebhookToken makes the secret part of a webhook URL, sealed: 128 random bits in base64url.
 func (s *Service) newWebhookToken(c scope, name string) ([]byte, error) {
 	var b [16]byte
 	if _, err := io.ReadFull(s.random, b[:]); err != nil {
@@ -255,7 +255,7 @@ func (s *Service) newWebhookToken(c scope, name string) ([]byte, error) {
 	return sealed, nil
 }
 
-// open returns the secret that the record holds under a field; nil if it holds none.
+// open returns the secret of a field; nil if there is none.
 func (s *Service) open(c scope, r *record, field string) ([]byte, error) {
 	sealed, ok := r.Secrets[field]
 	if !ok {
@@ -268,13 +268,13 @@ func (s *Service) open(c scope, r *record, field string) ([]byte, error) {
 	return secret, nil
 }
 
-// actionReveal allows to see the secrets in Outputs: the token of the webhook's URL, and what else
-// the service made up for it.
+// actionReveal is the permission to see the secrets in Outputs: the token in the webhook's URL, and
+// the generated secrets.
 const actionReveal = "RevealChatConfigurationOutputs"
 
-// outputs returns the text of Outputs: the webhook's URL, what else the platform's console asks
-// for, and with setup what to do there. Mask is in the place of each secret, unless reveal is set,
-// and in any case in that of a secret which the caller had supplied.
+// outputs returns the text of Outputs: the webhook's URL, other values that the platform's console
+// asks for, and with setup the steps in that console. Secrets are replaced by Mask unless reveal is
+// set; secrets from the caller always are.
 func (s *Service) outputs(c scope, r *record, setup, reveal bool) (string, error) {
 	webhook, err := s.webhookURL(c, r, reveal)
 	if err != nil {
@@ -291,7 +291,7 @@ func (s *Service) outputs(c scope, r *record, setup, reveal bool) (string, error
 		document.WriteString(&b, text)
 	}
 	b.WriteString(`{"URL": "`)
-	b.WriteString(webhook) // CheckBaseURL leaves nothing in it to be escaped
+	b.WriteString(webhook) // CheckBaseURL allows no characters that need escaping
 	b.WriteByte('"')
 	p, err := s.platformOf(r)
 	if err != nil {
@@ -314,16 +314,14 @@ func (s *Service) outputs(c scope, r *record, setup, reveal bool) (string, error
 		if err != nil {
 			return "", err
 		}
-		// One text, as all else in Outputs is: there are clients that read them as a map of
-		// strings.
+		// A single string, since some clients read Outputs as a map of strings.
 		write(`, "Setup": `, strings.Join(p.Setup(webhook, language), "\n"))
 	}
 	b.WriteByte('}')
 	return b.String(), nil
 }
 
-// webhookURL returns the URL of a configuration's webhook, with Mask in place of its token unless
-// reveal is set.
+// webhookURL returns the URL of a configuration's webhook. Its token is Mask unless reveal is set.
 func (s *Service) webhookURL(c scope, r *record, reveal bool) (string, error) {
 	token := []byte(secret.Mask)
 	if reveal {
@@ -338,9 +336,8 @@ func (s *Service) webhookURL(c scope, r *record, reveal bool) (string, error) {
 	return s.baseURL + "/webhook/" + c.account + "/" + c.region + "/" + r.Name + "/" + string(token), nil
 }
 
-// language returns the Language of the record's Configuration.
 func (r *record) language() (string, error) {
-	// which is most often so, and saves the parsing
+	// the usual case, without parsing
 	if !strings.Contains(r.Configuration, `"`+command.KeyLanguage+`"`) {
 		return command.English, nil
 	}
@@ -351,7 +348,6 @@ func (r *record) language() (string, error) {
 	return root.TextOf(command.KeyLanguage, command.English), nil
 }
 
-// parse returns the record's Configuration as a document.
 func (r *record) parse() (*document.Node, error) {
 	root, err := document.Parse(configurationParam, r.Configuration)
 	if err != nil {

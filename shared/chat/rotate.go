@@ -17,7 +17,7 @@ import (
 
 const actionRotate = "RotateChatWebhook"
 
-// The time for which what a rotation replaced stays good, in seconds.
+// How long replaced secrets stay valid, in seconds.
 const (
 	DefaultGrace = 24 * 60 * 60
 	MaxGrace     = 7 * 24 * 60 * 60
@@ -37,21 +37,21 @@ type RotateResponse struct {
 	ChatConfiguration Rotated
 }
 
-// Rotated is what a rotation says of the configuration. Repeated by a ClientToken, it shows the
-// Outputs of today.
+// Rotated is the configuration after a rotation. An answer that is repeated for a ClientToken shows
+// the present Outputs.
 type Rotated struct {
 	Name        string
 	CreatedDate string
 	UpdatedDate string
 	Revision    int64
 	Outputs     string // the new ones; secrets are Mask unless the caller may reveal them
-	GraceUntil  string // when the old ones stop being good
+	GraceUntil  string // until when the old ones are valid
 }
 
 // ETag returns the revision as an entity tag.
 func (r *RotateResponse) ETag() string { return etag(r.ChatConfiguration.Revision) }
 
-// grace returns how long the old secrets stay good, in seconds.
+// grace returns how long the old secrets stay valid, in seconds.
 func (in *RotateRequest) grace() (int64, error) {
 	grace := int64(DefaultGrace)
 	if in.GraceSeconds != nil {
@@ -63,11 +63,10 @@ func (in *RotateRequest) grace() (int64, error) {
 	return grace, nil
 }
 
-// Rotate gives a chat configuration a new webhook URL, and new values of the secrets that the
-// service makes up and shows in Outputs (for WeChat AesKey and Token): RotateChatWebhook. The old
-// ones stay good for the grace time; those that an earlier rotation replaced, or that the
-// Configuration says were before, do not. The answer shows the new ones to a caller who may reveal
-// Outputs.
+// Rotate gives a chat configuration a new webhook URL, and new values of the generated secrets in
+// Outputs (for WeChat AesKey and Token): RotateChatWebhook. The replaced ones stay valid for the
+// grace time; older ones, of an earlier rotation or in the Configuration, do not. The answer shows
+// the new ones to a caller who may reveal Outputs.
 //
 // Errors: MissingParameter, InvalidParameter, NotFound, Conflict, IdempotencyMismatch,
 // NoPermission, InvalidRegion.
@@ -98,7 +97,7 @@ func (s *Service) Rotate(ctx context.Context, in *RotateRequest) (*RotateRespons
 			return step{before, after}, err
 		},
 	})
-	if err == nil && out.outputs == "" { // it was done before
+	if err == nil && out.outputs == "" { // the answer is a repeated one
 		out.outputs, err = s.outputsOf(ctx, in.RegionID, in.Name)
 	}
 	if err != nil {
@@ -108,21 +107,21 @@ func (s *Service) Rotate(ctx context.Context, in *RotateRequest) (*RotateRespons
 	return &out.RotateResponse, nil
 }
 
-// A rotateAnswer is the answer as it is remembered for a ClientToken: without the Outputs, which
-// are secret where it is not.
+// A rotateAnswer is the answer as it is stored for a ClientToken: without the Outputs, which hold
+// secrets.
 type rotateAnswer struct {
 	RotateResponse
-	outputs string // empty once an answer was remembered
+	outputs string // empty in a repeated answer
 }
 
-// UnmarshalJSON sets the answer to a remembered one.
+// UnmarshalJSON sets the answer to a stored one.
 func (a *rotateAnswer) UnmarshalJSON(text []byte) error {
 	a.outputs = ""
 	return json.Unmarshal(text, &a.RotateResponse)
 }
 
-// outputsOf returns the Outputs that a configuration has now, to who may rotate it now: a caller
-// who repeats what it did is not asked for that.
+// outputsOf returns the present Outputs of a configuration, for a repeated answer. It checks the
+// caller's permissions again.
 func (s *Service) outputsOf(ctx context.Context, regionID, name string) (string, error) {
 	c, err := s.scope(ctx, regionID)
 	if err != nil {
@@ -142,14 +141,13 @@ func (s *Service) outputsOf(ctx context.Context, regionID, name string) (string,
 	return s.outputs(c, r, true, c.allows(actionPrefix+actionReveal, of))
 }
 
-// rotated returns the record that a rotation makes of the one before.
 func (s *Service) rotated(c scope, before *record, grace time.Duration) (*record, error) {
 	p, err := s.platformOf(before)
 	if err != nil {
 		return nil, err
 	}
 	after := before.clone()
-	// What an earlier rotation left is no longer good.
+	// The secrets of an earlier rotation are no longer valid.
 	maps.DeleteFunc(after.Secrets, func(field string, _ []byte) bool {
 		return before.Rotation != nil && isPrevious(before.Rotation.Fields, field)
 	})
@@ -185,10 +183,10 @@ func (s *Service) rotated(c scope, before *record, grace time.Duration) (*record
 	return after, nil
 }
 
-// dropPrevious takes from a Configuration what it says itself that was before the secrets that a
-// rotation replaces: only what the rotation replaced is good for its grace.
+// dropPrevious removes the previous secrets that the Configuration itself names for the rotated
+// ones. During the grace time only the secrets that the rotation replaced are valid.
 func (r *record) dropPrevious(p *platform) error {
-	if !strings.Contains(r.Configuration, command.Previous+`"`) { // which is most often so, and saves the parsing
+	if !strings.Contains(r.Configuration, command.Previous+`"`) { // the usual case, without parsing
 		return nil
 	}
 	root, err := r.parse()
@@ -207,7 +205,7 @@ func (r *record) dropPrevious(p *platform) error {
 	return nil
 }
 
-// isPrevious reports whether field is where the predecessor of one of the fields is kept.
+// isPrevious reports whether field is the previousField of one of the fields.
 func isPrevious(fields []string, field string) bool {
 	for _, f := range fields {
 		if previousField(f) == field {
@@ -217,8 +215,8 @@ func isPrevious(fields []string, field string) bool {
 	return false
 }
 
-// replace gives after a new secret in a field and keeps that of before as its predecessor, which
-// has to be sealed anew: a sealed value opens only in its place.
+// replace sets a new secret in a field of after and stores that of before as its previous value.
+// This one is sealed again, since a sealed value opens only under its own field.
 func (s *Service) replace(c scope, after, before *record, field string, make func() ([]byte, error)) error {
 	old, err := s.open(c, before, field)
 	if err != nil {

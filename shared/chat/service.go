@@ -15,7 +15,7 @@ import (
 	"chatconf/shared/table"
 )
 
-// Names of the actions that this file does, as policies, history and client tokens know them.
+// Names of the actions in this file, for policies, history and client tokens.
 const (
 	actionCreate = "CreateChatConfiguration"
 	actionGet    = "GetChatConfiguration"
@@ -38,12 +38,12 @@ type CreateRequest struct {
 	ClientToken     string            `param:"ClientToken"`
 }
 
-// UpdateRequest are the parameters of UpdateChatConfiguration. What is absent stays as it is.
+// UpdateRequest are the parameters of UpdateChatConfiguration. An absent parameter changes nothing.
 type UpdateRequest struct {
 	RegionID        string       `param:"RegionId"`
 	Name            string       `param:"Name"`
-	Type            string       `param:"Type"`          // if given, must be what it is
-	RamRole         *string      `param:"RamRole"`       // empty takes the role away
+	Type            string       `param:"Type"`          // if present, must be the present Type
+	RamRole         *string      `param:"RamRole"`       // empty removes the role
 	Configuration   *secret.Text `param:"Configuration"` // the whole document; a secret sent as Mask is kept
 	ResourceGroupID *string      `param:"ResourceGroupId"`
 	Status          string       `param:"Status"`
@@ -70,12 +70,12 @@ type WriteResponse struct {
 	ChatConfiguration Written
 }
 
-// Written is what a create or an update says of the configuration.
+// Written is the configuration in the answer to a create or an update.
 type Written struct {
 	Name        string
 	CreatedDate string // 2006-01-02T15:04:05+00:00, like every date
 	UpdatedDate string
-	Revision    int64 // beyond OOS
+	Revision    int64 // not in OOS
 }
 
 // ETag returns the revision as an entity tag.
@@ -98,10 +98,10 @@ type Configuration struct {
 	ResourceGroupId string
 	CreatedDate     string
 	UpdatedDate     string
-	// Outputs are the webhook's URL; for WeChat also AesKey and Token; Setup, the steps in the
-	// platform's console, a line each. Their secrets are masked unless the caller may reveal them.
+	// Outputs are the webhook's URL, for WeChat also AesKey and Token, and Setup: the steps in the
+	// platform's console, one per line. Secrets are masked unless the caller may reveal them.
 	Outputs  string
-	Status   string            // this and what follows: beyond OOS
+	Status   string            // this field and the following are not in OOS
 	Tags     map[string]string `json:",omitempty"`
 	Revision int64
 }
@@ -140,7 +140,7 @@ func (s *Service) Create(ctx context.Context, in *CreateRequest) (*WriteResponse
 	if err := s.sealSecrets(c, after, nil, settled); err != nil {
 		return nil, storeError(ctx, "create", err)
 	}
-	meant := *in // what was asked for, however it was spelled
+	meant := *in // the request in its normal form
 	meant.Type, meant.Status = after.Type, after.Status
 	intent := s.newIntent(actionCreate, in.ClientToken, &meant)
 	var out *WriteResponse
@@ -154,8 +154,8 @@ func (s *Service) Create(ctx context.Context, in *CreateRequest) (*WriteResponse
 	return out, nil
 }
 
-// createNeeds returns the permissions that a CreateRequest takes besides those for its roles. Each
-// is decided by the tags that the configuration will have.
+// createNeeds returns the permissions that a CreateRequest needs, except those for its roles. They
+// are decided with the tags of the new configuration.
 func (s *Service) createNeeds(ctx context.Context, c scope, in *CreateRequest) []need {
 	of := s.request(ctx, c, in.Name, in.Tags)
 	needs := []need{{action: actionPrefix + actionCreate, of: of}}
@@ -168,8 +168,8 @@ func (s *Service) createNeeds(ctx context.Context, c scope, in *CreateRequest) [
 	return needs
 }
 
-// plan returns the record that a CreateRequest asks for, still without secrets. Its error has all
-// mistakes of what the record is made of.
+// plan returns the record for a CreateRequest, without secrets. Its error holds all mistakes of the
+// record.
 func (s *Service) plan(in *CreateRequest) (*record, *settled, error) {
 	p, typed := s.platform("Type", in.Type)
 	status, stated := StatusActive, error(nil)
@@ -210,8 +210,8 @@ func (s *Service) plan(in *CreateRequest) (*record, *settled, error) {
 }
 
 func (s *Service) create(ctx context.Context, c scope, intent intent, after *record) (*WriteResponse, error) {
-	// Counted before it is recalled: what the first of two requests with one token did is then
-	// never counted without its answer.
+	// Count before recall: a count that includes the first request with this token then implies
+	// that its answer is found.
 	n, err := s.count(ctx, c)
 	if err != nil {
 		return nil, err
@@ -246,15 +246,14 @@ func (s *Service) create(ctx context.Context, c scope, intent intent, after *rec
 		return nil, &fault.Error{Code: fault.AlreadyExists, Param: "Name",
 			Message: fmt.Sprintf("Chat configuration %s already exists.", fault.Quote(after.Name))}
 	case strings.HasPrefix(broken.Key.Sort, historyPrefix):
-		// The name had a life before this one. Its revisions go on where they ended, so that no
-		// If-Match of old can match.
+		// The name had an earlier life. Its revisions continue, so that no old If-Match can match.
 		last, err := s.lastRevision(ctx, c, after.Name)
 		if err != nil {
 			return nil, err
 		}
 		after.Revision, after.Born = last+1, last+1
 	}
-	return nil, broken // once more
+	return nil, broken // retry
 }
 
 // Get returns a chat configuration, its secrets masked: GetChatConfiguration.
@@ -295,8 +294,8 @@ func (s *Service) Get(ctx context.Context, in *GetRequest) (*GetResponse, error)
 	}}, nil
 }
 
-// Update changes a chat configuration: UpdateChatConfiguration. What the request does not give
-// stays as it is.
+// Update changes a chat configuration: UpdateChatConfiguration. An absent parameter changes
+// nothing.
 //
 // Errors: MissingParameter, InvalidParameter, NotFound, Conflict, IdempotencyMismatch,
 // NoPermission, InvalidRegion.
@@ -327,7 +326,6 @@ func (s *Service) Update(ctx context.Context, in *UpdateRequest) (*WriteResponse
 	return out, nil
 }
 
-// nextRecord returns the record that an UpdateRequest makes of the one before.
 func (s *Service) nextRecord(c scope, before *record, in *UpdateRequest) (*record, error) {
 	p, err := s.platformOf(before)
 	if err != nil {
@@ -372,7 +370,7 @@ func (s *Service) nextRecord(c scope, before *record, in *UpdateRequest) (*recor
 	return after, nil
 }
 
-// Delete removes a chat configuration: DeleteChatConfiguration. Its history stays.
+// Delete removes a chat configuration: DeleteChatConfiguration. Its history is kept.
 //
 // Errors: MissingParameter, InvalidParameter, NotFound, Conflict, IdempotencyMismatch,
 // NoPermission, InvalidRegion.
@@ -389,20 +387,20 @@ func (s *Service) Delete(ctx context.Context, in *DeleteRequest) (*DeleteRespons
 	return out, nil
 }
 
-// A modification is an action on one configuration that must be there.
+// A modification is an action on one existing configuration.
 type modification struct {
 	action, regionID, name, token string
 	revision                      *int64 // only if this is the configuration's revision
 	in                            any    // the request, for its ClientToken
-	out                           any    // where a first answer is read into; what next leaves in it is remembered
+	out                           any    // the answer, set by next or to the stored one of a ClientToken
 
-	regroups func(before *record) bool // whether the change needs ChangeResourceGroup too; nil: never
-	roles    func() []command.RoleUse  // the roles that the request names; nil: the action puts none to use
+	regroups func(before *record) bool // whether ChangeResourceGroup is needed too; nil: never
+	roles    func() []command.RoleUse  // the roles in the request; nil: the action uses none
 	next     func(scope, *record) (step, error)
 }
 
-// change does an action to one configuration: read, decide, write, and from the start again when
-// somebody else wrote in between.
+// change does an action on one configuration: it reads, decides and writes. If a concurrent write
+// comes between, it starts again.
 func (s *Service) change(ctx context.Context, do modification) error {
 	c, err := s.scope(ctx, do.regionID)
 	if err := fault.Join(err, checkName(do.name), checkClientToken(do.token)); err != nil {
@@ -410,8 +408,8 @@ func (s *Service) change(ctx context.Context, do modification) error {
 	}
 	intent := s.newIntent(do.action, do.token, do.in)
 	return s.retry(ctx, do.action, func() error {
-		// Read before it is recalled: what the first of two requests with one token did is then
-		// never seen without its answer.
+		// Read before recall: if the first request with this token has changed the record read, its
+		// answer is then found.
 		before, there, err := s.lastLife(ctx, c, do.name)
 		if err != nil {
 			return err
@@ -422,10 +420,10 @@ func (s *Service) change(ctx context.Context, do modification) error {
 			needs = append(needs, need{action: actionPrefix + actionChangeGroup, of: of})
 		}
 		var st step
-		var wrong error // said only to a caller who has the permissions
+		var wrong error // returned only to a caller with the permissions
 		switch may := c.allows(actionPrefix+do.action, of); {
 		case !may && do.roles != nil:
-			// Decided by the request alone, so that the error tells nothing of what is stored.
+			// Decide from the request alone, so that the error reveals nothing that is stored.
 			needs = append(needs, s.passRoleNeeds(ctx, c, do.roles(), before.tags(), true)...)
 		case may && there:
 			if st, wrong = do.next(c, before); wrong != nil || do.roles == nil {
@@ -441,7 +439,7 @@ func (s *Service) change(ctx context.Context, do modification) error {
 		if err := c.require(needs...); err != nil {
 			return err
 		}
-		// Recalled only now: a token tells nothing to a caller who may not do the action.
+		// Recall only now: a token reveals nothing to a caller without the permission.
 		known, err := s.recall(ctx, c, intent)
 		if err != nil {
 			return err
@@ -469,8 +467,8 @@ func (s *Service) change(ctx context.Context, do modification) error {
 	})
 }
 
-// advance makes a record the next revision, as of now. Time does not go back even where the clock
-// does.
+// advance makes a record the next revision, at the present time. The time never goes back, even if
+// the clock does.
 func (s *Service) advance(r *record) {
 	r.Revision++
 	if now := s.now().UTC().Truncate(time.Millisecond); now.After(r.Updated) {
@@ -482,7 +480,7 @@ func written(r *record) Written {
 	return Written{Name: r.Name, CreatedDate: date(r.Created), UpdatedDate: date(r.Updated), Revision: r.Revision}
 }
 
-// tags returns the record's tags, none for a nil record.
+// tags returns the record's tags; nil for a nil record.
 func (r *record) tags() map[string]string {
 	if r == nil {
 		return nil
