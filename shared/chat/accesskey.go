@@ -11,8 +11,8 @@ import (
 	"chatconf/shared/policy"
 )
 
-// Names of the actions on access keys. A policy allows them only by their whole names: oos:* does
-// not, since a caller who may do them can make a key that may do everything.
+// Names of the actions on access keys. A policy must allow them by their full names: oos:* does
+// not, since with them a caller can make a key with all permissions.
 const (
 	actionCreateAccessKey = policy.CreateAccessKey
 	actionListAccessKeys  = policy.ListAccessKeys
@@ -20,18 +20,17 @@ const (
 	actionDeleteAccessKey = policy.DeleteAccessKey
 )
 
-// noExpiry is the ExpireDate of a key that never expires.
 const noExpiry = "never"
 
 // CreateAccessKeyRequest are the parameters of CreateAccessKey. Name is mandatory, and so is Policy
 // or PolicyDocument.
 type CreateAccessKeyRequest struct {
-	RegionID       string `param:"RegionId"` // which changes nothing: a key is good in all regions of its account
+	RegionID       string `param:"RegionId"` // without effect: a key is valid in all regions of its account
 	Name           string `param:"Name"`
 	Description    string `param:"Description"`
 	Policy         string `param:"Policy"`         // Owner, Administrator, ReadOnly, or a document
 	PolicyDocument string `param:"PolicyDocument"` // the JSON text of a policy
-	ExpireDate     string `param:"ExpireDate"`     // RFC 3339; never if absent
+	ExpireDate     string `param:"ExpireDate"`     // RFC 3339; if absent, the key never expires
 }
 
 // ListAccessKeysRequest are the parameters of ListAccessKeys.
@@ -41,9 +40,9 @@ type ListAccessKeysRequest struct {
 	NextToken  string `param:"NextToken"`
 }
 
-// UpdateAccessKeyRequest are the parameters of UpdateAccessKey. What is absent stays as it is. The
-// key is named as RAM names it, since AccessKeyId is the parameter of a V1 signature that says who
-// calls.
+// UpdateAccessKeyRequest are the parameters of UpdateAccessKey. An absent parameter changes
+// nothing. The parameter for the key is named as in RAM, since AccessKeyId is a parameter of a V1
+// signature.
 type UpdateAccessKeyRequest struct {
 	RegionID       string  `param:"RegionId"`
 	AccessKeyID    string  `param:"UserAccessKeyId"`
@@ -51,7 +50,7 @@ type UpdateAccessKeyRequest struct {
 	Policy         string  `param:"Policy"`
 	PolicyDocument string  `param:"PolicyDocument"`
 	ExpireDate     string  `param:"ExpireDate"`  // RFC 3339, or never
-	Description    *string `param:"Description"` // empty takes it away
+	Description    *string `param:"Description"` // empty removes it
 }
 
 // DeleteAccessKeyRequest are the parameters of DeleteAccessKey.
@@ -70,8 +69,8 @@ type AccessKeyInfo struct {
 	Status          string
 	Policies        []string // the JSON text of each
 	CreateDate      string
-	CreatedBy       string `json:",omitempty"` // the access key id of the caller who made it
-	ExpireDate      string `json:",omitempty"` // absent: never
+	CreatedBy       string `json:",omitempty"` // the access key id of its creator
+	ExpireDate      string `json:",omitempty"` // absent if the key never expires
 	LastUsedDate    string `json:",omitempty"` // 2006-01-02, in UTC; only in lists
 }
 
@@ -93,7 +92,7 @@ func (r *ListAccessKeysResponse) NextPageToken() string { return r.NextToken }
 // DeleteAccessKeyResponse is the answer of DeleteAccessKey.
 type DeleteAccessKeyResponse struct{}
 
-// ShowAccessKey returns a key as the actions show it, without its secret.
+// ShowAccessKey returns a key as in answers, without its secret.
 func ShowAccessKey(key *accesskey.Key) AccessKeyInfo {
 	out := AccessKeyInfo{
 		AccessKeyId: key.ID,
@@ -115,13 +114,13 @@ func ShowAccessKey(key *accesskey.Key) AccessKeyInfo {
 	return out
 }
 
-// keyResource returns the resource name of an access key. It names no region, since keys belong to
-// an account.
+// keyResource returns the resource name of an access key, without a region, since keys belong to an
+// account.
 func (c scope) keyResource(id string) string {
 	return "acs:oos::" + c.account + ":accesskey/" + id
 }
 
-// managedKeys returns the keys that the actions are about, and the scope of a request for them.
+// managedKeys returns the store of access keys, and the scope of a request for them.
 func (s *Service) managedKeys(ctx context.Context, regionID string) (*accesskey.Store, scope, error) {
 	c, err := s.scope(ctx, regionID)
 	if err != nil {
@@ -134,7 +133,7 @@ func (s *Service) managedKeys(ctx context.Context, regionID string) (*accesskey.
 	return s.keys, c, nil
 }
 
-// confirm waits until it is known that the request is not a replay.
+// confirm waits until it is certain that the request is not a replay.
 func (c scope) confirm(ctx context.Context) error {
 	if c.caller.Confirm == nil {
 		return nil
@@ -142,9 +141,9 @@ func (c scope) confirm(ctx context.Context) error {
 	return c.caller.Confirm(ctx)
 }
 
-// CreateAccessKey makes an access key in the caller's account and returns it with its secret, which
-// is never shown again. A caller who may do this can make a key with any rights: it is an
-// administrator's action.
+// CreateAccessKey makes an access key in the caller's account: CreateAccessKey. It returns the
+// secret, which is never shown again. It is an action for administrators: its caller can make a key
+// with any permissions.
 //
 // Errors: MissingParameter, InvalidParameter, NoPermission, InvalidRegion.
 func (s *Service) CreateAccessKey(ctx context.Context, in *CreateAccessKeyRequest) (*AccessKeyResponse, error) {
@@ -156,8 +155,8 @@ func (s *Service) CreateAccessKey(ctx context.Context, in *CreateAccessKeyReques
 	if err != nil {
 		return nil, err
 	}
-	// Decided by the id that the key will have, so that a pattern of ids in a policy means the same
-	// here as elsewhere.
+	// Decide with the id that the key will have, so that a pattern of ids in a policy applies here
+	// as it does elsewhere.
 	if err := s.authorizeKey(ctx, c, actionCreateAccessKey, id); err != nil {
 		return nil, err
 	}
@@ -185,7 +184,7 @@ func (s *Service) CreateAccessKey(ctx context.Context, in *CreateAccessKeyReques
 }
 
 // ListAccessKeys returns a page of the access keys of the caller's account, in the order of their
-// ids, without secrets. A page may be short and still have a NextToken; the last one has none.
+// ids, without secrets. A page may be short and have a NextToken; the last page has none.
 //
 // Errors: InvalidParameter, InvalidNextToken, NoPermission, InvalidRegion.
 func (s *Service) ListAccessKeys(ctx context.Context, in *ListAccessKeysRequest) (*ListAccessKeysResponse, error) {
@@ -207,7 +206,7 @@ func (s *Service) ListAccessKeys(ctx context.Context, in *ListAccessKeysRequest)
 	}
 	out := &ListAccessKeysResponse{AccessKeys: []AccessKeyInfo{}, MaxResults: int64(n)}
 	last := from.After
-	const rounds = 10 // of pages in which there may be little of this account
+	const rounds = 10 // each page may have few keys of this account
 	for round := 0; round < rounds && len(out.AccessKeys) < n; round++ {
 		var found []*accesskey.Key
 		found, last, err = keys.Page(ctx, last, n-len(out.AccessKeys))
@@ -242,8 +241,8 @@ func (s *Service) ListAccessKeys(ctx context.Context, in *ListAccessKeysRequest)
 	return out, nil
 }
 
-// UpdateAccessKey changes the status, the policy, the expiry or the description of an access key of
-// the caller's account. Like CreateAccessKey it is an administrator's action.
+// UpdateAccessKey changes the status, policy, expiry or description of an access key of the
+// caller's account. Like CreateAccessKey it is an action for administrators.
 //
 // Errors: MissingParameter, InvalidParameter, AccessKeyNotFound, Conflict, NoPermission,
 // InvalidRegion.
@@ -272,7 +271,7 @@ func (s *Service) UpdateAccessKey(ctx context.Context, in *UpdateAccessKeyReques
 	return &AccessKeyResponse{ShowAccessKey(key)}, nil
 }
 
-// DeleteAccessKey removes an access key of the caller's account for good.
+// DeleteAccessKey removes an access key of the caller's account.
 //
 // Errors: MissingParameter, AccessKeyNotFound, Conflict, NoPermission, InvalidRegion.
 func (s *Service) DeleteAccessKey(ctx context.Context, in *DeleteAccessKeyRequest) (*DeleteAccessKeyResponse, error) {
@@ -295,7 +294,7 @@ func (s *Service) DeleteAccessKey(ctx context.Context, in *DeleteAccessKeyReques
 	return &DeleteAccessKeyResponse{}, nil
 }
 
-// Parse returns what the request gives the key besides its name and description.
+// Parse returns the policies and the expiry of the new key.
 func (in *CreateAccessKeyRequest) Parse() (policies []*policy.Policy, expires time.Time, err error) {
 	if in.Name == "" {
 		return nil, time.Time{}, fault.Missing("Name")
@@ -315,7 +314,6 @@ func (in *CreateAccessKeyRequest) Parse() (policies []*policy.Policy, expires ti
 	return policies, *until, nil
 }
 
-// Parse returns what the request changes.
 func (in *UpdateAccessKeyRequest) Parse() (change accesskey.Change, err error) {
 	change.Description = in.Description
 	if in.Status != "" {
@@ -339,7 +337,8 @@ func (in *UpdateAccessKeyRequest) Parse() (change accesskey.Change, err error) {
 	return change, nil
 }
 
-// parseKeyPolicy returns the policies that a request gives a key; none if it gives none.
+// parseKeyPolicy returns the policies for a key from the parameters Policy or PolicyDocument; none
+// if both are absent.
 func parseKeyPolicy(name, text string) ([]*policy.Policy, error) {
 	param := "PolicyDocument"
 	switch {
@@ -365,7 +364,7 @@ func parseKeyPolicy(name, text string) ([]*policy.Policy, error) {
 	return []*policy.Policy{p}, nil
 }
 
-// parseExpires reads an ExpireDate: nil if there is none, zero for never.
+// parseExpires parses an ExpireDate: nil if absent, the zero time for never.
 func parseExpires(text string) (*time.Time, error) {
 	switch {
 	case text == "":

@@ -5,13 +5,15 @@
 // partition <account>/<region> of the table has
 //
 //	c#<name>                     the configuration: a JSON record with sealed secrets
-//	c!<00…15>                    counters by hash of the name: the sum is the number of configurations
-//	i#<attribute>#<value>#<name> an empty index entry: Type, RamRole, ResourceGroupId, Status, tag:<key>
-//	h#<name>#<revision>          history: the configuration at that revision, its author and address
+//	c!<00…15>                    counters by hash of the name; their sum counts configurations
+//	i#<attribute>#<value>#<name> index entry, empty: Type, RamRole, ResourceGroupId, Status, and
+//	                             tag:<key> for each tag
+//	h#<name>#<revision>          history: the configuration at that revision, its author, the
+//	                             time and the address
 //	t#<hash of client token>     the answer to a ClientToken, for a day
 //
-// with names escaped by table.Escape. One atomic write changes all of these. The counters sort right
-// before the configurations, so the query for the first page of a list returns the total, too.
+// with names escaped by table.Escape. One atomic write changes all of these. The counters sort
+// right before the configurations, so the query for a list's first page returns the total, too.
 //
 // Access keys are in shared/accesskey, commands in shared/command, and their records in
 // shared/journal.

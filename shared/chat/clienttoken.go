@@ -15,8 +15,8 @@ import (
 	"chatconf/shared/table"
 )
 
-// A tokenEntry is the answer that a ClientToken was given, under clientTokenPrefix and a hash of
-// the token. It is written in the same write as what it answers for.
+// A tokenEntry is the answer to a ClientToken, stored under clientTokenPrefix and a hash of the
+// token. The write that made the change also writes the entry.
 type tokenEntry struct {
 	Action string          `json:"action"`
 	Sum    []byte          `json:"sum"` // MAC of the parameters
@@ -24,14 +24,14 @@ type tokenEntry struct {
 	At     time.Time       `json:"at"`
 }
 
-// An intent is one action with one set of parameters, which a ClientToken stands for.
+// An intent is an action with its parameters, for a ClientToken.
 type intent struct {
 	action string
-	token  string   // empty: the caller gave none
+	token  string   // empty without a ClientToken
 	sums   [][]byte // MAC of the parameters under each key, current first
 }
 
-// newIntent describes the action with the parameters of in, a pointer to a request.
+// newIntent returns the intent of an action; in is a pointer to the request.
 func (s *Service) newIntent(action, token string, in any) intent {
 	if token == "" {
 		return intent{action: action}
@@ -46,16 +46,16 @@ func (s *Service) newIntent(action, token string, in any) intent {
 	return intent{action: action, token: token, sums: sums}
 }
 
-// canonical returns all fields of a request, including secrets, without ambiguity. Only a MAC may
-// use the result.
+// canonical returns all fields of a request unambiguously, including secrets. Only a MAC may use
+// the result.
 func canonical(in any) []byte {
 	var b bytes.Buffer
 	v := reflect.ValueOf(in).Elem()
 	for i := range v.NumField() {
 		field := v.Field(i)
 		name := v.Type().Field(i).Name
-		// RegionId is where the token is kept, and may be spelled or not.
-		// zero: so that a parameter to come changes nothing for those who do not use it
+		// The token is stored by region already. Zero fields are left out, so that parameters added
+		// later do not change the result for requests without them.
 		if name == "ClientToken" || name == "RegionID" || field.IsZero() {
 			continue
 		}
@@ -64,7 +64,7 @@ func canonical(in any) []byte {
 		}
 		var text string
 		if field.Kind() == reflect.String {
-			text = field.String() // not by its methods: a Secret would be masked
+			text = field.String() // not by its methods, which mask secrets
 		} else {
 			text = fmt.Sprintf("%#v", field.Interface()) // maps print in the order of their keys
 		}
@@ -73,16 +73,15 @@ func canonical(in any) []byte {
 	return b.Bytes()
 }
 
-// A repeat is what is known of an intent before it is done.
+// A repeat is the stored answer to an intent.
 type repeat struct {
-	answer []byte // what it was answered the first time; nil: it was not done yet
+	answer []byte // the first answer; nil if there is none yet
 	put    table.Condition
-	sweep  []table.Delete // entries over age that the next write takes along
+	sweep  []table.Delete // expired entries, which the next write deletes
 }
 
-// recall looks up what the intent's token was answered. It also finds neighbours over age: tokens
-// are spread evenly by their hash, so if every write removes a few of those next to its own, what
-// is left behind stays bounded.
+// recall looks up the answer to the intent's token. It also finds expired entries next to it.
+// Hashes spread evenly, so deleting a few expired entries with every write bounds their number.
 func (s *Service) recall(ctx context.Context, c scope, i intent) (repeat, error) {
 	if i.token == "" {
 		return repeat{}, nil
@@ -137,8 +136,8 @@ func (i intent) matches(entry tokenEntry) bool {
 	return false
 }
 
-// remember adds the answer to the change that makes it true. The entry comes first, so that of two
-// requests with one token the second learns of the first rather than of what the first changed.
+// remember adds the answer to its change. The entry comes first: of two requests with one token,
+// the second then gets the answer, not an error about the change of the first.
 func (s *Service) remember(i intent, known repeat, answer any, to *table.Change) error {
 	if i.token == "" {
 		return nil
@@ -158,7 +157,7 @@ func (s *Service) remember(i intent, known repeat, answer any, to *table.Change)
 	return nil
 }
 
-// repeat reads the first answer into answer once more.
+// repeat decodes the first answer into answer.
 func (r repeat) repeat(answer any) error {
 	if err := json.Unmarshal(r.answer, answer); err != nil {
 		return fmt.Errorf("chat: stored answer: %w", err)

@@ -41,14 +41,14 @@ type ChatCommand struct {
 	Id             string
 	Date           string
 	Name           string // of the configuration
-	Revision       int64  // of the configuration, that decided
+	Revision       int64  // of the configuration at the decision
 	Platform       string
 	ConversationId string
 	Direct         bool
 	UserId         string
 	UserName       string
 	Command        string
-	Arguments      []string // what looks like a secret is ******
+	Arguments      []string // likely secrets are masked as ******
 	Decision       string   // Allowed or Denied
 	Statement      *int     `json:",omitempty"` // index into Permissions of the one that decided
 	StatementText  string   `json:",omitempty"`
@@ -60,15 +60,14 @@ type ChatCommand struct {
 	Detail         string
 	Attempts       int64
 	Latency        int64  // milliseconds from the callback's arrival to the record
-	SettledDate    string // when the outcome was known; empty where it was at once, or is not yet
+	SettledDate    string // date of the outcome; empty if it was known at once, or is not known yet
 	MessageId      string
-	EventId        string `json:",omitempty"` // of the delivery, where the platform gives it one besides
+	EventId        string `json:",omitempty"` // of the delivery, if the platform gives it a separate id
 }
 
-// ListCommands returns what was asked of a bot, the latest first, a page at a time:
-// ListChatCommands. It is of the name's present life. A configuration that was deleted still shows
-// what was asked of it, to a caller who may read what has the tags that it had then, until the name
-// is created again.
+// ListCommands returns a page of a bot's commands in the present life of its name, the latest
+// first: ListChatCommands. Commands of a deleted configuration are listed until its name is created
+// again. The caller needs the permission for its last tags.
 //
 // Errors: MissingParameter, InvalidParameter, InvalidNextToken, NotFound, NoPermission,
 // InvalidRegion, Unavailable without a journal.

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// Sort keys. A separator is '#'; a range that lies beyond all entries under a prefix starts at '$',
-// the next byte. escape leaves neither of them in a name, and every byte it leaves is greater than
-// both.
+// Sort keys. The separator is '#'. A key with '$', the next byte, in place of the last separator
+// sorts after all entries with that prefix. Escaped names contain neither, and all their bytes sort
+// after both.
 const (
 	configurationPrefix = "c#"
 	counterPrefix       = "c!" // sorts right before configurationPrefix, and both start with listPrefix
@@ -34,17 +34,17 @@ func historyKey(name string, revision int64) string {
 	return fmt.Sprintf("%s%s#%0*d", historyPrefix, table.Escape(name), revisionDigits, revision)
 }
 
-// indexKey returns the sort key of the entry of name under one value of one attribute.
+// indexKey returns the sort key of a configuration's index entry.
 func indexKey(attribute, value, name string) string {
 	return indexRange(attribute, value) + table.Escape(name)
 }
 
-// indexRange returns the prefix of all entries under one value of one attribute.
+// indexRange returns the prefix of all index entries of one value.
 func indexRange(attribute, value string) string {
 	return indexPrefix + table.Escape(attribute) + "#" + table.Escape(value) + "#"
 }
 
-// parseIndexKey takes an index entry's sort key apart.
+// parseIndexKey parses the sort key of an index entry.
 func parseIndexKey(key string) (attribute, value, name string, err error) {
 	rest, ok := strings.CutPrefix(key, indexPrefix)
 	parts := strings.Split(rest, "#")

@@ -7,14 +7,14 @@ import (
 	"unicode/utf8"
 )
 
-// reserved are the beginnings, in any case, that the platform keeps for itself.
+// reserved are prefixes, in any case, that the platform reserves.
 // https://help.aliyun.com/en/oos/developer-reference/api-oos-2019-06-01-createtemplate
 var reserved = [...]string{"aliyun", "acs", "alibaba", "alicloud"}
 
-// maxName is the length of the longest name.
+// maxName is the maximum length of a name.
 const maxName = 200
 
-// checkName returns an error unless name can be a configuration's name.
+// checkName returns an error unless name is valid for a configuration.
 func checkName(name string) error {
 	switch {
 	case name == "":
@@ -34,10 +34,10 @@ func checkName(name string) error {
 	return nil
 }
 
-// CheckRole returns an error unless role can be the RamRole of a configuration.
+// CheckRole returns an error unless role is valid as the RamRole of a configuration.
 func CheckRole(role string) error { return checkRole(roleParam, role) }
 
-// checkRole returns an error unless role can be the name of a RAM role; empty is none.
+// checkRole returns an error unless role is empty or a valid name of a RAM role.
 // https://help.aliyun.com/en/ram/developer-reference/api-ram-2015-05-01-createrole
 func checkRole(param, role string) error {
 	if strings.Contains(role, ":") {
@@ -51,7 +51,7 @@ func checkRole(param, role string) error {
 	return nil
 }
 
-// checkGroup returns an error unless id can be a resource group's; empty is none.
+// checkGroup returns an error unless id is empty or a valid resource group id.
 func checkGroup(param, id string) error {
 	if len(id) > 64 || !only(id, nameByte) {
 		return fault.Invalid(param, "%s %s is not a resource group id; use 1 to 64 letters, digits, '-' and '_', "+
@@ -60,7 +60,7 @@ func checkGroup(param, id string) error {
 	return nil
 }
 
-// parseStatus returns the status that text means, in any case.
+// parseStatus parses a status in any case.
 func parseStatus(param, text string) (string, error) {
 	for _, status := range [...]string{StatusActive, StatusInactive} {
 		if strings.EqualFold(text, status) {
@@ -78,7 +78,7 @@ func validRegion(id string) bool {
 	return only(id, func(b byte) bool { return 'a' <= b && b <= 'z' || '0' <= b && b <= '9' || b == '-' })
 }
 
-// checkTag returns an error unless key and value can be a tag.
+// checkTag returns an error unless key and value are valid for a tag.
 // https://help.aliyun.com/en/resource-management/tag/product-overview/limits
 func checkTag(param, key, value string) error {
 	if err := checkTagText(param, "key", key, 1); err != nil {
@@ -114,7 +114,7 @@ func checkTagText(param, what, text string, least int) error {
 	return nil
 }
 
-// checkClientToken returns an error unless token is absent or can be a ClientToken.
+// checkClientToken returns an error unless token is absent or a valid ClientToken.
 func checkClientToken(token string) error {
 	if len(token) > 64 || !only(token, func(b byte) bool { return ' ' < b && b < 0x7f }) {
 		return fault.Invalid("ClientToken", "ClientToken is invalid; use 1 to 64 printable "+

@@ -17,14 +17,14 @@ import (
 	"chatconf/shared/table"
 )
 
-// ErrNoWebhook is the error of OpenWebhook for an unknown configuration or a wrong token. The
-// *Unproven around it says which, for log and health only.
+// ErrNoWebhook is the error of OpenWebhook for an unknown configuration or a wrong token. It is
+// wrapped in an *Unproven with the reason, for log and health only.
 var ErrNoWebhook = errors.New("chat: no such webhook")
 
-// Unproven is the ErrNoWebhook of one URL. Its sender gets the same answer in both cases.
+// Unproven is an ErrNoWebhook with its reason. The client gets the same answer for every reason.
 type Unproven struct {
 	Reason string      // "there is no such configuration" or "the token is wrong"
-	Of     command.Ref // the configuration whose token is another one; zero if there is no such configuration
+	Of     command.Ref // the configuration, if only the token is wrong
 }
 
 // Error returns the reason.
@@ -33,12 +33,13 @@ func (e *Unproven) Error() string { return ErrNoWebhook.Error() + ": " + e.Reaso
 // Unwrap returns ErrNoWebhook.
 func (e *Unproven) Unwrap() error { return ErrNoWebhook }
 
-// OpenWebhook returns the configuration whose webhook has the given URL. It costs one Get, and none
-// for a URL whose parts cannot be. The token, 128 bits of chance, is compared in constant time; the
-// one that a rotation replaced is good too during its grace time.
+// OpenWebhook returns the configuration of a webhook's URL. It costs one Get, or none for a
+// malformed URL. The token, 128 random bits, is compared in constant time. After a rotation, the
+// previous token is valid during the grace time.
 //
-// A URL that opens no configuration is an *Unproven, which is ErrNoWebhook. Names are no secret, so
-// nothing hides by the time it takes whether there is a configuration. Other errors are *Error.
+// The error for an unknown URL is an *Unproven, which wraps ErrNoWebhook. Its time may reveal
+// whether a configuration exists, since names are not secret. Other errors are of type
+// *fault.Error.
 func (s *Service) OpenWebhook(ctx context.Context, account, region, name, token string) (*command.Endpoint, error) {
 	unknown := &Unproven{Reason: "there is no such configuration"}
 	if !accesskey.ValidAccount(account) || !validRegion(region) || checkName(name) != nil {
@@ -56,8 +57,8 @@ func (s *Service) OpenWebhook(ctx context.Context, account, region, name, token 
 	return known.made, nil
 }
 
-// OpenConfiguration returns a configuration to a caller that needs no proof, such as a function
-// that dispatches commands. It costs one Get.
+// OpenConfiguration returns a configuration to a trusted caller, such as the function that
+// dispatches commands. It costs one Get.
 //
 // Errors: NotFound.
 func (s *Service) OpenConfiguration(ctx context.Context, ref command.Ref) (*command.Endpoint, error) {
@@ -68,25 +69,25 @@ func (s *Service) OpenConfiguration(ctx context.Context, ref command.Ref) (*comm
 	return known.made, nil
 }
 
-// maxEndpoints bounds the endpoints that a process keeps; beyond it, any may go.
+// maxEndpoints is the maximum number of endpoints in the cache; beyond it, any may be dropped.
 const maxEndpoints = 1000
 
-// endpoints are what records were made into, so that a record that did not change is not parsed and
-// unsealed again. A record is still read each time. A request with a wrong token makes one too: the
-// next then costs a comparison.
+// endpoints is a cache of parsed and unsealed records. The record is still read each time; the
+// cached endpoint is used if the record has not changed. A request with a wrong token fills the
+// cache too.
 type endpoints struct {
 	mu    sync.Mutex
 	cache map[command.Ref]madeEndpoint
 }
 
 type madeEndpoint struct {
-	of     []byte    // the record as it was stored
-	until  time.Time // when it must be made again; zero if never
-	tokens [][]byte  // of the webhook's URL: the present one, and the one before while it is good
+	of     []byte    // the stored record
+	until  time.Time // when it expires; zero if never
+	tokens [][]byte  // of the webhook's URL: the present one, and the previous one while it is valid
 	made   *command.Endpoint
 }
 
-// opens reports whether token is one of the webhook's.
+// opens reports whether token is valid for the webhook.
 func (m *madeEndpoint) opens(token string) bool {
 	found := 0
 	for _, good := range m.tokens {
@@ -95,7 +96,7 @@ func (m *madeEndpoint) opens(token string) bool {
 	return found == 1
 }
 
-// endpoint reads a configuration and returns what it is made into. Errors: NotFound.
+// endpoint reads a configuration and returns its endpoint, cached or new. Errors: NotFound.
 func (s *Service) endpoint(ctx context.Context, ref command.Ref) (*madeEndpoint, error) {
 	ref = command.Ref{Account: ref.Account, Region: ref.Region, Name: ref.Name}
 	c := scopeOf(ref)
@@ -141,8 +142,7 @@ func (s *Service) endpoint(ctx context.Context, ref command.Ref) (*madeEndpoint,
 	return &known, nil
 }
 
-// webhookTokens returns the tokens that are good in the URL of a configuration's webhook, the
-// present one first.
+// webhookTokens returns the valid tokens of a configuration's webhook, the present one first.
 func (s *Service) webhookTokens(c scope, r *record) ([][]byte, error) {
 	current, err := s.open(c, r, fieldWebhookToken)
 	if err != nil {
@@ -223,7 +223,7 @@ func (s *Service) makeEndpoint(c scope, r *record) (*command.Endpoint, error) {
 	return e, nil
 }
 
-// permissionsOf reads the permissions of a record, whose Configuration is root.
+// permissionsOf returns the permissions of a record; root is its parsed Configuration.
 func permissionsOf(r *record, p *platform, root *document.Node) *command.Permissions {
 	return command.NewPermissions(command.PermissionOptions{
 		Name:      r.Name,

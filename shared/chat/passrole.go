@@ -16,7 +16,7 @@ import (
 // roleParam is the parameter with the role of a configuration.
 const roleParam = "RamRole"
 
-// passRoleNeeds returns the permission for each role of uses. Each is decided by the tags of the
+// passRoleNeeds returns the permission for each role in uses, decided with the tags of the
 // configuration.
 func (s *Service) passRoleNeeds(ctx context.Context, c scope, uses []command.RoleUse, tags map[string]string,
 	mayGet bool) []need {
@@ -38,7 +38,7 @@ func (s *Service) passRoleNeeds(ctx context.Context, c scope, uses []command.Rol
 	return needs
 }
 
-// pathOf returns the JSON path of what names the role of a use.
+// pathOf returns the JSON path of the role in a use.
 func pathOf(use command.RoleUse) string {
 	statement := document.At(document.Under(configurationParam, command.KeyPermissions), use.Statement)
 	switch {
@@ -50,7 +50,7 @@ func pathOf(use command.RoleUse) string {
 	return "the " + roleParam + " that applies to " + statement
 }
 
-// resource returns the resource as the caller may know it.
+// resource returns the name of the resource, as far as the caller may know it.
 func (n need) resource() string {
 	if n.action == policy.PassRole && n.role == "" {
 		return n.of.Resource[:strings.LastIndexByte(n.of.Resource, '/')+1] + secret.Mask
@@ -58,10 +58,10 @@ func (n need) resource() string {
 	return n.of.Resource
 }
 
-// mostPaths is how many paths of a role, and how many roles, a sentence lists.
+// mostPaths is the maximum number of paths of a role, and of roles, in a sentence.
 const mostPaths = 10
 
-// join returns a list of paths for people.
+// join returns a list of paths as text.
 func join(paths []string) string {
 	if len(paths) > mostPaths {
 		paths = append(slices.Clone(paths[:mostPaths]), "and more")
@@ -69,7 +69,8 @@ func join(paths []string) string {
 	return strings.Join(paths, ", ")
 }
 
-// passRoleNote returns a sentence on how to allow the caller to pass the roles, empty for no roles.
+// passRoleNote returns a sentence that says how to allow the caller to pass the roles; empty
+// without roles.
 func (c scope) passRoleNote(roles []string) string {
 	switch {
 	case len(roles) == 0:
@@ -84,13 +85,13 @@ func (c scope) passRoleNote(roles []string) string {
 	return " To let this access key pass it, run 'chatconf keys update " + c.caller.AccessKeyID + flags + "'."
 }
 
-// newUses returns the uses of roles that a change from before to after adds, or makes wider; before
-// is nil for a new configuration.
+// newUses returns the uses of roles that a change adds or widens. before is nil for a new
+// configuration.
 func (s *Service) newUses(c scope, before, after *record) ([]command.RoleUse, error) {
 	named := func(r *record) bool {
 		return r.RamRole != "" || strings.Contains(r.Configuration, `"`+roleParam+`"`)
 	}
-	if !named(after) { // which is most often so, and saves the parsing
+	if !named(after) { // the usual case, without parsing
 		return nil, nil
 	}
 	p, err := s.platformOf(after)
@@ -120,9 +121,9 @@ func (s *Service) newUses(c scope, before, after *record) ([]command.RoleUse, er
 	return permissions.NewUses(permissionsOf(before, p, rootBefore), otherwise), nil
 }
 
-// sameGround reports whether two Configurations agree in what decides, outside Permissions, who can
-// speak to the bot and where commands go: the platform's settings and the Target. Whoever chooses
-// the secret that proves callbacks can speak as anyone.
+// sameGround reports whether two Configurations have the same platform settings and Target. These
+// decide, in addition to Permissions, who can use the bot and where its commands go. A caller who
+// sets the secret that verifies callbacks can impersonate every user.
 func sameGround(a, b *document.Node) bool {
 	ground := func(root *document.Node) *document.Node {
 		other := &document.Node{Kind: document.Object}
@@ -139,7 +140,7 @@ func sameGround(a, b *document.Node) bool {
 	return sameNode(ground(a), ground(b))
 }
 
-// sameNode reports whether two nodes are the same but for the order of members.
+// sameNode reports whether two nodes are equal, regardless of the order of members.
 func sameNode(a, b *document.Node) bool {
 	if a == nil || b == nil || a.Kind != b.Kind || a.Text != b.Text || len(a.Members) != len(b.Members) {
 		return a == b
@@ -152,19 +153,18 @@ func sameNode(a, b *document.Node) bool {
 	return slices.EqualFunc(a.Items, b.Items, sameNode)
 }
 
-// sameSecrets reports whether two records of a configuration hold the same secrets of its
-// Configuration.
+// sameSecrets reports whether two records have the same secrets of the Configuration.
 func (s *Service) sameSecrets(c scope, a, b *record) (bool, error) {
 	fields := make(map[string]struct{}, len(a.Secrets))
 	for _, r := range []*record{a, b} {
 		for field := range r.Secrets {
-			if !strings.HasPrefix(field, "#") { // those that the service looks after
+			if !strings.HasPrefix(field, "#") { // managed by the service
 				fields[field] = struct{}{}
 			}
 		}
 	}
 	for field := range fields {
-		if bytes.Equal(a.Secrets[field], b.Secrets[field]) { // which was kept
+		if bytes.Equal(a.Secrets[field], b.Secrets[field]) { // kept as it was
 			continue
 		}
 		one, err := s.open(c, a, field)
@@ -179,7 +179,7 @@ func (s *Service) sameSecrets(c scope, a, b *record) (bool, error) {
 	return true, nil
 }
 
-// namedRoles returns the uses of roles that an UpdateRequest names, whatever is stored.
+// namedRoles returns the uses of roles in an UpdateRequest alone.
 func (in *UpdateRequest) namedRoles() []command.RoleUse {
 	var uses []command.RoleUse
 	add := func(role string, statement int) {
@@ -195,7 +195,7 @@ func (in *UpdateRequest) namedRoles() []command.RoleUse {
 	}
 	root, _, err := parseConfiguration(in.Configuration.Reveal())
 	if err != nil {
-		return uses // it names none that could be saved
+		return uses // an invalid Configuration is never saved
 	}
 	if list := root.Get(command.KeyPermissions); list != nil {
 		for i, statement := range list.Items {

@@ -9,10 +9,10 @@ import (
 	"chatconf/shared/fault"
 )
 
-// A platform is a description of a chat platform, with the methods that read a Configuration by it.
+// A platform is the description of a chat platform, with methods that interpret a Configuration.
 type platform struct{ command.Platform }
 
-// check returns an error when the platform's own declaration is wrong.
+// check returns an error if the platform's description is invalid.
 func (p *platform) check() error {
 	if p.Type == "" {
 		return fmt.Errorf("chat: platform %q has no type", p.Title)
@@ -58,9 +58,9 @@ func (p *platform) consoleNames(s command.Setting) []string {
 	return names
 }
 
-// keyOf returns the key that a key of a Configuration means: itself where it is one; else it may be
-// the console's name of a setting, alone or behind another name of the platform (CorpId and
-// WeComCorpId are WeChatCorpId), or ConversationId for one of ConversationIds.
+// keyOf returns our key for a key in a Configuration. Besides our keys it knows the console's names
+// of settings, alone or after another name of the platform (CorpId and WeComCorpId mean
+// WeChatCorpId), and ConversationId for one of ConversationIds.
 func (p *platform) keyOf(written string) (key string, ok bool) {
 	if _, ok := p.setting(written); ok || slices.Contains(commonKeys[:], written) {
 		return written, true
@@ -76,7 +76,7 @@ func (p *platform) keyOf(written string) (key string, ok bool) {
 	folded := consoleName(written)
 	for _, s := range p.Settings {
 		for _, known := range p.consoleNames(s) {
-			// Behind the platform's name a key is written exactly.
+			// After the platform's name, a key must match exactly.
 			if name == known || alone && folded == consoleName(known) {
 				return s.Key, true
 			}
@@ -88,12 +88,12 @@ func (p *platform) keyOf(written string) (key string, ok bool) {
 	return "", false
 }
 
-// consoleName returns a name as it is compared: consoles write "Client ID", and programs client_id.
+// consoleName normalizes a name: consoles write "Client ID", programs client_id.
 func consoleName(name string) string { return strings.ToLower(consoleBlanks.Replace(name)) }
 
 var consoleBlanks = strings.NewReplacer(" ", "", "_", "", "-", "")
 
-// needs returns the keys of the settings without which one is refused.
+// needs returns the keys of the settings that a setting depends on.
 func needs(s command.Setting) []string {
 	var keys []string
 	if s.Needs != "" {
@@ -115,7 +115,7 @@ func (p *platform) setting(key string) (command.Setting, bool) {
 	return command.Setting{}, false
 }
 
-// platform returns the platform that a Type names, in any case and by any alias.
+// platform returns the platform of a Type, in any case and by any alias.
 func (s *Service) platform(param, name string) (*platform, error) {
 	if name == "" {
 		return nil, fault.Missing(param)
@@ -138,8 +138,8 @@ func (s *Service) platform(param, name string) (*platform, error) {
 	return nil, fault.Invalid(param, "Unknown Type %s; the types are %s.", fault.Quote(name), strings.Join(types, ", "))
 }
 
-// platformOf returns the platform of a stored configuration. That there is none is no fault of the
-// caller.
+// platformOf returns the platform of a stored configuration. An unknown one is an internal error,
+// not the caller's mistake.
 func (s *Service) platformOf(r *record) (*platform, error) {
 	p, err := s.platform("Type", r.Type)
 	if err != nil {

@@ -5,7 +5,7 @@ import (
 	"io"
 )
 
-// What holds secrets in unexported fields, where fmt finds no methods of theirs, prints as a
+// Types with secrets in unexported fields, where fmt cannot call their methods, print as a
 // placeholder.
 
 // Format writes a placeholder, for every verb.
@@ -23,7 +23,7 @@ func (v CreateRequest) Format(s fmt.State, _ rune) {
 	fmt.Fprintf(s, "%+v", plain(v))
 }
 
-// Format shows the key's id, for every verb: the answer of CreateAccessKey holds the secret.
+// Format writes the key's id, for every verb, since the answer of CreateAccessKey holds the secret.
 func (v AccessKeyInfo) Format(s fmt.State, _ rune) {
 	io.WriteString(s, "[access key "+v.AccessKeyId+"]")
 }

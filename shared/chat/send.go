@@ -17,9 +17,9 @@ import (
 // function: its caller can impersonate every user of the chat.
 const actionSend = "SendChatMessage"
 
-// OpenToSend returns a configuration, and the URL of its webhook, for a caller who may do
-// SendChatMessage on it: to make a callback with its secrets, as the platform would. With reveal
-// the caller must be one who may see the secrets of its Outputs too. It costs one Get.
+// OpenToSend returns a configuration, and the URL of its webhook, to make a callback with its
+// secrets as the platform would. The caller needs SendChatMessage; with reveal, also the permission
+// to see the secrets of Outputs. It costs one Get.
 //
 // Errors: MissingParameter, InvalidParameter, NotFound, NoPermission, InvalidRegion.
 func (s *Service) OpenToSend(ctx context.Context, regionID, name string,
@@ -46,19 +46,19 @@ func (s *Service) OpenToSend(ctx context.Context, regionID, name string,
 	return e, secret.Text(url), nil
 }
 
-// SentHeader is the header in which SendChatMessage proves that it made a callback. Platforms sign
-// no header of their own with it, so what proves the callback itself stays as it is.
+// SentHeader is the header with the proof that SendChatMessage made a callback. No platform signs
+// it, so it does not change the verification of the callback.
 const SentHeader = "X-Chatconf-Sent"
 
-// maxProof bounds what is looked at of the header, in bytes.
+// maxProof is the maximum length of the header that is checked, in bytes.
 const maxProof = 512
 
-// sentPlace is where the proof of a callback is sealed.
+// sentPlace returns where the proof of a callback is sealed.
 func sentPlace(e *command.Endpoint) seal.Place { return scopeOf(e.Ref()).place(e.Name, "#Sent") }
 
-// ProveSent returns the proof that SendChatMessage made a callback, which its digest names: the
-// digest, sealed with the key ring. It is good for that callback of that configuration alone. Only
-// a process with the key ring can make it, and such a process can be anybody in the chat.
+// ProveSent returns the proof that SendChatMessage made the callback with the digest: the digest,
+// sealed with the key ring. It is valid only for that callback of that configuration. Only a
+// process with the key ring can make it; such a process can impersonate everyone in the chat.
 func (s *Service) ProveSent(e *command.Endpoint, digest []byte) (string, error) {
 	sealed, err := s.ring.Seal(sentPlace(e), digest)
 	if err != nil {
@@ -67,10 +67,10 @@ func (s *Service) ProveSent(e *command.Endpoint, digest []byte) (string, error) 
 	return base64.RawURLEncoding.EncodeToString(sealed), nil
 }
 
-// IsSent reports whether proof, the value of SentHeader, is that of the callback with the digest.
-// It is for callbacks that are proven to be genuine.
+// IsSent reports whether proof, the value of SentHeader, belongs to the callback with the digest.
+// The callback must be verified already.
 func (s *Service) IsSent(e *command.Endpoint, proof string, digest []byte) bool {
-	// which base64 skips
+	// base64 skips line ends
 	if proof == "" || len(proof) > maxProof || len(digest) == 0 || strings.ContainsAny(proof, "\r\n") {
 		return false
 	}
@@ -82,8 +82,8 @@ func (s *Service) IsSent(e *command.Endpoint, proof string, digest []byte) bool 
 	return err == nil && subtle.ConstantTimeCompare(proven, digest) == 1
 }
 
-// FollowSent returns what became of a message, by the id that the platform's receiver reads of it,
-// and whether it was recorded. It is for who had the Endpoint from OpenToSend. It costs two Gets.
+// FollowSent returns the state of a message, by the id that the platform's receiver reads from it,
+// and whether it was recorded. e must come from OpenToSend. It costs two Gets.
 func (s *Service) FollowSent(ctx context.Context, e *command.Endpoint,
 	messageID string) (m journal.SentMessage, recorded bool, err error) {
 	if s.journal == nil {

@@ -15,7 +15,7 @@ type SimulateRequest struct {
 	Name           string `param:"Name"`
 	UserID         string `param:"UserId"`
 	ConversationID string `param:"ConversationId"`
-	Command        string `param:"Command"` // as it would be typed; arguments do not matter
+	Command        string `param:"Command"` // as typed in the chat; arguments are ignored
 }
 
 // SimulateResponse is the answer of SimulateChatPermission.
@@ -23,23 +23,24 @@ type SimulateResponse struct {
 	Permission SimulatedPermission
 }
 
-// SimulatedPermission is how a command would be decided now, and what the user may run there.
+// SimulatedPermission is the decision about a command, and the commands that the user may run
+// there.
 type SimulatedPermission struct {
 	Command string // the name
 	Allowed bool
-	RamRole string // that the command would run as
-	// index into Permissions of the statement that decides; absent if none does
+	RamRole string // the role of the command
+	// index into Permissions of the statement that decides; absent if there is none
 	Statement     *int   `json:",omitempty"`
 	StatementText string `json:",omitempty"`
 	Cause         command.Cause
 	Reason        string   // a sentence, in the configuration's Language
 	Groups        []string // of the user
-	Commands      []string // patterns of what the user may run in the conversation, besides help and whoami
-	Except        []string // patterns of what is denied all the same
-	More          bool     `json:",omitempty"` // there are more of them than are listed
+	Commands      []string // patterns of allowed commands, in addition to help and whoami
+	Except        []string // patterns of denied commands, which take precedence
+	More          bool     `json:",omitempty"` // the lists are incomplete
 }
 
-// command returns the name of the command that is asked about.
+// command returns the name of the command.
 func (in *SimulateRequest) command() (string, error) {
 	if in.Command == "" {
 		return "", fault.Missing("Command")
@@ -52,8 +53,7 @@ func (in *SimulateRequest) command() (string, error) {
 	return name, err
 }
 
-// Simulate tells how a command would be decided, by the evaluator that decides:
-// SimulateChatPermission.
+// Simulate decides a command as the webhook does, without running it: SimulateChatPermission.
 //
 // Errors: MissingParameter, InvalidParameter, NotFound, NoPermission, InvalidRegion.
 func (s *Service) Simulate(ctx context.Context, in *SimulateRequest) (*SimulateResponse, error) {
@@ -99,7 +99,7 @@ func (s *Service) Simulate(ctx context.Context, in *SimulateRequest) (*SimulateR
 	return &SimulateResponse{out}, nil
 }
 
-// list returns a list that is shown as one even where it is empty.
+// list returns an empty list for nil, which JSON would show as null.
 func list(texts []string) []string {
 	if texts == nil {
 		return []string{}

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// suggest says which key was perhaps meant: one of ours, or the console's name of a setting.
+// suggest suggests the most similar key, ours or the console's name of a setting.
 func (p *platform) suggest(key string) string {
 	known := make([]string, 0, len(p.Settings)+len(commonKeys))
 	for _, s := range p.Settings {
@@ -22,10 +22,9 @@ func (p *platform) suggest(key string) string {
 	return Suggestion(key, known)
 }
 
-// Nearest returns the one of the known words that word is most likely a slip of: the same in
-// another case, with other hyphens or underscores, or with one letter wrong, missing, added or
-// exchanged with the next, of a long one up to three. Unlike Suggestion it takes nothing that may
-// well be a word of its own.
+// Nearest returns the known word that word is most likely a misspelling of. It allows another case,
+// other hyphens or underscores, and one letter wrong, missing, added or swapped with the next; up
+// to three in a long word. Unlike Suggestion it accepts no word that may be intended.
 func Nearest(word string, known []string) (nearest string, ok bool) {
 	if len(word) > maxWord {
 		return "", false
@@ -43,16 +42,16 @@ func Nearest(word string, known []string) (nearest string, ok bool) {
 	return nearest, ok
 }
 
-// maxWord is the length of the longest word that is compared with known ones, in bytes.
+// maxWord is the maximum length of a word to compare, in bytes.
 const maxWord = 64
 
-// slip is the number of letters that are wrong, missing, added or exchanged with the next, between
-// a and b.
+// slip returns the number of letters that are wrong, missing, added or swapped with the next,
+// between a and b.
 func slip(a, b string) int {
 	if len(a)-len(b) > 3 || len(b)-len(a) > 3 {
 		return 4
 	}
-	var rows [3][maxWord + 4]int // the last one, the one before it, and the one that is made
+	var rows [3][maxWord + 4]int // the previous row, the one before it, and the new one
 	for j := range len(b) + 1 {
 		rows[0][j] = j
 	}
@@ -74,7 +73,7 @@ func slip(a, b string) int {
 	return last[len(b)]
 }
 
-// Suggestion names the nearest of the known words, if one is near, else all of them.
+// Suggestion names the most similar known word, or all known words if none is similar.
 func Suggestion(word string, known []string) string {
 	best, least := "", len(word)/2+1
 	for _, k := range known {
@@ -88,8 +87,8 @@ func Suggestion(word string, known []string) string {
 	return "use one of " + strings.Join(known, ", ")
 }
 
-// distance is the number of single-character edits between a and b, or something over limit once it
-// is clear that there are more.
+// distance returns the number of single-character edits between a and b, or a number over limit if
+// there are more.
 func distance(a, b string, limit int) int {
 	if len(a)-len(b) > limit || len(b)-len(a) > limit {
 		return limit + 1

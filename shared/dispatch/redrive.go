@@ -11,20 +11,21 @@ import (
 )
 
 const (
-	// RedriveTime is how long one round may begin work on further commands; what it has begun, it
-	// ends.
+	// RedriveTime is how long one round may start dispatching further commands. Commands in
+	// progress are completed.
 	RedriveTime = 60 * time.Second
-	// batch is how many commands are looked for at once, and atOnce at how many is worked at once.
+	// batch is how many commands one query returns at most, and atOnce how many are dispatched
+	// concurrently.
 	batch  = 40
 	atOnce = 16
-	// each is at how many commands of one configuration is worked at once, so that a target that
-	// hangs holds up nobody else's.
+	// each is how many commands of one configuration are dispatched concurrently, so that a target
+	// that hangs does not delay other configurations.
 	each = 4
 )
 
-// Redrive dispatches the commands that are due: commands that were not claimed within a minute of
-// their record, whose retry is due, or whose lease is over. It ends if none is left. It begins no
-// more after RedriveTime, or if ctx would end too early. It returns how many it found.
+// Redrive dispatches the commands that are due: those not claimed within a minute of their record,
+// those whose retry is due, and those whose lease is over. It ends when none is left. After
+// RedriveTime, or if ctx would end too early, it starts no further ones.
 func (d *Dispatcher) Redrive(ctx context.Context) (found int, err error) {
 	until := d.options.Now().Add(RedriveTime)
 	if deadline, ok := ctx.Deadline(); ok && deadline.Add(-WorkTime).Before(until) {
@@ -35,7 +36,7 @@ func (d *Dispatcher) Redrive(ctx context.Context) (found int, err error) {
 		found += len(due)
 		errs := append(d.all(ctx, due, until), err)
 		if err := errors.Join(errs...); err != nil {
-			return found, err // what is wrong with the tables will not be better at once
+			return found, err // an error of the tables is not retried at once
 		}
 		if len(due) == 0 || !d.options.Now().Before(until) {
 			return found, nil
@@ -43,7 +44,7 @@ func (d *Dispatcher) Redrive(ctx context.Context) (found int, err error) {
 	}
 }
 
-// all dispatches commands, several at once, as long as there is time to begin.
+// all dispatches commands concurrently, and starts none after until.
 func (d *Dispatcher) all(ctx context.Context, due []command.Ref, until time.Time) []error {
 	var mu sync.Mutex
 	var errs []error
@@ -70,8 +71,8 @@ func (d *Dispatcher) all(ctx context.Context, due []command.Ref, until time.Time
 	return errs
 }
 
-// dispatch is Dispatch, with a panic as an error: the command stays claimed for its lease, and
-// others are to be done.
+// dispatch is Dispatch, with a panic as an error. The command stays claimed for its lease; others
+// continue.
 func (d *Dispatcher) dispatch(ctx context.Context, ref command.Ref) (err error) {
 	defer invoke.Recover("dispatch", &err)
 	return d.Dispatch(ctx, ref)
@@ -82,7 +83,7 @@ func (d *Dispatcher) dispatch(ctx context.Context, ref command.Ref) (err error) 
 type Worker struct {
 	dispatcher *Dispatcher
 	queue      chan command.Ref
-	context    context.Context // of the work, ended when it is cut off
+	context    context.Context // of the commands, cancelled at the end of DrainTime
 	cut        context.CancelFunc
 	group      sync.WaitGroup
 
@@ -93,24 +94,24 @@ type Worker struct {
 	turns turns
 }
 
-// Bounds of a worker.
+// Limits of a worker.
 const (
 	workers   = 64
 	queueSize = 1024
-	// every is how often a worker looks for what is due.
+	// every is the interval between rounds of Redrive.
 	every = time.Minute
-	// DrainTime is how long a worker that is closed waits for what it has begun.
+	// DrainTime is how long Close waits for commands in progress.
 	DrainTime = 3 * time.Second
-	// CutTime is how long what is cut off has to end. Its outcome is still written, which takes
-	// settleTime on a table that hangs.
+	// CutTime is how long Close waits for cancelled commands. Their outcome is still written, which
+	// takes settleTime if a table hangs.
 	CutTime = settleTime + time.Second
 )
 
-// ErrBusy says that a worker's queue is full, or that it is closing.
+// ErrBusy says that a worker's queue is full, or that the worker is closing.
 var ErrBusy = errors.New("dispatch: the worker is busy; the command is dispatched later")
 
-// NewWorker starts a worker, whose lines go to the logger of ctx's invocation. It works until it is
-// closed, and not only until ctx ends.
+// NewWorker starts a worker, which logs to the logger of ctx's invocation. It works until it is
+// closed, also after ctx ends.
 func NewWorker(ctx context.Context, d *Dispatcher) *Worker {
 	w := &Worker{dispatcher: d, queue: make(chan command.Ref, queueSize), done: make(chan struct{})}
 	w.context, w.cut = context.WithCancel(context.WithoutCancel(ctx))
@@ -121,7 +122,7 @@ func NewWorker(ctx context.Context, d *Dispatcher) *Worker {
 	return w
 }
 
-// Start has a command dispatched, and does not wait for it. Its error is ErrBusy.
+// Start queues a command and does not wait for it. Its error is ErrBusy.
 func (w *Worker) Start(_ context.Context, ref command.Ref) error {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
@@ -136,12 +137,12 @@ func (w *Worker) Start(_ context.Context, ref command.Ref) error {
 	}
 }
 
-// work dispatches what is in the queue, until that is closed and empty.
+// work dispatches queued commands until the queue is closed and empty.
 func (w *Worker) work() {
 	for ref := range w.queue {
 		for ok := w.turns.take(ref); ok; ref, ok = w.turns.next(ref) {
 			if w.context.Err() != nil {
-				continue // the next process finds it
+				continue // the next process redrives it
 			}
 			if err := w.dispatcher.dispatch(w.context, ref); err != nil {
 				invoke.Logger(w.context).ErrorContext(w.context, "not dispatched", "name", ref.Name,
@@ -151,25 +152,26 @@ func (w *Worker) work() {
 	}
 }
 
-// maxWaiting is how many commands of one configuration wait for their turn. Those beyond it are
-// found later, as those that nobody took.
+// maxWaiting is how many commands of one configuration wait for their turn. Commands beyond it are
+// left to Redrive.
 const maxWaiting = 64
 
-// Turns see to it that at most each commands of one configuration are worked at. The zero value is
-// nobody's turn.
+// Turns limit the commands of one configuration in progress to each. The zero value is ready to
+// use.
 type turns struct {
 	mu      sync.Mutex
 	busy    map[command.Ref]int // by configuration
 	waiting map[command.Ref][]command.Ref
 }
 
-// configuration returns what a command is of.
+// configuration returns the configuration of a command.
 func configuration(ref command.Ref) command.Ref {
 	ref.ID = ""
 	return ref
 }
 
-// take reports whether it is a command's turn. If not, next returns it later, or it is left.
+// take reports whether a command may start now. If not, next returns it later, or it is left to
+// Redrive.
 func (t *turns) take(ref command.Ref) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -187,8 +189,8 @@ func (t *turns) take(ref command.Ref) bool {
 	return false
 }
 
-// next ends a command's turn, and returns the one of the same configuration whose turn it is then,
-// if one waits.
+// next ends a command's turn. It returns a waiting command of the same configuration, if there is
+// one.
 func (t *turns) next(ref command.Ref) (command.Ref, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -205,7 +207,7 @@ func (t *turns) next(ref command.Ref) (command.Ref, bool) {
 	return command.Ref{}, false
 }
 
-// redrive looks for what is due, at once and then again and again.
+// redrive runs a round at once, and then at every interval.
 func (w *Worker) redrive() {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
@@ -221,16 +223,16 @@ func (w *Worker) redrive() {
 	}
 }
 
-// round looks once for what is due. A panic is an error: the next round may go well.
+// round runs Redrive once. A panic is returned as an error, so that the next round runs.
 func (w *Worker) round() (err error) {
 	defer invoke.Recover("dispatch", &err)
 	_, err = w.dispatcher.Redrive(w.context)
 	return err
 }
 
-// Close accepts no more commands, waits up to DrainTime for those in progress, and cancels the
-// rest. Nothing is lost: they are due again for the next process. It returns an error if some work
-// does not end within CutTime.
+// Close stops accepting commands, waits up to DrainTime for those in progress, and cancels the
+// rest. Nothing is lost: they are due again for the next process. It returns an error if some
+// command does not end within CutTime.
 func (w *Worker) Close() error {
 	w.mu.Lock()
 	already := w.closed

@@ -16,19 +16,17 @@ import (
 	"chatconf/shared/platform/callback"
 )
 
-// Bounds of the work on one callback, the same for all platforms. The check of a URL is bound by
-// the one second that WeCom and Feishu give it. A message is bound by DingTalk, whose cards wait
-// for two seconds and whose own check waits for one and a half, and which does not say how long a
-// robot does; Slack and Feishu wait for three, WeCom and Teams for five. What these bounds leave is
-// for the network and the gateway.
+// Time limits for one callback, the same for all platforms. WeCom and Feishu wait one second for
+// the check of a URL. DingTalk waits two seconds for a card and 1.5 for its own check; its limit
+// for a robot is not documented. Slack and Feishu wait three seconds for a message, WeCom and Teams
+// five. The rest of that time is for the network and the gateway.
 const (
-	// Timeout is how long the tables may take in all, from when the body has been read to the
-	// record; where there is none, to the answer.
+	// Timeout bounds all table calls of one callback, from the end of its body to the record, or to
+	// the answer without one.
 	Timeout = 800 * time.Millisecond
-	// DispatchTime is how long Dispatch may take after that. A command that takes longer is found
-	// later as due.
+	// DispatchTime bounds Dispatch after that. A command that takes longer is redriven later.
 	DispatchTime = 400 * time.Millisecond
-	// noteTime is how long a note may take that the answer waits for.
+	// noteTime bounds the writing of a note before the answer.
 	noteTime = 300 * time.Millisecond
 )
 
@@ -36,24 +34,24 @@ const (
 type Options struct {
 	Service *chat.Service // with the Journal in its own options
 	Journal *journal.Journal
-	// Receivers makes the receiver of a configuration, by its type.
+	// Receivers makes the receiver of a configuration, by Type.
 	Receivers map[string]func(callback.Settings) (callback.Receiver, error)
-	// Dispatch starts the dispatch of a command. It must not wait for its end. If it fails, the
-	// command is found in the journal a minute later.
+	// Dispatch starts the dispatch of a command and does not wait for its end. After an error, the
+	// command is redriven a minute later.
 	Dispatch func(context.Context, command.Ref) error
-	// Frozen says that the process rests once it has answered, as functions do. What health must
-	// know is then written before the answer.
+	// Frozen says that the process stops between answers, as functions do. Notes for health are
+	// then written before the answer.
 	Frozen bool
 	Now    func() time.Time // default time.Now
 }
 
-// A Handler is what chat platforms call, at …/webhook/<account>/<region>/<name>/<token>.
+// A Handler serves the callbacks of chat platforms, at …/webhook/<account>/<region>/<name>/<token>.
 //
-// A callback is proven before it is used. The handler finds its configuration and compares its
-// token; the platform's receiver checks signature, freshness, ciphertext, and for whom it is. If
-// one of these fails, the answer is always the same 401. The reason is in the log, and in the
-// health of the configuration that the URL names, if there is one. A proven message is decided and
-// recorded in one write, which also makes it count only once. Then it is dispatched and answered.
+// A callback is verified before it is used. The handler finds the configuration and compares the
+// token. The platform's receiver checks signature, freshness, ciphertext and receive id. If a check
+// fails, the answer is always the same 401; the reason is in the log, and in the health of the
+// configuration. A verified message is decided and recorded in one write, which also detects
+// duplicates. Then it is dispatched and answered.
 type Handler struct {
 	service   *chat.Service
 	journal   *journal.Journal
@@ -83,7 +81,7 @@ func NewHandler(o Options) (*Handler, error) {
 	}, nil
 }
 
-// The answers that do not come from a receiver. They are the same for every client.
+// Answers that do not come from a receiver. They are the same for every client.
 var (
 	unauthorized = &callback.Response{Status: http.StatusUnauthorized, ContentType: plainText,
 		Body: []byte("unauthorized\n")}
@@ -98,8 +96,8 @@ const plainText = "text/plain; charset=utf-8"
 // ServeHTTP answers one callback. It logs one line, without token, query and body.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &entry{started: h.now()}
-	// A platform that hangs up delivers again. What was begun is not left half done for that: then
-	// the second is a duplicate.
+	// If the platform closes the connection, it delivers again. The work is completed anyway, so
+	// that the second delivery is a duplicate.
 	ctx := context.WithoutCancel(r.Context())
 	out := h.guarded(ctx, r, c)
 	c.status = out.Status
@@ -109,8 +107,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.log(ctx, h.now())
 }
 
-// guarded is serve, with a panic as an answer: the platform delivers again, the log has the stack,
-// and the process goes on.
+// guarded is serve, with an answer after a panic. The platform delivers again, and the log has the
+// stack.
 func (h *Handler) guarded(ctx context.Context, r *http.Request, c *entry) (out *callback.Response) {
 	var panicked error
 	defer func() {
@@ -122,9 +120,8 @@ func (h *Handler) guarded(ctx context.Context, r *http.Request, c *entry) (out *
 	return h.serve(ctx, r, c)
 }
 
-// serve does the work on a callback, in the order that package webhook promises. How long a body
-// may take is the server's to say: a sender that is slow leaves the tables no less time, and is
-// told what everybody is.
+// serve handles a callback. Timeout starts after the body is read, so a slow client leaves the
+// tables no less time. The server limits the time for the body.
 func (h *Handler) serve(ctx context.Context, r *http.Request, c *entry) *callback.Response {
 	in, flaw := read(r, h.now)
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
@@ -166,7 +163,7 @@ func (h *Handler) serve(ctx context.Context, r *http.Request, c *entry) *callbac
 		c.outcome, c.kind = outcomeIgnored, received.Kind
 		return c.acknowledge(receiver, received)
 	case received.Message == nil:
-		// Its signature is as good for another body as a message's.
+		// Guard it like a message: its signature may be valid for another body, too.
 		if err := h.journal.Guard(ctx, e, received.Guards); err != nil {
 			return c.fail(err, unavailable)
 		}
@@ -182,13 +179,13 @@ func (h *Handler) serve(ctx context.Context, r *http.Request, c *entry) *callbac
 	return h.command(ctx, e, receiver, received, c)
 }
 
-// command decides a message, records it, dispatches it and returns the answer. It makes the answer
-// before the record, since after the record nothing may fail.
+// command decides a message, records it, dispatches it and returns the answer. The answer is made
+// before the record, since nothing may fail after it.
 func (h *Handler) command(ctx context.Context, e *command.Endpoint, receiver callback.Receiver,
 	received *callback.Received,
 	c *entry) *callback.Response {
 	m := received.Message
-	command, _ := e.Command(m) // what is no command is decided so, and recorded
+	command, _ := e.Command(m) // text that is not a command is decided and recorded, too
 	decision := e.Decide(command)
 	c.command, c.allowed = command, decision.Allowed
 	text := e.Reply(command, decision)
@@ -226,8 +223,8 @@ func (h *Handler) command(ctx context.Context, e *command.Endpoint, receiver cal
 	return out
 }
 
-// pending returns the work that remains after a command is recorded: to dispatch it, or to send an
-// answer that the platform's own response cannot carry; nil if there is none.
+// pending returns the work after a command is recorded: to dispatch it, or to send an answer that
+// the response cannot carry; nil if there is none.
 func pending(e *command.Endpoint, m *command.Message, d command.Decision,
 	text string, carried bool) *journal.Pending {
 	switch {
@@ -239,8 +236,8 @@ func pending(e *command.Endpoint, m *command.Message, d command.Decision,
 	return nil
 }
 
-// startDispatch calls Dispatch. An error changes nothing for the platform: the command is recorded,
-// and due in a minute.
+// startDispatch calls Dispatch. After an error the platform gets the same answer: the command is
+// recorded, and due in a minute.
 func (h *Handler) startDispatch(ctx context.Context, ref command.Ref, c *entry) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), DispatchTime)
 	defer cancel()
@@ -254,7 +251,7 @@ func (h *Handler) mention(ctx context.Context, e *command.Endpoint, received *ca
 	}
 }
 
-// note notes something for the health of a configuration.
+// note adds a note to the health of a configuration.
 func (h *Handler) note(ctx context.Context, ref command.Ref, n journal.Note) {
 	if !h.frozen {
 		h.journal.NoteLater(ctx, ref, n)
@@ -263,13 +260,13 @@ func (h *Handler) note(ctx context.Context, ref command.Ref, n journal.Note) {
 	ctx, cancel := context.WithTimeout(ctx, noteTime)
 	defer cancel()
 	if err := h.journal.Note(ctx, ref, n); err != nil {
-		// It is written with the next note.
+		// The next write includes this note.
 		invoke.Logger(ctx).WarnContext(ctx, "the health of a webhook was not written", "name", ref.Name, "error", err)
 	}
 }
 
-// refuse is the answer to a callback with the right URL that is not genuine, whatever is wrong with
-// it.
+// refuse returns the answer to a callback with a valid URL that is not genuine. It is always the
+// same.
 func (h *Handler) refuse(ctx context.Context, e *command.Endpoint, c *entry, err error) *callback.Response {
 	var why *callback.Refusal
 	if !errors.As(err, &why) {
@@ -282,11 +279,11 @@ func (h *Handler) refuse(ctx context.Context, e *command.Endpoint, c *entry, err
 // An entry is the log line of one callback.
 type entry struct {
 	started  time.Time
-	ref      command.Ref // as the URL has it, whether there is such a configuration or not
+	ref      command.Ref // as in the URL; the configuration may not exist
 	platform string
 	status   int
 	outcome  string
-	kind     string // of what was ignored
+	kind     string // of an ignored callback
 	step     callback.Step
 	reason   string
 	id       string // of the record
@@ -297,7 +294,7 @@ type entry struct {
 	err      error
 }
 
-// The outcomes, as the log has them.
+// The outcomes in the log.
 const (
 	outcomeRefused   = "refused"
 	outcomeHandshake = "handshake"
@@ -317,7 +314,7 @@ func (c *entry) fail(err error, out *callback.Response) *callback.Response {
 	return out
 }
 
-// acknowledge answers what needs no more.
+// acknowledge returns the answer to a callback that needs no other.
 func (c *entry) acknowledge(receiver callback.Receiver, received *callback.Received) *callback.Response {
 	out, err := receiver.Answer(received, "")
 	if err != nil {
@@ -326,10 +323,10 @@ func (c *entry) acknowledge(receiver callback.Receiver, received *callback.Recei
 	return out
 }
 
-// maxLogged is how much of a text of somebody else's is logged, in bytes.
+// maxLogged is the maximum length of a client's text in the log, in bytes.
 const maxLogged = 256
 
-// log writes the one line that every callback leaves.
+// log writes the log line of the callback.
 func (c *entry) log(ctx context.Context, now time.Time) {
 	level := slog.LevelInfo
 	switch {
@@ -380,7 +377,7 @@ func (c *entry) log(ctx context.Context, now time.Time) {
 	}
 	if c.outcome == outcomeRefused {
 		key := "callback " + string(c.step)
-		if c.platform != "" { // there is such a configuration, else its name is a stranger's
+		if c.platform != "" { // the configuration exists; otherwise its name may be any text
 			key += fmt.Sprintf(" %q", c.ref)
 		}
 		ctx = invoke.Repeatable(ctx, key)
@@ -390,7 +387,6 @@ func (c *entry) log(ctx context.Context, now time.Time) {
 
 func cut(s string) string { return s[:min(len(s), maxLogged)] }
 
-// write sends an answer.
 func write(w http.ResponseWriter, out *callback.Response) error {
 	header := w.Header()
 	if out.ContentType != "" {

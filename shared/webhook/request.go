@@ -13,12 +13,11 @@ import (
 	"chatconf/shared/platform/callback"
 )
 
-// MaxBody is the size of a callback's body, in bytes.
+// MaxBody is the maximum size of a callback's body, in bytes.
 const MaxBody = 1 << 20
 
-// parsePath reads the path of a webhook's URL from its end. What stands before /webhook/ is the
-// gateway's. A configuration may be called webhook too, so the parts are counted and the word is
-// not searched for.
+// parsePath parses the path of a webhook's URL from its end, since a gateway may put a prefix
+// before /webhook/ and a configuration may be named webhook.
 func parsePath(path string) (ref command.Ref, token string, ok bool) {
 	var parts [4]string
 	for i := len(parts) - 1; i >= 0; i-- {
@@ -34,15 +33,14 @@ func parsePath(path string) (ref command.Ref, token string, ok bool) {
 	return command.Ref{Account: parts[0], Region: parts[1], Name: parts[2]}, parts[3], true
 }
 
-// IsPath reports whether a path is one of a webhook's URL.
+// IsPath reports whether path belongs to a webhook's URL.
 func IsPath(path string) bool {
 	_, _, ok := parsePath(path)
 	return ok
 }
 
-// What a callback may have besides its body. It is counted before anything is made of it, since it
-// may come from anybody. A platform sends four parameters, of which one is a ciphertext, and about
-// ten headers; gateways add some.
+// Limits of a callback except its body, checked before parsing, since an unauthenticated client may
+// have sent it. A platform sends at most four parameters and about ten headers; gateways add some.
 const (
 	maxParams  = 64
 	maxQuery   = 16 << 10 // bytes
@@ -56,8 +54,8 @@ func countHeaders(h http.Header) (n int) {
 	return n
 }
 
-// read reads a callback whole, once. A flaw is why it cannot be genuine, whatever its signature;
-// that is told only once its URL is proven.
+// read reads a callback with its body. flaw says why it cannot be genuine; it is reported only
+// after the URL is verified.
 func read(r *http.Request, now func() time.Time) (in *callback.Request, flaw error) {
 	if n := countHeaders(r.Header); n > maxHeaders {
 		return nil, callback.Refuse(callback.StepRequest,
@@ -73,7 +71,7 @@ func read(r *http.Request, now func() time.Time) (in *callback.Request, flaw err
 	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return nil, callback.Refuse(callback.StepRequest, "the query cannot be parsed") // the error would quote it
+		return nil, callback.Refuse(callback.StepRequest, "the query cannot be parsed") // err would quote it
 	}
 	for name, values := range query {
 		if len(values) > 1 {
@@ -105,11 +103,10 @@ func readBody(r *http.Request) ([]byte, error) {
 	return body, nil
 }
 
-// maxReceivers bounds the receivers that a process keeps; beyond it, any may go.
+// maxReceivers is the maximum number of receivers in the cache; beyond it, any may be dropped.
 const maxReceivers = 1000
 
-// receivers are what configurations were made into, so that a configuration that did not change is
-// not made again.
+// receivers is a cache of receivers by configuration.
 type receivers struct {
 	make map[string]func(callback.Settings) (callback.Receiver, error)
 
@@ -118,7 +115,7 @@ type receivers struct {
 }
 
 type madeReceiver struct {
-	of *command.Endpoint // the same as long as the configuration is
+	of *command.Endpoint // the same pointer until the configuration changes
 	callback.Receiver
 }
 

@@ -1,7 +1,6 @@
-// Package callback is what the platforms share: what a Receiver is, and what reading the callbacks
-// of every platform has in common. Parameters occur once, timestamps have an exact number of
-// digits, JSON is read strictly, a secret may have two values while it is rotated, and text has no
-// unusual spaces.
+// Package callback has what the platforms share: the interfaces Receiver and Sender, and the
+// reading of callbacks. Parameters occur once, timestamps have an exact number of digits, JSON is
+// read strictly, a secret may have two values while it is rotated, and text has no unusual spaces.
 package callback
 
 import (
@@ -21,8 +20,8 @@ import (
 // says otherwise.
 const Skew = 5 * time.Minute
 
-// Parameter returns a query parameter, which must occur exactly once: of two, a proxy may read the
-// other one.
+// Parameter returns a query parameter, which must occur exactly once, since a proxy may read
+// another one than we do.
 func Parameter(r *Request, name string) (string, error) {
 	return one("parameter", name, r.Query[name])
 }
@@ -62,8 +61,8 @@ func one(what, name string, values []string) (string, error) {
 	return values[0], nil
 }
 
-// maxNonce is longer than the nonce of any platform, and too short for a nonce to take whole blocks
-// of a ciphertext: a signature may be over joined texts, between which characters can move.
+// maxNonce is longer than the nonce of any platform. It is too short for a nonce with whole blocks
+// of ciphertext: a signature over joined texts does not show where one ends.
 const maxNonce = 63
 
 // Nonce returns the query parameter nonce: printable ASCII without blanks.
@@ -153,8 +152,8 @@ func UpTo(most int) command.Shape {
 	}
 }
 
-// Secrets returns the values that a secret may have now: that of the key, and while it is rotated
-// that of <key>Previous. An empty secret is an error, since everyone could sign with it.
+// Secrets returns the valid values of a secret: that of key and, during a rotation, that of
+// <key>Previous. An empty secret is an error, since anyone could sign with it.
 func Secrets(s Settings, key string) ([]string, error) {
 	secret := s.Get(key)
 	if secret == "" {
@@ -188,8 +187,7 @@ func Hex(text string, n int) ([]byte, bool) {
 	return b, err == nil
 }
 
-// Digest returns one short text for several texts. It differs if one of them differs. It is used
-// for guards, and for the id of a message without one.
+// Digest returns a short hash of several texts, for guards and for messages without an id.
 func Digest(parts ...string) string {
 	h := sha256.New()
 	for _, part := range parts {

@@ -17,16 +17,15 @@ import (
 	"chatconf/shared/secret"
 )
 
-// maxAnswer is how much of an answer is read, in bytes.
+// maxAnswer is the maximum size of an answer, in bytes; the rest is not read.
 const maxAnswer = 64 << 10
 
-// callTimeout is how long one call may take.
 const callTimeout = 10 * time.Second
 
-// A Client calls the platforms' APIs, for answers that come after the acknowledgement. It uses
-// https to hosts that are named in the code, follows no redirects, reads answers of bounded size in
-// JSON, and keeps access tokens until they expire. Its errors hold no address and no secret. One
-// Client serves a whole process, since it keeps the tokens. A Client is safe for concurrent use.
+// A Client calls the platforms' APIs, for answers that come after the acknowledgement. It calls
+// only known hosts over https, follows no redirects, reads answers of bounded size, and caches
+// access tokens. Its errors hold no address and no secret. A process uses one Client for all, since
+// it has the cache. It is safe for concurrent use.
 type Client struct {
 	http *http.Client
 	now  func() time.Time
@@ -35,10 +34,10 @@ type Client struct {
 	tokens map[string]*token
 }
 
-// ClientOptions are what NewClient may be told.
+// ClientOptions are the options of NewClient.
 type ClientOptions struct {
-	Transport http.RoundTripper // what it calls with; nil is http.DefaultTransport
-	Now       func() time.Time  // the clock; nil is time.Now
+	Transport http.RoundTripper // default http.DefaultTransport
+	Now       func() time.Time  // the clock; default time.Now
 }
 
 // NewClient returns a Client.
@@ -65,26 +64,25 @@ type Call struct {
 	What    string // for errors, such as "slack: answer by response_url"
 	Method  string // POST if empty
 	URL     secret.Text
-	Hosts   []string // of which the URL's must be one
+	Hosts   []string // the allowed hosts of the URL
 	Headers map[string]secret.Text
 	Body    []byte `json:"-"` // JSON; it may hold a secret, so it does not print
 }
 
-// An Answer is what a platform said.
+// An Answer is the answer of a platform.
 type Answer struct {
 	Status int
 	Fields
 	Raw string // the body, cut; some answers are not JSON
 }
 
-// A CallError says that a platform refused a call, whatever the HTTP status.
+// A CallError says that a platform rejected a call, whatever the HTTP status.
 type CallError struct {
-	What string // what was tried
-	Code string // the platform's own; empty if it answered without one
+	What string // Call.What
+	Code string // the platform's error code; empty without one
 	// Status is that of HTTP.
 	Status int
-	// Again says that the same call may succeed later: the platform is busy, or was called too
-	// often.
+	// Again says that a retry may succeed: the platform is busy or limits the rate.
 	Again bool
 }
 
@@ -98,19 +96,18 @@ func (e *CallError) Error() string {
 // Retryable reports whether the same call may succeed later.
 func (e *CallError) Retryable() bool { return e.Again }
 
-// A final says why no call is made, now or later.
+// A final is an error that no retry can fix.
 type final string
 
 func (e final) Error() string { return string(e) }
 
-// Retryable reports that it will not.
 func (final) Retryable() bool { return false }
 
 // Final returns an error of a sender that a retry cannot fix: a setting is missing, or there is no
 // way to answer.
 func Final(format string, args ...any) error { return final(fmt.Sprintf(format, args...)) }
 
-// printable keeps an error on one line, whatever the platform's code is.
+// printable makes a platform's code safe for an error on one line.
 func printable(text string) string {
 	return strings.Map(func(c rune) rune {
 		if c <= ' ' || c >= 0x7f {
@@ -125,18 +122,17 @@ func (a *Answer) Refused(what, code string, again bool) error {
 	return &CallError{what, code, a.Status, again || a.Status == http.StatusTooManyRequests || a.Status >= 500}
 }
 
-// errHost is the error for an address that is not called: it came with a message, and may lead
+// errHost is the error for an address that is not called. It came with a message and may lead
 // anywhere.
 const errHost final = "the address is not https at a host of the platform"
 
-// Do makes a call. If the answer is not a JSON object, that is no error; its Fields are empty. Do
-// refuses a URL with a user, a port, a fragment, another scheme than https or a host that is not in
-// Hosts.
+// Do makes a call. It rejects a URL with a user, a port, a fragment, another scheme than https or a
+// host that is not in Hosts. An answer that is not a JSON object is no error; its Fields are empty.
 func (c *Client) Do(ctx context.Context, call Call) (*Answer, error) {
 	u, err := url.Parse(call.URL.Reveal())
 	if err != nil || u.Scheme != "https" || u.User != nil || u.Opaque != "" || u.Fragment != "" ||
 		!slices.Contains(call.Hosts, u.Host) {
-		return nil, fmt.Errorf("%s: %w", call.What, errHost) // url.Error would quote it
+		return nil, fmt.Errorf("%s: %w", call.What, errHost) // url.Error would quote the URL
 	}
 	method := call.Method
 	if method == "" {
@@ -182,11 +178,10 @@ type token struct {
 // A Fetch fetches an access token, and returns it with its lifetime.
 type Fetch func(context.Context) (secret.Text, time.Duration, error)
 
-// maxTokens bounds the tokens that a process keeps. Beyond it any one is dropped, since apps may be
-// used no longer.
+// maxTokens is the maximum number of tokens in the cache; beyond it, any may be dropped.
 const maxTokens = 1000
 
-// early is how long before it expires a token is no longer used.
+// early is how long before its expiry a token is no longer used.
 const early = 2 * time.Minute
 
 // Token returns the access token of an app: the cached one of key, or a new one. Only one caller
@@ -217,7 +212,7 @@ func (c *Client) Token(ctx context.Context, key string, fetch Fetch) (secret.Tex
 		if t.err == nil && c.now().Before(t.until) {
 			return t.text, nil
 		}
-		c.drop(key, t) // whoever fetched it may have had less time
+		c.drop(key, t) // the other caller may have had less time
 	}
 }
 
@@ -225,7 +220,7 @@ func (c *Client) Token(ctx context.Context, key string, fetch Fetch) (secret.Tex
 var errNotFetched = errors.New("callback: the access token was not fetched")
 
 func (c *Client) fetch(ctx context.Context, key string, t *token, fetch Fetch) (secret.Text, error) {
-	t.err = errNotFetched // a panic of fetch goes on to the request that it serves, and those who wait try themselves
+	t.err = errNotFetched // for waiting callers if fetch panics; they fetch themselves
 	defer func() {
 		if t.err != nil {
 			c.drop(key, t)
@@ -246,8 +241,7 @@ func (c *Client) drop(key string, t *token) {
 	}
 }
 
-// Forget drops the cached token of key if it is still this one. It is called when the platform no
-// longer accepts the token.
+// Forget drops this token of key from the cache, after the platform rejected it.
 func (c *Client) Forget(key string, text secret.Text) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -8,18 +8,18 @@ import (
 	"chatconf/shared/document"
 )
 
-// The text around a ciphertext must be read before a callback is proven, and everyone may send it.
-// Its readers take hardly longer than the comparison of the signature, and accept only what the
-// platforms write: a few members with texts or numbers.
+// The text around a ciphertext is parsed before a callback is verified, so an unauthenticated
+// client can send it. Its readers are about as fast as the check of the signature. They accept only
+// what the platforms write: a few members with texts or numbers.
 const (
-	// MaxEnclosure is how long the body with a ciphertext may be, in bytes. The largest that the
-	// documents allow is a change of the address book with a thousand people, of less than 100 KiB.
+	// MaxEnclosure is the maximum size of a body with a ciphertext, in bytes. The largest
+	// documented one is a change of the address book with a thousand people, of less than 100 KiB.
 	MaxEnclosure = 256 << 10
-	// maxParts is how many members it may have. WeCom writes three.
+	// maxParts is the maximum number of members. WeCom writes three.
 	maxParts = 16
 )
 
-// An Enclosure is what is around a ciphertext.
+// An Enclosure is the parsed text around a ciphertext.
 type Enclosure struct{ parts []part }
 
 type part struct {
@@ -52,7 +52,7 @@ func (e Enclosure) Has(name string) bool {
 	return false
 }
 
-// add adds a member. It reports false if there are too many, or already one of this name.
+// add adds a member. It returns false if there are too many, or one of this name.
 func (e *Enclosure) add(p part) bool {
 	if len(e.parts) == maxParts {
 		return false
@@ -85,8 +85,8 @@ func ReadEnclosureJSON(body []byte) (Enclosure, error) {
 	return e, nil
 }
 
-// ReadEnclosureXML reads an enclosure in XML: texts right below the root xml, plain or in a CDATA
-// section, of ASCII. Its error is a *Refusal of StepDecode.
+// ReadEnclosureXML reads an enclosure in XML: children of the root xml with ASCII text, plain or in
+// a CDATA section. Its error is a *Refusal of StepDecode.
 func ReadEnclosureXML(body []byte) (Enclosure, error) {
 	if err := checkEnclosure(body); err != nil {
 		return Enclosure{}, err
@@ -110,7 +110,7 @@ func checkEnclosure(body []byte) error {
 	return nil
 }
 
-// An enclosureReader reads the text of an enclosure once, from its beginning to its end.
+// An enclosureReader parses the text of an enclosure in one go.
 type enclosureReader struct {
 	text string
 	at   int
@@ -131,7 +131,7 @@ func (r *enclosureReader) space() {
 	}
 }
 
-// until returns the text up to one of the given characters, which must come.
+// until returns the text up to one of the given characters, which must follow.
 func (r *enclosureReader) until(chars string) (string, bool) {
 	i := strings.IndexAny(r.text[r.at:], chars)
 	if i < 0 {

@@ -25,14 +25,13 @@ import (
 // a message without a time inside the envelope must pass Current.
 // https://developer.work.weixin.qq.com/document/path/90968
 
-// blockSize is the size in bytes to whose multiples plaintexts are padded: twice the block of the
-// cipher.
+// blockSize is the padding size of plaintexts in bytes: twice the block of the cipher.
 const blockSize = 32
 
 // headerSize is the size of what comes before the message: sixteen random bytes and its length.
 const headerSize = 16 + 4
 
-// errDamaged is the error of every ciphertext that does not open: no cause is given away.
+// errDamaged is the error of every ciphertext that does not open, so that it reveals no cause.
 var errDamaged = errors.New("callback: the ciphertext is damaged or was made with another key")
 
 // An EnvelopeKey encrypts.
@@ -66,9 +65,9 @@ func sign(token, timestamp, nonce, encrypt string) []byte {
 	return sum[:]
 }
 
-// Open decrypts a ciphertext of Seal or of the platform, whose length must be a multiple of so many
-// bytes. It must be canonical base64. The padding is of one to 32 bytes, which are all checked.
-// Behind the message is the receive id. The error is always the same.
+// Open decrypts a ciphertext from Seal or from the platform. It must be canonical base64, and its
+// length a multiple of the given one. All bytes of the padding, one to 32, are checked. The receive
+// id follows the message. The error is always the same.
 func (k EnvelopeKey) Open(encrypt string, multiple int) (message, receiver string, err error) {
 	b, err := base64.StdEncoding.Strict().DecodeString(encrypt)
 	if err != nil || strings.ContainsAny(encrypt, "\r\n") || len(b) < 2*aes.BlockSize || len(b)%multiple != 0 {
@@ -117,12 +116,12 @@ func (k EnvelopeKey) Seal(random io.Reader, message, receiver string) (string, e
 	return base64.StdEncoding.EncodeToString(b), nil
 }
 
-// A Box opens the envelopes of one configuration, and seals the answers to them.
+// A Box opens the envelopes of one configuration, and seals the answers.
 type Box struct {
 	tokens   []string
 	keys     []EnvelopeKey
 	multiple int
-	setting  string // names what the receive id comes from, for refusals
+	setting  string // the name of the receive id's setting, for refusals
 }
 
 // NewBox makes a Box of the settings that hold the token and the EncodingAESKey. While they are
@@ -156,8 +155,7 @@ type Session struct {
 	receiver string
 }
 
-// Verify returns the session of an envelope whose signature is genuine. Nothing of it is decrypted
-// yet.
+// Verify returns the session of an envelope with a valid signature. It decrypts nothing.
 func (b *Box) Verify(signature, timestamp, nonce, encrypt string) (*Session, error) {
 	sum, ok := Hex(signature, sha1.Size)
 	if !ok {
@@ -195,8 +193,8 @@ func (b *Box) Open(s *Session, encrypt string, receivers ...string) (string, err
 	return "", refusal
 }
 
-// since is the earliest time that Current looks for. Only messages to WeCom's robots, and checks
-// and events without effect, have no time inside. Those robots did not call back before 2025.
+// since is the earliest time that Current checks for. Only messages to WeCom's robots, and checks
+// and events without effect, have no time inside. Those robots have sent callbacks since 2025.
 var since = time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // Current refuses a genuine time and nonce that may be those of an old callback. If the two change

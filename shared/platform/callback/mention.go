@@ -13,7 +13,7 @@ import (
 type Whose uint8
 
 const (
-	Unknown  Whose = iota // nothing but a name, if that: BotName may tell
+	Unknown  Whose = iota // at most a name, which may be BotName
 	ThisBot               // by an id or an entity
 	Somebody              // a person, a group or another bot, by an id or an entity
 	Everyone              // all, here, channel
@@ -21,18 +21,18 @@ const (
 
 // A Part is a piece of a message: text, or a mention.
 type Part struct {
-	Text    string // as it was typed; of a mention, what stays in its place if it is an argument
+	Text    string // as typed; of a mention, its text if it is an argument
 	Mention bool
 	Whose   Whose
-	Name    string // of a mention, as people see it and without its @, to be compared with BotName; may be empty
+	Name    string // of a mention: the displayed name without @; may be empty
 }
 
-// A Way is how a message came to the bot, which says what a mention in it can mean.
+// A Way is how a message reached the bot. It decides what a mention in it can mean.
 type Way uint8
 
 const (
 	Called    Way = iota // the platform delivers only messages that mention the bot, and the mention is a part
-	Addressed            // it is for the bot without a mention: one to one, or the platform took the bot's mention off
+	Addressed            // it needs no mention: one to one, or the platform removed the mention
 	Overheard            // the platform delivers every message of the conversation
 )
 
@@ -41,7 +41,7 @@ type Heard struct {
 	Text   string // folded, without the mentions that only call the bot
 	Called bool   // the message is for the bot; else Text is empty
 	Unread string // command.UnreadMention, if it cannot be told which mention is the bot's; see command.Message
-	Name   string // what is mentioned where BotName should be, if BotName is set and not mentioned; see Received
+	Name   string // the name mentioned in place of BotName; see Received.Mention
 }
 
 // Hear removes the mentions that call the bot. All platforms share this rule:
@@ -107,8 +107,7 @@ func guess(parts []Part, head, candidates int, way Way) (found bool, unread stri
 	return false, command.UnreadMention
 }
 
-// headOf returns the number of parts at the head that are mentions, or blanks and marks between
-// them.
+// headOf returns the number of parts at the head: mentions, and blanks and marks between them.
 func headOf(parts []Part) int {
 	head := 0
 	for i, p := range parts {
@@ -122,10 +121,10 @@ func headOf(parts []Part) int {
 	return head
 }
 
-// join returns the text of the parts behind the head, without the bot's mentions.
+// join returns the text after the head, without the bot's mentions.
 func join(parts []Part, head int) string {
 	var b strings.Builder
-	gap := head > 0 // something was taken off here
+	gap := head > 0 // a mention was removed here
 	for _, p := range parts[head:] {
 		if p.Mention && p.Whose == ThisBot {
 			gap = true
@@ -146,8 +145,7 @@ func join(parts []Part, head int) string {
 	return Fold(b.String())
 }
 
-// spaced returns text as it continues what is written, with one blank where there is one or a
-// mention was.
+// spaced returns text, which follows b after a removed mention, with one blank between the two.
 func spaced(b *strings.Builder, text string) string {
 	before, _ := utf8.DecodeLastRuneInString(b.String())
 	after, size := utf8.DecodeRuneInString(text)
@@ -195,7 +193,7 @@ func tail(text string) string {
 // blank reports whether a character separates words, whatever its width.
 func blank(c rune) bool { return unicode.IsSpace(c) || c == '\u200b' || c == '\ufeff' }
 
-// everyone has the names by which clients mention all of a conversation.
+// everyone has the names of mentions of all members of a conversation.
 var everyone = map[string]bool{
 	"all": true, "everyone": true, "everybody": true, "here": true, "channel": true,
 	"所有人": true, "全体成员": true, "全员": true,
@@ -206,7 +204,7 @@ var everyone = map[string]bool{
 // Only the name tells whose a mention is.
 func Split(text, botName string) []Part {
 	var parts []Part
-	begun, start := 0, true // where the text began that is not in parts yet, and whether a word may begin here
+	begun, start := 0, true // the beginning of the text not yet in parts; whether a word may begin here
 	for i := 0; i < len(text); {
 		c, size := utf8.DecodeRuneInString(text[i:])
 		if c != '@' && c != '＠' || !start {

@@ -12,16 +12,15 @@ import (
 	"chatconf/shared/secret"
 )
 
-// A Receiver belongs to one configuration: it proves that a callback is genuine, reads it and
-// formats the answer. It holds secrets, does no I/O, and is safe for concurrent use.
+// A Receiver verifies and reads the callbacks of one configuration, and formats the answers. It
+// holds secrets, does no I/O, and is safe for concurrent use.
 type Receiver interface {
-	// Receive proves that a callback comes from the platform, is fresh and is meant for this
-	// configuration, and reads it. Its error is a *Refusal; the caller of the webhook is not told
-	// the reason.
+	// Receive verifies that a callback comes from the platform, is fresh and is meant for this
+	// configuration, and reads it. Its error is a *Refusal; the client is not told the reason.
 	Receive(r *Request) (*Received, error)
-	// Answer makes the answer to a callback that Receive returned. It carries text where the
-	// platform has immediate replies, and is an acknowledgement otherwise. Text is shown literally:
-	// nothing in it becomes markup or a mention.
+	// Answer makes the answer to a callback that Receive returned. It carries text if the platform
+	// shows immediate replies; otherwise it only acknowledges. Text is shown literally, without
+	// markup or mentions.
 	Answer(in *Received, text string) (*Response, error)
 }
 
@@ -32,7 +31,7 @@ type Settings map[string]secret.Text
 // Get returns the value of a setting, empty if it is not set.
 func (s Settings) Get(key string) string { return s[key].Reveal() }
 
-// A Request is a callback as it came, its body read.
+// A Request is a received callback with its body.
 type Request struct {
 	Method string
 	Query  url.Values
@@ -41,8 +40,7 @@ type Request struct {
 	Now    time.Time
 }
 
-// Digest returns a hash of the method, the parameters and the body. It is different for every
-// callback.
+// Digest returns a hash of the method, the parameters and the body.
 func (r *Request) Digest() []byte {
 	h := sha256.New()
 	for _, part := range [...]string{r.Method, r.Query.Encode(), string(r.Body)} {
@@ -51,27 +49,27 @@ func (r *Request) Digest() []byte {
 	return h.Sum(nil)
 }
 
-// Received is what a callback says.
+// Received is the content of a callback.
 type Received struct {
-	// Handshake, if set, is the whole answer: the platform asked whether this URL is alive.
+	// Handshake, if set, is the whole answer: the platform only checks the URL.
 	Handshake *Response
-	// Message is what a person sent. Without one, and without a handshake, there is nothing to do
-	// but to acknowledge.
+	// Message is a person's message. Without it, and without a handshake, the callback is only
+	// acknowledged.
 	Message *command.Message
-	// Kind is what a callback without a message and a handshake is, as the platform calls it, such
-	// as reaction_added or message/channel_join. Health counts it under this.
+	// Kind is the platform's name for a callback without message and handshake, such as
+	// reaction_added or message/channel_join. Health counts by it.
 	Kind string
-	// Unproven says that the platform sends this without a proof, and nothing depends on it: it is
-	// acknowledged and leaves no trace but a log line.
+	// Unproven says that the platform sends this callback without a signature. It is acknowledged
+	// and logged, without any other effect.
 	Unproven bool
-	// Mention is the name that the message mentions where it should mention BotName, for the
-	// configuration's health; empty if there is no such name.
+	// Mention is the name that the message mentions in place of BotName, for the configuration's
+	// health; empty if there is none.
 	Mention string
-	// Guards are what may be seen only once besides the message's id, where a signature does not
-	// cover the body: a second message under the same guard is forged. They are spent by what is no
-	// message as well, and not by what is refused.
+	// Guards are values that may occur only once, in addition to the message's id, for signatures
+	// that do not cover the body. A second message with the same guard is forged. Every genuine
+	// callback uses up its guards, even without a message.
 	Guards []string
-	// State is the receiver's own, for Answer: a nonce, a user id.
+	// State is for the receiver's own Answer: a nonce, a user id.
 	State any
 }
 
@@ -80,34 +78,33 @@ type Response struct {
 	Status      int
 	ContentType string
 	Body        []byte
-	// Carries says that the platform shows the text that was given to Answer. Where it does not,
-	// the text goes by a Sender.
+	// Carries says that the platform shows the text given to Answer. If not, a Sender sends the
+	// text.
 	Carries bool
 }
 
-// A Step is where a callback was refused, as the log and GetChatConfigurationHealth name it.
-// StepFind is in the log alone: of an unknown URL there is no health to be told, and a wrong token
-// is the step token there.
+// A Step is the check that refused a callback, as the log and GetChatConfigurationHealth name it.
+// StepFind is only in the log: health has the step token for a wrong token, and an unknown URL has
+// no health.
 type Step string
 
-// The steps, in the order of work.
+// The steps, in their order.
 const (
-	StepFind          Step = "find"          // there is no such configuration, or the token is wrong
+	StepFind          Step = "find"          // unknown configuration or wrong token
 	StepConfiguration Step = "configuration" // its settings make no receiver
-	StepRequest       Step = "request"       // method, size, or parameters that are missing or there twice
+	StepRequest       Step = "request"       // method, size, or missing or duplicate parameters
 	StepSignature     Step = "signature"     // not made with the configuration's secret
 	StepFreshness     Step = "freshness"     // too old, or from the future
-	StepDecrypt       Step = "decrypt"       // the ciphertext is damaged or was made with another key
+	StepDecrypt       Step = "decrypt"       // the ciphertext is damaged or has another key
 	StepReceiver      Step = "receive id"    // meant for another corporation, app, tenant or robot
-	StepDecode        Step = "decode"        // genuine, but not in a form that is known
-	StepReplay        Step = "replay"        // what may be seen once was seen before, with another message
+	StepDecode        Step = "decode"        // genuine, but in an unknown form
+	StepReplay        Step = "replay"        // a guard was used before, with another message
 )
 
-// A Refusal says why a callback was refused. It holds no secret and nothing that an attacker could
-// not know.
+// A Refusal says why a callback was refused. It holds no secret.
 type Refusal struct {
 	Step   Step
-	Reason string // for the owner of the configuration: what is wrong, and what would be right
+	Reason string // for the owner of the configuration: what is wrong, and what is right
 }
 
 func (r *Refusal) Error() string { return "callback: " + string(r.Step) + ": " + r.Reason }
@@ -119,7 +116,7 @@ func Refuse(step Step, format string, args ...any) error {
 
 // A Sender delivers answers that come after the acknowledgement, through the platform's own API.
 type Sender interface {
-	// Send answers a message with text, shown as it is. Its error may say by a method Retryable()
-	// bool whether another attempt can help; without one it can.
+	// Send answers a message with text, shown as it is. If its error has a method Retryable() bool,
+	// that says whether a retry can help; otherwise it can.
 	Send(ctx context.Context, to command.ReplyTo, text string) error
 }

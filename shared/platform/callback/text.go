@@ -27,9 +27,9 @@ func Fold(text string) string {
 	return strings.Trim(text, " \n")
 }
 
-// Word makes one word of a name. People choose their names, and blanks or quotes in a name would
-// add words to a command that mentions it. Every character but letters, digits and -._@ becomes _.
-// A long name is cut, since a short text may mention it very often.
+// Word makes one word of a user's name, since blanks or quotes in it would add words to a command
+// that mentions the user. Every character but letters, digits and -._@ becomes _. A long name is
+// cut, since a short text may mention it very often.
 func Word(name string) string {
 	return Cut(strings.Map(func(c rune) rune {
 		if unicode.IsLetter(c) || unicode.IsMark(c) || unicode.IsDigit(c) || strings.ContainsRune("-._@", c) {
@@ -39,11 +39,11 @@ func Word(name string) string {
 	}, Fold(name)), maxName)
 }
 
-// maxName is how long a name in a message's text may be, in bytes.
+// maxName is the maximum length of a name in a message's text, in bytes.
 const maxName = 128
 
-// Cut shortens text to at most so many bytes. A shortened text ends in an ellipsis, which is
-// counted.
+// Cut shortens text to at most the given number of bytes. A shortened text ends in an ellipsis,
+// which is counted.
 func Cut(text string, most int) string {
 	const ellipsis = "…"
 	if len(text) <= most {
@@ -67,11 +67,11 @@ func Plain(text string) string { return plainer.Replace(text) }
 
 var plainer = strings.NewReplacer("<\u200b", "<", "@\u200b", "@")
 
-// maxID is how long a platform's id of a message, or the name of a user, may be, in bytes.
+// maxID is the maximum length of a platform's id of a message, or of a user's name, in bytes.
 const maxID = 256
 
 // Check refuses a message whose ids do not fit a table, a log line or a grant. It cleans the user's
-// name, which is only for people. The user may be empty.
+// name, which is only for display. The user may be empty.
 func Check(m *command.Message) error {
 	switch {
 	case m.ID == "":
@@ -94,11 +94,12 @@ func Check(m *command.Message) error {
 	return nil
 }
 
-// unseen reports whether a character has no place in an id: blanks, control and format characters.
+// unseen reports whether a character is not allowed in an id: blanks, control and format
+// characters.
 func unseen(c rune) bool { return unicode.IsSpace(c) || unicode.Is(unicode.C, c) }
 
-// Gap returns the parts of a message with a blank at the end if they end in a word. So two words
-// with a picture or a line end between them do not become one.
+// Gap returns the parts of a message, with a blank added if they end in a word. So two words with a
+// picture or a line end between them stay separate.
 func Gap(parts []Part) []Part {
 	if len(parts) == 0 {
 		return parts
