@@ -141,9 +141,9 @@ func (c scope) confirm(ctx context.Context) error {
 	return c.caller.Confirm(ctx)
 }
 
-// CreateAccessKey makes an access key in the caller's account: CreateAccessKey. It returns the
-// secret, which is never shown again. It is an action for administrators: its caller can make a key
-// with any permissions.
+// CreateAccessKey makes an access key in the caller's account and returns it with its secret, which
+// is never shown again. It is an action for administrators: its caller can make a key with any
+// permissions.
 //
 // Errors: MissingParameter, InvalidParameter, NoPermission, InvalidRegion.
 func (s *Service) CreateAccessKey(ctx context.Context, in *CreateAccessKeyRequest) (*AccessKeyResponse, error) {

@@ -129,8 +129,8 @@ func sameGround(a, b *document.Node) bool {
 		other := &document.Node{Kind: document.Object}
 		for _, m := range root.Members {
 			switch m.Key {
-			case command.KeyPermissions, command.KeyUserGroups, command.KeyConversationIDs: // compared by NewUses
-			case keyBotName, command.KeyLanguage: // which grant nothing
+			case command.KeyPermissions, command.KeyUserGroups, command.KeyConversationIDs: // newUses compares these
+			case keyBotName, command.KeyLanguage: // these grant nothing
 			default:
 				other.Members = append(other.Members, m)
 			}

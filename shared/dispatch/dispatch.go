@@ -34,7 +34,7 @@ const (
 	// settleTime bounds the write of the result, which is made even after a timeout.
 	settleTime = 5 * time.Second
 	// lease is how long a command is claimed. It is longer than WorkTime and settleTime together,
-	// so that two processes never work on one command; the rest is for different clocks.
+	// so that two processes never work on one command. The rest allows for clocks that differ.
 	lease = 90 * time.Second
 
 	// Attempts is how often a command is tried, including crashes.
@@ -73,7 +73,7 @@ func New(o Options) (*Dispatcher, error) {
 	return &Dispatcher{o}, nil
 }
 
-// An undelivered says why a target did not accept a command, or a platform an answer.
+// An undelivered is the reason why a target did not accept a command, or a platform an answer.
 type undelivered struct {
 	why   string // for people; no secret
 	again bool   // another attempt may help
@@ -101,7 +101,7 @@ func (d *Dispatcher) Dispatch(ctx context.Context, ref command.Ref) error {
 	started := d.options.Now()
 	result, retry, err := d.work(ctx, job)
 	if err == nil && result.Outcome == journal.OutcomeFailed && !result.Answered {
-		err = caller.Err() // cut off: that says nothing of the target, and nobody could be told
+		err = caller.Err() // if cancelled: the result is unknown, and the sender was not told
 	}
 	if err == nil {
 		err = d.end(ctx, job, result, retry)
@@ -113,8 +113,8 @@ func (d *Dispatcher) Dispatch(ctx context.Context, ref command.Ref) error {
 	return nil
 }
 
-// work does what is left. It returns how it ended, or if retry is set, that it is to be tried
-// again.
+// work does the pending work for a command. It returns the result, or with retry set, that it must
+// be tried again.
 func (d *Dispatcher) work(ctx context.Context, job *journal.Job) (result journal.Result, retry bool, err error) {
 	e, err := d.options.Service.OpenConfiguration(ctx, job.Ref)
 	switch {
@@ -128,7 +128,7 @@ func (d *Dispatcher) work(ctx context.Context, job *journal.Job) (result journal
 	case err != nil:
 		return journal.Result{}, false, err
 	case job.Attempts > Attempts:
-		// Whoever claimed it before ended without a word, again and again. The target may have it.
+		// Earlier processes claimed it and ended without a result. The target may have it.
 		return d.giveUp(ctx, e, job, "every attempt ended without a result"), false, nil
 	case job.Answer != "":
 		return d.answer(ctx, e, job)
@@ -161,7 +161,7 @@ func (d *Dispatcher) work(ctx context.Context, job *journal.Job) (result journal
 		return result, false, nil
 	}
 	if text == "" && !job.Answered {
-		text = e.Reply(job.Command, command.Decision{Allowed: true}) // nothing else has said yet that it was accepted
+		text = e.Reply(job.Command, command.Decision{Allowed: true}) // not sent before
 	}
 	// The target has accepted it. A lost answer is no reason to dispatch it again.
 	sent, unsent := d.send(ctx, e, job, text)
@@ -183,7 +183,7 @@ func (d *Dispatcher) answer(ctx context.Context, e *command.Endpoint,
 	return journal.Result{Outcome: journal.OutcomeFailed, Detail: unsent.why, Cause: unsent.cause}, false, nil
 }
 
-// canStillSend reports whether an answer could be sent by the time that it is tried next.
+// canStillSend reports whether an answer can still be sent at the time of the next attempt.
 func (d *Dispatcher) canStillSend(job *journal.Job) bool {
 	return job.ReplyTo.Expires.IsZero() || d.next(job).Before(job.ReplyTo.Expires)
 }
@@ -192,7 +192,7 @@ func (d *Dispatcher) canStillSend(job *journal.Job) bool {
 func (d *Dispatcher) giveUp(ctx context.Context, e *command.Endpoint, job *journal.Job, why string) journal.Result {
 	result := journal.Result{Outcome: journal.OutcomeFailed, Detail: why}
 	if job.Answer != "" {
-		return result // an answer, and not a command
+		return result // the job is an answer, not a command
 	}
 	sent, unsent := d.send(ctx, e, job, e.Undelivered(job.Command, job.ID))
 	if result.Answered, result.Cause = sent, unsent.cause; unsent.why != "" {
@@ -201,8 +201,8 @@ func (d *Dispatcher) giveUp(ctx context.Context, e *command.Endpoint, job *journ
 	return result
 }
 
-// send sends an answer to where the command came from, if there is a way. It returns whether that
-// was done, else why not, if it was tried.
+// send sends an answer to the sender of the command, if there is a way. It returns whether it was
+// sent, and if an attempt failed, why.
 func (d *Dispatcher) send(ctx context.Context, e *command.Endpoint, job *journal.Job,
 	text string) (sent bool, why undelivered) {
 	if text == "" || job.ReplyTo.Kind == "" {
@@ -250,7 +250,7 @@ func (d *Dispatcher) deliver(ctx context.Context, e *command.Endpoint, job *jour
 		}
 		said, err = d.options.Call(ctx, target.Name, event)
 		var refused *cloud.Refusal
-		if errors.As(err, &refused) { // whose message may be about roles and accounts
+		if errors.As(err, &refused) { // its message may name roles and accounts
 			return "", &undelivered{fmt.Sprintf("the function was not invoked: %s, status %d", refused.Code,
 				refused.Status), refused.Retryable, refused.Error()}
 		}
@@ -279,7 +279,7 @@ func (d *Dispatcher) next(job *journal.Job) time.Time {
 	return d.options.Now().Add(firstPause << (job.Attempts - 1))
 }
 
-// end writes down how the work ended.
+// end records the result of the work.
 func (d *Dispatcher) end(ctx context.Context, job *journal.Job, result journal.Result, retry bool) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
 	defer cancel()
@@ -289,7 +289,7 @@ func (d *Dispatcher) end(ctx context.Context, job *journal.Job, result journal.R
 	return d.options.Journal.Settle(ctx, job, result)
 }
 
-// log writes the one line that work on a command leaves.
+// log writes the log line of the work on a command.
 func (d *Dispatcher) log(ctx context.Context, job *journal.Job, result journal.Result,
 	retry bool, started time.Time, err error) {
 	outcome := string(result.Outcome)

@@ -156,7 +156,7 @@ func (w *Worker) work() {
 // left to Redrive.
 const maxWaiting = 64
 
-// Turns limit the commands of one configuration in progress to each. The zero value is ready to
+// turns limits the commands in progress of one configuration to each. The zero value is ready to
 // use.
 type turns struct {
 	mu      sync.Mutex

@@ -101,7 +101,8 @@ const (
 	StepReplay        Step = "replay"        // a guard was used before, with another message
 )
 
-// A Refusal says why a callback was refused. It holds no secret.
+// A Refusal says why a callback was refused. It holds no secret, and nothing that an attacker does
+// not know.
 type Refusal struct {
 	Step   Step
 	Reason string // for the owner of the configuration: what is wrong, and what is right
