@@ -440,7 +440,13 @@ func TestNothingUnprovenAllocatesMuch(t *testing.T) {
 		t.Skip("the race detector allocates too")
 	}
 	for _, line := range unprovenLines(t) {
-		if got := testing.AllocsPerRun(5, line.worst); got > line.most {
+		got := testing.AllocsPerRun(5, line.worst)
+		for range 3 { // the allocations of other goroutines count too
+			if got > line.most {
+				got = min(got, testing.AllocsPerRun(5, line.worst))
+			}
+		}
+		if got > line.most {
 			t.Errorf("%s: %v allocations, want at most %v", line.reader, got, line.most)
 		}
 	}
