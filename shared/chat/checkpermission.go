@@ -15,16 +15,18 @@ var (
 	permissionRequired = []string{"Effect", "Principals", "Commands"}
 )
 
+// maxStatements is the maximum number of statements in Permissions.
+const maxStatements = 100
+
 // checkPermissions checks for a list of statements. groups and conversations are the document's
 // UserGroups and ConversationIds, nil if it has none. An empty list allows nothing.
 func (m *mistakes) checkPermissions(path string, n, groups, conversations *document.Node) {
-	const most = 100
 	if n.Kind != document.Array {
 		m.wrong(path, "is %v; write an array of statements", n.Kind)
 		return
 	}
-	if len(n.Items) > most {
-		m.wrong(path, "has %d statements; the most is %d", len(n.Items), most)
+	if len(n.Items) > maxStatements {
+		m.wrong(path, "has %d statements; the most is %d", len(n.Items), maxStatements)
 		return
 	}
 	for i, statement := range n.Items {

@@ -22,13 +22,11 @@ func (s *Service) passRoleNeeds(ctx context.Context, c scope, uses []command.Rol
 	mayGet bool) []need {
 	var needs []need
 	for _, use := range uses {
-		i := slices.IndexFunc(needs, func(n need) bool {
-			return n.of.Resource == policy.RoleResource(c.account, use.Role)
-		})
+		resource := policy.RoleResource(c.account, use.Role)
+		i := slices.IndexFunc(needs, func(n need) bool { return n.of.Resource == resource })
 		if i < 0 {
 			i = len(needs)
-			needs = append(needs, need{action: policy.PassRole,
-				of: s.requestOn(ctx, policy.RoleResource(c.account, use.Role), tags)})
+			needs = append(needs, need{action: policy.PassRole, of: s.requestOn(ctx, resource, tags)})
 		}
 		if use.Named || mayGet {
 			needs[i].role = use.Role
@@ -197,7 +195,8 @@ func (in *UpdateRequest) namedRoles() []command.RoleUse {
 	if err != nil {
 		return uses // an invalid Configuration is never saved
 	}
-	if list := root.Get(command.KeyPermissions); list != nil {
+	// A longer list is never saved.
+	if list := root.Get(command.KeyPermissions); list != nil && len(list.Items) <= maxStatements {
 		for i, statement := range list.Items {
 			add(statement.TextOf(roleParam, ""), i)
 		}

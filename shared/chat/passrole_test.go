@@ -80,6 +80,7 @@ func TestPassRole(t *testing.T) {
 		"nothing":                    {[]string{allowOOS}, "ImplicitDeny"},
 		"another role":               {pass("ram:PassRole", ours+"Dev"), "ImplicitDeny"},
 		"another case of the role":   {pass("ram:PassRole", ours+"ops"), "ImplicitDeny"},
+		"a Deny in another case":     {deny(ours + "oPS"), "ExplicitDeny"},
 		"a longer role":              {pass("ram:PassRole", ours+"Ops2"), "ImplicitDeny"},
 		"another account":            {pass("ram:PassRole", otherAccount+"*"), "ImplicitDeny"},
 		"another operation":          {pass("ram:GetRole", "*"), "ImplicitDeny"},
@@ -291,7 +292,9 @@ func TestPassRoleIsNamedWithTheOthers(t *testing.T) {
 func TestPassRoleTellsNothing(t *testing.T) {
 	h := newHouse(t)
 	stored := secret.Text(slack(opsAllow, plainAllow))
-	h.MustCreate("same", func(in *chat.CreateRequest) { in.RamRole, in.Configuration = "Dev", stored })
+	h.MustCreate("same", func(in *chat.CreateRequest) {
+		in.RamRole, in.Configuration, in.ResourceGroupID = "Dev", stored, "rg-secret"
+	})
 	h.MustCreate("other")
 	message := func(ctx context.Context, in chat.UpdateRequest, name string) string {
 		in.Name = name
@@ -300,6 +303,7 @@ func TestPassRoleTellsNothing(t *testing.T) {
 		return strings.ReplaceAll(err.Error(), "/"+name, "/x")
 	}
 	for about, in := range map[string]chat.UpdateRequest{
+		"a group": {ResourceGroupID: chattest.Ptr("rg-secret")}, "no group": {ResourceGroupID: chattest.Ptr("")},
 		"the role": {RamRole: chattest.Ptr("Dev")}, "all": {RamRole: chattest.Ptr("Dev"), Configuration: &stored},
 		"an invalid role": {RamRole: chattest.Ptr("a:b")}, "no JSON": {Configuration: chattest.Ptr(secret.Text("{"))},
 		"an invalid document": {Configuration: chattest.Ptr(

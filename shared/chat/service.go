@@ -416,14 +416,18 @@ func (s *Service) change(ctx context.Context, do modification) error {
 		}
 		of := s.request(ctx, c, do.name, before.tags())
 		needs := []need{{action: actionPrefix + do.action, of: of}}
-		if do.regroups != nil && do.regroups(before) {
+		may := c.allows(actionPrefix+do.action, of)
+		seen := before
+		if !may {
+			seen = nil // decide from the request alone, so that the error reveals nothing that is stored
+		}
+		if do.regroups != nil && do.regroups(seen) {
 			needs = append(needs, need{action: actionPrefix + actionChangeGroup, of: of})
 		}
 		var st step
 		var wrong error // returned only to a caller with the permissions
-		switch may := c.allows(actionPrefix+do.action, of); {
+		switch {
 		case !may && do.roles != nil:
-			// Decide from the request alone, so that the error reveals nothing that is stored.
 			needs = append(needs, s.passRoleNeeds(ctx, c, do.roles(), before.tags(), true)...)
 		case may && there:
 			if st, wrong = do.next(c, before); wrong != nil || do.roles == nil {

@@ -35,12 +35,13 @@ func (p *Permissions) NewUses(before *Permissions, otherwise bool) []RoleUse {
 	users := make(map[string]int)
 	was, is := before.reaches(users), p.reaches(users)
 	sameGround := before != nil && !otherwise && p.listensWithin(before)
+	left := budget(mostCompared)
 	for i, s := range is {
 		named := p.statements[i].role != ""
 		switch {
 		case s.effect != policy.Allow || s.role == "":
 		case !named && roleIsNew: // listed above
-		case !sameGround || !isKept(was, is, i):
+		case !sameGround || !isKept(was, is, i, &left):
 			uses = append(uses, RoleUse{Role: s.role, Statement: i, Named: named})
 		}
 	}
@@ -139,8 +140,8 @@ func (p *Permissions) listensWithin(before *Permissions) bool {
 }
 
 // isKept reports whether the Allow is[i] runs nothing under its role that the statements of was did
-// not run under it.
-func isKept(was, is []reach, i int) bool {
+// not run under it. Beyond the budget it compares no patterns, and assumes that they may differ.
+func isKept(was, is []reach, i int, left *budget) bool {
 	s := &is[i]
 	j := slices.IndexFunc(was, func(r reach) bool {
 		return r.effect == policy.Allow && r.role == s.role && r.sum == s.sum
@@ -157,12 +158,30 @@ func isKept(was, is []reach, i int) bool {
 		case k >= j || other.role == s.role:
 			continue
 		}
-		limits := func(r reach) bool { return r.effect == other.effect && r.covers(other) }
-		if other.meets(s) && !slices.ContainsFunc(by, limits) {
+		same := func(r reach) bool { return r.effect == other.effect && r.sum == other.sum }
+		if slices.ContainsFunc(by, same) { // the usual case
+			continue
+		}
+		limits := func(r reach) bool {
+			return r.effect == other.effect && left.spend(&r, other) && r.covers(other)
+		}
+		if (!left.spend(other, s) || other.meets(s)) && !slices.ContainsFunc(by, limits) {
 			return false
 		}
 	}
 	return true
+}
+
+// mostCompared is how many pairs of patterns one call of NewUses compares: some 50 ms.
+const mostCompared = 200_000
+
+// A budget is how many pairs of patterns may still be compared.
+type budget int
+
+// spend takes the cost of comparing two statements. It reports whether the budget holds it.
+func (b *budget) spend(r, s *reach) bool {
+	*b -= budget(len(r.commands)*len(s.commands) + len(r.conversations)*len(s.conversations))
+	return *b >= 0
 }
 
 // maxCompared is how many pairs of patterns two statements may have to be compared. With more, they

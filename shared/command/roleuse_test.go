@@ -2,8 +2,10 @@ package command_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -174,6 +176,30 @@ func TestNewUsesMissesNothing(t *testing.T) {
 	}
 	if wider < 500 {
 		t.Errorf("%d of the pairs let somebody run something under another role: too few to tell", wider)
+	}
+}
+
+// TestNewUsesIsBounded compares large Permissions whose patterns are slow to compare: without a
+// bound it takes a minute. Unchanged ones need nothing; of changed ones every use counts as new.
+func TestNewUsesIsBounded(t *testing.T) {
+	large := func(last string) string {
+		var list []string
+		for i := range 100 {
+			commands := []string{`"x*"`, `"` + last + strconv.Itoa(i) + `"`}
+			for k := range 29 {
+				commands = append(commands, fmt.Sprintf(`"x*aaaa%02d%02d"`, i, k))
+			}
+			list = append(list, fmt.Sprintf(`{"Effect":"Allow","Principals":["*"],"Commands":[%s],"RamRole":"R%d"}`,
+				strings.Join(commands, ","), i))
+		}
+		return `{"Permissions":[` + strings.Join(list, ",") + `]}`
+	}
+	before := permissionsOf(t, "Dev", large("y"))
+	if uses := permissionsOf(t, "Dev", large("y")).NewUses(before, false); len(uses) != 0 {
+		t.Errorf("%d uses of unchanged Permissions are new", len(uses))
+	}
+	if uses := permissionsOf(t, "Dev", large("z")).NewUses(before, false); len(uses) != 100 {
+		t.Errorf("%d of 100 changed uses are new", len(uses))
 	}
 }
 

@@ -47,10 +47,11 @@ func (d Decision) String() string {
 // one, the first matching Allow decides. Without either, req is denied. The order is that of the
 // policies as given.
 //
-// Actions are compared ignoring ASCII case, as in RAM; resources and values are compared exactly. A
-// request for all names has a Resource that ends in '*'; only patterns that match every name match
-// it. A request without action or resource is denied. If a policy is nil or zero, every request is
-// denied, because it may have been a Deny that failed to load.
+// Actions are compared ignoring ASCII case, as in RAM, and so are roles in a Deny; other resources
+// and values are compared exactly. A request for all names has a Resource that ends in '*'; only
+// patterns that match every name match it. A request without action or resource is denied. If a
+// policy is nil or zero, every request is denied, because it may have been a Deny that failed to
+// load.
 func Decide(req Request, policies ...*Policy) Decision {
 	var t Tally
 	if req.Action == "" || req.Resource == "" {
@@ -103,8 +104,17 @@ func (t *Tally) Decision() Decision {
 
 func (s *statement) matches(req *Request) bool {
 	return s.matchesAction(req) &&
-		anyMatches(s.resources, req.Resource, ofResource) &&
+		anyMatches(s.resources, req.Resource, s.comparison(req)) &&
 		s.conditionsHold(req)
+}
+
+// comparison returns how resources are compared. RAM ignores the case of a role's name, so a Deny
+// of role Prod denies prod too. An Allow names a role exactly.
+func (s *statement) comparison(req *Request) comparison {
+	if s.effect == Deny && strings.EqualFold(req.Action, PassRole) {
+		return foldCase
+	}
+	return ofResource
 }
 
 func (s *statement) matchesAction(req *Request) bool {
