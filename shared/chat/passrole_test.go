@@ -355,6 +355,24 @@ func TestPassRoleIsDecidedByTags(t *testing.T) {
 	}
 }
 
+// TestPassRoleConfirmsNoGuess tries stored values at another revision: right and wrong guesses get
+// the same error.
+func TestPassRoleConfirmsNoGuess(t *testing.T) {
+	h := newHouse(t)
+	stored := slack(opsAllow, plainAllow)
+	h.MustCreate("one", func(in *chat.CreateRequest) { in.RamRole, in.Configuration = "Dev", secret.Text(stored) })
+	for about, in := range map[string]chat.UpdateRequest{
+		"the role": {RamRole: chattest.Ptr("Dev")}, "another role": {RamRole: chattest.Ptr("Other")},
+		"the secret": {Configuration: chattest.Ptr(secret.Text(stored))},
+		"another secret": {Configuration: chattest.Ptr(
+			secret.Text(strings.Replace(stored, "signing-secret", "guess", 1)))},
+	} {
+		in.Name, in.Revision = "one", chattest.Ptr(int64(99))
+		_, err := h.Update(h.only("UpdateChatConfiguration"), &in)
+		chattest.WantError(t, about, err, fault.Conflict, "Revision")
+	}
+}
+
 // TestPassRoleOfARepeat checks that a ClientToken is no way around the permission.
 func TestPassRoleOfARepeat(t *testing.T) {
 	h := newHouse(t)

@@ -424,12 +424,15 @@ func (s *Service) change(ctx context.Context, do modification) error {
 		if do.regroups != nil && do.regroups(seen) {
 			needs = append(needs, need{action: actionPrefix + actionChangeGroup, of: of})
 		}
+		// A request for another revision gets a Conflict, whatever roles are in it: nobody learns
+		// stored values by trying.
+		stale := there && do.revision != nil && *do.revision != before.Revision
 		var st step
 		var wrong error // returned only to a caller with the permissions
 		switch {
 		case !may && do.roles != nil:
 			needs = append(needs, s.passRoleNeeds(ctx, c, do.roles(), before.tags(), true)...)
-		case may && there:
+		case may && there && !stale:
 			if st, wrong = do.next(c, before); wrong != nil || do.roles == nil {
 				break
 			}
@@ -453,7 +456,7 @@ func (s *Service) change(ctx context.Context, do modification) error {
 			return known.repeat(do.out)
 		case !there:
 			return notFound(do.name)
-		case do.revision != nil && *do.revision != before.Revision:
+		case stale:
 			return &fault.Error{Code: fault.Conflict, Param: "Revision",
 				Message: fmt.Sprintf("Chat configuration %s is at revision %d, not %d.", fault.Quote(do.name),
 					before.Revision, *do.revision)}
