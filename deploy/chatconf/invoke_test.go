@@ -198,16 +198,17 @@ func TestInvokeWithMemoryAndTimeout(t *testing.T) {
 // An answer that says that nothing was done is printed, and is an error. From other functions than
 // chatconf's only the answer to SQS is understood.
 func TestInvokeIsRefused(t *testing.T) {
-	envelope := `{"RequestId":"r","HostId":"h","Code":"EntityNotExists.ChatConfiguration","Message":"There is none."}`
+	envelope := `{"RequestId":"r","HostId":"h","Code":"EntityNotExists.ChatConfiguration",` +
+		`"Message":"It does not exist."}`
 	for _, c := range []struct {
 		answer string
 		ours   bool
 		want   string
 	}{
-		{envelope, true, "EntityNotExists.ChatConfiguration: There is none."},
+		{envelope, true, "EntityNotExists.ChatConfiguration: It does not exist."},
 		{envelope, false, ""},
 		{`[{"Id":"a","Answer":{"RequestId":"r"}},{"Id":"b","Answer":` + envelope + `}]`, true,
-			"message b: EntityNotExists.ChatConfiguration: There is none."},
+			"message b: EntityNotExists.ChatConfiguration: It does not exist."},
 		{`[{"Id":"a","Answer":{"RequestId":"r"}},{"Id":"b","Answer":null}]`, true, ""},
 		{`{"batchItemFailures":[{"itemIdentifier":"m"}]}`, true, "1 message(s) must be delivered again"},
 		{`{"batchItemFailures":[{"itemIdentifier":"m"}]}`, false, "1 message(s) must be delivered again"},
@@ -287,7 +288,7 @@ func TestInvokeMistakes(t *testing.T) {
 			"not JSON"},
 		"no JSON in a CloudEvent": {append(own, "--event", "-", "--as", "cloudevent"), "{", "not JSON"},
 		"no text in a queue":      {append(own, "--event", "-", "--as", "mns"), "\xff", "not UTF-8 text"},
-		"a time that is none":     {append(own, "--timeout", "soon"), "", "write seconds"},
+		"an invalid time":         {append(own, "--timeout", "soon"), "", "write seconds"},
 		"no time":                 {append(own, "--timeout", "0"), "", "write seconds"},
 		"a time before now":       {append(own, "--timeout", "-1s"), "", "write seconds"},
 		"less than no memory":     {append(own, "--memory", "-1"), "", "--memory -1 is negative"},
@@ -310,7 +311,7 @@ func TestInvokeMistakes(t *testing.T) {
 			"http"}, "[]", "a JSON object of parameters"},
 		"no action": {[]string{"hello", "--dist", dist, "--data", t.TempDir(), "--event",
 			"-", "--as", "http"}, "{}", "Action"},
-		"an action that is none": {[]string{"hello", "--dist", dist, "--data", t.TempDir(), "--event", "-", "--as",
+		"an invalid action": {[]string{"hello", "--dist", dist, "--data", t.TempDir(), "--event", "-", "--as",
 			"http"}, `{"Action":1}`, "Action"},
 		"an empty batch": {append(own, "--event", "-", "--as", "mns"), "[]", "0 messages"},
 	} {

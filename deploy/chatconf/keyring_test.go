@@ -65,7 +65,7 @@ func TestKeyRingNew(t *testing.T) {
 	}
 	if _, err := run(t, "", "keyring", "new", "--id", "no good"); !isUsage(err) ||
 		!strings.Contains(err.Error(), "--id") {
-		t.Errorf("keyring new with an id that is none = %v", err)
+		t.Errorf("keyring new with an invalid id = %v", err)
 	}
 }
 
@@ -124,7 +124,7 @@ func TestKeyRingAdd(t *testing.T) {
 		{"no file", "", []string{}},
 		{"a file that is not there", "", []string{path + ".none"}},
 		{"an id that is there", "", []string{path, "--id", "old"}},
-		{"an id that is none", "", []string{path, "--id", "/"}},
+		{"an invalid id", "", []string{path, "--id", "/"}},
 		{"what is no ring", `{"keys":"not-a-real-secret"}`, []string{"-"}},
 		{"a ring with more to it", strings.Replace(string(old), "{", `{"note":"not-a-real-secret",`, 1), []string{"-"}},
 	} {
@@ -153,7 +153,7 @@ func TestKeyRingClaim(t *testing.T) {
 	}
 	t.Setenv("CHATCONF_KEYRING", "file:"+ring)
 	if _, err := run(t, "", "keyring", "claim", "--store", "floppy"); !isUsage(err) {
-		t.Errorf("claim of a store that is none = %v", err)
+		t.Errorf("claim of an unknown store = %v", err)
 	}
 	if _, err := run(t, "", claim...); err == nil || !strings.Contains(err.Error(), "Tablestore table chatconf") {
 		t.Errorf("claim without tables = %v", err)

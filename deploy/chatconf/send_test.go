@@ -553,7 +553,7 @@ func TestSendToAStranger(t *testing.T) {
 			w.Header().Set("Content-Length", "9")
 			io.WriteString(w, "x")
 		}, "incomplete: unexpected EOF"},
-		"an answer that is none": {s.URL, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>") },
+		"an invalid answer": {s.URL, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>") },
 			"would reject the answer: the answer is not the expected JSON"},
 		"an answer to all": {s.URL, func(w http.ResponseWriter, _ *http.Request) {
 			io.WriteString(w, `{"response_type":"in_channel","text":"PLANTED-1"}`)

@@ -531,7 +531,7 @@ func hostileRequests() map[string]string {
 		"a request of another version": `{"version":"9",` + context + `}`,
 		"a request without a context":  `{"version":"2.0","requestContext":null}`,
 		"a context that is a string":   `{"version":"v1","requestContext":"x"}`,
-		"a method that is none":        `{"version":"2.0","requestContext":{"http":{"method":"P O"}}}`,
+		"an invalid method":            `{"version":"2.0","requestContext":{"http":{"method":"P O"}}}`,
 		"a path that leads elsewhere":  `{"version":"2.0","rawPath":"http://evil.example/",` + context + `}`,
 		"a path with a line break":     `{"version":"v1","rawPath":"/\r\nHost: evil",` + context + `}`,
 		"a header with a line break":   `{"version":"2.0","rawPath":"/","headers":{"a":"b\r\nc: d"},` + context + `}`,

@@ -140,7 +140,7 @@ func forgeries(p peer) []forgery {
 			forgery{"no signature", "request", onWire(p, func(req *http.Request) { req.Header.Del(signature) })},
 			forgery{"an empty signature", "request", onWire(p, setHeader(signature, ""))},
 			forgery{"the signature twice", joined, onWire(p, addHeader(signature))},
-			forgery{"a signature that is none", "signature", onWire(p, setHeader(signature, "none"))},
+			forgery{"an invalid signature", "signature", onWire(p, setHeader(signature, "none"))},
 		)
 	}
 	if p.typ != "DingTalk" { // whose robots sign the time alone

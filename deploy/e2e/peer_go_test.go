@@ -212,15 +212,17 @@ func wecomApp(by enveloper) func(*testing.T, *bot, saying) callback {
 		token, key, corp, agent := b.settings["WeChatToken"], b.settings["WeChatEncodingAesKey"],
 			b.settings["WeChatCorpId"], b.settings["WeChatAgentId"]
 		message := fmt.Sprintf(
-			"<xml><ToUserName><![CDATA[%s]]></ToUserName>\n<FromUserName><![CDATA[%s]]></FromUserName>\n<CreateTime>%s</CreateTime>\n"+
-				"<MsgType><![CDATA[text]]></MsgType>\n<Content><![CDATA[%s]]></Content>\n<MsgId>%s</MsgId>\n<AgentID>%s</AgentID>\n</xml>",
+			"<xml><ToUserName><![CDATA[%s]]></ToUserName>\n<FromUserName><![CDATA[%s]]></FromUserName>\n"+
+				"<CreateTime>%s</CreateTime>\n<MsgType><![CDATA[text]]></MsgType>\n"+
+				"<Content><![CDATA[%s]]></Content>\n<MsgId>%s</MsgId>\n<AgentID>%s</AgentID>\n</xml>",
 			corp, s.user, s.seconds(), s.text, messageID(s.id), agent)
 		encrypt, signature := by.seal(t, token, key, corp, message, s.seconds(), "1372623149")
 		return callback{
 			query:  url.Values{"msg_signature": {signature}, "timestamp": {s.seconds()}, "nonce": {"1372623149"}},
 			header: map[string]string{"Content-Type": "text/xml"},
 			body: fmt.Sprintf(
-				"<xml><ToUserName><![CDATA[%s]]></ToUserName><Encrypt><![CDATA[%s]]></Encrypt><AgentID><![CDATA[%s]]></AgentID></xml>",
+				"<xml><ToUserName><![CDATA[%s]]></ToUserName><Encrypt><![CDATA[%s]]></Encrypt>"+
+					"<AgentID><![CDATA[%s]]></AgentID></xml>",
 				corp, encrypt, agent),
 			read: func(t *testing.T, a answer) string {
 				t.Helper()

@@ -131,8 +131,10 @@ func TestZipsRunUnderAWSsEmulator(t *testing.T) {
 		StatusCode int    `json:"statusCode"`
 		Body       string `json:"body"`
 	}
-	request := `{"version":"2.0","routeKey":"$default","rawPath":"/","rawQueryString":"","headers":{"x-acs-action":"GetChatConfiguration","x-acs-version":"2019-06-01"},
-		"requestContext":{"http":{"method":"POST","path":"/","protocol":"HTTP/1.1","sourceIp":"192.0.2.1"},"requestId":"r","stage":"$default","timeEpoch":1795406706007},"isBase64Encoded":false}`
+	request := `{"version":"2.0","routeKey":"$default","rawPath":"/","rawQueryString":"",
+		"headers":{"x-acs-action":"GetChatConfiguration","x-acs-version":"2019-06-01"},
+		"requestContext":{"http":{"method":"POST","path":"/","protocol":"HTTP/1.1","sourceIp":"192.0.2.1"},
+		"requestId":"r","stage":"$default","timeEpoch":1795406706007},"isBase64Encoded":false}`
 	if err := json.Unmarshal(get(request), &unsigned); err != nil || unsigned.StatusCode != http.StatusBadRequest &&
 		unsigned.StatusCode != http.StatusForbidden || !strings.Contains(unsigned.Body, `"Code"`) {
 		t.Errorf("a request without a signature: %+v, %v", unsigned, err)

@@ -123,8 +123,10 @@ func (s *stage) do(a rpc.Action, params string) []byte {
 func (s *stage) bot() string {
 	s.Helper()
 	s.env["CHATCONF_EVENT_POLICY"] = policy.Administrator().String() // which reveals the URL
-	s.do(rpc.NewAction("CreateChatConfiguration", (*chat.Service).Create), `{"Name":"ops","Type":"Slack","Configuration":{"SlackSigningSecret":"not-a-real-secret",
-		"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"]}],"Target":{"Type":"Function","Name":"`+targetName+`"}}}`)
+	s.do(rpc.NewAction("CreateChatConfiguration", (*chat.Service).Create), `{"Name":"ops","Type":"Slack",
+		"Configuration":{"SlackSigningSecret":"not-a-real-secret",
+		"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"]}],
+		"Target":{"Type":"Function","Name":"`+targetName+`"}}}`)
 	return urlOf(s, s.do(rpc.NewAction("GetChatConfiguration", (*chat.Service).Get), `{"Name":"ops"}`))
 }
 

@@ -148,7 +148,7 @@ func TestAccessKeyActionsRefuse(t *testing.T) {
 			fault.InvalidParameter, "Policy", ""},
 		"a broken document": {create(func(in *createIn) { in.Policy, in.PolicyDocument = "", `{"Version":"2"}` }),
 			fault.InvalidParameter, "PolicyDocument", ""},
-		"a date that is none": {create(func(in *createIn) { in.ExpireDate = "soon" }), fault.InvalidParameter,
+		"an invalid date": {create(func(in *createIn) { in.ExpireDate = "soon" }), fault.InvalidParameter,
 			"ExpireDate", `"soon" is not a date; write one such as`},
 		"a date in the past": {create(func(in *createIn) { in.ExpireDate = "2026-11-23T08:00:00Z" }),
 			fault.InvalidParameter, "ExpireDate", "has passed"},
@@ -180,7 +180,7 @@ func TestAccessKeyActionsRefuse(t *testing.T) {
 			fault.InvalidParameter, "MaxResults", ""},
 		"a token of nobody": {list(chat.ListAccessKeysRequest{NextToken: "x"}),
 			fault.InvalidNextToken, "NextToken", ""},
-		"a region that is none": {list(chat.ListAccessKeysRequest{RegionID: "!"}), fault.InvalidRegion, "RegionId", ""},
+		"an invalid region": {list(chat.ListAccessKeysRequest{RegionID: "!"}), fault.InvalidRegion, "RegionId", ""},
 	} {
 		chattest.WantError(t, about, c.err, c.code, c.param, c.says)
 	}

@@ -475,7 +475,7 @@ func TestConfigurationIsRefused(t *testing.T) {
 			chattest.TargetSecret + `"}`), []string{"Configuration.Target.Url"}},
 		{"a target's URL that is a number", "Slack", in(`"Target":{"Type":"Http","Url":7,"Secret":"` +
 			chattest.TargetSecret + `"}`), []string{"Configuration.Target.Url"}},
-		{"a target's URL that is none", "Slack", in(`"Target":{"Type":"Http","Url":"https://h/%planted","Secret":"` +
+		{"an invalid target's URL", "Slack", in(`"Target":{"Type":"Http","Url":"https://h/%planted","Secret":"` +
 			chattest.TargetSecret + `"}`), []string{"Configuration.Target.Url"}},
 		{"a target's secret that is short", "Slack",
 			in(`"Target":{"Type":"Http","Url":"https://h","Secret":"whsec_cGxhbnRlZA=="}`),

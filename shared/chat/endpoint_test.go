@@ -126,7 +126,7 @@ func TestEndpointOfARecordThatIsTampered(t *testing.T) {
 	for about, edit := range map[string]func(map[string]any){
 		"another version":              func(m map[string]any) { m["v"] = 2 },
 		"a type that is not known":     func(m map[string]any) { m["type"] = "Matrix" },
-		"a configuration that is none": func(m map[string]any) { m["configuration"] = "planted" },
+		"an invalid configuration":     func(m map[string]any) { m["configuration"] = "planted" },
 		"a bit of the token":           flip(chat.FieldWebhookToken),
 		"no token":                     hidden("", func(s map[string]any) { delete(s, chat.FieldWebhookToken) }),
 		"a bit of a secret":            flip("WeChatSecret"),
@@ -615,8 +615,8 @@ func TestRotateThatLosesARace(t *testing.T) {
 
 func TestRotateOfWhatCannotBe(t *testing.T) {
 	for about, edit := range map[string]func(map[string]any){
-		"a type that is not known":     func(m map[string]any) { m["type"] = "Matrix" },
-		"a Configuration that is none": func(m map[string]any) { m["configuration"] = `{"XPrevious"` },
+		"a type that is not known": func(m map[string]any) { m["type"] = "Matrix" },
+		"an invalid Configuration": func(m map[string]any) { m["configuration"] = `{"XPrevious"` },
 		"a bit of the token": func(m map[string]any) {
 			s := m["secrets"].(map[string]any)
 			s[chat.FieldWebhookToken] = chattest.FlipBit(s[chat.FieldWebhookToken].(string))

@@ -228,15 +228,15 @@ func TestListCommandsIsRefused(t *testing.T) {
 			fault.InvalidRegion, "RegionId"},
 		"a page of none": {chat.ListCommandsRequest{Name: "one", MaxResults: chattest.Ptr[int64](0)},
 			fault.InvalidParameter, "MaxResults"},
-		"a decision that is none": {chat.ListCommandsRequest{Name: "one", Decision: "Maybe"},
+		"an invalid decision": {chat.ListCommandsRequest{Name: "one", Decision: "Maybe"},
 			fault.InvalidParameter, "Decision"},
-		"a command that is none": {chat.ListCommandsRequest{Name: "one", Command: "a b"},
+		"an invalid command": {chat.ListCommandsRequest{Name: "one", Command: "a b"},
 			fault.InvalidParameter, "Command"},
-		"a date that is none": {chat.ListCommandsRequest{Name: "one", Since: "yesterday"},
+		"an invalid date": {chat.ListCommandsRequest{Name: "one", Since: "yesterday"},
 			fault.InvalidParameter, "Since"},
 		"another": {chat.ListCommandsRequest{Name: "one", Until: "2026-11-23"},
 			fault.InvalidParameter, "Until"},
-		"a token that is none": {chat.ListCommandsRequest{Name: "one", NextToken: "x"},
+		"an invalid token": {chat.ListCommandsRequest{Name: "one", NextToken: "x"},
 			fault.InvalidNextToken, "NextToken"},
 		"a token of another configuration": {chat.ListCommandsRequest{Name: "two", NextToken: first.NextToken},
 			fault.InvalidNextToken, "NextToken"},
@@ -267,7 +267,8 @@ func TestSimulate(t *testing.T) {
 	h := newHouse(t)
 	h.MustCreate("one", func(in *chat.CreateRequest) {
 		in.Configuration = secret.Text(chattest.With(chattest.Slack, `"UserGroups":{"sre":["u1"]},"Permissions":[
-			{"Effect":"Allow","Principals":["group:sre"],"Commands":["restart","scale-*"],"RamRole":"OpsRole"},{"Effect":"Deny","Principals":["*"],"Commands":["scale-in"]}]`))
+			{"Effect":"Allow","Principals":["group:sre"],"Commands":["restart","scale-*"],"RamRole":"OpsRole"},
+			{"Effect":"Deny","Principals":["*"],"Commands":["scale-in"]}]`))
 	})
 	simulate := func(user, command string) chat.SimulatedPermission {
 		t.Helper()
@@ -336,8 +337,8 @@ func TestSimulate(t *testing.T) {
 		chattest.WantError(t, "Simulate with "+about, err, c.code, c.param)
 	}
 	for about, edit := range map[string]func(map[string]any){
-		"a type that is not known":     func(m map[string]any) { m["type"] = "Matrix" },
-		"a configuration that is none": func(m map[string]any) { m["configuration"] = "planted" },
+		"a type that is not known": func(m map[string]any) { m["type"] = "Matrix" },
+		"an invalid configuration": func(m map[string]any) { m["configuration"] = "planted" },
 	} {
 		item := h.Item("c#one")
 		h.Tamper(table.Change{Puts: []table.Put{{Sort: "c#one", Value: chattest.Reencode(item.Value, edit),

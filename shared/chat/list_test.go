@@ -361,7 +361,7 @@ func TestListRefuses(t *testing.T) {
 		{"a tag that cannot be", one("tag:aliyun", "x"), fault.InvalidParameter, "Filters", []string{`"aliyun"`}},
 		{"a date without time", one("CreatedAfter", "2026-01-31"), fault.InvalidParameter, "Filters",
 			[]string{"CreatedAfter", `"2026-01-31"`, "2026-01-31T08:00:00Z"}},
-		{"a date that is none", one("updatedbefore", "now"), fault.InvalidParameter, "Filters",
+		{"an invalid date", one("updatedbefore", "now"), fault.InvalidParameter, "Filters",
 			[]string{"UpdatedBefore", `"now"`}},
 	} {
 		_, err := h.List(h.Ctx, &chat.ListRequest{Filters: c.filters})

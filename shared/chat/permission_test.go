@@ -267,7 +267,7 @@ func TestStatementsThatCannotMatchAreRefused(t *testing.T) {
 			`{"Effect":"Deny","Principals":["group:sre"],"Commands":["*"]}`),
 			`Configuration.UserGroups.sre[1]: "temp-?" is not 1 to 256 bytes of visible ` +
 				`characters without blanks, '*' and '?'`},
-		{"a language that is none", chattest.With(chattest.Slack, `"Language":"EN"`),
+		{"an invalid language", chattest.With(chattest.Slack, `"Language":"EN"`),
 			`Configuration.Language: "EN" is not en or zh`},
 	} {
 		_, _, _, err := chat.Settle(platformOf(t, "Slack"), c.text, never, zeros)
@@ -405,7 +405,8 @@ func FuzzGrant(f *testing.F) {
 func TestASlashInAPatternIsTheCommands(t *testing.T) {
 	h := newHouse(t)
 	h.MustCreate("one", func(in *chat.CreateRequest) {
-		in.Configuration = secret.Text(chattest.With(chattest.Slack, `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["/restart","stop","/usr/*"]},
+		in.Configuration = secret.Text(chattest.With(chattest.Slack, `"Permissions":[
+			{"Effect":"Allow","Principals":["*"],"Commands":["/restart","stop","/usr/*"]},
 			{"Effect":"Deny","Principals":["*"],"Commands":["/stop"]}]`))
 	})
 	e := h.Open("one")

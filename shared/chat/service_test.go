@@ -44,7 +44,7 @@ func TestNewRefuses(t *testing.T) {
 				{Key: "K", Secret: true, Generate: true, Help: "h", Shape: command.Shape{Want: "w", Fits: good}},
 			}}}, chat.Options{})
 		},
-		"a setting that needs one that is none": func() (*chat.Service, error) {
+		"an invalid setting that needs one": func() (*chat.Service, error) {
 			return chat.New(spy, ring, []command.Platform{{Type: "X",
 				Settings: []command.Setting{{Key: "K", Needs: "Other", Help: "h", Shape: command.Text(1)}}}},
 				chat.Options{})

@@ -190,6 +190,6 @@ func TestTargetOfAnEndpoint(t *testing.T) {
 		}
 	}
 	if got := (command.Target{Type: "Http", URL: ":"}).String(); got != "Http" {
-		t.Errorf("a URL that is none: %s", got)
+		t.Errorf("an invalid URL: %s", got)
 	}
 }

@@ -193,7 +193,7 @@ func TestRecordRefusesWhatItCannotKeep(t *testing.T) {
 	a.Command.Sent = time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC) // which JSON has no form for
 	a.Pending = &journal.Pending{}
 	_, _, err = h.Journal.Record(h.Ctx, e, a)
-	chattest.WantError(t, "Record with a time that is none", err, fault.Internal, "")
+	chattest.WantError(t, "Record with an invalid time", err, fault.Internal, "")
 	a.Command.Sent, a.Pending.Answer = time.Time{}, strings.Repeat("x", 300<<10)
 	_, _, err = h.Journal.Record(h.Ctx, e, a)
 	chattest.WantError(t, "Record with an answer that cannot be sealed", err, fault.Internal, "")
@@ -791,7 +791,7 @@ func TestDueIsFair(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = h.Journal.Due(h.Ctx, 1000, 1000)
-	chattest.WantError(t, "Due with a partition that is none", err, fault.Internal, "")
+	chattest.WantError(t, "Due with an invalid partition", err, fault.Internal, "")
 }
 
 // TestDueGetsPastWhatIsNotDue holds that very many commands of a target that is down, which wait to

@@ -59,14 +59,14 @@ func TestFlattening(t *testing.T) {
 		"text":                        {params: "Text=a+*~/=&b", want: echo{Text: "a+*~/=&b"}},
 		"text that is there, empty":   {params: "Name=", want: echo{Name: ptr("")}},
 		"a number":                    {params: "Number=-7", want: echo{Number: ptr(int64(-7))}},
-		"a number that is none":       {params: "Number=7.5", code: "InvalidParameter.Number"},
+		"an invalid number":           {params: "Number=7.5", code: "InvalidParameter.Number"},
 		"an empty number":             {params: "Number= Revision= Secret= Text="},
 		"a number too large":          {params: "Number=9223372036854775808", code: "InvalidParameter.Number"},
 		"a number with underscores":   {params: "Number=1_000", code: "InvalidParameter.Number"},
 		"true":                        {params: "All=True", want: echo{All: true}},
 		"false":                       {params: "All=FALSE"},
 		"an empty boolean":            {params: "All="},
-		"a boolean that is none":      {params: "All=1", code: "InvalidParameter.All"},
+		"an invalid boolean":          {params: "All=1", code: "InvalidParameter.All"},
 		"a flattened text is no text": {params: "Text.1=a", code: "InvalidParameter.Text.1"},
 
 		"filters flattened": {params: "Filters.1.Name=type Filters.1.Value=DingTalk " +

@@ -100,7 +100,7 @@ func TestBadRequestsAreRefused(t *testing.T) {
 		"a bad escape in the query":         {query("Name=%zz"), 400, "InvalidParameter"},
 		"a semicolon in the query":          {query("Name=a;Type=b"), 400, "InvalidParameter"},
 		"a bad escape in the form":          {body(form, "Type=%2"), 400, "InvalidParameter"},
-		"a Format that is none":             {query("Format=YAML"), 400, "InvalidParameter.Format"},
+		"an invalid Format":                 {query("Format=YAML"), 400, "InvalidParameter.Format"},
 		"no signature": {func(r *http.Request) { r.Header.Del("Authorization") },
 			400, "MissingParameter.Signature"},
 		"two signatures": {query("Signature=x"), 400, "IncompleteSignature"},

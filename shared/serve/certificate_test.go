@@ -272,11 +272,11 @@ func TestCertificatesThatCannotBeServed(t *testing.T) {
 	}{
 		"no certificate file": {nil, key, 0o600, "cert.pem: no such file"},
 		"no key file":         {cert, nil, 0o600, "key.pem: no such file"},
-		"a certificate that is none": {[]byte("hello"), key, 0o600,
+		"an invalid certificate": {[]byte("hello"), key, 0o600,
 			"cert.pem: no -----BEGIN CERTIFICATE----- in the file; it has no PEM block"},
 		"the files are exchanged": {key, cert, 0o600,
 			"cert.pem: no -----BEGIN CERTIFICATE----- in the file; it has only PRIVATE KEY"},
-		"a key that is none": {cert, []byte("hello"), 0o600,
+		"an invalid key": {cert, []byte("hello"), 0o600,
 			"key.pem: no -----BEGIN PRIVATE KEY----- in the file; it has no PEM block"},
 		"the key of another": {other, key, 0o600, "private key does not match public key"},
 		"a damaged certificate": {[]byte("-----BEGIN CERTIFICATE-----\nQUJD\n-----END CERTIFICATE-----\n"),

@@ -164,9 +164,9 @@ func TestABrokenConnection(t *testing.T) {
 func TestAnswersThatCannotBeRead(t *testing.T) {
 	for about, answer := range map[string]string{
 		"another protocol":              "PLANTED-secret\r\n\r\n",
-		"a status that is none":         "HTTP/1.1 PLANTED-secret\r\n\r\n",
-		"a header that is none":         "HTTP/1.1 200 OK\r\nPLANTED-secret\r\n\r\n",
-		"a length that is none":         "HTTP/1.1 200 OK\r\nContent-Length: PLANTED-secret\r\n\r\n",
+		"an invalid status":             "HTTP/1.1 PLANTED-secret\r\n\r\n",
+		"an invalid header":             "HTTP/1.1 200 OK\r\nPLANTED-secret\r\n\r\n",
+		"an invalid length":             "HTTP/1.1 200 OK\r\nContent-Length: PLANTED-secret\r\n\r\n",
 		"an encoding that is not known": "HTTP/1.1 200 OK\r\nTransfer-Encoding: PLANTED-secret\r\n\r\n",
 		"a redirect to nowhere": "HTTP/1.1 307 Temporary Redirect\r\nLocation: " +
 			"https://PLANTED-secret/%zz\r\nContent-Length: 0\r\n\r\n",

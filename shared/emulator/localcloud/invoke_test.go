@@ -270,7 +270,7 @@ func TestInvokeAPIRefusesStrangers(t *testing.T) {
 			"another signature":      replace("Authorization", "Signature=", "Signature=00"),
 			"another body":           func(r *http.Request) { r.Body = http.NoBody },
 			"another query":          func(r *http.Request) { r.URL.RawQuery = "qualifier=1" },
-			"a query that is none":   func(r *http.Request) { r.URL.RawQuery = "%zz" },
+			"an invalid query":       func(r *http.Request) { r.URL.RawQuery = "%zz" },
 			"another function": func(r *http.Request) {
 				r.URL.Path = strings.Replace(r.URL.Path,
 					"hello", "other", 1)

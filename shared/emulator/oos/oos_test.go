@@ -393,7 +393,7 @@ func TestStartRefusesParameters(t *testing.T) {
 		code   string
 	}{
 		{"no template", map[string]string{"TemplateName": ""}, 400, "MissingTemplateName"},
-		{"a template's name that is none", map[string]string{"TemplateName": "a*"}, 400, "InvalidParameter"},
+		{"an invalid template's name", map[string]string{"TemplateName": "a*"}, 400, "InvalidParameter"},
 		{"a long template's name", map[string]string{"TemplateName": long}, 400, "InvalidParameter"},
 		{"an unknown template", map[string]string{"TemplateName": "none"}, 404, "EntityNotExists.Template"},
 		{"an unknown version", map[string]string{"TemplateVersion": "v3"}, 404, "EntityNotExists.Template"},

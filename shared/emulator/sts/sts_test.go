@@ -19,7 +19,8 @@ func trusts(condition string, principals ...string) string {
 	if condition != "" {
 		condition = `,"Condition":` + condition
 	}
-	return fmt.Sprintf(`{"Version":"1","Statement":[{"Effect":"Allow","Action":["sts:AssumeRole","sts:SetSourceIdentity"],
+	return fmt.Sprintf(`{"Version":"1","Statement":[{"Effect":"Allow",
+		"Action":["sts:AssumeRole","sts:SetSourceIdentity"],
 		"Principal":{"RAM":["acs:ram::%s:%s"]}%s}]}`, account,
 		strings.Join(principals, `","acs:ram::`+account+`:`), condition)
 }
@@ -244,7 +245,8 @@ func sized(n int) string {
 
 // Who may assume a role: its policies and the role's trust policy must both allow it.
 func TestTrust(t *testing.T) {
-	deny := strings.Replace(trusts("", "root"), `"Statement":[`, `"Statement":[{"Effect":"Deny","Action":"sts:AssumeRole",
+	deny := strings.Replace(trusts("", "root"), `"Statement":[`, `"Statement":[{"Effect":"Deny",
+		"Action":"sts:AssumeRole",
 		"Principal":{"RAM":"acs:ram::`+account+`:user/chatconf"}},`, 1)
 	external := `{"StringEquals":{"sts:ExternalId":"bot-1"}}`
 	for _, test := range []struct {

@@ -84,7 +84,7 @@ func TestOtherAddressesAreNotCalled(t *testing.T) {
 	}
 	if _, err := c.Do(t.Context(), callback.Call{What: "test", Method: "bad method",
 		URL: "https://api.example.com/secret", Hosts: hosts}); err == nil || strings.Contains(err.Error(), "secret") {
-		t.Errorf("a method that is none: %v", err)
+		t.Errorf("an invalid method: %v", err)
 	}
 }
 

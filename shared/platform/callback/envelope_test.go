@@ -217,7 +217,7 @@ func settings(pairs ...string) callback.Settings {
 func TestNewBox(t *testing.T) {
 	for name, s := range map[string]callback.Settings{
 		"no token": settings("Token", ""), "no key": settings("Key", ""),
-		"a key that is none": settings("Key", "short"), "a previous key that is none": settings("KeyPrevious", "short"),
+		"an invalid key": settings("Key", "short"), "an invalid previous key": settings("KeyPrevious", "short"),
 		"only previous ones": {"TokenPrevious": "notarealtoken", "KeyPrevious": keyText},
 	} {
 		if _, err := callback.NewBox(s, "Token", "Key", "Receiver", 32); err == nil {

@@ -67,9 +67,12 @@ func event(t testing.TB, message, receiver, timestamp string) *callback.Request 
 // members is a robot's message with some members changed; an empty text takes one away.
 func members(pairs ...string) string {
 	m := map[string]json.RawMessage{}
-	if err := json.Unmarshal([]byte(`{"msgtype":"text","text":{"content":" help "},"msgId":"m1","createAt":1795420799000,"conversationType":"2","conversationId":"cid==",
-		"senderStaffId":"u1","senderNick":"U","senderCorpId":"dingcorp","chatbotCorpId":"dingcorp","chatbotUserId":"bot","senderId":"sender","robotCode":"dingrobot",
-		"sessionWebhook":"https://oapi.dingtalk.com/robot/sendBySession?session=not-real","sessionWebhookExpiredTime":1795426200000}`), &m); err != nil {
+	if err := json.Unmarshal([]byte(`{"msgtype":"text","text":{"content":" help "},"msgId":"m1",
+		"createAt":1795420799000,"conversationType":"2","conversationId":"cid==",
+		"senderStaffId":"u1","senderNick":"U","senderCorpId":"dingcorp","chatbotCorpId":"dingcorp",
+		"chatbotUserId":"bot","senderId":"sender","robotCode":"dingrobot",
+		"sessionWebhook":"https://oapi.dingtalk.com/robot/sendBySession?session=not-real",
+		"sessionWebhookExpiredTime":1795426200000}`), &m); err != nil {
 		panic(err)
 	}
 	for i := 0; i < len(pairs); i += 2 {
@@ -172,7 +175,7 @@ func TestRobotMessages(t *testing.T) {
 		"a type that is a number": {body: members("msgtype", "1"), step: callback.StepDecode},
 		"a blank in the userid": {body: members("senderStaffId", `"a b"`),
 			step: callback.StepDecode},
-		"rich text that is none": {body: members("msgtype", `"richText"`, "content",
+		"invalid rich text": {body: members("msgtype", `"richText"`, "content",
 			`{"richText":["x"]}`), step: callback.StepDecode},
 	} {
 		in, err := r.Receive(robot(test.body))
@@ -555,7 +558,7 @@ func TestNewReceiver(t *testing.T) {
 	for name, s := range map[string]callback.Settings{
 		"no client id":          with("DingTalkClientId", "", "DingTalkRobotCode", "", "DingTalkOwnerKey", ""),
 		"a token without a key": with("DingTalkEncodingAesKey", ""),
-		"a key without a token": with("DingTalkToken", ""), "a key that is none": with("DingTalkEncodingAesKey",
+		"a key without a token": with("DingTalkToken", ""), "an invalid key": with("DingTalkEncodingAesKey",
 			"short"), "a window of two hours": with("DingTalkWindowSeconds", "7200"),
 		"only a previous secret": with("DingTalkClientSecret", "", "DingTalkClientSecretPrevious", "not-a-real-secret"),
 	} {

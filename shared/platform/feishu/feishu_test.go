@@ -223,7 +223,7 @@ func TestEvents(t *testing.T) {
 		"content that is no JSON": {inner: said("user", "text", `x`, p2p), step: callback.StepDecode},
 		"a text that is a number": {inner: said("user", "text", `{"text":1}`, p2p),
 			step: callback.StepDecode},
-		"a rich text that is none": {inner: said("user", "post", `{"content":["x"]}`, p2p),
+		"an invalid rich text": {inner: said("user", "post", `{"content":["x"]}`, p2p),
 			step: callback.StepDecode},
 		"mentions that are none": {inner: said("user", "text", `{"text":"x"}`, `,"mentions":"x"`),
 			step: callback.StepDecode},
@@ -238,8 +238,8 @@ func TestEvents(t *testing.T) {
 			`"om_1"`, `""`, 1), step: callback.StepDecode},
 		"no content": {inner: strings.Replace(said("user", "text", `{"text":"x"}`, p2p),
 			`"content"`, `"other"`, 1), direct: true},
-		"a header that is none": {inner: `{"schema":"2.0","header":1}`, step: callback.StepDecode},
-		"a sender that is none": {inner: v2("im.message.receive_v1", `{"sender":{"sender_type":1}}`),
+		"an invalid header": {inner: `{"schema":"2.0","header":1}`, step: callback.StepDecode},
+		"an invalid sender": {inner: v2("im.message.receive_v1", `{"sender":{"sender_type":1}}`),
 			step: callback.StepDecode},
 		"a button": {inner: v2("card.action.trigger",
 			`{"operator":{"open_id":"ou_1"},"action":{"value":{"command":"restart"}},`+
@@ -283,9 +283,9 @@ func TestEvents(t *testing.T) {
 			"not-a-real-token", "x", 1), step: callback.StepSignature},
 		"version 1, wrong": {inner: first(
 			`{"type":"message","app_id":"cli_example","chat_type":1}`), step: callback.StepDecode},
-		"version 1, an event that is none": {inner: first(`1`), step: callback.StepDecode},
-		"neither version":                  {inner: `{"schema":"3.0"}`, step: callback.StepDecode},
-		"a type that is a number":          {inner: `{"type":1}`, step: callback.StepDecode},
+		"version 1, an invalid event": {inner: first(`1`), step: callback.StepDecode},
+		"neither version":             {inner: `{"schema":"3.0"}`, step: callback.StepDecode},
+		"a type that is a number":     {inner: `{"type":1}`, step: callback.StepDecode},
 		"bytes behind the end, as by an extension": {inner: said("user", "text", `{"text":"x"}`, p2p) +
 			"\x80\x00", step: callback.StepDecode},
 	} {

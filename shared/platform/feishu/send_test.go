@@ -27,7 +27,7 @@ func TestSend(t *testing.T) {
 		"too often":              {to: to, status: 400, answers: []string{`{"code":99991400}`}, again: true, sent: 2},
 		"too often to a group":   {to: to, status: 400, answers: []string{`{"code":230020}`}, again: true, sent: 2},
 		"the bot is not there":   {to: to, status: 400, answers: []string{`{"code":230002}`}, sent: 2},
-		"an answer that is none": {to: to, answers: []string{``}, sent: 2},
+		"an invalid answer":      {to: to, answers: []string{``}, sent: 2},
 		"the secret is not right": {to: to, token: `{"code":10014,"msg":"app secret invalid"}`,
 			sent: 1},
 		"a token that is empty": {to: to, token: `{"code":0}`, sent: 1},

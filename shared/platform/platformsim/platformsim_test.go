@@ -18,11 +18,11 @@ import (
 func TestMakeSaysWhatIsWrong(t *testing.T) {
 	m := platformsim.Message{User: "u", Text: "x"}
 	if _, err := (&platformsim.Maker{}).Make("Pigeon", "", m); err == nil {
-		t.Error("a platform that is none")
+		t.Error("an invalid platform")
 	}
 	if _, err := (&platformsim.Maker{Settings: platformtest.Settings("Slack"), Now: platformtest.Now}).Make("Slack",
 		"pigeon", m); err == nil || !strings.Contains(err.Error(), "command, event, button, check") {
-		t.Errorf("a callback that is none: %v", err)
+		t.Errorf("an invalid callback: %v", err)
 	}
 	for _, p := range platform.All().Descriptions() {
 		messages, checks := platformsim.Modes(p.Type)
@@ -40,7 +40,7 @@ func TestMakeSaysWhatIsWrong(t *testing.T) {
 			_, err := (&platformsim.Maker{Settings: settings, Now: platformtest.Now}).Make(p.Type, mode, m)
 			if keyed := p.Type == "WeChat" || p.Type == "Teams" || mode == "check" &&
 				p.Type == "DingTalk"; (err != nil) != keyed || err != nil && strings.Contains(err.Error(), "short") {
-				t.Errorf("%s, %s, with a key that is none: %v", p.Type, mode, err)
+				t.Errorf("%s, %s, with an invalid key: %v", p.Type, mode, err)
 			}
 		}
 	}

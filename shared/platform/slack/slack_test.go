@@ -75,7 +75,7 @@ func TestMessages(t *testing.T) {
 			text: "a < b", user: "U1", room: "C1"},
 		"the probe of the certificate": {body: "ssl_check=1&token=x", nothing: true},
 		"a form with a field twice":    {body: formStart + "x&user_id=U2", step: callback.StepDecode},
-		"a form that is none":          {body: formStart + "%zz", step: callback.StepDecode},
+		"an invalid form":              {body: formStart + "%zz", step: callback.StepDecode},
 		"a form with a semicolon":      {body: formStart + "x;user_id=U2", step: callback.StepDecode},
 		"a form that is not UTF-8":     {body: formStart + "%ff", step: callback.StepDecode},
 		"a form without a command": {body: strings.Replace(formStart, "command", "c", 1) +
@@ -137,7 +137,7 @@ func TestMessages(t *testing.T) {
 		"an event whose text is a number": {
 			body: event(`{"type":"app_mention","user":"U1","text":1,"channel":"C1"}`), step: callback.StepDecode},
 		"an event of a type that is a number": {body: `{"type":1}`, step: callback.StepDecode},
-		"JSON that is none":                   {body: `{"type"`, step: callback.StepDecode},
+		"invalid JSON":                        {body: `{"type"`, step: callback.StepDecode},
 		"a challenge that is missing":         {body: `{"type":"url_verification"}`, step: callback.StepDecode},
 		"a button": {body: action(
 			`,"channel":{"id":"C1"},"actions":[{"action_id":"a","value":"restart <x>"}]`),

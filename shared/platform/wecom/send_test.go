@@ -36,7 +36,7 @@ func TestSend(t *testing.T) {
 		"too often": {to: user, answers: []string{`{"errcode":45009}`},
 			again: true, sent: 2},
 		"from an address that is not trusted": {to: user, answers: []string{`{"errcode":60020}`}, sent: 2},
-		"an answer that is none":              {to: user, answers: []string{`<html>`}, sent: 2},
+		"an invalid answer":                   {to: user, answers: []string{`<html>`}, sent: 2},
 		"an answer without a code":            {to: user, answers: []string{`{}`}, sent: 2},
 		"an answer that is wrong":             {to: user, answers: []string{`{"errcode":0,"invaliduser":1}`}, sent: 2},
 		"the secret is not right":             {to: user, tokens: []string{`{"errcode":40001}`}, sent: 1},

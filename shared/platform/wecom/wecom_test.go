@@ -313,7 +313,7 @@ func TestRobotMessages(t *testing.T) {
 			unread: "an element of type formula"},
 		"a mixed message that is text": {bot: "Ops", inner: mixedText +
 			`"{\"msg_item\":[{\"msgtype\":\"text\",\"text\":{\"content\":\"@Ops help\"}}]}"}`, text: "help"},
-		"a mixed message that is none": {inner: mixed + `["x"]}}`, step: callback.StepDecode},
+		"an invalid mixed message": {inner: mixed + `["x"]}}`, step: callback.StepDecode},
 		"a quotation beside the text": {bot: "Ops", inner: group +
 			`"@Ops help"},"quote":{"msgtype":"text","text":{"content":"restart i-1"}}}`, text: "help"},
 		"an event": {inner: `{"msgid":"m1","create_time":` + at +
@@ -467,8 +467,8 @@ func TestRobotCards(t *testing.T) {
 			command.ReplyTo{Kind: "user", ID: "ZhangSan"}, ""},
 		"a choice that is one": {"", `,"selected_items":{"selected_item":{"option_ids":{"option_id":"restart i-1"}}}`,
 			"restart i-1", command.ReplyTo{Kind: "user", ID: "ZhangSan"}, ""},
-		"nothing":            {"", "", "", command.ReplyTo{}, ""},
-		"a key that is none": {"", `,"event_key":1`, "", command.ReplyTo{}, callback.StepDecode},
+		"nothing":        {"", "", "", command.ReplyTo{}, ""},
+		"an invalid key": {"", `,"event_key":1`, "", command.ReplyTo{}, callback.StepDecode},
 	} {
 		in, err := r.Receive(robot(t, press(test.rest, test.chosen)))
 		if platformtest.StepOf(err) != test.step {

@@ -92,7 +92,7 @@ func TestRuntime(t *testing.T) {
 		{"an event that panics", `{"a":"panic"}`, nil, "error", `"errorType":"InternalError"`},
 		{"an event that may succeed later", `{"a":"later"}`, nil, "error", `"errorType":"ServiceUnavailable"`},
 		{"an event whose time is over", `{"a":"hang"}`, past, "error", `"errorType":"ServiceUnavailable"`},
-		{"a payload that is none", `nonsense`, nil, "response", `"Code":"InvalidEvent"`},
+		{"an invalid payload", `nonsense`, nil, "response", `"Code":"InvalidEvent"`},
 		{"no payload", ``, nil, "response", `"Code":"InvalidEvent"`},
 		{"a life cycle call that nobody asked for", ``, map[string]string{"x-fc-function-type": "3"},
 			"error", `no prefreeze`},

@@ -36,7 +36,8 @@ func start(t *testing.T) (p *servetest.Platform, extensions <-chan string) {
 		RequestID: "Lambda-Runtime-Aws-Request-Id",
 		Deadline:  "Lambda-Runtime-Deadline-Ms",
 		Headers: map[string]string{
-			"Lambda-Runtime-Invoked-Function-Arn": "arn:aws:lambda:us-east-1:123456789012:function:get-chat-configuration"},
+			"Lambda-Runtime-Invoked-Function-Arn": "arn:aws:lambda:us-east-1:123456789012:" +
+				"function:get-chat-configuration"},
 		Answered: http.StatusAccepted,
 	})
 	names := make(chan string, 10)
@@ -101,11 +102,11 @@ func TestRuntime(t *testing.T) {
 			`{"Records":[{"messageId":"m1","eventSource":"aws:sqs","body":"{}"},{"messageId":"m2",` +
 				`"eventSource":"aws:sqs","body":"{\"a\":\"later\"}"}]}`, nil, "response",
 			`{"batchItemFailures":[{"itemIdentifier":"m2"}]}`},
-		{"a payload that is none", `nonsense`, nil, "response", `"Code":"InvalidEvent"`},
+		{"an invalid payload", `nonsense`, nil, "response", `"Code":"InvalidEvent"`},
 		{"no payload", ``, nil, "response", `"Code":"InvalidEvent"`},
-		{"a deadline that is none", `{}`, map[string]string{"Lambda-Runtime-Deadline-Ms": "tomorrow"},
+		{"an invalid deadline", `{}`, map[string]string{"Lambda-Runtime-Deadline-Ms": "tomorrow"},
 			"error", "failed to parse deadline"},
-		{"a client context that is none", `{}`, map[string]string{"Lambda-Runtime-Client-Context": "{"},
+		{"an invalid client context", `{}`, map[string]string{"Lambda-Runtime-Client-Context": "{"},
 			"error", "client context"},
 		{"one more", `{}`, nil, "response", `"data":{}`},
 	} {
