@@ -51,25 +51,6 @@ func (s *Service) Check(ctx context.Context, account, region string) (*Report, e
 	return k.report, nil
 }
 
-// walk calls look for every item whose sort key starts with prefix.
-func (s *Service) walk(ctx context.Context, c scope, prefix string, look func(table.Item)) error {
-	after := ""
-	for {
-		items, err := s.table.Query(ctx, table.Range{Partition: c.partition(), Prefix: prefix,
-			After: after, Limit: table.MaxGet})
-		if err != nil {
-			return err
-		}
-		for _, item := range items {
-			look(item)
-			after = item.Sort
-		}
-		if len(items) < table.MaxGet {
-			return nil
-		}
-	}
-}
-
 type checker struct {
 	service *Service
 	scope   scope

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"chatconf/shared/fault"
@@ -88,16 +90,6 @@ func (c *Caller) actor() string {
 	return c.Name
 }
 
-// write writes a change, once it is certain that the request is not a replay.
-func (s *Service) write(ctx context.Context, c scope, change table.Change) error {
-	if c.caller.Confirm != nil {
-		if err := c.caller.Confirm(ctx); err != nil {
-			return err
-		}
-	}
-	return s.table.Write(ctx, c.partition(), change)
-}
-
 // retry runs try, and repeats it while a concurrent write breaks its conditions, until the deadline
 // or a bounded number of times. try must read again whatever its write depends on. The error is one
 // for the caller.
@@ -126,83 +118,40 @@ func (s *Service) retry(ctx context.Context, what string, try func() error) erro
 		Message: "Other callers keep changing the same configurations. Try again."}
 }
 
-// get reads a configuration; nil if it does not exist.
-func (s *Service) get(ctx context.Context, c scope, name string) (*record, error) {
-	items, err := s.table.Get(ctx, table.Key{Partition: c.partition(), Sort: configurationKey(name)})
-	if err != nil || len(items) == 0 {
-		return nil, err
-	}
-	return decodeRecord(items[0])
-}
-
-// lastLife reads the configuration of a name. If there is none, it returns the record at the time
-// of its deletion, or nil if there never was one. It costs one Get, and one Query more without a
-// configuration.
-func (s *Service) lastLife(ctx context.Context, c scope, name string) (last *record, there bool, err error) {
-	r, err := s.get(ctx, c, name)
-	if err != nil || r != nil {
-		return r, r != nil, err
-	}
-	prefix := historyPrefix + table.Escape(name) + "#"
-	items, err := s.table.Query(ctx, table.Range{Partition: c.partition(), Prefix: prefix, Limit: 1, Reverse: true})
-	if err != nil || len(items) == 0 {
-		return nil, false, err
-	}
-	rev, err := decodeRevision(items[0])
-	if err != nil {
-		return nil, false, err
-	}
-	return rev.record, false, nil
-}
-
-// getAll reads several configurations, by name; missing ones are absent. names has no duplicates.
-func (s *Service) getAll(ctx context.Context, c scope, names []string) (map[string]*record, error) {
-	found := make(map[string]*record, len(names))
-	for len(names) > 0 {
-		n := min(len(names), table.MaxGet)
-		keys := make([]table.Key, n)
-		for i, name := range names[:n] {
-			keys[i] = table.Key{Partition: c.partition(), Sort: configurationKey(name)}
-		}
-		names = names[n:]
-		items, err := s.table.Get(ctx, keys...)
-		if err != nil {
-			return nil, err
-		}
-		for _, item := range items {
-			r, err := decodeRecord(item)
-			if err != nil {
-				return nil, err
-			}
-			found[r.Name] = r
-		}
-	}
-	return found, nil
-}
-
-func (s *Service) count(ctx context.Context, c scope) (int64, error) {
-	items, err := s.table.Query(ctx, table.Range{Partition: c.partition(), Prefix: counterPrefix, Limit: counters})
-	if err != nil {
-		return 0, err
-	}
-	var sum int64
-	for _, item := range items {
-		sum += item.Count
-	}
-	return sum, nil
-}
-
-// lastRevision returns the highest revision of a name in history; 0 if there is none.
-func (s *Service) lastRevision(ctx context.Context, c scope, name string) (int64, error) {
-	prefix := historyPrefix + table.Escape(name) + "#"
-	items, err := s.table.Query(ctx, table.Range{Partition: c.partition(), Prefix: prefix, Limit: 1, Reverse: true})
-	if err != nil || len(items) == 0 {
-		return 0, err
-	}
-	return items[0].Revision, nil
-}
-
 func notFound(name string) error {
 	return &fault.Error{Code: fault.NotFound, Param: "Name",
 		Message: fmt.Sprintf("There is no chat configuration %s.", fault.Quote(name))}
+}
+
+// maxWeight is the total size of the values in one write of several documents, in bytes. A DynamoDB
+// transaction and a Tablestore batch hold 4 MB.
+const maxWeight = 2 << 20
+
+func weight(c table.Change) int {
+	n := 0
+	for _, p := range c.Puts {
+		n += len(p.Value)
+	}
+	return n
+}
+
+// pack puts as many steps as fit into one change, and returns their number. A step that changes no
+// tag needs no write.
+func (s *Service) pack(ctx context.Context, c scope, action string, steps []step) (int, table.Change, error) {
+	var change table.Change
+	for i, st := range steps {
+		if maps.Equal(st.before.Tags, st.after.Tags) {
+			continue
+		}
+		bigger := table.Change{Puts: slices.Clone(change.Puts), Deletes: slices.Clone(change.Deletes)}
+		if err := s.addStep(ctx, c, action, st, &bigger); err != nil {
+			return 0, change, err
+		}
+		if i > 0 && (len(bigger.Puts)+len(bigger.Deletes)+len(bigger.Adds) > table.MaxWrite ||
+			weight(bigger) > maxWeight) {
+			return i, change, nil
+		}
+		change = bigger
+	}
+	return len(steps), change, nil
 }

@@ -1,11 +1,12 @@
 package chat
 
 import (
-	"chatconf/shared/fault"
-	"chatconf/shared/table"
 	"slices"
 	"strings"
 	"time"
+
+	"chatconf/shared/fault"
+	"chatconf/shared/table"
 )
 
 // A Filter selects configurations in a list. Different filters are combined with AND; several of

@@ -1,10 +1,11 @@
 package chat
 
 import (
-	"chatconf/shared/table"
 	"fmt"
 	"hash/fnv"
 	"strings"
+
+	"chatconf/shared/table"
 )
 
 // Sort keys. The separator is '#'. A key with '$', the next byte, in place of the last separator

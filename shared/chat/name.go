@@ -1,10 +1,11 @@
 package chat
 
 import (
-	"chatconf/shared/fault"
-	"chatconf/shared/table"
 	"strings"
 	"unicode/utf8"
+
+	"chatconf/shared/fault"
+	"chatconf/shared/table"
 )
 
 // reserved are prefixes, in any case, that the platform reserves.

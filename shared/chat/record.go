@@ -2,10 +2,8 @@ package chat
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strconv"
@@ -14,7 +12,6 @@ import (
 
 	"chatconf/shared/command"
 	"chatconf/shared/document"
-	"chatconf/shared/secret"
 	"chatconf/shared/table"
 )
 
@@ -196,144 +193,6 @@ func indexDiff(before, after *record) (puts []table.Put, deletes []table.Delete)
 		deletes = append(deletes, table.Delete{Sort: indexKey(a.name, a.value, before.Name)})
 	}
 	return puts, deletes
-}
-
-// sealSecrets seals the new secrets into the record, keeps those of before that were to be kept,
-// and drops the rest. before is nil for a new configuration.
-func (s *Service) sealSecrets(c scope, r, before *record, in *settled) error {
-	secrets := make(map[string][]byte, len(in.secrets)+len(in.kept)+1)
-	for field, secret := range in.secrets {
-		sealed, err := s.ring.Seal(c.place(r.Name, field), []byte(secret))
-		if err != nil {
-			return fmt.Errorf("chat: seal %s: %w", field, err)
-		}
-		secrets[field] = sealed
-	}
-	r.Generated = slices.Clone(in.made)
-	for _, field := range in.kept {
-		secrets[field] = before.Secrets[field]
-		if slices.Contains(before.Generated, field) {
-			r.Generated = append(r.Generated, field)
-		}
-	}
-	if before != nil {
-		secrets[fieldWebhookToken] = before.Secrets[fieldWebhookToken]
-		s.keepPrevious(r, before, secrets)
-	} else {
-		sealed, err := s.newWebhookToken(c, r.Name)
-		if err != nil {
-			return err
-		}
-		secrets[fieldWebhookToken] = sealed
-	}
-	r.Secrets = secrets
-	return nil
-}
-
-// keepPrevious copies the previous secrets of a rotation from one record to the next, while they
-// are valid.
-func (s *Service) keepPrevious(r, before *record, secrets map[string][]byte) {
-	if r.Rotation = nil; !before.Rotation.live(s.now()) {
-		return
-	}
-	r.Rotation = before.Rotation
-	for _, field := range before.Rotation.Fields {
-		secrets[previousField(field)] = before.Secrets[previousField(field)]
-	}
-}
-
-// newWebhookToken makes the secret part of a webhook URL, sealed: 128 random bits in base64url.
-func (s *Service) newWebhookToken(c scope, name string) ([]byte, error) {
-	var b [16]byte
-	if _, err := io.ReadFull(s.random, b[:]); err != nil {
-		return nil, fmt.Errorf("chat: make webhook token: %w", err)
-	}
-	sealed, err := s.ring.Seal(c.place(name, fieldWebhookToken), []byte(base64.RawURLEncoding.EncodeToString(b[:])))
-	if err != nil {
-		return nil, fmt.Errorf("chat: seal webhook token: %w", err)
-	}
-	return sealed, nil
-}
-
-// open returns the secret of a field; nil if there is none.
-func (s *Service) open(c scope, r *record, field string) ([]byte, error) {
-	sealed, ok := r.Secrets[field]
-	if !ok {
-		return nil, nil
-	}
-	secret, err := s.ring.Open(c.place(r.Name, field), sealed)
-	if err != nil {
-		return nil, fmt.Errorf("chat: open %s of %q: %w", field, r.Name, err)
-	}
-	return secret, nil
-}
-
-// actionReveal is the permission to see the secrets in Outputs: the token in the webhook's URL, and
-// the generated secrets.
-const actionReveal = "RevealChatConfigurationOutputs"
-
-// outputs returns the text of Outputs: the webhook's URL, other values that the platform's console
-// asks for, and with setup the steps in that console. Secrets are replaced by Mask unless reveal is
-// set; secrets from the caller always are.
-func (s *Service) outputs(c scope, r *record, setup, reveal bool) (string, error) {
-	webhook, err := s.webhookURL(c, r, reveal)
-	if err != nil {
-		return "", err
-	}
-	var b bytes.Buffer
-	size := 256
-	if setup {
-		size = 2 << 10
-	}
-	b.Grow(size)
-	write := func(name, text string) {
-		b.WriteString(name)
-		document.WriteString(&b, text)
-	}
-	b.WriteString(`{"URL": "`)
-	b.WriteString(webhook) // CheckBaseURL allows no characters that need escaping
-	b.WriteByte('"')
-	p, err := s.platformOf(r)
-	if err != nil {
-		return "", err
-	}
-	for _, setting := range p.Settings {
-		if setting.Output == "" {
-			continue
-		}
-		value := []byte(secret.Mask)
-		if _, ok := r.Secrets[setting.Key]; !ok || reveal && slices.Contains(r.Generated, setting.Key) {
-			if value, err = s.open(c, r, setting.Key); err != nil {
-				return "", err
-			}
-		}
-		write(`, "`+setting.Output+`": `, string(value))
-	}
-	if setup && p.Setup != nil {
-		language, err := r.language()
-		if err != nil {
-			return "", err
-		}
-		// A single string, since some clients read Outputs as a map of strings.
-		write(`, "Setup": `, strings.Join(p.Setup(webhook, language), "\n"))
-	}
-	b.WriteByte('}')
-	return b.String(), nil
-}
-
-// webhookURL returns the URL of a configuration's webhook. Its token is Mask unless reveal is set.
-func (s *Service) webhookURL(c scope, r *record, reveal bool) (string, error) {
-	token := []byte(secret.Mask)
-	if reveal {
-		var err error
-		if token, err = s.open(c, r, fieldWebhookToken); err != nil {
-			return "", err
-		}
-		if len(token) == 0 {
-			return "", fmt.Errorf("chat: %q has no webhook token", r.Name)
-		}
-	}
-	return s.baseURL + "/webhook/" + c.account + "/" + c.region + "/" + r.Name + "/" + string(token), nil
 }
 
 func (r *record) language() (string, error) {

@@ -1,8 +1,9 @@
 package chat
 
 import (
-	"chatconf/shared/fault"
 	"strings"
+
+	"chatconf/shared/fault"
 )
 
 // Each request has a Check method, which returns all mistakes that can be found without storage, as

@@ -214,18 +214,3 @@ func isPrevious(fields []string, field string) bool {
 	}
 	return false
 }
-
-// replace sets a new secret in a field of after and stores that of before as its previous value.
-// This one is sealed again, since a sealed value opens only under its own field.
-func (s *Service) replace(c scope, after, before *record, field string, make func() ([]byte, error)) error {
-	old, err := s.open(c, before, field)
-	if err != nil {
-		return err
-	}
-	if after.Secrets[previousField(field)], err = s.ring.Seal(c.place(before.Name, previousField(field)),
-		old); err != nil {
-		return fmt.Errorf("chat: seal %s: %w", previousField(field), err)
-	}
-	after.Secrets[field], err = make()
-	return err
-}

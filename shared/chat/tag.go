@@ -231,39 +231,6 @@ func (s *Service) retagSteps(ctx context.Context, c scope, action string, names 
 	return steps, problem
 }
 
-// pack puts as many steps as fit into one change, and returns their number. A step that changes no
-// tag needs no write.
-func (s *Service) pack(ctx context.Context, c scope, action string, steps []step) (int, table.Change, error) {
-	var change table.Change
-	for i, st := range steps {
-		if maps.Equal(st.before.Tags, st.after.Tags) {
-			continue
-		}
-		bigger := table.Change{Puts: slices.Clone(change.Puts), Deletes: slices.Clone(change.Deletes)}
-		if err := s.addStep(ctx, c, action, st, &bigger); err != nil {
-			return 0, change, err
-		}
-		if i > 0 && (len(bigger.Puts)+len(bigger.Deletes)+len(bigger.Adds) > table.MaxWrite ||
-			weight(bigger) > maxWeight) {
-			return i, change, nil
-		}
-		change = bigger
-	}
-	return len(steps), change, nil
-}
-
-// maxWeight is the total size of the values in one write of several documents, in bytes. A DynamoDB
-// transaction and a Tablestore batch hold 4 MB.
-const maxWeight = 2 << 20
-
-func weight(c table.Change) int {
-	n := 0
-	for _, p := range c.Puts {
-		n += len(p.Value)
-	}
-	return n
-}
-
 // ChangeResourceGroup moves a configuration to another resource group: ChangeResourceGroup.
 //
 // Errors: MissingParameter, InvalidParameter, ResourceNotFound, NoPermission, InvalidRegion.

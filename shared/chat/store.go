@@ -1,0 +1,112 @@
+package chat
+
+import (
+	"context"
+
+	"chatconf/shared/table"
+)
+
+// write writes a change, once it is certain that the request is not a replay.
+func (s *Service) write(ctx context.Context, c scope, change table.Change) error {
+	if c.caller.Confirm != nil {
+		if err := c.caller.Confirm(ctx); err != nil {
+			return err
+		}
+	}
+	return s.table.Write(ctx, c.partition(), change)
+}
+
+// get reads a configuration; nil if it does not exist.
+func (s *Service) get(ctx context.Context, c scope, name string) (*record, error) {
+	items, err := s.table.Get(ctx, table.Key{Partition: c.partition(), Sort: configurationKey(name)})
+	if err != nil || len(items) == 0 {
+		return nil, err
+	}
+	return decodeRecord(items[0])
+}
+
+// lastLife reads the configuration of a name. If there is none, it returns the record at the time
+// of its deletion, or nil if there never was one. It costs one Get, and one Query more without a
+// configuration.
+func (s *Service) lastLife(ctx context.Context, c scope, name string) (last *record, there bool, err error) {
+	r, err := s.get(ctx, c, name)
+	if err != nil || r != nil {
+		return r, r != nil, err
+	}
+	prefix := historyPrefix + table.Escape(name) + "#"
+	items, err := s.table.Query(ctx, table.Range{Partition: c.partition(), Prefix: prefix, Limit: 1, Reverse: true})
+	if err != nil || len(items) == 0 {
+		return nil, false, err
+	}
+	rev, err := decodeRevision(items[0])
+	if err != nil {
+		return nil, false, err
+	}
+	return rev.record, false, nil
+}
+
+// getAll reads several configurations, by name; missing ones are absent. names has no duplicates.
+func (s *Service) getAll(ctx context.Context, c scope, names []string) (map[string]*record, error) {
+	found := make(map[string]*record, len(names))
+	for len(names) > 0 {
+		n := min(len(names), table.MaxGet)
+		keys := make([]table.Key, n)
+		for i, name := range names[:n] {
+			keys[i] = table.Key{Partition: c.partition(), Sort: configurationKey(name)}
+		}
+		names = names[n:]
+		items, err := s.table.Get(ctx, keys...)
+		if err != nil {
+			return nil, err
+		}
+		for _, item := range items {
+			r, err := decodeRecord(item)
+			if err != nil {
+				return nil, err
+			}
+			found[r.Name] = r
+		}
+	}
+	return found, nil
+}
+
+func (s *Service) count(ctx context.Context, c scope) (int64, error) {
+	items, err := s.table.Query(ctx, table.Range{Partition: c.partition(), Prefix: counterPrefix, Limit: counters})
+	if err != nil {
+		return 0, err
+	}
+	var sum int64
+	for _, item := range items {
+		sum += item.Count
+	}
+	return sum, nil
+}
+
+// lastRevision returns the highest revision of a name in history; 0 if there is none.
+func (s *Service) lastRevision(ctx context.Context, c scope, name string) (int64, error) {
+	prefix := historyPrefix + table.Escape(name) + "#"
+	items, err := s.table.Query(ctx, table.Range{Partition: c.partition(), Prefix: prefix, Limit: 1, Reverse: true})
+	if err != nil || len(items) == 0 {
+		return 0, err
+	}
+	return items[0].Revision, nil
+}
+
+// walk calls look for every item whose sort key starts with prefix.
+func (s *Service) walk(ctx context.Context, c scope, prefix string, look func(table.Item)) error {
+	after := ""
+	for {
+		items, err := s.table.Query(ctx, table.Range{Partition: c.partition(), Prefix: prefix,
+			After: after, Limit: table.MaxGet})
+		if err != nil {
+			return err
+		}
+		for _, item := range items {
+			look(item)
+			after = item.Sort
+		}
+		if len(items) < table.MaxGet {
+			return nil
+		}
+	}
+}
