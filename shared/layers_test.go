@@ -82,9 +82,10 @@ var rooms = []room{
 		"shared/invoke", "shared/platform", "shared/platform/callback", "shared/platform/platformsim", "shared/policy",
 		"shared/seal", "shared/table", "shared/table/file",
 		"shared/webhook"}, nil},
-	{"shared/dispatch", []string{"shared/journal", "shared/fault", "shared/command", "shared/secret", "shared/chat",
-		"shared/dial", "shared/dispatch/http", "shared/cloud", "shared/invoke"}, nil},
-	{"shared/dispatch/http", []string{"shared/dial"}, nil},
+	{"shared/dispatch", []string{"shared/journal", "shared/fault", "shared/command", "shared/dial",
+		"shared/cloud", "shared/invoke"}, nil},
+	{"shared/dispatch/*", []string{"shared/dispatch", "shared/journal", "shared/command", "shared/dial",
+		"shared/cloud", "shared/invoke"}, nil},
 	{"shared/serve/fc", []string{"shared/serve", "shared/invoke"}, []string{"github.com/aliyun/fc-runtime-go-sdk"}},
 	{"shared/serve/servetest", []string{"shared/serve", "shared/invoke"}, nil},
 	{"shared/serve/lambda", []string{"shared/serve"}, []string{"github.com/aws/aws-lambda-go"}},
@@ -120,7 +121,7 @@ var rooms = []room{
 		[]string{"github.com/aws/aws-lambda-go/lambda"}},
 
 	// Programs.
-	{"shared/app", []string{"shared/*", "shared/rpc/sign", "shared/dispatch/http", "shared/table/file",
+	{"shared/app", []string{"shared/*", "shared/rpc/sign", "shared/dispatch/*", "shared/table/file",
 		"shared/platform/*", "shared/cloud/*", "shared/serve/*"}, nil},
 	{"functions/testdata/bare", nil, nil}, // what functions are measured against
 	{"functions/testdata/peer/fc", nil, []string{"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore",
@@ -371,6 +372,9 @@ func TestRoomRules(t *testing.T) {
 		{"shared/platform/callback", "chatconf/shared/chat", false},
 		{"shared/platform/callback", "chatconf/shared/webhook", false},
 		{"shared/dispatch", "chatconf/shared/webhook", false},
+		{"shared/dispatch", "chatconf/shared/chat", false},
+		{"shared/dispatch", "chatconf/shared/dispatch/http", false},
+		{"shared/dispatch/http", "chatconf/shared/dispatch", true},
 		{"shared/app", "chatconf/shared/emulator", false},
 		{"shared/app", "chatconf/shared/table/dynamodb", false}, // every function would link it
 		{"shared/app", "chatconf/shared/cloud/aws", true},

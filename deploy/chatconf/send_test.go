@@ -26,10 +26,10 @@ import (
 	"chatconf/shared/chat"
 	"chatconf/shared/command"
 	"chatconf/shared/dispatch"
-	targethttp "chatconf/shared/dispatch/http"
 	"chatconf/shared/document"
 	"chatconf/shared/fault"
 	"chatconf/shared/invoke"
+	"chatconf/shared/journal"
 	"chatconf/shared/platform"
 	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/policy"
@@ -76,14 +76,9 @@ func newSendService(t *testing.T) (flags []string, local *app.Local) {
 func newHooks(t *testing.T, l *app.Local) http.Handler {
 	t.Helper()
 	d, err := dispatch.New(dispatch.Options{
-		Service: l.Service,
+		Open:    l.Service.OpenConfiguration,
 		Journal: l.Journal,
-		Post: func(_ context.Context, url, _ string, _ targethttp.Event) ([]byte, error) {
-			if url == downURL {
-				return nil, &targethttp.Error{Status: http.StatusServiceUnavailable, Again: true}
-			}
-			return []byte(`{"text":"done by the target"}`), nil
-		},
+		Targets: map[string]dispatch.Target{command.TargetHTTP: standIn{}},
 		Sender: func(e *command.Endpoint) (dispatch.Sender, error) {
 			t.Errorf("%s: a platform is told of a message that was made here", e.Name)
 			return nil, errors.New("no platform")
@@ -104,6 +99,17 @@ func newHooks(t *testing.T, l *app.Local) http.Handler {
 
 // downURL is of a target that is down.
 const downURL = "https://down.example.com/"
+
+// A standIn is the target Http without a network.
+type standIn struct{}
+
+// Start implements dispatch.Target.
+func (standIn) Start(_ context.Context, c *dispatch.Call) (dispatch.Progress, error) {
+	if c.Target.URL == downURL {
+		return dispatch.Progress{}, &dispatch.Error{Why: "the endpoint answered 503", Again: true, Refused: true}
+	}
+	return dispatch.Progress{State: journal.StateSucceeded, Text: "done by the target"}, nil
+}
 
 // planting are secrets of every platform, all that it has, one of them in characters that JSON and
 // URLs escape.

@@ -15,6 +15,7 @@ import (
 	"chatconf/shared/command"
 	"chatconf/shared/dial"
 	"chatconf/shared/dispatch"
+	"chatconf/shared/dispatch/function"
 	targethttp "chatconf/shared/dispatch/http"
 	"chatconf/shared/invoke"
 	"chatconf/shared/platform"
@@ -206,15 +207,16 @@ func (p *parts) dispatcher() (*dispatch.Dispatcher, error) {
 		return nil, err
 	}
 	restricted := dial.NewRestricted(p.settings.TargetNetworks.Allow, extra)
-	targets := targethttp.New(targethttp.Options{Transport: restricted})
 	redirected := dial.NewRedirected(p.settings.PlatformAddresses, extra)
 	platforms := callback.NewClient(callback.ClientOptions{Transport: redirected})
 	senders := platform.All().Senders()
 	return dispatch.New(dispatch.Options{
-		Service: p.Service,
+		Open:    p.Service.OpenConfiguration,
 		Journal: p.Journal,
-		Post:    targets.Post,
-		Call:    p.functions.call,
+		Targets: map[string]dispatch.Target{
+			command.TargetHTTP:     targethttp.New(targethttp.Options{Transport: restricted}),
+			command.TargetFunction: function.New(p.functions.call),
+		},
 		Sender: func(e *command.Endpoint) (dispatch.Sender, error) {
 			sender, ok := senders[e.Type]
 			if !ok {

@@ -7,18 +7,16 @@ package dispatch
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strings"
 	"time"
 
-	"chatconf/shared/chat"
 	"chatconf/shared/cloud"
 	"chatconf/shared/command"
 	"chatconf/shared/dial"
-	targethttp "chatconf/shared/dispatch/http"
 	"chatconf/shared/fault"
 	"chatconf/shared/invoke"
 	"chatconf/shared/journal"
@@ -27,8 +25,8 @@ import (
 const (
 	// WorkTime bounds the work on one command: the target with its retries, and the answer.
 	WorkTime = 55 * time.Second
-	// targetTime bounds the target's part of it.
-	targetTime = 42 * time.Second
+	// StartTime bounds the target's part of it: one step.
+	StartTime = 42 * time.Second
 	// sendTime bounds the sending of an answer.
 	sendTime = 10 * time.Second
 	// settleTime bounds the write of the result, which is made even after a timeout.
@@ -46,12 +44,18 @@ const (
 
 // Options are what a Dispatcher needs.
 type Options struct {
-	Service *chat.Service
+	// Open returns a configuration as it is now. Its error for one that does not exist has the code
+	// fault.NotFound.
+	Open    func(context.Context, command.Ref) (*command.Endpoint, error)
 	Journal *journal.Journal
-	// Post delivers an event to an https URL and returns the answer, as targethttp.Client does.
-	Post func(ctx context.Context, url, secret string, e targethttp.Event) ([]byte, error)
-	// Call invokes a function of the cloud and returns its answer. Nil means no cloud.
-	Call func(ctx context.Context, name string, payload []byte) ([]byte, error)
+	// Targets are the targets by their type. Journal needs none.
+	Targets map[string]Target
+	// Sessions returns a context whose invocation has the credentials of a role's session. Nil
+	// means no cloud: a Scoped target then runs nothing under a role.
+	Sessions func(context.Context, cloud.Session) (context.Context, error)
+	// OwnRights reports whether a Scoped target of a type may run a command without RamRole, with
+	// the service's own rights. Nil means none may.
+	OwnRights func(targetType string) bool
 	// Sender makes the sender of a configuration.
 	Sender func(*command.Endpoint) (Sender, error)
 	Now    func() time.Time // default time.Now
@@ -64,23 +68,19 @@ type Dispatcher struct {
 
 // New returns a dispatcher. It does no I/O.
 func New(o Options) (*Dispatcher, error) {
-	if o.Service == nil || o.Journal == nil || o.Post == nil || o.Sender == nil {
-		return nil, errors.New("dispatch: a dispatcher needs a service, a journal, and ways to deliver and to answer")
+	if o.Open == nil || o.Journal == nil || o.Sender == nil {
+		return nil, errors.New("dispatch: a dispatcher needs configurations, a journal, and a way to answer")
 	}
+	o.Targets = maps.Clone(o.Targets)
+	if o.Targets == nil {
+		o.Targets = make(map[string]Target)
+	}
+	o.Targets[command.TargetJournal] = onlyRecorded{}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
 	return &Dispatcher{o}, nil
 }
-
-// An undelivered is the reason why a target did not accept a command, or a platform an answer.
-type undelivered struct {
-	why   string // for people; no secret
-	again bool   // another attempt may help
-	cause string // for the log
-}
-
-func (e *undelivered) Error() string { return e.why }
 
 // Dispatch does the pending work for a command. It returns nil if there is none, or if another
 // process has claimed the command. It also returns nil if the target does not accept the command:
@@ -116,7 +116,7 @@ func (d *Dispatcher) Dispatch(ctx context.Context, ref command.Ref) error {
 // work does the pending work for a command. It returns the result, or with retry set, that it must
 // be tried again.
 func (d *Dispatcher) work(ctx context.Context, job *journal.Job) (result journal.Result, retry bool, err error) {
-	e, err := d.options.Service.OpenConfiguration(ctx, job.Ref)
+	e, err := d.options.Open(ctx, job.Ref)
 	switch {
 	case fault.CodeOf(err) == fault.NotFound, err == nil && !job.IsOf(e):
 		return journal.Result{Outcome: journal.OutcomeFailed,
@@ -143,19 +143,17 @@ func (d *Dispatcher) work(ctx context.Context, job *journal.Job) (result journal
 		return d.giveUp(ctx, e, job, "Permissions were changed in the meantime and allow it only with another RamRole"),
 			false, nil
 	}
-	text, err := d.deliver(ctx, e, job)
-	var failed *undelivered
+	progress, failed := d.deliver(ctx, e, job)
 	switch {
-	case errors.As(err, &failed) && failed.again && job.Attempts < Attempts:
-		return journal.Result{Detail: failed.why, Cause: failed.cause}, true, nil
-	case errors.As(err, &failed):
-		result = d.giveUp(ctx, e, job, failed.why)
-		result.Target, result.Cause = e.Target.String(), strings.Trim(failed.cause+"; "+result.Cause, "; ")
+	case failed != nil && failed.Again && job.Attempts < Attempts:
+		return journal.Result{Detail: failed.Why, Cause: failed.Cause}, true, nil
+	case failed != nil:
+		result = d.giveUp(ctx, e, job, failed.Why)
+		result.Target, result.Cause = e.Target.String(), strings.Trim(failed.Cause+"; "+result.Cause, "; ")
 		return result, false, nil
-	case err != nil:
-		return journal.Result{}, false, err
 	}
-	result = journal.Result{Outcome: journal.OutcomeDelivered, Target: e.Target.String()}
+	result = journal.Result{Outcome: journal.OutcomeDelivered, Target: e.Target.String(), Detail: progress.Detail}
+	text := progress.Text
 	if text != "" && job.ReplyTo.Kind == "" {
 		result.Detail = "the target's answer was not sent: this conversation has no way to answer later"
 		return result, false, nil
@@ -165,7 +163,9 @@ func (d *Dispatcher) work(ctx context.Context, job *journal.Job) (result journal
 	}
 	// The target has accepted it. A lost answer is no reason to dispatch it again.
 	sent, unsent := d.send(ctx, e, job, text)
-	result.Answered, result.Detail, result.Cause = sent, unsent.why, unsent.cause
+	if result.Answered, result.Cause = sent, unsent.Cause; unsent.Why != "" {
+		result.Detail = unsent.Why
+	}
 	return result, false, nil
 }
 
@@ -177,10 +177,10 @@ func (d *Dispatcher) answer(ctx context.Context, e *command.Endpoint,
 	switch {
 	case sent:
 		return journal.Result{Outcome: journal.OutcomeDelivered, Answered: true}, false, nil
-	case unsent.again && job.Attempts < Attempts && d.canStillSend(job):
-		return journal.Result{Detail: unsent.why, Cause: unsent.cause}, true, nil
+	case unsent.Again && job.Attempts < Attempts && d.canStillSend(job):
+		return journal.Result{Detail: unsent.Why, Cause: unsent.Cause}, true, nil
 	}
-	return journal.Result{Outcome: journal.OutcomeFailed, Detail: unsent.why, Cause: unsent.cause}, false, nil
+	return journal.Result{Outcome: journal.OutcomeFailed, Detail: unsent.Why, Cause: unsent.Cause}, false, nil
 }
 
 // canStillSend reports whether an answer can still be sent at the time of the next attempt.
@@ -195,8 +195,8 @@ func (d *Dispatcher) giveUp(ctx context.Context, e *command.Endpoint, job *journ
 		return result // the job is an answer, not a command
 	}
 	sent, unsent := d.send(ctx, e, job, e.Undelivered(job.Command, job.ID))
-	if result.Answered, result.Cause = sent, unsent.cause; unsent.why != "" {
-		result.Detail += "; " + unsent.why
+	if result.Answered, result.Cause = sent, unsent.Cause; unsent.Why != "" {
+		result.Detail += "; " + unsent.Why
 	}
 	return result
 }
@@ -204,13 +204,13 @@ func (d *Dispatcher) giveUp(ctx context.Context, e *command.Endpoint, job *journ
 // send sends an answer to the sender of the command, if there is a way. It returns whether it was
 // sent, and if an attempt failed, why.
 func (d *Dispatcher) send(ctx context.Context, e *command.Endpoint, job *journal.Job,
-	text string) (sent bool, why undelivered) {
+	text string) (sent bool, why Error) {
 	if text == "" || job.ReplyTo.Kind == "" {
-		return false, undelivered{}
+		return false, Error{}
 	}
 	if job.KeepsAnswers() {
 		job.Keep(text)
-		return true, undelivered{}
+		return true, Error{}
 	}
 	ctx, cancel := context.WithTimeout(ctx, sendTime)
 	defer cancel()
@@ -219,59 +219,36 @@ func (d *Dispatcher) send(ctx context.Context, e *command.Endpoint, job *journal
 		err = sender.Send(ctx, job.ReplyTo, text)
 	}
 	if err != nil {
-		return false, undelivered{fmt.Sprintf("the answer was not sent: %v", err), Retryable(err), dial.Cause(err)}
+		return false, Error{Why: fmt.Sprintf("the answer was not sent: %v", err), Again: Retryable(err),
+			Cause: dial.Cause(err)}
 	}
-	return true, undelivered{}
+	return true, Error{}
 }
 
-// deliver sends a command to its target and returns the text of its answer. Its error is an
-// *undelivered.
-func (d *Dispatcher) deliver(ctx context.Context, e *command.Endpoint, job *journal.Job) (text string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, targetTime)
+// deliver starts the operation of a command at its target.
+func (d *Dispatcher) deliver(ctx context.Context, e *command.Endpoint, job *journal.Job) (Progress, *Error) {
+	ctx, cancel := context.WithTimeout(ctx, StartTime)
 	defer cancel()
-	event, err := job.Event().MarshalJSON()
+	target := d.options.Targets[e.Target.Type]
+	if target == nil {
+		return Progress{}, &Error{Why: fmt.Sprintf("this service has no targets of type %q", e.Target.Type),
+			Refused: true}
+	}
+	progress, err := target.Start(ctx, &Call{ID: job.ID, Endpoint: e, Event: job.Event(), Command: job.Command,
+		Target: e.Target, Timeout: StartTime})
 	if err != nil {
-		return "", &undelivered{why: "the command cannot be encoded as an event", cause: err.Error()}
+		return Progress{}, errorOf(err)
 	}
-	var said []byte
-	switch target := e.Target; target.Type {
-	case command.TargetJournal:
-		return "", nil
-	case command.TargetHTTP:
-		said, err = d.options.Post(ctx, target.URL.Reveal(), target.Secret.Reveal(),
-			targethttp.Event{ID: job.ID, ContentType: command.EventMediaType, Body: event})
-		var refused *targethttp.Error
-		if errors.As(err, &refused) {
-			return "", &undelivered{refused.Error(), refused.Again || ctx.Err() != nil, dial.Cause(refused)}
-		}
-	case command.TargetFunction:
-		if d.options.Call == nil {
-			return "", &undelivered{why: "this service does not run in a cloud, so it cannot invoke functions"}
-		}
-		said, err = d.options.Call(ctx, target.Name, event)
-		var refused *cloud.Refusal
-		if errors.As(err, &refused) { // its message may name roles and accounts
-			return "", &undelivered{fmt.Sprintf("the function was not invoked: %s, status %d", refused.Code,
-				refused.Status), refused.Retryable, refused.Error()}
-		}
-	default:
-		return "", &undelivered{why: fmt.Sprintf("unknown target type %q", target.Type)}
-	}
-	if err != nil {
-		return "", &undelivered{(&dial.Error{What: "the target", Err: err}).Error(), true, err.Error()}
-	}
-	return textOf(said), nil
+	return progress, nil
 }
 
-// textOf returns the text of a target's answer {"text":"…"}. Any other answer has none.
-func textOf(answer []byte) string {
-	var out struct {
-		Text string `json:"text"`
+// errorOf returns the error of a target as an *Error: any other one means no answer.
+func errorOf(err error) *Error {
+	var known *Error
+	if errors.As(err, &known) {
+		return known
 	}
-	if json.Unmarshal(answer, &out) != nil {
-		return ""
-	}
-	return out.Text
+	return &Error{Why: (&dial.Error{What: "the target", Err: err}).Error(), Again: true, Cause: err.Error()}
 }
 
 // next returns when a command is to be tried again.

@@ -18,7 +18,7 @@ import (
 	"chatconf/shared/command"
 	"chatconf/shared/dial"
 	"chatconf/shared/dispatch"
-	targethttp "chatconf/shared/dispatch/http"
+	"chatconf/shared/dispatch/function"
 	"chatconf/shared/journal"
 	"chatconf/shared/platform"
 	"chatconf/shared/platform/callback"
@@ -36,10 +36,24 @@ const (
 	toFunction   = `"Target":{"Type":"Function","Name":"restart-bot"}`
 )
 
+// An event is what a target received.
+type event struct {
+	ID   string
+	Body []byte
+}
+
+// A target is a Target that is one function.
+type target func(context.Context, *dispatch.Call) (dispatch.Progress, error)
+
+// Start implements dispatch.Target.
+func (t target) Start(ctx context.Context, c *dispatch.Call) (dispatch.Progress, error) {
+	return t(ctx, c)
+}
+
 // An outside is what is around the service: a target and a platform.
 type outside struct {
 	mu     sync.Mutex
-	events []targethttp.Event
+	events []event
 	sent   []string
 	to     []command.ReplyTo
 
@@ -50,7 +64,7 @@ type outside struct {
 	send    func(context.Context)                            // the same, before
 }
 
-func (o *outside) take(ctx context.Context, e targethttp.Event) ([]byte, error) {
+func (o *outside) take(ctx context.Context, e event) ([]byte, error) {
 	o.mu.Lock()
 	o.events = append(o.events, e)
 	n := len(o.events)
@@ -85,19 +99,26 @@ func (o *outside) Send(ctx context.Context, to command.ReplyTo, text string) err
 func (o *outside) dispatcher(p *webhooktest.Process) *dispatch.Dispatcher {
 	p.Helper()
 	d, err := dispatch.New(dispatch.Options{
-		Service: p.Service,
+		Open:    p.Service.OpenConfiguration,
 		Journal: p.Journal,
-		Post: func(ctx context.Context, url, secret string, e targethttp.Event) ([]byte, error) {
-			if url != targetURL || secret != targetSecret || e.ContentType != command.EventMediaType {
-				p.Errorf("posted to %s with %s as %s", url, secret, e.ContentType)
-			}
-			return o.take(ctx, e)
-		},
-		Call: func(ctx context.Context, name string, payload []byte) ([]byte, error) {
-			if name != "restart-bot" {
-				p.Errorf("invoked is %s", name)
-			}
-			return o.take(ctx, targethttp.Event{Body: payload})
+		Targets: map[string]dispatch.Target{
+			command.TargetHTTP: target(func(ctx context.Context, c *dispatch.Call) (dispatch.Progress, error) {
+				if c.Target.URL != targetURL || c.Target.Secret != targetSecret {
+					p.Errorf("started at %s", c.Target.URL.Reveal())
+				}
+				body, err := c.Event.MarshalJSON()
+				if err != nil {
+					return dispatch.Progress{}, err
+				}
+				answer, err := o.take(ctx, event{c.ID, body})
+				return dispatch.Progress{State: journal.StateSucceeded, Text: dispatch.TextOf(answer)}, err
+			}),
+			command.TargetFunction: function.New(func(ctx context.Context, name string, body []byte) ([]byte, error) {
+				if name != "restart-bot" {
+					p.Errorf("invoked is %s", name)
+				}
+				return o.take(ctx, event{Body: body})
+			}),
 		},
 		Sender: func(e *command.Endpoint) (dispatch.Sender, error) {
 			if e.Settings["SlackSigningSecret"].Reveal() == "" && e.Type == "Slack" {
@@ -193,7 +214,7 @@ func TestDelivered(t *testing.T) {
 // What is said of a message that SendChatMessage made is kept: the platform, which knows nothing of
 // the message, is not called, however it ends.
 func TestAnswersAreKeptForSendChatMessage(t *testing.T) {
-	refused := func(context.Context, int) ([]byte, error) { return nil, &targethttp.Error{Status: 410} }
+	refused := func(context.Context, int) ([]byte, error) { return nil, &dispatch.Error{Why: "gone", Refused: true} }
 	for about, test := range map[string]struct {
 		kind, mode, text string
 		members          []string
@@ -283,15 +304,15 @@ func TestATargetsAnswerThatNobodyCanBeTold(t *testing.T) {
 // that is given up, and said.
 func TestTriedAgain(t *testing.T) {
 	for about, busy := range map[string]error{
-		"the endpoint is busy": &targethttp.Error{Status: 503, Again: true},
+		"the endpoint is busy": &dispatch.Error{Why: "busy", Again: true, Refused: true},
 		"the function failed": fmt.Errorf("function: %w", &cloud.Refusal{Status: 200,
 			Code: "Unhandled", Retryable: true}),
 		"nobody was there":      errors.New("connection reset"),
 		"its time was over":     fmt.Errorf("function: %w", context.DeadlineExceeded),
-		"the endpoint was slow": &targethttp.Error{Again: true},
+		"the endpoint was slow": &dispatch.Error{Why: "slow", Again: true},
 	} {
 		target := toFunction
-		if _, ok := busy.(*targethttp.Error); ok {
+		if _, ok := busy.(*dispatch.Error); ok {
 			target = toHTTP
 		}
 		s := begin(t, "Slack", "command", "restart", target)
@@ -332,7 +353,7 @@ func TestATargetRecovers(t *testing.T) {
 	s := begin(t, "Slack", "command", "restart", toHTTP)
 	s.answer = func(_ context.Context, n int) ([]byte, error) {
 		if n < 3 {
-			return nil, &targethttp.Error{Status: 503, Again: true}
+			return nil, &dispatch.Error{Why: "busy", Again: true, Refused: true}
 		}
 		return []byte(`{"text":"done"}`), nil
 	}
@@ -356,7 +377,8 @@ func TestGivenUp(t *testing.T) {
 		err    error
 		detail string
 	}{
-		"the endpoint refuses": {toHTTP, &targethttp.Error{Status: 403}, "the endpoint answered 403"},
+		"the endpoint refuses": {toHTTP, &dispatch.Error{Why: "the endpoint answered 403", Refused: true},
+			"the endpoint answered 403"},
 		"there is no such function": {toFunction, fmt.Errorf("function: %w",
 			&cloud.Refusal{Status: 404, Code: "ResourceNotFoundException"}), "ResourceNotFoundException, status 404"},
 	} {
@@ -377,11 +399,9 @@ func TestGivenUp(t *testing.T) {
 // A process that has no cloud around it says so.
 func TestWithoutACloud(t *testing.T) {
 	s := begin(t, "Slack", "command", "restart", toFunction)
-	d, err := dispatch.New(dispatch.Options{Service: s.Service, Journal: s.Journal, Now: s.Now,
-		Post: func(context.Context, string, string, targethttp.Event) ([]byte, error) {
-			return nil, errors.New("not asked for")
-		},
-		Sender: func(*command.Endpoint) (dispatch.Sender, error) { return nil, errors.New("no sender") }})
+	d, err := dispatch.New(dispatch.Options{Open: s.Service.OpenConfiguration, Journal: s.Journal, Now: s.Now,
+		Targets: map[string]dispatch.Target{command.TargetFunction: function.New(nil)},
+		Sender:  func(*command.Endpoint) (dispatch.Sender, error) { return nil, errors.New("no sender") }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -569,10 +589,7 @@ func TestAnswersThatAreRefused(t *testing.T) {
 // once.
 func TestWithoutASetting(t *testing.T) {
 	s := begin(t, "Slack", "event", "help", toHTTP)
-	d, err := dispatch.New(dispatch.Options{Service: s.Service, Journal: s.Journal, Now: s.Now,
-		Post: func(context.Context, string, string, targethttp.Event) ([]byte, error) {
-			return nil, errors.New("not asked for")
-		},
+	d, err := dispatch.New(dispatch.Options{Open: s.Service.OpenConfiguration, Journal: s.Journal, Now: s.Now,
 		Sender: func(e *command.Endpoint) (dispatch.Sender, error) {
 			return platform.All().Senders()[e.Type](callback.Settings{},
 				callback.NewClient(callback.ClientOptions{Now: s.Now}))
@@ -800,7 +817,7 @@ func TestCutOffInTheLastAttempt(t *testing.T) {
 	} {
 		s.answer = func(context.Context, int) ([]byte, error) {
 			return nil,
-				&targethttp.Error{Status: 503, Again: true}
+				&dispatch.Error{Why: "busy", Again: true, Refused: true}
 		}
 		s.refuses = errors.New("busy")
 		for range dispatch.Attempts - 1 {
@@ -808,7 +825,10 @@ func TestCutOffInTheLastAttempt(t *testing.T) {
 			s.Advance(time.Hour)
 		}
 		ctx, cut := context.WithCancel(s.Context())
-		s.answer = func(context.Context, int) ([]byte, error) { cut(); return nil, &targethttp.Error{Again: true} }
+		s.answer = func(context.Context, int) ([]byte, error) {
+			cut()
+			return nil, &dispatch.Error{Why: "slow", Again: true}
+		}
 		s.cut = cut
 		if err := s.d.Dispatch(ctx, s.ref); !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: Dispatch = %v", about, err)
@@ -946,17 +966,15 @@ func TestRedriveWithoutTables(t *testing.T) {
 
 func TestNewWantsItsParts(t *testing.T) {
 	p := webhooktest.New(t).Process()
-	full := dispatch.Options{Service: p.Service, Journal: p.Journal,
-		Post:   func(context.Context, string, string, targethttp.Event) ([]byte, error) { return nil, nil },
+	full := dispatch.Options{Open: p.Service.OpenConfiguration, Journal: p.Journal,
 		Sender: func(*command.Endpoint) (dispatch.Sender, error) { return new(outside), nil }}
 	if _, err := dispatch.New(full); err != nil {
 		t.Error(err)
 	}
 	for about, take := range map[string]func(*dispatch.Options){
-		"a service": func(o *dispatch.Options) { o.Service = nil },
-		"a journal": func(o *dispatch.Options) { o.Journal = nil },
-		"a post":    func(o *dispatch.Options) { o.Post = nil },
-		"a sender":  func(o *dispatch.Options) { o.Sender = nil },
+		"configurations": func(o *dispatch.Options) { o.Open = nil },
+		"a journal":      func(o *dispatch.Options) { o.Journal = nil },
+		"a sender":       func(o *dispatch.Options) { o.Sender = nil },
 	} {
 		o := full
 		take(&o)

@@ -11,7 +11,6 @@ import (
 
 	"chatconf/shared/command"
 	"chatconf/shared/dispatch"
-	targethttp "chatconf/shared/dispatch/http"
 	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/platform/platformtest"
 	"chatconf/shared/webhook/webhooktest"
@@ -68,7 +67,7 @@ func TestAWorkerIsCutOff(t *testing.T) {
 		p, o := webhooktest.New(t).Process(), new(outside)
 		o.answer = func(ctx context.Context, _ int) ([]byte, error) {
 			<-ctx.Done()
-			return nil, &targethttp.Error{Again: true}
+			return nil, &dispatch.Error{Again: true}
 		}
 		w := dispatch.NewWorker(p.Context(), o.dispatcher(p))
 		many(p, 30, w.Start)

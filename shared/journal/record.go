@@ -22,6 +22,20 @@ const (
 	OutcomeFailed    Outcome = "Failed"    // there are no more retries
 )
 
+// A State is how far the operation of an allowed command is.
+type State string
+
+// The states. Accepted and Running are the ones of an operation that has not ended.
+const (
+	StateAccepted  State = "Accepted"  // it is to be started, or the target does not say how it ends
+	StateRunning   State = "Running"   // the target has started it
+	StateSucceeded State = "Succeeded" // it ended as it should
+	StateFailed    State = "Failed"    // it ended otherwise, or was never started
+	StateCancelled State = "Cancelled" // it was ended early, by the target or for a person
+	StateTimedOut  State = "TimedOut"  // it was ended early, since it took too long
+	StateUnknown   State = "Unknown"   // it may have been started, and its end cannot be found out
+)
+
 // Values of Record.Decision.
 const (
 	DecisionAllowed = "Allowed"

@@ -13,7 +13,6 @@ import (
 	"chatconf/shared/chat"
 	"chatconf/shared/command"
 	"chatconf/shared/dispatch"
-	targethttp "chatconf/shared/dispatch/http"
 	"chatconf/shared/document"
 	"chatconf/shared/platform"
 	"chatconf/shared/platform/callback"
@@ -132,7 +131,7 @@ func TestASixthPlatformIsOneValue(t *testing.T) {
 	server := platformtest.NewServer(t, webhooktest.Start, []string{pigeonHost},
 		func(platformtest.Request) (int, string) { return 200, `{"ok":true}` })
 	senders := w.Platforms.Senders()
-	d, err := dispatch.New(dispatch.Options{Service: p.Service, Journal: p.Journal, Now: p.Now, Post: noTarget,
+	d, err := dispatch.New(dispatch.Options{Open: p.Service.OpenConfiguration, Journal: p.Journal, Now: p.Now,
 		Sender: func(e *command.Endpoint) (dispatch.Sender, error) {
 			return senders[e.Type](callback.Settings(e.Settings), server.Client)
 		}})
@@ -172,8 +171,4 @@ func TestASixthPlatformIsOneValue(t *testing.T) {
 		!strings.Contains(sent[0].Body, "user:u1") || !strings.Contains(sent[1].Body, "stop") {
 		t.Errorf("sent is %+v", sent)
 	}
-}
-
-func noTarget(context.Context, string, string, targethttp.Event) ([]byte, error) {
-	panic("there is no target")
 }

@@ -1,5 +1,5 @@
-// Package http delivers an event to an HTTPS endpoint of the user: signed by the Standard Webhooks
-// scheme, and again while that can help.
+// Package http is the target Http: it delivers an event to an HTTPS endpoint of the user, signed by
+// the Standard Webhooks scheme, and again while that can help.
 package http
 
 import (
@@ -18,7 +18,10 @@ import (
 	"strings"
 	"time"
 
+	"chatconf/shared/command"
 	"chatconf/shared/dial"
+	"chatconf/shared/dispatch"
+	"chatconf/shared/journal"
 )
 
 // Limits of a delivery.
@@ -73,6 +76,30 @@ func New(o Options) *Client {
 // Close closes idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
+var _ dispatch.Target = (*Client)(nil)
+
+// Start implements dispatch.Target. An endpoint that answers 202 does not say how the operation
+// ends.
+func (c *Client) Start(ctx context.Context, call *dispatch.Call) (dispatch.Progress, error) {
+	body, err := call.Event.MarshalJSON()
+	if err != nil {
+		return dispatch.Progress{}, &dispatch.Error{Refused: true,
+			Why: "the command cannot be encoded as an event", Cause: err.Error()}
+	}
+	status, answer, err := c.Post(ctx, call.Target.URL.Reveal(), call.Target.Secret.Reveal(),
+		Event{ID: call.ID, ContentType: command.EventMediaType, Body: body})
+	var failed *Error
+	if errors.As(err, &failed) {
+		return dispatch.Progress{}, &dispatch.Error{Why: failed.Error(), Again: failed.Again || ctx.Err() != nil,
+			Refused: failed.Status != 0, Cause: dial.Cause(failed)}
+	}
+	progress := dispatch.Progress{State: journal.StateSucceeded, Text: dispatch.TextOf(answer)}
+	if status == http.StatusAccepted {
+		progress.State = journal.StateAccepted
+	}
+	return progress, nil
+}
+
 // An Event is what is delivered.
 type Event struct {
 	ID          string // the same for every attempt, so that the endpoint can recognise a duplicate
@@ -97,37 +124,37 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.err }
 
-// Post delivers e to an https URL and returns the body of the endpoint's answer. The secret signs
-// e; it is in the form of Standard Webhooks: base64, with or without the prefix whsec_. Post tries
-// up to Attempts times while ctx lasts. Its error is an *Error.
-func (c *Client) Post(ctx context.Context, endpoint, secret string, e Event) ([]byte, error) {
+// Post delivers e to an https URL and returns the status and body of the endpoint's answer. The
+// secret signs e; it is in the form of Standard Webhooks: base64, with or without the prefix
+// whsec_. Post tries up to Attempts times while ctx lasts. Its error is an *Error.
+func (c *Client) Post(ctx context.Context, endpoint, secret string, e Event) (int, []byte, error) {
 	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_"))
 	if err != nil || len(key) == 0 {
-		return nil, &Error{err: errors.New("the endpoint's secret is not base64")}
+		return 0, nil, &Error{err: errors.New("the endpoint's secret is not base64")}
 	}
 	if u, err := url.Parse(endpoint); err != nil || u.Scheme != "https" || u.Host == "" {
-		return nil, &Error{err: errors.New("the endpoint is not an https URL")}
+		return 0, nil, &Error{err: errors.New("the endpoint is not an https URL")}
 	}
 	pause := time.Second
 	for attempt := 1; ; attempt++ {
-		answer, failed := c.attempt(ctx, endpoint, key, e)
+		status, answer, failed := c.attempt(ctx, endpoint, key, e)
 		if failed == nil {
-			return answer, nil
+			return status, answer, nil
 		}
 		if !failed.Again || attempt == Attempts || ctx.Err() != nil {
-			return nil, failed
+			return 0, nil, failed
 		}
 		if c.wait(ctx, pause/2+rand.N(pause)) != nil {
-			return nil, failed
+			return 0, nil, failed
 		}
 		pause *= 4
 	}
 }
 
-func (c *Client) attempt(ctx context.Context, endpoint string, key []byte, e Event) ([]byte, *Error) {
+func (c *Client) attempt(ctx context.Context, endpoint string, key []byte, e Event) (int, []byte, *Error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, bytes.NewReader(e.Body))
 	if err != nil {
-		return nil, &Error{err: errors.New("the endpoint is not a URL")}
+		return 0, nil, &Error{err: errors.New("the endpoint is not a URL")}
 	}
 	at := strconv.FormatInt(c.now().Unix(), 10)
 	req.Header.Set("Content-Type", e.ContentType)
@@ -137,17 +164,17 @@ func (c *Client) attempt(ctx context.Context, endpoint string, key []byte, e Eve
 	req.Header.Set("Webhook-Signature", Sign(key, e.ID, at, e.Body))
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, &Error{Again: !errors.Is(err, dial.ErrForbidden), err: dial.NewError("the endpoint", err)}
+		return 0, nil, &Error{Again: !errors.Is(err, dial.ErrForbidden), err: dial.NewError("the endpoint", err)}
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, MaxAnswer+1))
 	switch {
 	case resp.StatusCode < 200 || resp.StatusCode > 299:
-		return nil, &Error{Status: resp.StatusCode, Again: again(resp.StatusCode)}
+		return 0, nil, &Error{Status: resp.StatusCode, Again: again(resp.StatusCode)}
 	case err != nil || len(body) > MaxAnswer:
-		return nil, nil // the endpoint has accepted the event; only its answer is lost
+		return resp.StatusCode, nil, nil // the endpoint has accepted the event; only its answer is lost
 	}
-	return body, nil
+	return resp.StatusCode, body, nil
 }
 
 // Sign returns the signature of an event by the Standard Webhooks scheme; at is its Unix time in

@@ -74,9 +74,9 @@ func newTarget(t *testing.T, h http.HandlerFunc) *target {
 
 func TestAnEventIsSignedAndAnswered(t *testing.T) {
 	s := newTarget(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, `{"text":"done"}`) })
-	answer, err := s.client.Post(t.Context(), s.URL+"/hook?key=planted-secret", secret, event)
-	if err != nil || string(answer) != `{"text":"done"}` {
-		t.Fatalf("Post = %q, %v", answer, err)
+	status, answer, err := s.client.Post(t.Context(), s.URL+"/hook?key=planted-secret", secret, event)
+	if err != nil || status != http.StatusOK || string(answer) != `{"text":"done"}` {
+		t.Fatalf("Post = %d, %q, %v", status, answer, err)
 	}
 	r := s.requests[0]
 	for name, want := range map[string]string{
@@ -109,7 +109,7 @@ func TestAttempts(t *testing.T) {
 			w.Header().Set("Location", "https://127.0.0.1:1/elsewhere")
 			w.WriteHeader(test.status)
 		})
-		_, err := s.client.Post(t.Context(), s.URL, secret, event)
+		_, _, err := s.client.Post(t.Context(), s.URL, secret, event)
 		var failed *targethttp.Error
 		if ok := test.status < 300; ok != (err == nil) || !ok &&
 			(!errors.As(err, &failed) || failed.Status != test.status || failed.Again != test.again) {
@@ -138,7 +138,7 @@ func TestARetryThatHelps(t *testing.T) {
 			w.WriteHeader(http.StatusBadGateway)
 		}
 	})
-	if _, err := s.client.Post(t.Context(), s.URL, secret, event); err != nil || n != 3 {
+	if _, _, err := s.client.Post(t.Context(), s.URL, secret, event); err != nil || n != 3 {
 		t.Errorf("Post = %v after %d attempts", err, n)
 	}
 }
@@ -146,7 +146,7 @@ func TestARetryThatHelps(t *testing.T) {
 // A connection that breaks may be taken later; the error does not show the URL.
 func TestABrokenConnection(t *testing.T) {
 	s := newTarget(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
-	_, err := s.client.Post(t.Context(), s.URL+"/?key=planted-secret", secret, event)
+	_, _, err := s.client.Post(t.Context(), s.URL+"/?key=planted-secret", secret, event)
 	var failed *targethttp.Error
 	if !errors.As(err, &failed) || !failed.Again || failed.Status != 0 || errors.Unwrap(err) == nil {
 		t.Errorf("Post = %#v", err)
@@ -182,7 +182,7 @@ func TestAnswersThatCannotBeRead(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		_, err := s.client.Post(t.Context(), s.URL, secret, event)
+		_, _, err := s.client.Post(t.Context(), s.URL, secret, event)
 		var failed *targethttp.Error
 		if !errors.As(err, &failed) || !failed.Again || strings.Contains(err.Error()+dial.Cause(err), "PLANTED") {
 			t.Errorf("%s: Post = %v, for the log %q", about, err, dial.Cause(err))
@@ -222,7 +222,7 @@ func TestAnEndpointThatHangs(t *testing.T) {
 			client := targethttp.New(targethttp.Options{Transport: test.call,
 				Wait: func(context.Context, time.Duration) error { return nil }})
 			began := time.Now()
-			_, err := client.Post(t.Context(), "https://target.example.com/", secret, event)
+			_, _, err := client.Post(t.Context(), "https://target.example.com/", secret, event)
 			var failed *targethttp.Error
 			if (err == nil) != test.ok || !test.ok && (!errors.As(err, &failed) || !failed.Again ||
 				err.Error() != "deliver: the endpoint: there was no answer in time") {
@@ -241,13 +241,13 @@ func TestACallerThatGivesUp(t *testing.T) {
 		cancel()
 		w.WriteHeader(http.StatusServiceUnavailable)
 	})
-	if _, err := s.client.Post(ctx, s.URL, secret, event); err == nil || len(s.requests) != 1 {
+	if _, _, err := s.client.Post(ctx, s.URL, secret, event); err == nil || len(s.requests) != 1 {
 		t.Errorf("Post = %v after %d attempts, want an error after one", err, len(s.requests))
 	}
 	ctx, cancel = context.WithCancel(t.Context())
 	client := targethttp.New(targethttp.Options{Transport: dial.NewRestricted(func(netip.Addr) bool { return true },
 		nil), Wait: func(context.Context, time.Duration) error { cancel(); return ctx.Err() }})
-	if _, err := client.Post(ctx, "https://127.0.0.1:1", secret, event); err == nil {
+	if _, _, err := client.Post(ctx, "https://127.0.0.1:1", secret, event); err == nil {
 		t.Error("Post to a closed port is no error")
 	}
 }
@@ -266,7 +266,7 @@ func TestAnswersThatAreLost(t *testing.T) {
 		},
 	} {
 		s := newTarget(t, h)
-		if answer, err := s.client.Post(t.Context(), s.URL, secret, event); answer != nil ||
+		if _, answer, err := s.client.Post(t.Context(), s.URL, secret, event); answer != nil ||
 			err != nil || len(s.requests) != 1 {
 			t.Errorf("%s: Post = %d bytes, %v after %d attempts", name, len(answer), err, len(s.requests))
 		}
@@ -286,7 +286,8 @@ func TestWhatIsNoTarget(t *testing.T) {
 		{"https://example.com/", "not base64"},
 	} {
 		var failed *targethttp.Error
-		if _, err := client.Post(t.Context(), test.url, test.secret, event); !errors.As(err, &failed) || failed.Again {
+		_, _, err := client.Post(t.Context(), test.url, test.secret, event)
+		if !errors.As(err, &failed) || failed.Again {
 			t.Errorf("Post(%q, %q) = %v, want an error that is final", test.url, test.secret, err)
 		}
 	}
@@ -296,7 +297,7 @@ func TestWhatIsNoTarget(t *testing.T) {
 func TestWithoutATransport(t *testing.T) {
 	client := targethttp.New(targethttp.Options{})
 	defer client.Close()
-	_, err := client.Post(t.Context(), "https://127.0.0.1:1/", "c2VjcmV0",
+	_, _, err := client.Post(t.Context(), "https://127.0.0.1:1/", "c2VjcmV0",
 		targethttp.Event{ID: "1", ContentType: "text/plain"})
 	var failed *targethttp.Error
 	if !errors.As(err, &failed) || !errors.Is(err, dial.ErrForbidden) || failed.Again ||
