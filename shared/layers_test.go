@@ -36,7 +36,7 @@ var rooms = []room{
 	{"shared/document", nil, nil},
 	{"shared/rpc/sign", []string{"shared/secret"}, nil},
 	{"shared/dial", nil, nil},
-	{"shared/cloud", []string{"shared/dial", "shared/invoke", "shared/secret", "shared/table"}, nil},
+	{"shared/cloud", []string{"shared/dial", "shared/document", "shared/invoke", "shared/secret", "shared/table"}, nil},
 	{"shared/bolt", nil, []string{"go.etcd.io/bbolt"}},
 
 	// The domain and what it stands on.

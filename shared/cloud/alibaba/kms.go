@@ -25,15 +25,9 @@ type Keys struct {
 // NewKeys returns the key service. Inside a VPC the endpoint is
 // https://kms-vpc.<region>.aliyuncs.com. It does no I/O.
 func NewKeys(o Options) (*Keys, error) {
-	if o.Endpoint == "" {
-		if o.Region == "" {
-			return nil, errors.New("kms: set the region")
-		}
-		o.Endpoint = "https://kms." + o.Region + ".aliyuncs.com"
-	}
-	api, err := NewClient(keyVersion, o)
+	api, err := newRegional("kms", keyVersion, o)
 	if err != nil {
-		return nil, fmt.Errorf("kms: %w", err)
+		return nil, err
 	}
 	return &Keys{api}, nil
 }
