@@ -48,6 +48,6 @@ func BenchmarkDecide(b *testing.B) {
 	e := h.Bot("one")
 	b.ReportAllocs()
 	for b.Loop() {
-		e.Permissions.Decide("u1", "c1", "restart")
+		e.Permissions.Decide(command.Command{User: "u1", Conversation: "c1", Name: "restart"})
 	}
 }

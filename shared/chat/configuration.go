@@ -19,7 +19,7 @@ const configurationParam = "Configuration"
 const (
 	keyBotName        = "BotName"
 	keyConversationID = "ConversationId" // one of ConversationIds
-	keyTarget         = "Target"
+	keyTarget         = command.KeyTarget
 )
 
 var commonKeys = [...]string{keyBotName, command.KeyConversationIDs, command.KeyUserGroups, command.KeyPermissions,

@@ -113,6 +113,7 @@ func (s *Service) makeEndpoint(c scope, r *record) (*command.Endpoint, error) {
 		RamRole:     r.RamRole,
 		Settings:    make(map[string]secret.Text),
 		Target:      command.NewTarget(root.Get(keyTarget), secret.Text(target)),
+		Actions:     command.NewActions(root, nil),
 		Permissions: permissionsOf(r, p, root),
 	}
 	if e.BotName != "" {

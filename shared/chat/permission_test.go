@@ -133,7 +133,7 @@ func TestDecide(t *testing.T) {
 	} {
 		n++
 		p := h.grants(c.kind, fmt.Sprint("one-", n), c.members)
-		d := p.Decide(c.user, c.conversation, c.command)
+		d := decide(p, c.user, c.conversation, c.command)
 		if d.Allowed != c.allowed || d.Cause != c.cause || d.Statement != c.statement || d.RamRole != c.role ||
 			!strings.Contains(d.Reason, c.reason) {
 			t.Errorf("%s: %+v", c.about, d)
@@ -149,13 +149,18 @@ func TestDecide(t *testing.T) {
 	}
 }
 
+// decide decides an undeclared command.
+func decide(p *command.Permissions, user, conversation, name string) command.Decision {
+	return p.Decide(command.Command{User: user, Conversation: conversation, Name: name})
+}
+
 func TestDecideWhenOff(t *testing.T) {
 	h := newHouse(t)
 	h.grants("Slack", "one", `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"]}]`)
 	h.MustUpdate(&chat.UpdateRequest{Name: "one", Status: "Inactive"})
 	e := h.Open("one")
 	for _, cmd := range []string{"restart", "help", "whoami"} {
-		d := e.Permissions.Decide("u1", "c1", cmd)
+		d := decide(e.Permissions, "u1", "c1", cmd)
 		if d.Allowed || d.Cause != command.CauseInactive || d.Reason != "The chat configuration one is inactive." {
 			t.Errorf("%s: %+v", cmd, d)
 		}
@@ -229,7 +234,7 @@ func TestRunnableAgreesWithDecide(t *testing.T) {
 					pattern == "c*" && command[0] == 'c'
 			}) &&
 				!slices.Contains(may.Except, command)
-			if got := p.Decide(user, "x", command).Allowed; got != listed {
+			if got := decide(p, user, "x", command).Allowed; got != listed {
 				t.Errorf("%s by %s: allowed %v, listed %v (%+v)", command, user, got, listed, may)
 			}
 		}
@@ -300,7 +305,7 @@ func FuzzPermissions(f *testing.F) {
 			return
 		}
 		p := chat.PermissionsOf(slackPlatform, text)
-		d := p.Decide(user, conversation, cmd)
+		d := decide(p, user, conversation, cmd)
 		if d.Allowed && d.Cause == command.CauseStatement {
 			may := p.Runnable(user, conversation)
 			if !may.More && !slices.ContainsFunc(may.Commands,
@@ -314,7 +319,7 @@ func FuzzPermissions(f *testing.F) {
 		less := strings.Replace(text, `"Permissions":[`,
 			`"Permissions":[{"Effect":"Deny","Principals":["*"],"Commands":["*"]},`, 1)
 		less = strings.Replace(less, `},]`, `}]`, 1)
-		if d := chat.PermissionsOf(slackPlatform, less).Decide(user, conversation, cmd); d.Allowed &&
+		if d := decide(chat.PermissionsOf(slackPlatform, less), user, conversation, cmd); d.Allowed &&
 			d.Cause != command.CauseBuiltIn {
 			t.Errorf("with a statement that denies everything: %+v", d)
 		}
@@ -382,7 +387,7 @@ func FuzzGrant(f *testing.F) {
 			t.Fatalf("%s: %v", grant, err)
 		}
 		p := chat.PermissionsOf(slackPlatform, configuration)
-		if d := p.Decide(user, conversation, cmd.Name); !d.Allowed {
+		if d := decide(p, user, conversation, cmd.Name); !d.Allowed {
 			t.Errorf("%s does not allow it: %+v", grant, d)
 		}
 		name, _, err := command.Parse(otherText)
@@ -392,7 +397,7 @@ func FuzzGrant(f *testing.F) {
 		for _, c := range [][3]string{{otherUser, conversation, cmd.Name}, {user, otherConversation, cmd.Name},
 			{user, conversation, name}, {otherUser, otherConversation, name}} {
 			same := c == [3]string{user, conversation, cmd.Name}
-			if d := p.Decide(c[0], c[1], c[2]); d.Allowed && !same && d.Cause != command.CauseBuiltIn {
+			if d := decide(p, c[0], c[1], c[2]); d.Allowed && !same && d.Cause != command.CauseBuiltIn {
 				t.Errorf("%s allows %q too: %+v", grant, c, d)
 			}
 		}

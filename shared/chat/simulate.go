@@ -80,7 +80,8 @@ func (s *Service) Simulate(ctx context.Context, in *SimulateRequest) (*SimulateR
 		return nil, storeError(ctx, "simulate", err)
 	}
 	permissions := permissionsOf(r, p, root)
-	d, may := permissions.Decide(in.UserID, in.ConversationID, name), permissions.Runnable(in.UserID, in.ConversationID)
+	d := permissions.Decide(command.Command{User: in.UserID, Conversation: in.ConversationID, Name: name})
+	may := permissions.Runnable(in.UserID, in.ConversationID)
 	out := SimulatedPermission{
 		Command:       name,
 		Allowed:       d.Allowed,

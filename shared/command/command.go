@@ -42,7 +42,14 @@ type Command struct {
 	Text          string
 	Name          string // the first word, in lower case and half width
 	Arguments     []string
-	Problem       error `json:"-"` // a *Error if the message is not a command, else nil
+
+	// Action is the name of the declared action that the command is; empty if it is undeclared or
+	// built in. Name is then the action's name, also if the sender typed an alias.
+	Action     string  `json:",omitempty"`
+	Parameters []Value `json:",omitempty"` // of the action: given, default and fixed, in declared order
+	DryRun     bool    `json:",omitempty"`
+
+	Problem error `json:"-"` // a *Error if the message is not a command, else nil
 }
 
 // LogValue returns the fields that a log may show.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,7 +33,16 @@ type Endpoint struct {
 	Settings map[string]secret.Text
 
 	Target      Target
+	Actions     *Actions
 	Permissions *Permissions
+}
+
+// TargetOf returns the target of a command: its action's, else the configuration's.
+func (e *Endpoint) TargetOf(c Command) Target {
+	if a := e.Actions.Find(FoldName(c.Action)); a != nil {
+		return a.targetOr(e.Target)
+	}
+	return e.Target
 }
 
 // Ref returns the reference to this life of the configuration.
@@ -67,14 +77,34 @@ func (e *Endpoint) Command(m *Message) (Command, error) {
 	if m.Unread != "" {
 		out.Problem = unreadProblem(m.Unread)
 	} else {
-		out.Name, out.Arguments, out.Problem = Parse(m.Text)
+		e.read(&out)
 	}
 	return out, out.Problem
 }
 
+// read parses the text of a command.
+func (e *Endpoint) read(c *Command) {
+	c.Name, c.Arguments, c.Problem = Parse(c.Text)
+}
+
+// errChanged is the error of Again.
+var errChanged = errors.New("command: the configuration reads the message in another way now")
+
+// Again parses a recorded command's text again. It returns an error if the present Actions make
+// another command of it.
+func (e *Endpoint) Again(c Command) error {
+	now := Command{Text: c.Text}
+	e.read(&now)
+	if now.Problem != nil || now.Name != c.Name || now.Action != c.Action || now.DryRun != c.DryRun ||
+		!slices.Equal(now.Parameters, c.Parameters) {
+		return errChanged
+	}
+	return nil
+}
+
 // Decide returns whether the command may run. If the message is not a command, Reason says why.
 func (e *Endpoint) Decide(c Command) Decision {
-	out := e.Permissions.Decide(c.User, c.Conversation, c.Name)
+	out := e.Permissions.Decide(c)
 	var problem *Error
 	if out.Cause == CauseCommand && errors.As(c.Problem, &problem) {
 		out.Reason = problem.Sentence(e.Language)

@@ -43,6 +43,11 @@ type EventData struct {
 	RamRole        string   `json:"ramRole,omitempty"` // the role to run as
 	MessageID      string   `json:"messageId"`
 	SentDate       string   `json:"sentDate,omitempty"` // RFC 3339; absent if the platform does not say
+
+	// Only of a declared action. Parameters is then set, and holds secrets.
+	Action     string      `json:"action,omitempty"`
+	Parameters TypedObject `json:"parameters,omitzero"`
+	DryRun     bool        `json:"dryRun,omitempty"`
 }
 
 // MarshalJSON returns the event in the JSON format of CloudEvents.

@@ -30,7 +30,7 @@ func ExamplePermissions_Decide() {
 	}
 	permissions := command.NewPermissions(command.PermissionOptions{Name: "ops", Active: true}, configuration)
 	for _, name := range []string{"restart", "stop", "status"} {
-		d := permissions.Decide("alice", "cid1", name)
+		d := permissions.Decide(command.Command{User: "alice", Conversation: "cid1", Name: name})
 		fmt.Println(d.Allowed, d.RamRole, d.Reason)
 	}
 	// Output:

@@ -13,9 +13,15 @@ import (
 const (
 	Help   = "help"   // lists the commands that the sender may run here
 	WhoAmI = "whoami" // returns the ids to write into Permissions
+	Status = "status" // tells the state of an operation
+	Cancel = "cancel" // cancels an operation
 )
 
-// IsBuiltIn reports whether a name, as Parse returns it, is of a built-in command.
+// IsOperation reports whether a name, as Parse returns it, is of a command about operations. It is
+// built in only in some configurations: see Actions.IsBuiltIn.
+func IsOperation(command string) bool { return command == Status || command == Cancel }
+
+// IsBuiltIn reports whether a name, as Parse returns it, is of a command that is always built in.
 func IsBuiltIn(command string) bool { return command == Help || command == WhoAmI }
 
 // A Cause is the rule that made a Decision.
@@ -36,7 +42,7 @@ const (
 type Decision struct {
 	Allowed   bool
 	Cause     Cause
-	RamRole   string // the role of an allowed command: the statement's, else the configuration's; may be empty
+	RamRole   string // of an allowed command: the statement's, else the action's, else the configuration's
 	Statement int    // index into Permissions of the deciding statement; -1 without one
 	Text      string // that statement, as compact JSON
 	Reason    string // a sentence, in the configuration's language
@@ -46,10 +52,11 @@ type Decision struct {
 // one configuration. They are immutable.
 //
 // A statement matches if one of its principals, one of its commands and one of its conversations
-// match; without Conversations it matches in all. The first matching Deny decides, else the first
-// matching Allow. The role is the statement's RamRole, else the configuration's. A command without
-// a matching statement is denied. Patterns know '*' and '?'. Commands are compared regardless of
-// case.
+// match; without Conversations it matches in all. A statement with Parameters matches only a
+// declared action that has a matching value for each of them. The first matching Deny decides, else
+// the first matching Allow. The role is the statement's RamRole, else the action's, else the
+// configuration's. A command without a matching statement is denied. Patterns know '*' and '?'.
+// Commands are compared regardless of case.
 type Permissions struct {
 	name          string // of the configuration
 	language      string
@@ -59,6 +66,7 @@ type Permissions struct {
 	groups        map[string][]string // by user
 	statements    []permission
 	role          string
+	actions       *Actions
 }
 
 // A permission is one statement.
@@ -68,8 +76,15 @@ type permission struct {
 	users, groups map[string]struct{}
 	commands      []string
 	conversations []string // nil: all
+	values        []valuePatterns
 	role          string
 	text          string
+}
+
+// valuePatterns are the values of a parameter that a statement matches.
+type valuePatterns struct {
+	name     string // folded
+	patterns []string
 }
 
 // Keys of a Configuration that Permissions are read from.
@@ -97,6 +112,7 @@ func NewPermissions(o PermissionOptions, root *document.Node) *Permissions {
 		foldUsers: o.FoldUsers,
 		groups:    make(map[string][]string),
 		role:      o.RamRole,
+		actions:   NewActions(root, nil),
 	}
 	if list := root.Get(KeyConversationIDs); list != nil {
 		out.conversations = set(texts(list), func(s string) string { return s })
@@ -131,6 +147,11 @@ func (p *Permissions) newPermission(n *document.Node) permission {
 	if list := n.Get("Conversations"); list != nil {
 		out.conversations = texts(list)
 	}
+	if values := n.Get("Parameters"); values != nil {
+		for _, m := range values.Members {
+			out.values = append(out.values, valuePatterns{foldName(m.Key), texts(m.Value)})
+		}
+	}
 	for _, principal := range texts(n.Get("Principals")) {
 		kind, id, _ := strings.Cut(principal, ":")
 		switch kind {
@@ -145,9 +166,10 @@ func (p *Permissions) newPermission(n *document.Node) permission {
 	return out
 }
 
-// Decide returns whether user may run command in conversation. The command is a name as Parse
+// Decide returns whether the command's user may run it in its conversation. Its name is as Parse
 // returns it.
-func (p *Permissions) Decide(user, conversation, command string) Decision {
+func (p *Permissions) Decide(c Command) Decision {
+	user, conversation, command := c.User, c.Conversation, c.Name
 	out := Decision{Statement: -1}
 	say := decidedNone
 	switch {
@@ -159,10 +181,10 @@ func (p *Permissions) Decide(user, conversation, command string) Decision {
 		out.Cause, say = CauseNobody, decidedNobody
 	case command == "":
 		out.Cause, say = CauseCommand, decidedCommand
-	case IsBuiltIn(command):
+	case p.actions.IsBuiltIn(command):
 		out.Allowed, out.Cause, say = true, CauseBuiltIn, decidedBuiltIn
 	default:
-		out, say = p.evaluate(user, conversation, command)
+		out, say = p.evaluate(&c)
 	}
 	out.Reason = sentenceIn(p.language, say, "name", p.name, "user", user,
 		"conversation", conversation, "command", command,
@@ -171,11 +193,12 @@ func (p *Permissions) Decide(user, conversation, command string) Decision {
 }
 
 // evaluate decides by the statements.
-func (p *Permissions) evaluate(user, conversation, command string) (Decision, phrase) {
+func (p *Permissions) evaluate(c *Command) (Decision, phrase) {
 	var tally policy.Tally
 	for i := range p.statements {
 		s := &p.statements[i]
-		if p.applies(s, user, conversation) && matchesAny(s.commands, command) && tally.Add(s.effect, 0, i) {
+		if p.applies(s, c.User, c.Conversation) && matchesAny(s.commands, c.Name) && s.matchesValues(c) &&
+			tally.Add(s.effect, 0, i) {
 			break
 		}
 	}
@@ -189,9 +212,32 @@ func (p *Permissions) evaluate(user, conversation, command string) (Decision, ph
 		return out, decidedDeny
 	}
 	if out.RamRole = s.role; out.RamRole == "" {
-		out.RamRole = p.role
+		out.RamRole = p.roleOf(c.Action)
 	}
 	return out, decidedAllow
+}
+
+// roleOf returns the role of a command that a statement without a role allows: the action's, else
+// the configuration's.
+func (p *Permissions) roleOf(action string) string {
+	if a := p.actions.Find(FoldName(action)); a != nil && a.RamRole != "" {
+		return a.RamRole
+	}
+	return p.role
+}
+
+// matchesValues reports whether a command has a matching value for each parameter that the
+// statement names. An undeclared command has no values.
+func (s *permission) matchesValues(c *Command) bool {
+	for i := range s.values {
+		of := func(v Value) bool {
+			return foldName(v.Name) == s.values[i].name && !v.Secret && matchesAny(s.values[i].patterns, v.Text)
+		}
+		if c.Action == "" || !slices.ContainsFunc(c.Parameters, of) {
+			return false
+		}
+	}
+	return true
 }
 
 // listens reports whether the bot accepts commands in a conversation.

@@ -223,7 +223,8 @@ func checkNewUses(t *testing.T, before, after *command.Permissions) (wider bool)
 	for _, user := range []string{"a", "b"} {
 		for _, conversation := range []string{"x", "y"} {
 			for _, word := range []string{"restart", "stop"} {
-				is, was := after.Decide(user, conversation, word), before.Decide(user, conversation, word)
+				c := command.Command{User: user, Conversation: conversation, Name: word}
+				is, was := after.Decide(c), before.Decide(c)
 				if !is.Allowed || is.RamRole == "" || is.RamRole == was.RamRole {
 					continue
 				}

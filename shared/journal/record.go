@@ -117,7 +117,7 @@ func newRecord(e *command.Endpoint, ref command.Ref, now time.Time, a Arrival) *
 	if a.Decision.Allowed {
 		out.Decision = DecisionAllowed
 		if a.Decision.Cause != command.CauseBuiltIn {
-			out.Target = cut(e.Target.String(), 512)
+			out.Target = cut(e.TargetOf(a.Command).String(), 512)
 		}
 	}
 	if a.Pending != nil {

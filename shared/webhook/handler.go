@@ -199,7 +199,7 @@ func (h *Handler) command(ctx context.Context, e *command.Endpoint, receiver cal
 		Guards:   received.Guards,
 		Received: c.started,
 		Answered: out.Carries,
-		Pending:  pending(e, m, decision, text, out.Carries),
+		Pending:  pending(e, m, command, decision, text, out.Carries),
 	}
 	id, verdict, err := h.journal.Record(ctx, e, a)
 	c.id = id.ID
@@ -225,10 +225,10 @@ func (h *Handler) command(ctx context.Context, e *command.Endpoint, receiver cal
 
 // pending returns the work after a command is recorded: to dispatch it, or to send an answer that
 // the response cannot carry; nil if there is none.
-func pending(e *command.Endpoint, m *command.Message, d command.Decision,
+func pending(e *command.Endpoint, m *command.Message, c command.Command, d command.Decision,
 	text string, carried bool) *journal.Pending {
 	switch {
-	case d.Allowed && d.Cause != command.CauseBuiltIn && e.Target.Type != command.TargetJournal:
+	case d.Allowed && d.Cause != command.CauseBuiltIn && e.TargetOf(c).Type != command.TargetJournal:
 		return &journal.Pending{ReplyTo: m.ReplyTo}
 	case !carried && m.ReplyTo.Kind != "" && text != "":
 		return &journal.Pending{ReplyTo: m.ReplyTo, Answer: text}
