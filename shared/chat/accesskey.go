@@ -157,7 +157,7 @@ func (s *Service) CreateAccessKey(ctx context.Context, in *CreateAccessKeyReques
 	}
 	// Decide with the id that the key will have, so that a pattern of ids in a policy applies here
 	// as it does elsewhere.
-	if err := s.authorizeKey(ctx, c, actionCreateAccessKey, id); err != nil {
+	if err := c.authorizeKey(ctx, actionCreateAccessKey, id); err != nil {
 		return nil, err
 	}
 	policies, expires, err := in.Parse()
@@ -192,7 +192,7 @@ func (s *Service) ListAccessKeys(ctx context.Context, in *ListAccessKeysRequest)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.authorizeKey(ctx, c, actionListAccessKeys, "*"); err != nil {
+	if err := c.authorizeKey(ctx, actionListAccessKeys, "*"); err != nil {
 		return nil, err
 	}
 	n, err := pageSize(in.MaxResults)
@@ -200,7 +200,7 @@ func (s *Service) ListAccessKeys(ctx context.Context, in *ListAccessKeysRequest)
 		return nil, err
 	}
 	tokenScope := []string{actionListAccessKeys, c.account}
-	from, err := s.parseCursor(in.NextToken, tokenScope)
+	from, err := s.cursors.parse(in.NextToken, tokenScope)
 	if err != nil {
 		return nil, err
 	}
@@ -223,7 +223,7 @@ func (s *Service) ListAccessKeys(ctx context.Context, in *ListAccessKeysRequest)
 		}
 	}
 	if last != "" {
-		if out.NextToken, err = s.cursorToken(&cursor{After: last}, tokenScope); err != nil {
+		if out.NextToken, err = s.cursors.token(&cursor{After: last}, tokenScope); err != nil {
 			return nil, storeError(ctx, "list access keys", err)
 		}
 	}
@@ -254,7 +254,7 @@ func (s *Service) UpdateAccessKey(ctx context.Context, in *UpdateAccessKeyReques
 	if in.AccessKeyID == "" {
 		return nil, fault.Missing("UserAccessKeyId")
 	}
-	if err := s.authorizeKey(ctx, c, actionUpdateAccessKey, in.AccessKeyID); err != nil {
+	if err := c.authorizeKey(ctx, actionUpdateAccessKey, in.AccessKeyID); err != nil {
 		return nil, err
 	}
 	change, err := in.Parse()
@@ -282,7 +282,7 @@ func (s *Service) DeleteAccessKey(ctx context.Context, in *DeleteAccessKeyReques
 	if in.AccessKeyID == "" {
 		return nil, fault.Missing("UserAccessKeyId")
 	}
-	if err := s.authorizeKey(ctx, c, actionDeleteAccessKey, in.AccessKeyID); err != nil {
+	if err := c.authorizeKey(ctx, actionDeleteAccessKey, in.AccessKeyID); err != nil {
 		return nil, err
 	}
 	if err := c.confirm(ctx); err != nil {

@@ -49,6 +49,7 @@ type scope struct {
 	caller  *Caller
 	account string
 	region  string
+	now     func() time.Time // the clock, for policies
 }
 
 // scope resolves the RegionId of a request; empty means the service's own region.
@@ -60,7 +61,7 @@ func (s *Service) scope(ctx context.Context, regionID string) (scope, error) {
 		regionID = s.region
 	}
 	caller := CallerFrom(ctx)
-	return scope{caller: caller, account: caller.Account, region: regionID}, nil
+	return scope{caller: caller, account: caller.Account, region: regionID, now: s.now}, nil
 }
 
 // checkRegion returns an error unless id is absent or a valid region id.
@@ -90,12 +91,12 @@ const actionPrefix = "oos:"
 
 // request returns the policy request for a configuration, without an action. tags are those of the
 // configuration, nil if it has none.
-func (s *Service) request(ctx context.Context, c scope, name string, tags map[string]string) policy.Request {
-	return s.requestOn(ctx, c.resource(name), tags)
+func (c scope) request(ctx context.Context, name string, tags map[string]string) policy.Request {
+	return c.requestOn(ctx, c.resource(name), tags)
 }
 
 // requestOn returns the policy request for a resource, without an action.
-func (s *Service) requestOn(ctx context.Context, resource string, tags map[string]string) policy.Request {
+func (c scope) requestOn(ctx context.Context, resource string, tags map[string]string) policy.Request {
 	inv := invoke.From(ctx)
 	return policy.Request{
 		Resource: resource,
@@ -104,7 +105,7 @@ func (s *Service) requestOn(ctx context.Context, resource string, tags map[strin
 			case policy.KeySourceIP:
 				return inv.SourceIP, inv.SourceIP != ""
 			case policy.KeyCurrentTime:
-				return s.now().UTC().Format(time.RFC3339), true
+				return c.now().UTC().Format(time.RFC3339), true
 			case policy.KeySecureTransport:
 				if inv.Secure {
 					return "true", true
@@ -145,14 +146,14 @@ type need struct {
 
 // authorize returns a NoPermission error unless the caller has the permission for action on the
 // configuration name.
-func (s *Service) authorize(ctx context.Context, c scope, action, name string, tags map[string]string) error {
-	return c.require(need{action: actionPrefix + action, of: s.request(ctx, c, name, tags)})
+func (c scope) authorize(ctx context.Context, action, name string, tags map[string]string) error {
+	return c.require(need{action: actionPrefix + action, of: c.request(ctx, name, tags)})
 }
 
 // authorizeKey returns a NoPermission error unless the caller has the permission for action on the
 // access key id; "*" stands for all keys.
-func (s *Service) authorizeKey(ctx context.Context, c scope, action, id string) error {
-	return c.require(need{action: actionPrefix + action, of: s.requestOn(ctx, c.keyResource(id), nil)})
+func (c scope) authorizeKey(ctx context.Context, action, id string) error {
+	return c.require(need{action: actionPrefix + action, of: c.requestOn(ctx, c.keyResource(id), nil)})
 }
 
 // require returns a NoPermission error unless the caller has all permissions. It names all that are

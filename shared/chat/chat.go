@@ -20,6 +20,7 @@
 package chat
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -74,79 +75,62 @@ type Options struct {
 // A Service is the control plane over one table. It is safe for concurrent use. All its errors are
 // of type *fault.Error.
 type Service struct {
-	table     table.Table
-	ring      *seal.Ring
-	pages     *page.Codec
-	platforms []platform
-	tokenKeys [][]byte // MAC keys for the parameters of a ClientToken, current first
+	store     store
+	vault     *vault
+	outputs   *outputs
+	endpoints *endpoints
+	tokens    *clientTokens
+	cursors   cursors
+	platforms platforms
 	region    string
-	baseURL   string
 	quota     int
 	now       func() time.Time
 	random    io.Reader
+	targets   dial.Networks
 	journal   *journal.Journal // may be nil
 	keys      *accesskey.Store // may be nil
-	endpoints endpoints
-
-	targets dial.Networks
 }
 
 // New returns a service with its records in t. It seals secrets with ring and does no I/O.
-func New(t table.Table, ring *seal.Ring, platforms []command.Platform, o Options) (*Service, error) {
-	if t == nil || ring == nil || len(platforms) == 0 {
+func New(t table.Table, ring *seal.Ring, descriptions []command.Platform, o Options) (*Service, error) {
+	if t == nil || ring == nil || len(descriptions) == 0 {
 		return nil, errors.New("chat: a service needs a table, a key ring and at least one platform")
 	}
 	pages, err := page.New(ring.Derive("page")...)
 	if err != nil {
 		return nil, fmt.Errorf("chat: %w", err)
 	}
+	known, err := newPlatforms(descriptions)
+	if err != nil {
+		return nil, err
+	}
+	region := cmp.Or(o.Region, "cn-hangzhou")
+	base := cmp.Or(o.BaseURL, "http://127.0.0.1:9000")
+	if err := cmp.Or(CheckRegion(region), CheckBaseURL(base)); err != nil {
+		return nil, err
+	}
+	if o.Quota < 0 {
+		return nil, fmt.Errorf("chat: quota of %d configurations: use 1 or more", o.Quota)
+	}
 	s := &Service{
-		table:     t,
-		ring:      ring,
-		pages:     pages,
-		tokenKeys: ring.Derive("client token"),
-		region:    o.Region,
-		baseURL:   o.BaseURL,
-		quota:     o.Quota,
+		store:     store{t},
+		cursors:   cursors{pages},
+		platforms: known,
+		region:    region,
+		quota:     cmp.Or(o.Quota, DefaultQuota),
 		now:       o.Now,
-		random:    o.Random,
+		random:    cmp.Or(o.Random, rand.Reader),
+		targets:   o.Targets,
 		journal:   o.Journal,
 		keys:      o.Keys,
-
-		targets: o.Targets,
-	}
-	if s.region == "" {
-		s.region = "cn-hangzhou"
-	}
-	if err := CheckRegion(s.region); err != nil {
-		return nil, err
-	}
-	if s.baseURL == "" {
-		s.baseURL = "http://127.0.0.1:9000"
-	}
-	if err := CheckBaseURL(s.baseURL); err != nil {
-		return nil, err
-	}
-	s.baseURL = strings.TrimRight(s.baseURL, "/")
-	if s.quota < 0 {
-		return nil, fmt.Errorf("chat: quota of %d configurations: use 1 or more", s.quota)
-	}
-	if s.quota == 0 {
-		s.quota = DefaultQuota
 	}
 	if s.now == nil {
 		s.now = time.Now
 	}
-	if s.random == nil {
-		s.random = rand.Reader
-	}
-	for _, description := range platforms {
-		p := platform{description}
-		if err := p.check(); err != nil {
-			return nil, err
-		}
-		s.platforms = append(s.platforms, p)
-	}
+	s.vault = &vault{ring: ring, random: s.random, now: s.now}
+	s.outputs = &outputs{vault: s.vault, platforms: known, baseURL: strings.TrimRight(base, "/")}
+	s.endpoints = newEndpoints(s.store, s.vault, known)
+	s.tokens = &clientTokens{table: t, keys: ring.Derive("client token"), now: s.now}
 	return s, nil
 }
 

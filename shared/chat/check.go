@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"chatconf/shared/command"
 	"chatconf/shared/document"
 	"chatconf/shared/table"
 )
@@ -24,7 +25,7 @@ type Report struct {
 func (s *Service) Check(ctx context.Context, account, region string) (*Report, error) {
 	k := checker{
 		service: s,
-		scope:   scope{caller: &nobody, account: account, region: region},
+		scope:   scopeOf(command.Ref{Account: account, Region: region}),
 		report:  new(Report),
 		records: make(map[string]*record),
 		told:    make(map[string]bool),
@@ -42,7 +43,7 @@ func (s *Service) Check(ctx context.Context, account, region string) (*Report, e
 		{historyPrefix, k.lookAtHistory},
 		{clientTokenPrefix, k.lookAtToken},
 	} {
-		if err := s.walk(ctx, k.scope, part.prefix, part.look); err != nil {
+		if err := s.store.walk(ctx, k.scope, part.prefix, part.look); err != nil {
 			return nil, storeError(ctx, "check", err)
 		}
 	}
@@ -93,7 +94,7 @@ func (k *checker) lookAtConfiguration(item table.Item) {
 // lookAtSecrets checks that every secret of the record exists and can be unsealed.
 func (k *checker) lookAtSecrets(r *record) {
 	wanted := []string{fieldWebhookToken}
-	p, err := k.service.platformOf(r)
+	p, err := k.service.platforms.of(r)
 	if err != nil {
 		k.problem("%v", err)
 	}
@@ -114,7 +115,7 @@ func (k *checker) lookAtSecrets(r *record) {
 		}
 	}
 	for field := range r.Secrets {
-		if _, err := k.service.open(k.scope, r, field); err != nil {
+		if _, err := k.service.vault.open(k.scope, r, field); err != nil {
 			k.problem("%v", err)
 		}
 	}

@@ -15,6 +15,14 @@ import (
 	"chatconf/shared/table"
 )
 
+// clientTokens keeps the answer to each request with a ClientToken, so that a repeated request gets
+// the same answer and changes nothing.
+type clientTokens struct {
+	table table.Table
+	keys  [][]byte // MAC keys for the parameters, current first
+	now   func() time.Time
+}
+
 // A tokenEntry is the answer to a ClientToken, stored under clientTokenPrefix and a hash of the
 // token. The write that made the change also writes the entry.
 type tokenEntry struct {
@@ -31,14 +39,14 @@ type intent struct {
 	sums   [][]byte // MAC of the parameters under each key, current first
 }
 
-// newIntent returns the intent of an action; in is a pointer to the request.
-func (s *Service) newIntent(action, token string, in any) intent {
+// intent returns the intent of an action; in is a pointer to the request.
+func (t *clientTokens) intent(action, token string, in any) intent {
 	if token == "" {
 		return intent{action: action}
 	}
 	parameters := canonical(in)
-	sums := make([][]byte, len(s.tokenKeys))
-	for i, key := range s.tokenKeys {
+	sums := make([][]byte, len(t.keys))
+	for i, key := range t.keys {
 		mac := hmac.New(sha256.New, key)
 		mac.Write(parameters)
 		sums[i] = mac.Sum(nil)
@@ -82,13 +90,13 @@ type repeat struct {
 
 // recall looks up the answer to the intent's token. It also finds expired entries next to it.
 // Hashes spread evenly, so deleting a few expired entries with every write bounds their number.
-func (s *Service) recall(ctx context.Context, c scope, i intent) (repeat, error) {
+func (t *clientTokens) recall(ctx context.Context, c scope, i intent) (repeat, error) {
 	if i.token == "" {
 		return repeat{}, nil
 	}
 	const neighbours = 4
 	key := i.key()
-	items, err := s.table.Query(ctx, table.Range{
+	items, err := t.table.Query(ctx, table.Range{
 		Partition: c.partition(),
 		Prefix:    clientTokenPrefix,
 		After:     key[:len(key)-1], // just before the key itself
@@ -103,7 +111,7 @@ func (s *Service) recall(ctx context.Context, c scope, i intent) (repeat, error)
 		if err := json.Unmarshal(item.Value, &entry); err != nil {
 			return repeat{}, fmt.Errorf("chat: item %q: %w", item.Sort, err)
 		}
-		old := s.now().Sub(entry.At) >= clientTokenAge
+		old := t.now().Sub(entry.At) >= clientTokenAge
 		switch {
 		case item.Sort == key && old:
 			found.put = table.AtRevision(item.Revision)
@@ -138,7 +146,7 @@ func (i intent) matches(entry tokenEntry) bool {
 
 // remember adds the answer to its change. The entry comes first: of two requests with one token,
 // the second then gets the answer, not an error about the change of the first.
-func (s *Service) remember(i intent, known repeat, answer any, to *table.Change) error {
+func (t *clientTokens) remember(i intent, known repeat, answer any, to *table.Change) error {
 	if i.token == "" {
 		return nil
 	}
@@ -146,7 +154,7 @@ func (s *Service) remember(i intent, known repeat, answer any, to *table.Change)
 	if err != nil {
 		return fmt.Errorf("chat: encode answer: %w", err)
 	}
-	now := s.now().UTC()
+	now := t.now().UTC()
 	value, err := json.Marshal(tokenEntry{Action: i.action, Sum: i.sums[0], Answer: text, At: now})
 	if err != nil {
 		return fmt.Errorf("chat: encode answer: %w", err)

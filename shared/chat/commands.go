@@ -85,7 +85,7 @@ func (s *Service) ListCommands(ctx context.Context, in *ListCommandsRequest) (*L
 		return nil, notFound(in.Name)
 	}
 	scope := append([]string{actionListCommands, c.account, c.region, in.Name, r.life()}, selectionScope(sel)...)
-	from, err := s.parseCursor(in.NextToken, scope)
+	from, err := s.cursors.parse(in.NextToken, scope)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +105,7 @@ func (s *Service) ListCommands(ctx context.Context, in *ListCommandsRequest) (*L
 		out.ChatCommands[i] = showCommand(e)
 	}
 	if next != "" {
-		if out.NextToken, err = s.cursorToken(&cursor{After: next}, scope); err != nil {
+		if out.NextToken, err = s.cursors.token(&cursor{After: next}, scope); err != nil {
 			return nil, storeError(ctx, "list commands", err)
 		}
 	}

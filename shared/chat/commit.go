@@ -26,15 +26,20 @@ func (st step) name() string {
 	return st.before.Name
 }
 
-// addStep adds the writes of a step to a change: document, history, index entries and counter.
-func (s *Service) addStep(ctx context.Context, c scope, action string, st step, to *table.Change) error {
-	how := revision{
+// revision returns the entry of history for an action of the caller, still without its record.
+func (c scope) revision(ctx context.Context, action string) revision {
+	return revision{
 		Action:    action,
 		Actor:     c.caller.actor(),
 		SourceIP:  invoke.From(ctx).SourceIP,
 		RequestID: invoke.From(ctx).RequestID,
-		At:        s.now().UTC(),
+		At:        c.now().UTC(),
 	}
+}
+
+// addStep adds the writes of a step to a change: document, history, index entries and counter. how
+// is the entry of history without its record.
+func addStep(how revision, st step, to *table.Change) error {
 	name := st.name()
 	switch {
 	case st.after == nil:
@@ -93,7 +98,7 @@ func (c *Caller) actor() string {
 // retry runs try, and repeats it while a concurrent write breaks its conditions, until the deadline
 // or a bounded number of times. try must read again whatever its write depends on. The error is one
 // for the caller.
-func (s *Service) retry(ctx context.Context, what string, try func() error) error {
+func retry(ctx context.Context, what string, try func() error) error {
 	const attempts = 100
 	for attempt := range attempts {
 		err := try()
@@ -137,14 +142,14 @@ func weight(c table.Change) int {
 
 // pack puts as many steps as fit into one change, and returns their number. A step that changes no
 // tag needs no write.
-func (s *Service) pack(ctx context.Context, c scope, action string, steps []step) (int, table.Change, error) {
+func pack(how revision, steps []step) (int, table.Change, error) {
 	var change table.Change
 	for i, st := range steps {
 		if maps.Equal(st.before.Tags, st.after.Tags) {
 			continue
 		}
 		bigger := table.Change{Puts: slices.Clone(change.Puts), Deletes: slices.Clone(change.Deletes)}
-		if err := s.addStep(ctx, c, action, st, &bigger); err != nil {
+		if err := addStep(how, st, &bigger); err != nil {
 			return 0, change, err
 		}
 		if i > 0 && (len(bigger.Puts)+len(bigger.Deletes)+len(bigger.Adds) > table.MaxWrite ||

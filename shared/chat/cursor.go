@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 
 	"chatconf/shared/fault"
+	"chatconf/shared/page"
 )
 
 // pageSize returns the maximum number of results of a page.
@@ -27,12 +28,16 @@ type cursor struct {
 	Total *int64 `json:"t,omitempty"` // number of configurations when the first page was read
 }
 
-func (s *Service) parseCursor(token string, scope []string) (cursor, error) {
+// cursors makes page tokens of cursors.
+type cursors struct{ pages *page.Codec }
+
+// parse returns the cursor of a token that was made for the same list.
+func (c cursors) parse(token string, scope []string) (cursor, error) {
 	var cur cursor
 	if token == "" {
 		return cur, nil
 	}
-	text, err := s.pages.Decode(token, scope...)
+	text, err := c.pages.Decode(token, scope...)
 	if err == nil {
 		err = json.Unmarshal(text, &cur)
 	}
@@ -44,10 +49,11 @@ func (s *Service) parseCursor(token string, scope []string) (cursor, error) {
 	return cur, nil
 }
 
-func (s *Service) cursorToken(cur *cursor, scope []string) (string, error) {
+// token returns the page token of a cursor, valid for one list.
+func (c cursors) token(cur *cursor, scope []string) (string, error) {
 	text, err := json.Marshal(cur)
 	if err != nil {
 		return "", err
 	}
-	return s.pages.Encode(text, scope...), nil
+	return c.pages.Encode(text, scope...), nil
 }

@@ -57,8 +57,8 @@ type Stored struct {
 
 // Read returns the stored configuration, its secrets opened; nil if there is none.
 func (s *Service) Read(ctx context.Context, account, region, name string) (*Stored, error) {
-	c := scope{caller: &nobody, account: account, region: region}
-	r, err := s.get(ctx, c, name)
+	c := scopeOf(command.Ref{Account: account, Region: region})
+	r, err := s.store.get(ctx, c, name)
 	if err != nil || r == nil {
 		return nil, err
 	}
@@ -72,7 +72,7 @@ func (s *Service) stored(c scope, r *record) (*Stored, error) {
 		Secrets: make(map[string]string), Sealed: maps.Clone(r.Secrets),
 	}
 	for field := range r.Secrets {
-		secret, err := s.open(c, r, field)
+		secret, err := s.vault.open(c, r, field)
 		if err != nil {
 			return nil, err
 		}
@@ -91,8 +91,8 @@ type Entry struct {
 
 // ReadHistory returns all that is kept of the history of a name, oldest first.
 func (s *Service) ReadHistory(ctx context.Context, account, region, name string) ([]Entry, error) {
-	c := scope{caller: &nobody, account: account, region: region}
-	items, err := s.table.Query(ctx, table.Range{Partition: c.partition(), Prefix: historyPrefix +
+	c := scopeOf(command.Ref{Account: account, Region: region})
+	items, err := s.store.table.Query(ctx, table.Range{Partition: c.partition(), Prefix: historyPrefix +
 		table.Escape(name) + "#", Limit: table.MaxQuery})
 	if err != nil {
 		return nil, err

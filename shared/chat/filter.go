@@ -38,14 +38,14 @@ const (
 )
 
 // parseFilters checks filters. The known types are those of the service.
-func (s *Service) parseFilters(filters []Filter) (*selection, error) {
+func parseFilters(ps platforms, filters []Filter) (*selection, error) {
 	if len(filters) > maxFilters {
 		return nil, fault.Invalid("Filters", "There are %d filters; the most is %d.", len(filters), maxFilters)
 	}
 	sel := &selection{attributes: make(map[string][]string), dates: make(map[string][]time.Time)}
 	var mistakes error
 	for _, f := range filters {
-		mistakes = fault.Join(mistakes, s.parseFilter(sel, f))
+		mistakes = fault.Join(mistakes, sel.parse(ps, f))
 	}
 	if mistakes != nil {
 		return nil, mistakes
@@ -59,7 +59,7 @@ func (s *Service) parseFilters(filters []Filter) (*selection, error) {
 	return sel, nil
 }
 
-func (s *Service) parseFilter(sel *selection, f Filter) error {
+func (sel *selection) parse(ps platforms, f Filter) error {
 	if f.Name == "" {
 		return fault.Missing("Filters.Name")
 	}
@@ -83,7 +83,7 @@ func (s *Service) parseFilter(sel *selection, f Filter) error {
 			sel.names = append(sel.names, f.Value)
 		}
 	case "type":
-		p, err := s.platform("Filters", f.Value)
+		p, err := ps.find("Filters", f.Value)
 		if err != nil {
 			p = new(platform)
 		}

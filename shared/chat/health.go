@@ -162,10 +162,10 @@ func (s *Service) mayRead(ctx context.Context, regionID, name string,
 	if err := fault.Join(err, checkName(name)); err != nil {
 		return scope{}, nil, false, err
 	}
-	if r, there, err = s.lastLife(ctx, c, name); err != nil {
+	if r, there, err = s.store.lastLife(ctx, c, name); err != nil {
 		return scope{}, nil, false, storeError(ctx, actions[0], err)
 	}
-	of := s.request(ctx, c, name, r.tags())
+	of := c.request(ctx, name, r.tags())
 	needs := make([]need, len(actions))
 	for i, action := range actions {
 		needs[i] = need{action: actionPrefix + action, of: of}

@@ -55,19 +55,19 @@ type Summary struct {
 func (s *Service) List(ctx context.Context, in *ListRequest) (*ListResponse, error) {
 	c, err := s.scope(ctx, in.RegionID)
 	n, sized := pageSize(in.MaxResults)
-	sel, selected := s.parseFilters(in.Filters)
+	sel, selected := parseFilters(s.platforms, in.Filters)
 	if err := fault.Join(err, sized, selected); err != nil {
 		return nil, err
 	}
-	if err := s.authorize(ctx, c, actionList, "*", nil); err != nil {
+	if err := c.authorize(ctx, actionList, "*", nil); err != nil {
 		return nil, err
 	}
 	scope := append([]string{actionList, c.account, c.region}, sel.scope()...)
-	from, err := s.parseCursor(in.NextToken, scope)
+	from, err := s.cursors.parse(in.NextToken, scope)
 	if err != nil {
 		return nil, err
 	}
-	found, next, err := s.find(ctx, c, sel, from, n)
+	found, next, err := s.store.find(ctx, c, sel, from, n)
 	if err != nil {
 		return nil, storeError(ctx, "list", err)
 	}
@@ -83,7 +83,7 @@ func (s *Service) List(ctx context.Context, in *ListRequest) (*ListResponse, err
 	}
 	if next != nil {
 		out.TotalCount = next.Total
-		out.NextToken, err = s.cursorToken(next, scope)
+		out.NextToken, err = s.cursors.token(next, scope)
 	} else if from.Total != nil {
 		out.TotalCount = from.Total
 	}
@@ -105,19 +105,19 @@ func (s *Service) summary(ctx context.Context, c scope, r *record) (Summary, err
 		Tags:            r.Tags,
 		Revision:        r.Revision,
 	}
-	of := s.request(ctx, c, r.Name, r.Tags)
+	of := c.request(ctx, r.Name, r.Tags)
 	if !c.allows(actionPrefix+actionGet, of) {
 		return out, nil
 	}
 	var err error
-	out.Outputs, err = s.outputs(c, r, false, c.allows(actionPrefix+actionReveal, of))
+	out.Outputs, err = s.outputs.text(c, r, false, c.allows(actionPrefix+actionReveal, of))
 	return out, err
 }
 
 // find returns up to n selected records after the cursor, and the cursor of the next page, nil at
 // the end. It reads a bounded number of candidates, so it may return fewer than n records although
 // there are more.
-func (s *Service) find(ctx context.Context, c scope, sel *selection, from cursor, n int) ([]*record, *cursor, error) {
+func (s store) find(ctx context.Context, c scope, sel *selection, from cursor, n int) ([]*record, *cursor, error) {
 	if sel.exact() {
 		return s.findNamed(ctx, c, sel, from, n)
 	}
@@ -166,7 +166,7 @@ func (s *Service) find(ctx context.Context, c scope, sel *selection, from cursor
 }
 
 // findNamed does what find does for a selection by exact names.
-func (s *Service) findNamed(ctx context.Context, c scope, sel *selection, from cursor,
+func (s store) findNamed(ctx context.Context, c scope, sel *selection, from cursor,
 	n int) ([]*record, *cursor, error) {
 	var names []string
 	for _, name := range sel.names { // sorted
@@ -202,7 +202,7 @@ type candidate struct {
 // candidates reads the next n candidates of a range: documents with one query, index entries with
 // one more read. If counted is set, it also returns the number of all configurations, from the
 // counters, which sort right before the documents.
-func (s *Service) candidates(ctx context.Context, c scope, k keyRange, after string, n int,
+func (s store) candidates(ctx context.Context, c scope, k keyRange, after string, n int,
 	counted bool) (list []candidate, more bool, total *int64, err error) {
 	r := table.Range{Partition: c.partition(), Prefix: k.prefix + k.start, Limit: n + 1}
 	if after != "" {

@@ -37,7 +37,7 @@ func (s *Service) OpenWebhook(ctx context.Context, account, region, name, token 
 	if !accesskey.ValidAccount(account) || !validRegion(region) || checkName(name) != nil {
 		return nil, unknown
 	}
-	known, err := s.endpoint(ctx, command.Ref{Account: account, Region: region, Name: name})
+	known, err := s.endpoints.get(ctx, command.Ref{Account: account, Region: region, Name: name})
 	switch {
 	case fault.CodeOf(err) == fault.NotFound:
 		return nil, unknown
@@ -54,7 +54,7 @@ func (s *Service) OpenWebhook(ctx context.Context, account, region, name, token 
 //
 // Errors: NotFound.
 func (s *Service) OpenConfiguration(ctx context.Context, ref command.Ref) (*command.Endpoint, error) {
-	known, err := s.endpoint(ctx, ref)
+	known, err := s.endpoints.get(ctx, ref)
 	if err != nil {
 		return nil, storeError(ctx, "open configuration", err)
 	}

@@ -14,11 +14,18 @@ import (
 // the generated secrets.
 const actionReveal = "RevealChatConfigurationOutputs"
 
-// outputs returns the text of Outputs: the webhook's URL, other values that the platform's console
+// outputs makes the Outputs of configurations.
+type outputs struct {
+	vault     *vault
+	platforms platforms
+	baseURL   string // of webhooks, without a slash at its end
+}
+
+// text returns the text of Outputs: the webhook's URL, other values that the platform's console
 // asks for, and with setup the steps in that console. Secrets are replaced by Mask unless reveal is
 // set; secrets from the caller always are.
-func (s *Service) outputs(c scope, r *record, setup, reveal bool) (string, error) {
-	webhook, err := s.webhookURL(c, r, reveal)
+func (o *outputs) text(c scope, r *record, setup, reveal bool) (string, error) {
+	webhook, err := o.url(c, r, reveal)
 	if err != nil {
 		return "", err
 	}
@@ -35,7 +42,7 @@ func (s *Service) outputs(c scope, r *record, setup, reveal bool) (string, error
 	b.WriteString(`{"URL": "`)
 	b.WriteString(webhook) // CheckBaseURL allows no characters that need escaping
 	b.WriteByte('"')
-	p, err := s.platformOf(r)
+	p, err := o.platforms.of(r)
 	if err != nil {
 		return "", err
 	}
@@ -45,7 +52,7 @@ func (s *Service) outputs(c scope, r *record, setup, reveal bool) (string, error
 		}
 		value := []byte(secret.Mask)
 		if _, ok := r.Secrets[setting.Key]; !ok || reveal && slices.Contains(r.Generated, setting.Key) {
-			if value, err = s.open(c, r, setting.Key); err != nil {
+			if value, err = o.vault.open(c, r, setting.Key); err != nil {
 				return "", err
 			}
 		}
@@ -63,17 +70,17 @@ func (s *Service) outputs(c scope, r *record, setup, reveal bool) (string, error
 	return b.String(), nil
 }
 
-// webhookURL returns the URL of a configuration's webhook. Its token is Mask unless reveal is set.
-func (s *Service) webhookURL(c scope, r *record, reveal bool) (string, error) {
+// url returns the URL of a configuration's webhook. Its token is Mask unless reveal is set.
+func (o *outputs) url(c scope, r *record, reveal bool) (string, error) {
 	token := []byte(secret.Mask)
 	if reveal {
 		var err error
-		if token, err = s.open(c, r, fieldWebhookToken); err != nil {
+		if token, err = o.vault.open(c, r, fieldWebhookToken); err != nil {
 			return "", err
 		}
 		if len(token) == 0 {
 			return "", fmt.Errorf("chat: %q has no webhook token", r.Name)
 		}
 	}
-	return s.baseURL + "/webhook/" + c.account + "/" + c.region + "/" + r.Name + "/" + string(token), nil
+	return o.baseURL + "/webhook/" + c.account + "/" + c.region + "/" + r.Name + "/" + string(token), nil
 }

@@ -18,7 +18,7 @@ const roleParam = "RamRole"
 
 // passRoleNeeds returns the permission for each role in uses, decided with the tags of the
 // configuration.
-func (s *Service) passRoleNeeds(ctx context.Context, c scope, uses []command.RoleUse, tags map[string]string,
+func (c scope) passRoleNeeds(ctx context.Context, uses []command.RoleUse, tags map[string]string,
 	mayGet bool) []need {
 	var needs []need
 	for _, use := range uses {
@@ -26,7 +26,7 @@ func (s *Service) passRoleNeeds(ctx context.Context, c scope, uses []command.Rol
 		i := slices.IndexFunc(needs, func(n need) bool { return n.of.Resource == resource })
 		if i < 0 {
 			i = len(needs)
-			needs = append(needs, need{action: policy.PassRole, of: s.requestOn(ctx, resource, tags)})
+			needs = append(needs, need{action: policy.PassRole, of: c.requestOn(ctx, resource, tags)})
 		}
 		if use.Named || mayGet {
 			needs[i].role = use.Role
@@ -92,7 +92,7 @@ func (s *Service) newUses(c scope, before, after *record) ([]command.RoleUse, er
 	if !named(after) { // the usual case, without parsing
 		return nil, nil
 	}
-	p, err := s.platformOf(after)
+	p, err := s.platforms.of(after)
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +110,7 @@ func (s *Service) newUses(c scope, before, after *record) ([]command.RoleUse, er
 	}
 	otherwise := !sameGround(rootBefore, root)
 	if !otherwise {
-		same, err := s.sameSecrets(c, before, after)
+		same, err := s.vault.sameSecrets(c, before, after)
 		if err != nil {
 			return nil, err
 		}
@@ -152,7 +152,7 @@ func sameNode(a, b *document.Node) bool {
 }
 
 // sameSecrets reports whether two records have the same secrets of the Configuration.
-func (s *Service) sameSecrets(c scope, a, b *record) (bool, error) {
+func (v *vault) sameSecrets(c scope, a, b *record) (bool, error) {
 	fields := make(map[string]struct{}, len(a.Secrets))
 	for _, r := range []*record{a, b} {
 		for field := range r.Secrets {
@@ -165,11 +165,11 @@ func (s *Service) sameSecrets(c scope, a, b *record) (bool, error) {
 		if bytes.Equal(a.Secrets[field], b.Secrets[field]) { // kept as it was
 			continue
 		}
-		one, err := s.open(c, a, field)
+		one, err := v.open(c, a, field)
 		if err != nil {
 			return false, err
 		}
-		other, err := s.open(c, b, field)
+		other, err := v.open(c, b, field)
 		if err != nil || subtle.ConstantTimeCompare(one, other) == 0 {
 			return false, err
 		}

@@ -115,13 +115,28 @@ func (p *platform) setting(key string) (command.Setting, bool) {
 	return command.Setting{}, false
 }
 
-// platform returns the platform of a Type, in any case and by any alias.
-func (s *Service) platform(param, name string) (*platform, error) {
+// platforms are the platforms that a service knows.
+type platforms []platform
+
+// newPlatforms checks the descriptions of platforms.
+func newPlatforms(descriptions []command.Platform) (platforms, error) {
+	ps := make(platforms, len(descriptions))
+	for i, description := range descriptions {
+		ps[i] = platform{description}
+		if err := ps[i].check(); err != nil {
+			return nil, err
+		}
+	}
+	return ps, nil
+}
+
+// find returns the platform of a Type, in any case and by any alias.
+func (ps platforms) find(param, name string) (*platform, error) {
 	if name == "" {
 		return nil, fault.Missing(param)
 	}
-	for i := range s.platforms {
-		p := &s.platforms[i]
+	for i := range ps {
+		p := &ps[i]
 		if strings.EqualFold(name, p.Type) {
 			return p, nil
 		}
@@ -131,17 +146,17 @@ func (s *Service) platform(param, name string) (*platform, error) {
 			}
 		}
 	}
-	types := make([]string, len(s.platforms))
-	for i, p := range s.platforms {
+	types := make([]string, len(ps))
+	for i, p := range ps {
 		types[i] = p.Type
 	}
 	return nil, fault.Invalid(param, "Unknown Type %s; the types are %s.", fault.Quote(name), strings.Join(types, ", "))
 }
 
-// platformOf returns the platform of a stored configuration. An unknown one is an internal error,
+// of returns the platform of a stored configuration. An unknown one is an internal error,
 // not the caller's mistake.
-func (s *Service) platformOf(r *record) (*platform, error) {
-	p, err := s.platform("Type", r.Type)
+func (ps platforms) of(r *record) (*platform, error) {
+	p, err := ps.find("Type", r.Type)
 	if err != nil {
 		return nil, fmt.Errorf("chat: %q is of type %q, which this service does not know", r.Name, r.Type)
 	}

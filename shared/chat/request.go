@@ -22,7 +22,7 @@ func (in *UpdateRequest) Check(s *Service) error {
 	var p *platform
 	var typed, configured error
 	if in.Type != "" {
-		p, typed = s.platform("Type", in.Type)
+		p, typed = s.platforms.find("Type", in.Type)
 	}
 	switch {
 	case in.Configuration == nil:
@@ -66,7 +66,7 @@ func (in *DeleteRequest) Check(*Service) error {
 // Check returns all mistakes of the request but those of NextToken.
 func (in *ListRequest) Check(s *Service) error {
 	_, size := pageSize(in.MaxResults)
-	_, filters := s.parseFilters(in.Filters)
+	_, filters := parseFilters(s.platforms, in.Filters)
 	return fault.Join(checkRegion(in.RegionID), size, filters)
 }
 

@@ -3,9 +3,6 @@ package chat
 import (
 	"context"
 	"encoding/json"
-	"fmt"
-	"io"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -83,7 +80,11 @@ func (s *Service) Rotate(ctx context.Context, in *RotateRequest) (*RotateRespons
 		action: actionRotate, regionID: in.RegionID, name: in.Name, token: in.ClientToken, revision: in.Revision,
 		in: in, out: out,
 		next: func(c scope, before *record) (step, error) {
-			after, err := s.rotated(c, before, time.Duration(grace)*time.Second)
+			p, err := s.platforms.of(before)
+			if err != nil {
+				return step{}, err
+			}
+			after, err := s.vault.rotate(c, p, before, time.Duration(grace)*time.Second)
 			if err != nil {
 				return step{}, err
 			}
@@ -92,8 +93,8 @@ func (s *Service) Rotate(ctx context.Context, in *RotateRequest) (*RotateRespons
 				Name: w.Name, CreatedDate: w.CreatedDate, UpdatedDate: w.UpdatedDate, Revision: w.Revision,
 				GraceUntil: date(after.Rotation.Until),
 			}
-			reveal := c.allows(actionPrefix+actionReveal, s.request(ctx, c, after.Name, after.Tags))
-			out.outputs, err = s.outputs(c, after, true, reveal)
+			reveal := c.allows(actionPrefix+actionReveal, c.request(ctx, after.Name, after.Tags))
+			out.outputs, err = s.outputs.text(c, after, true, reveal)
 			return step{before, after}, err
 		},
 	})
@@ -127,60 +128,18 @@ func (s *Service) outputsOf(ctx context.Context, regionID, name string) (string,
 	if err != nil {
 		return "", err
 	}
-	r, err := s.get(ctx, c, name)
+	r, err := s.store.get(ctx, c, name)
 	if err != nil {
 		return "", err
 	}
-	of := s.request(ctx, c, name, r.tags())
+	of := c.request(ctx, name, r.tags())
 	if err := c.require(need{action: actionPrefix + actionRotate, of: of}); err != nil {
 		return "", err
 	}
 	if r == nil {
 		return "", notFound(name)
 	}
-	return s.outputs(c, r, true, c.allows(actionPrefix+actionReveal, of))
-}
-
-func (s *Service) rotated(c scope, before *record, grace time.Duration) (*record, error) {
-	p, err := s.platformOf(before)
-	if err != nil {
-		return nil, err
-	}
-	after := before.clone()
-	// The secrets of an earlier rotation are no longer valid.
-	maps.DeleteFunc(after.Secrets, func(field string, _ []byte) bool {
-		return before.Rotation != nil && isPrevious(before.Rotation.Fields, field)
-	})
-	s.advance(after)
-	after.Rotation = &rotation{Until: s.now().UTC().Truncate(time.Millisecond).Add(grace),
-		Fields: []string{fieldWebhookToken}}
-	if err := s.replace(c, after, before, fieldWebhookToken,
-		func() ([]byte, error) { return s.newWebhookToken(c, before.Name) }); err != nil {
-		return nil, err
-	}
-	if err := after.dropPrevious(p); err != nil {
-		return nil, err
-	}
-	for _, setting := range p.Settings {
-		if _, ok := before.Secrets[setting.Key]; !ok || !setting.Generate || setting.Output == "" {
-			continue
-		}
-		after.Rotation.Fields = append(after.Rotation.Fields, setting.Key)
-		if !slices.Contains(after.Generated, setting.Key) {
-			after.Generated = append(after.Generated, setting.Key)
-		}
-		err := s.replace(c, after, before, setting.Key, func() ([]byte, error) {
-			var b [32]byte
-			if _, err := io.ReadFull(s.random, b[:]); err != nil {
-				return nil, fmt.Errorf("chat: make %s: %w", setting.Key, err)
-			}
-			return s.ring.Seal(c.place(before.Name, setting.Key), []byte(setting.Shape.Make(b[:])))
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	return after, nil
+	return s.outputs.text(c, r, true, c.allows(actionPrefix+actionReveal, of))
 }
 
 // dropPrevious removes the previous secrets that the Configuration itself names for the rotated

@@ -35,11 +35,11 @@ func (s *Service) OpenToSend(ctx context.Context, regionID, name string,
 	if !there {
 		return nil, "", notFound(name)
 	}
-	e, err := s.makeEndpoint(c, r)
+	e, err := s.endpoints.make(c, r)
 	if err != nil {
 		return nil, "", storeError(ctx, "open to send", err)
 	}
-	url, err := s.webhookURL(c, r, true)
+	url, err := s.outputs.url(c, r, true)
 	if err != nil {
 		return nil, "", storeError(ctx, "open to send", err)
 	}
@@ -60,7 +60,7 @@ func sentPlace(e *command.Endpoint) seal.Place { return scopeOf(e.Ref()).place(e
 // sealed with the key ring. It is valid only for that callback of that configuration. Only a
 // process with the key ring can make it; such a process can impersonate everyone in the chat.
 func (s *Service) ProveSent(e *command.Endpoint, digest []byte) (string, error) {
-	sealed, err := s.ring.Seal(sentPlace(e), digest)
+	sealed, err := s.vault.ring.Seal(sentPlace(e), digest)
 	if err != nil {
 		return "", fmt.Errorf("chat: prove a callback: %w", err)
 	}
@@ -78,7 +78,7 @@ func (s *Service) IsSent(e *command.Endpoint, proof string, digest []byte) bool 
 	if err != nil {
 		return false
 	}
-	proven, err := s.ring.Open(sentPlace(e), sealed)
+	proven, err := s.vault.ring.Open(sentPlace(e), sealed)
 	return err == nil && subtle.ConstantTimeCompare(proven, digest) == 1
 }
 

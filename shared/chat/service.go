@@ -122,14 +122,14 @@ func (s *Service) Create(ctx context.Context, in *CreateRequest) (*WriteResponse
 	if err := fault.Join(err, checkName(in.Name)); err != nil {
 		return nil, cmp.Or(in.Check(s), err)
 	}
-	needs := s.createNeeds(ctx, c, in)
+	needs := c.createNeeds(ctx, in)
 	after, settled, wrong := s.plan(in)
 	if wrong == nil {
 		uses, err := s.newUses(c, nil, after)
 		if err != nil {
 			return nil, storeError(ctx, "create", err)
 		}
-		needs = append(needs, s.passRoleNeeds(ctx, c, uses, in.Tags, true)...)
+		needs = append(needs, c.passRoleNeeds(ctx, uses, in.Tags, true)...)
 	}
 	if err := c.require(needs...); err != nil {
 		return nil, err
@@ -137,14 +137,14 @@ func (s *Service) Create(ctx context.Context, in *CreateRequest) (*WriteResponse
 	if wrong != nil {
 		return nil, storeError(ctx, "create", wrong)
 	}
-	if err := s.sealSecrets(c, after, nil, settled); err != nil {
+	if err := s.vault.seal(c, after, nil, settled); err != nil {
 		return nil, storeError(ctx, "create", err)
 	}
 	meant := *in // the request in its normal form
 	meant.Type, meant.Status = after.Type, after.Status
-	intent := s.newIntent(actionCreate, in.ClientToken, &meant)
+	intent := s.tokens.intent(actionCreate, in.ClientToken, &meant)
 	var out *WriteResponse
-	err = s.retry(ctx, "create", func() error {
+	err = retry(ctx, "create", func() error {
 		out, err = s.create(ctx, c, intent, after)
 		return err
 	})
@@ -156,8 +156,8 @@ func (s *Service) Create(ctx context.Context, in *CreateRequest) (*WriteResponse
 
 // createNeeds returns the permissions that a CreateRequest needs, except those for its roles. They
 // are decided with the tags of the new configuration.
-func (s *Service) createNeeds(ctx context.Context, c scope, in *CreateRequest) []need {
-	of := s.request(ctx, c, in.Name, in.Tags)
+func (c scope) createNeeds(ctx context.Context, in *CreateRequest) []need {
+	of := c.request(ctx, in.Name, in.Tags)
 	needs := []need{{action: actionPrefix + actionCreate, of: of}}
 	if len(in.Tags) > 0 {
 		needs = append(needs, need{action: actionPrefix + actionTag, of: of})
@@ -171,7 +171,7 @@ func (s *Service) createNeeds(ctx context.Context, c scope, in *CreateRequest) [
 // plan returns the record for a CreateRequest, without secrets. Its error holds all mistakes of the
 // record.
 func (s *Service) plan(in *CreateRequest) (*record, *settled, error) {
-	p, typed := s.platform("Type", in.Type)
+	p, typed := s.platforms.find("Type", in.Type)
 	status, stated := StatusActive, error(nil)
 	if in.Status != "" {
 		status, stated = parseStatus("Status", in.Status)
@@ -212,11 +212,11 @@ func (s *Service) plan(in *CreateRequest) (*record, *settled, error) {
 func (s *Service) create(ctx context.Context, c scope, intent intent, after *record) (*WriteResponse, error) {
 	// Count before recall: a count that includes the first request with this token then implies
 	// that its answer is found.
-	n, err := s.count(ctx, c)
+	n, err := s.store.count(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	known, err := s.recall(ctx, c, intent)
+	known, err := s.tokens.recall(ctx, c, intent)
 	if err != nil {
 		return nil, err
 	}
@@ -230,13 +230,13 @@ func (s *Service) create(ctx context.Context, c scope, intent intent, after *rec
 	}
 	out = &WriteResponse{written(after)}
 	var change table.Change
-	if err := s.addStep(ctx, c, actionCreate, step{after: after}, &change); err != nil {
+	if err := addStep(c.revision(ctx, actionCreate), step{after: after}, &change); err != nil {
 		return nil, err
 	}
-	if err := s.remember(intent, known, out, &change); err != nil {
+	if err := s.tokens.remember(intent, known, out, &change); err != nil {
 		return nil, err
 	}
-	err = s.write(ctx, c, change)
+	err = s.store.write(ctx, c, change)
 	var broken *table.ConditionError
 	if !errors.As(err, &broken) {
 		return out, err
@@ -247,7 +247,7 @@ func (s *Service) create(ctx context.Context, c scope, intent intent, after *rec
 			Message: fmt.Sprintf("Chat configuration %s already exists.", fault.Quote(after.Name))}
 	case strings.HasPrefix(broken.Key.Sort, historyPrefix):
 		// The name had an earlier life. Its revisions continue, so that no old If-Match can match.
-		last, err := s.lastRevision(ctx, c, after.Name)
+		last, err := s.store.lastRevision(ctx, c, after.Name)
 		if err != nil {
 			return nil, err
 		}
@@ -264,18 +264,18 @@ func (s *Service) Get(ctx context.Context, in *GetRequest) (*GetResponse, error)
 	if err := fault.Join(err, checkName(in.Name)); err != nil {
 		return nil, err
 	}
-	r, err := s.get(ctx, c, in.Name)
+	r, err := s.store.get(ctx, c, in.Name)
 	if err != nil {
 		return nil, storeError(ctx, "get", err)
 	}
-	of := s.request(ctx, c, in.Name, r.tags())
+	of := c.request(ctx, in.Name, r.tags())
 	if err := c.require(need{action: actionPrefix + actionGet, of: of}); err != nil {
 		return nil, err
 	}
 	if r == nil {
 		return nil, notFound(in.Name)
 	}
-	outputs, err := s.outputs(c, r, true, c.allows(actionPrefix+actionReveal, of))
+	outputs, err := s.outputs.text(c, r, true, c.allows(actionPrefix+actionReveal, of))
 	if err != nil {
 		return nil, storeError(ctx, "get", err)
 	}
@@ -327,13 +327,13 @@ func (s *Service) Update(ctx context.Context, in *UpdateRequest) (*WriteResponse
 }
 
 func (s *Service) nextRecord(c scope, before *record, in *UpdateRequest) (*record, error) {
-	p, err := s.platformOf(before)
+	p, err := s.platforms.of(before)
 	if err != nil {
 		return nil, err
 	}
 	var typed, configured error
 	if in.Type != "" {
-		if other, err := s.platform("Type", in.Type); err != nil {
+		if other, err := s.platforms.find("Type", in.Type); err != nil {
 			typed = err
 		} else if other.Type != before.Type {
 			typed = fault.Invalid("Type", "Type %s cannot be set: %s has type %s, and a type cannot be changed.",
@@ -362,11 +362,11 @@ func (s *Service) nextRecord(c scope, before *record, in *UpdateRequest) (*recor
 	}
 	if settled != nil {
 		after.Configuration = settled.text
-		if err := s.sealSecrets(c, after, before, settled); err != nil {
+		if err := s.vault.seal(c, after, before, settled); err != nil {
 			return nil, err
 		}
 	}
-	s.advance(after)
+	after.advance(s.now())
 	return after, nil
 }
 
@@ -406,15 +406,15 @@ func (s *Service) change(ctx context.Context, do modification) error {
 	if err := fault.Join(err, checkName(do.name), checkClientToken(do.token)); err != nil {
 		return err
 	}
-	intent := s.newIntent(do.action, do.token, do.in)
-	return s.retry(ctx, do.action, func() error {
+	intent := s.tokens.intent(do.action, do.token, do.in)
+	return retry(ctx, do.action, func() error {
 		// Read before recall: if the first request with this token has changed the record read, its
 		// answer is then found.
-		before, there, err := s.lastLife(ctx, c, do.name)
+		before, there, err := s.store.lastLife(ctx, c, do.name)
 		if err != nil {
 			return err
 		}
-		of := s.request(ctx, c, do.name, before.tags())
+		of := c.request(ctx, do.name, before.tags())
 		needs := []need{{action: actionPrefix + do.action, of: of}}
 		may := c.allows(actionPrefix+do.action, of)
 		seen := before
@@ -431,7 +431,7 @@ func (s *Service) change(ctx context.Context, do modification) error {
 		var wrong error // returned only to a caller with the permissions
 		switch {
 		case !may && do.roles != nil:
-			needs = append(needs, s.passRoleNeeds(ctx, c, do.roles(), before.tags(), true)...)
+			needs = append(needs, c.passRoleNeeds(ctx, do.roles(), before.tags(), true)...)
 		case may && there && !stale:
 			if st, wrong = do.next(c, before); wrong != nil || do.roles == nil {
 				break
@@ -441,13 +441,13 @@ func (s *Service) change(ctx context.Context, do modification) error {
 				return err
 			}
 			mayGet := c.allows(actionPrefix+actionGet, of)
-			needs = append(needs, s.passRoleNeeds(ctx, c, uses, before.tags(), mayGet)...)
+			needs = append(needs, c.passRoleNeeds(ctx, uses, before.tags(), mayGet)...)
 		}
 		if err := c.require(needs...); err != nil {
 			return err
 		}
 		// Recall only now: a token reveals nothing to a caller without the permission.
-		known, err := s.recall(ctx, c, intent)
+		known, err := s.tokens.recall(ctx, c, intent)
 		if err != nil {
 			return err
 		}
@@ -464,21 +464,21 @@ func (s *Service) change(ctx context.Context, do modification) error {
 			return wrong
 		}
 		var change table.Change
-		if err := s.addStep(ctx, c, do.action, st, &change); err != nil {
+		if err := addStep(c.revision(ctx, do.action), st, &change); err != nil {
 			return err
 		}
-		if err := s.remember(intent, known, do.out, &change); err != nil {
+		if err := s.tokens.remember(intent, known, do.out, &change); err != nil {
 			return err
 		}
-		return s.write(ctx, c, change)
+		return s.store.write(ctx, c, change)
 	})
 }
 
-// advance makes a record the next revision, at the present time. The time never goes back, even if
+// advance makes a record the next revision, at the given time. The time never goes back, even if
 // the clock does.
-func (s *Service) advance(r *record) {
+func (r *record) advance(now time.Time) {
 	r.Revision++
-	if now := s.now().UTC().Truncate(time.Millisecond); now.After(r.Updated) {
+	if now = now.UTC().Truncate(time.Millisecond); now.After(r.Updated) {
 		r.Updated = now
 	}
 }

@@ -71,7 +71,7 @@ func (s *Service) Simulate(ctx context.Context, in *SimulateRequest) (*SimulateR
 	if !there {
 		return nil, notFound(in.Name)
 	}
-	p, err := s.platformOf(r)
+	p, err := s.platforms.of(r)
 	if err != nil {
 		return nil, storeError(ctx, "simulate", err)
 	}

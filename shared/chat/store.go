@@ -6,8 +6,11 @@ import (
 	"chatconf/shared/table"
 )
 
+// A store reads and writes configurations in the table, and finds them by its index entries.
+type store struct{ table table.Table }
+
 // write writes a change, once it is certain that the request is not a replay.
-func (s *Service) write(ctx context.Context, c scope, change table.Change) error {
+func (s store) write(ctx context.Context, c scope, change table.Change) error {
 	if c.caller.Confirm != nil {
 		if err := c.caller.Confirm(ctx); err != nil {
 			return err
@@ -17,7 +20,7 @@ func (s *Service) write(ctx context.Context, c scope, change table.Change) error
 }
 
 // get reads a configuration; nil if it does not exist.
-func (s *Service) get(ctx context.Context, c scope, name string) (*record, error) {
+func (s store) get(ctx context.Context, c scope, name string) (*record, error) {
 	items, err := s.table.Get(ctx, table.Key{Partition: c.partition(), Sort: configurationKey(name)})
 	if err != nil || len(items) == 0 {
 		return nil, err
@@ -28,7 +31,7 @@ func (s *Service) get(ctx context.Context, c scope, name string) (*record, error
 // lastLife reads the configuration of a name. If there is none, it returns the record at the time
 // of its deletion, or nil if there never was one. It costs one Get, and one Query more without a
 // configuration.
-func (s *Service) lastLife(ctx context.Context, c scope, name string) (last *record, there bool, err error) {
+func (s store) lastLife(ctx context.Context, c scope, name string) (last *record, there bool, err error) {
 	r, err := s.get(ctx, c, name)
 	if err != nil || r != nil {
 		return r, r != nil, err
@@ -46,7 +49,7 @@ func (s *Service) lastLife(ctx context.Context, c scope, name string) (last *rec
 }
 
 // getAll reads several configurations, by name; missing ones are absent. names has no duplicates.
-func (s *Service) getAll(ctx context.Context, c scope, names []string) (map[string]*record, error) {
+func (s store) getAll(ctx context.Context, c scope, names []string) (map[string]*record, error) {
 	found := make(map[string]*record, len(names))
 	for len(names) > 0 {
 		n := min(len(names), table.MaxGet)
@@ -70,7 +73,7 @@ func (s *Service) getAll(ctx context.Context, c scope, names []string) (map[stri
 	return found, nil
 }
 
-func (s *Service) count(ctx context.Context, c scope) (int64, error) {
+func (s store) count(ctx context.Context, c scope) (int64, error) {
 	items, err := s.table.Query(ctx, table.Range{Partition: c.partition(), Prefix: counterPrefix, Limit: counters})
 	if err != nil {
 		return 0, err
@@ -83,7 +86,7 @@ func (s *Service) count(ctx context.Context, c scope) (int64, error) {
 }
 
 // lastRevision returns the highest revision of a name in history; 0 if there is none.
-func (s *Service) lastRevision(ctx context.Context, c scope, name string) (int64, error) {
+func (s store) lastRevision(ctx context.Context, c scope, name string) (int64, error) {
 	prefix := historyPrefix + table.Escape(name) + "#"
 	items, err := s.table.Query(ctx, table.Range{Partition: c.partition(), Prefix: prefix, Limit: 1, Reverse: true})
 	if err != nil || len(items) == 0 {
@@ -93,7 +96,7 @@ func (s *Service) lastRevision(ctx context.Context, c scope, name string) (int64
 }
 
 // walk calls look for every item whose sort key starts with prefix.
-func (s *Service) walk(ctx context.Context, c scope, prefix string, look func(table.Item)) error {
+func (s store) walk(ctx context.Context, c scope, prefix string, look func(table.Item)) error {
 	after := ""
 	for {
 		items, err := s.table.Query(ctx, table.Range{Partition: c.partition(), Prefix: prefix,

@@ -175,17 +175,17 @@ func (s *Service) retag(ctx context.Context, action, regionID, resourceType stri
 		return nil, err
 	}
 	for pending := names; len(pending) > 0; {
-		err := s.retry(ctx, action, func() error {
+		err := retry(ctx, action, func() error {
 			steps, err := s.retagSteps(ctx, c, action, pending, edit)
 			if err != nil {
 				return err
 			}
-			done, change, err := s.pack(ctx, c, action, steps)
+			done, change, err := pack(c.revision(ctx, action), steps)
 			if err != nil {
 				return err
 			}
 			if len(change.Puts) > 0 {
-				if err := s.write(ctx, c, change); err != nil {
+				if err := s.store.write(ctx, c, change); err != nil {
 					return err
 				}
 			}
@@ -204,7 +204,7 @@ func (s *Service) retag(ctx context.Context, action, regionID, resourceType stri
 // can neither gain access to a configuration by its tags, nor move one out of its own access.
 func (s *Service) retagSteps(ctx context.Context, c scope, action string, names []string,
 	edit func(*record) error) ([]step, error) {
-	records, err := s.getAll(ctx, c, names)
+	records, err := s.store.getAll(ctx, c, names)
 	if err != nil {
 		return nil, err
 	}
@@ -213,7 +213,7 @@ func (s *Service) retagSteps(ctx context.Context, c scope, action string, names 
 	var problem error // of the first configuration that cannot be changed
 	for _, name := range names {
 		before := records[name]
-		needs = append(needs, need{action: actionPrefix + action, of: s.request(ctx, c, name, before.tags())})
+		needs = append(needs, need{action: actionPrefix + action, of: c.request(ctx, name, before.tags())})
 		if before == nil {
 			problem = cmp.Or(problem, resourceNotFound(name))
 			continue
@@ -221,8 +221,8 @@ func (s *Service) retagSteps(ctx context.Context, c scope, action string, names 
 		after := before.clone()
 		problem = cmp.Or(problem, edit(after))
 		needs = append(needs, need{action: actionPrefix + action,
-			of: s.request(ctx, c, name, after.tags()), after: true})
-		s.advance(after)
+			of: c.request(ctx, name, after.tags()), after: true})
+		after.advance(s.now())
 		steps = append(steps, step{before, after})
 	}
 	if err := c.require(needs...); err != nil {
@@ -242,12 +242,12 @@ func (s *Service) ChangeResourceGroup(ctx context.Context, in *ChangeResourceGro
 	if err != nil {
 		return nil, err
 	}
-	err = s.retry(ctx, actionChangeGroup, func() error {
-		before, err := s.get(ctx, c, names[0])
+	err = retry(ctx, actionChangeGroup, func() error {
+		before, err := s.store.get(ctx, c, names[0])
 		if err != nil {
 			return err
 		}
-		if err := s.authorize(ctx, c, actionChangeGroup, names[0], before.tags()); err != nil {
+		if err := c.authorize(ctx, actionChangeGroup, names[0], before.tags()); err != nil {
 			return err
 		}
 		if before == nil {
@@ -258,12 +258,12 @@ func (s *Service) ChangeResourceGroup(ctx context.Context, in *ChangeResourceGro
 		}
 		after := before.clone()
 		after.ResourceGroupID = in.NewResourceGroupID
-		s.advance(after)
+		after.advance(s.now())
 		var change table.Change
-		if err := s.addStep(ctx, c, actionChangeGroup, step{before, after}, &change); err != nil {
+		if err := addStep(c.revision(ctx, actionChangeGroup), step{before, after}, &change); err != nil {
 			return err
 		}
-		return s.write(ctx, c, change)
+		return s.store.write(ctx, c, change)
 	})
 	if err != nil {
 		return nil, err
@@ -284,7 +284,7 @@ func (s *Service) ListTagResources(ctx context.Context,
 	if err != nil {
 		return nil, err
 	}
-	if err := s.authorize(ctx, c, actionListTagged, "*", nil); err != nil {
+	if err := c.authorize(ctx, actionListTagged, "*", nil); err != nil {
 		return nil, err
 	}
 	n, err := pageSize(in.MaxResults)
@@ -296,29 +296,29 @@ func (s *Service) ListTagResources(ctx context.Context,
 		sel.attributes[tagAttribute+key] = []string{value}
 	}
 	scope := append([]string{actionListTagged, c.account, c.region}, sel.scope()...)
-	from, err := s.parseCursor(in.NextToken, scope)
+	from, err := s.cursors.parse(in.NextToken, scope)
 	if err != nil {
 		return nil, err
 	}
 	if in.NextToken == "" && len(names) > 0 {
-		if err := s.mustExist(ctx, c, names); err != nil {
+		if err := s.store.mustExist(ctx, c, names); err != nil {
 			return nil, storeError(ctx, actionListTagged, err)
 		}
 	}
-	entries, next, err := s.findTags(ctx, c, sel, from, n)
+	entries, next, err := s.store.findTags(ctx, c, sel, from, n)
 	if err != nil {
 		return nil, storeError(ctx, actionListTagged, err)
 	}
 	out := &ListTagResourcesResponse{TagResources: TagResourceList{entries}, MaxResults: int64(n)}
 	if next != nil {
-		if out.NextToken, err = s.cursorToken(next, scope); err != nil {
+		if out.NextToken, err = s.cursors.token(next, scope); err != nil {
 			return nil, storeError(ctx, actionListTagged, err)
 		}
 	}
 	return out, nil
 }
 
-func (s *Service) mustExist(ctx context.Context, c scope, names []string) error {
+func (s store) mustExist(ctx context.Context, c scope, names []string) error {
 	records, err := s.getAll(ctx, c, names)
 	if err != nil {
 		return err
@@ -334,7 +334,7 @@ func (s *Service) mustExist(ctx context.Context, c scope, names []string) error 
 // findTags returns up to n tags of the selected records, in the order of names and keys, and the
 // cursor of the next page. A cursor with a Rest is inside the configuration After, whose tags up to
 // Rest were returned.
-func (s *Service) findTags(ctx context.Context, c scope, sel *selection, from cursor,
+func (s store) findTags(ctx context.Context, c scope, sel *selection, from cursor,
 	n int) ([]TagResource, *cursor, error) {
 	entries := []TagResource{}
 	if from.Rest != "" {

@@ -68,7 +68,7 @@ func (s *Service) listDistinct(ctx context.Context, action, regionID string, max
 	if err != nil {
 		return nil, 0, "", err
 	}
-	if err := s.authorize(ctx, c, action, "*", nil); err != nil {
+	if err := c.authorize(ctx, action, "*", nil); err != nil {
 		return nil, 0, "", err
 	}
 	size, err := pageSize(maxResults)
@@ -76,13 +76,13 @@ func (s *Service) listDistinct(ctx context.Context, action, regionID string, max
 		return nil, 0, "", err
 	}
 	scope := []string{action, c.account, c.region, of}
-	cur, err := s.parseCursor(token, scope)
+	cur, err := s.cursors.parse(token, scope)
 	if err != nil {
 		return nil, 0, "", err
 	}
-	things, more, err := s.distinctPage(ctx, c, d, of, &cur, size)
+	things, more, err := s.store.distinctPage(ctx, c, d, of, &cur, size)
 	if err == nil && more {
-		next, err = s.cursorToken(&cur, scope)
+		next, err = s.cursors.token(&cur, scope)
 	}
 	if err != nil {
 		return nil, 0, "", storeError(ctx, action, err)
@@ -92,7 +92,7 @@ func (s *Service) listDistinct(ctx context.Context, action, regionID string, max
 
 // distinctPage returns the next n keys or values after the cursor, which it advances, and whether
 // there are more.
-func (s *Service) distinctPage(ctx context.Context, c scope, d distinct, of string, cur *cursor,
+func (s store) distinctPage(ctx context.Context, c scope, d distinct, of string, cur *cursor,
 	n int) (things []string, more bool, err error) {
 	const (
 		rounds = 20  // queries of one call

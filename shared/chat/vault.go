@@ -4,19 +4,31 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
+	"time"
+
+	"chatconf/shared/command"
+	"chatconf/shared/seal"
+	"chatconf/shared/secret"
 )
 
-// sealSecrets seals the new secrets into the record, keeps those of before that were to be kept,
+// A vault seals the secrets of records, opens them and replaces them.
+type vault struct {
+	ring   *seal.Ring
+	random io.Reader // of webhook tokens and generated secrets
+	now    func() time.Time
+}
+
+// seal seals the new secrets into the record, keeps those of before that were to be kept,
 // and drops the rest. before is nil for a new configuration.
-func (s *Service) sealSecrets(c scope, r, before *record, in *settled) error {
+func (v *vault) seal(c scope, r, before *record, in *settled) error {
+	var err error
 	secrets := make(map[string][]byte, len(in.secrets)+len(in.kept)+1)
 	for field, secret := range in.secrets {
-		sealed, err := s.ring.Seal(c.place(r.Name, field), []byte(secret))
-		if err != nil {
-			return fmt.Errorf("chat: seal %s: %w", field, err)
+		if secrets[field], err = v.sealOne(c, r.Name, field, secret); err != nil {
+			return err
 		}
-		secrets[field] = sealed
 	}
 	r.Generated = slices.Clone(in.made)
 	for _, field := range in.kept {
@@ -25,88 +37,193 @@ func (s *Service) sealSecrets(c scope, r, before *record, in *settled) error {
 			r.Generated = append(r.Generated, field)
 		}
 	}
+	r.Secrets = secrets
 	if before != nil {
 		secrets[fieldWebhookToken] = before.Secrets[fieldWebhookToken]
-		s.keepPrevious(r, before, secrets)
-	} else {
-		sealed, err := s.newWebhookToken(c, r.Name)
-		if err != nil {
-			return err
-		}
-		secrets[fieldWebhookToken] = sealed
+		v.keepPrevious(r, before)
+		return nil
 	}
-	r.Secrets = secrets
-	return nil
+	token, err := v.newWebhookToken()
+	if err != nil {
+		return err
+	}
+	secrets[fieldWebhookToken], err = v.sealOne(c, r.Name, fieldWebhookToken, token)
+	return err
 }
 
 // keepPrevious copies the previous secrets of a rotation from one record to the next, while they
 // are valid.
-func (s *Service) keepPrevious(r, before *record, secrets map[string][]byte) {
-	if r.Rotation = nil; !before.Rotation.live(s.now()) {
+func (v *vault) keepPrevious(r, before *record) {
+	if r.Rotation = nil; !before.Rotation.live(v.now()) {
 		return
 	}
 	r.Rotation = before.Rotation
 	for _, field := range before.Rotation.Fields {
-		secrets[previousField(field)] = before.Secrets[previousField(field)]
+		r.Secrets[previousField(field)] = before.Secrets[previousField(field)]
 	}
 }
 
-// newWebhookToken makes the secret part of a webhook URL, sealed: 128 random bits in base64url.
-func (s *Service) newWebhookToken(c scope, name string) ([]byte, error) {
-	var b [16]byte
-	if _, err := io.ReadFull(s.random, b[:]); err != nil {
-		return nil, fmt.Errorf("chat: make webhook token: %w", err)
-	}
-	sealed, err := s.ring.Seal(c.place(name, fieldWebhookToken), []byte(base64.RawURLEncoding.EncodeToString(b[:])))
+// sealOne seals the secret of a field.
+func (v *vault) sealOne(c scope, name, field, secret string) ([]byte, error) {
+	sealed, err := v.ring.Seal(c.place(name, field), []byte(secret))
 	if err != nil {
-		return nil, fmt.Errorf("chat: seal webhook token: %w", err)
+		return nil, fmt.Errorf("chat: seal %s: %w", field, err)
 	}
 	return sealed, nil
 }
 
+// newWebhookToken makes the secret part of a webhook URL: 128 random bits in base64url.
+func (v *vault) newWebhookToken() (string, error) {
+	var b [16]byte
+	if _, err := io.ReadFull(v.random, b[:]); err != nil {
+		return "", fmt.Errorf("chat: make webhook token: %w", err)
+	}
+	return base64.RawURLEncoding.EncodeToString(b[:]), nil
+}
+
 // open returns the secret of a field; nil if there is none.
-func (s *Service) open(c scope, r *record, field string) ([]byte, error) {
+func (v *vault) open(c scope, r *record, field string) ([]byte, error) {
 	sealed, ok := r.Secrets[field]
 	if !ok {
 		return nil, nil
 	}
-	secret, err := s.ring.Open(c.place(r.Name, field), sealed)
+	secret, err := v.ring.Open(c.place(r.Name, field), sealed)
 	if err != nil {
 		return nil, fmt.Errorf("chat: open %s of %q: %w", field, r.Name, err)
 	}
 	return secret, nil
 }
 
+// rotate returns the next revision of a configuration, with a new webhook token and new values of
+// the generated secrets in Outputs. The present values stay valid for the grace time.
+func (v *vault) rotate(c scope, p *platform, before *record, grace time.Duration) (*record, error) {
+	after := before.clone()
+	// The secrets of an earlier rotation are no longer valid.
+	maps.DeleteFunc(after.Secrets, func(field string, _ []byte) bool {
+		return before.Rotation != nil && isPrevious(before.Rotation.Fields, field)
+	})
+	after.advance(v.now())
+	after.Rotation = &rotation{Until: v.now().UTC().Truncate(time.Millisecond).Add(grace),
+		Fields: []string{fieldWebhookToken}}
+	token, err := v.newWebhookToken()
+	if err != nil {
+		return nil, err
+	}
+	if err := v.replace(c, after, before, fieldWebhookToken, token); err != nil {
+		return nil, err
+	}
+	if err := after.dropPrevious(p); err != nil {
+		return nil, err
+	}
+	for _, setting := range p.Settings {
+		if _, ok := before.Secrets[setting.Key]; !ok || !setting.Generate || setting.Output == "" {
+			continue
+		}
+		after.Rotation.Fields = append(after.Rotation.Fields, setting.Key)
+		if !slices.Contains(after.Generated, setting.Key) {
+			after.Generated = append(after.Generated, setting.Key)
+		}
+		var b [32]byte
+		if _, err := io.ReadFull(v.random, b[:]); err != nil {
+			return nil, fmt.Errorf("chat: make %s: %w", setting.Key, err)
+		}
+		if err := v.replace(c, after, before, setting.Key, setting.Shape.Make(b[:])); err != nil {
+			return nil, err
+		}
+	}
+	return after, nil
+}
+
 // replace sets a new secret in a field of after and stores that of before as its previous value.
 // This one is sealed again, since a sealed value opens only under its own field.
-func (s *Service) replace(c scope, after, before *record, field string, make func() ([]byte, error)) error {
-	old, err := s.open(c, before, field)
+func (v *vault) replace(c scope, after, before *record, field, secret string) error {
+	old, err := v.open(c, before, field)
 	if err != nil {
 		return err
 	}
-	if after.Secrets[previousField(field)], err = s.ring.Seal(c.place(before.Name, previousField(field)),
-		old); err != nil {
-		return fmt.Errorf("chat: seal %s: %w", previousField(field), err)
+	after.Secrets[previousField(field)], err = v.sealOne(c, before.Name, previousField(field), string(old))
+	if err != nil {
+		return err
 	}
-	after.Secrets[field], err = make()
+	after.Secrets[field], err = v.sealOne(c, before.Name, field, secret)
 	return err
 }
 
 // webhookTokens returns the valid tokens of a configuration's webhook, the present one first.
-func (s *Service) webhookTokens(c scope, r *record) ([][]byte, error) {
-	current, err := s.open(c, r, fieldWebhookToken)
+func (v *vault) webhookTokens(c scope, r *record) ([][]byte, error) {
+	current, err := v.open(c, r, fieldWebhookToken)
 	if err != nil {
 		return nil, err
 	}
 	if len(current) == 0 {
 		return nil, fmt.Errorf("chat: %q has no webhook token", r.Name)
 	}
-	if !r.Rotation.live(s.now()) {
+	if !r.Rotation.live(v.now()) {
 		return [][]byte{current}, nil
 	}
-	before, err := s.open(c, r, previousField(fieldWebhookToken))
+	before, err := v.open(c, r, previousField(fieldWebhookToken))
 	if err != nil || len(before) == 0 {
 		return [][]byte{current}, err
 	}
 	return [][]byte{current, before}, nil
+}
+
+// endpoint returns the endpoint of a configuration, with its secrets.
+func (v *vault) endpoint(c scope, p *platform, r *record) (*command.Endpoint, error) {
+	root, err := r.parse()
+	if err != nil {
+		return nil, err
+	}
+	target, err := v.open(c, r, fieldTargetSecret)
+	if err != nil {
+		return nil, err
+	}
+	e := &command.Endpoint{
+		Account:     c.account,
+		Region:      c.region,
+		Name:        r.Name,
+		Type:        r.Type,
+		Revision:    r.Revision,
+		Life:        r.life(),
+		Created:     r.Created,
+		Active:      r.Status == StatusActive,
+		Language:    root.TextOf(command.KeyLanguage, command.English),
+		BotName:     root.TextOf(keyBotName, ""),
+		RamRole:     r.RamRole,
+		Settings:    make(map[string]secret.Text),
+		Target:      command.NewTarget(root.Get(keyTarget), secret.Text(target)),
+		Actions:     command.NewActions(root, nil),
+		Permissions: permissionsOf(r, p, root),
+	}
+	if e.BotName != "" {
+		e.Settings[keyBotName] = secret.Text(e.BotName)
+	}
+	for _, setting := range p.Settings {
+		n := root.Get(setting.Key)
+		switch {
+		case n == nil:
+			continue
+		case !setting.Secret:
+			e.Settings[setting.Key] = secret.Text(n.Text)
+			continue
+		}
+		hidden, err := v.open(c, r, setting.Key)
+		if err != nil {
+			return nil, err
+		}
+		e.Settings[setting.Key] = secret.Text(hidden)
+	}
+	if !r.Rotation.live(v.now()) {
+		return e, nil
+	}
+	for _, field := range r.Rotation.Fields {
+		hidden, err := v.open(c, r, previousField(field))
+		if err != nil {
+			return nil, err
+		}
+		if field != fieldWebhookToken && len(hidden) > 0 {
+			e.Settings[field+command.Previous] = secret.Text(hidden)
+		}
+	}
+	return e, nil
 }
