@@ -4,4 +4,5 @@ package aws
 var (
 	ReadPlaintext = readPlaintext
 	RootsPEM      = rootsPEM
+	TagValue      = tagValue
 )
