@@ -20,7 +20,6 @@ var (
 	ConfigurationKey = configurationKey
 	CounterKey       = counterKey
 	HistoryKey       = historyKey
-	Distance         = distance
 )
 
 // Fields of secrets that are not keys of a Configuration.

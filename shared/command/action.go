@@ -1,7 +1,6 @@
 package command
 
 import (
-	"regexp"
 	"slices"
 	"strconv"
 	"time"
@@ -43,9 +42,9 @@ const (
 type Parameter struct {
 	Name     string
 	Type     ParameterType
-	Values   []string       // of an Enum
-	Pattern  *regexp.Regexp // of a String: CompilePattern made it, so it matches a whole value
-	Min, Max *int64         // of an Integer: its value; of a String: its length in characters
+	Values   []string // of an Enum
+	Pattern  *Pattern // of a String
+	Min, Max *int64   // of an Integer: its value; of a String: its length in characters
 	Required bool
 	Default  *string // canonical text of the value if none is given
 	Fixed    *string // canonical text of the value that always applies; none can be given

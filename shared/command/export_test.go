@@ -5,6 +5,9 @@ import "strings"
 // RedactArguments is redact.
 var RedactArguments = redact
 
+// Distance is distance.
+var Distance = distance
+
 // Sentences returns every phrase in English and Chinese, and how many there are to be.
 func Sentences() ([][2]string, int) { return sentences[1:], int(phrases) - 1 }
 
