@@ -108,6 +108,7 @@ func (k *checker) lookAtSecrets(r *record) {
 				wanted = append(wanted, setting.Key)
 			}
 		}
+		wanted = append(wanted, targetSecrets(root)...)
 	}
 	for _, field := range wanted {
 		if _, ok := r.Secrets[field]; !ok {

@@ -11,16 +11,16 @@ import (
 )
 
 var (
-	permissionKeys     = []string{"Effect", "Principals", "Commands", "Conversations", "RamRole"}
+	permissionKeys     = []string{"Effect", "Principals", "Commands", "Conversations", keyParameters, roleParam}
 	permissionRequired = []string{"Effect", "Principals", "Commands"}
 )
 
 // maxStatements is the maximum number of statements in Permissions.
 const maxStatements = 100
 
-// checkPermissions checks for a list of statements. groups and conversations are the document's
-// UserGroups and ConversationIds, nil if it has none. An empty list allows nothing.
-func (m *mistakes) checkPermissions(path string, n, groups, conversations *document.Node) {
+// checkPermissions checks for a list of statements of the Configuration root. An empty list allows
+// nothing.
+func (m *mistakes) checkPermissions(path string, n, root *document.Node) {
 	if n.Kind != document.Array {
 		m.wrong(path, "is %v; write an array of statements", n.Kind)
 		return
@@ -29,15 +29,16 @@ func (m *mistakes) checkPermissions(path string, n, groups, conversations *docum
 		m.wrong(path, "has %d statements; the most is %d", len(n.Items), maxStatements)
 		return
 	}
+	actions := declaredActions{node: root.Get(command.KeyActions), left: maxCompared}
 	for i, statement := range n.Items {
 		if m.full() {
 			return
 		}
-		m.checkPermission(document.At(path, i), statement, groups, conversations)
+		m.checkPermission(document.At(path, i), statement, root, &actions)
 	}
 }
 
-func (m *mistakes) checkPermission(path string, n, groups, conversations *document.Node) {
+func (m *mistakes) checkPermission(path string, n, root *document.Node, actions *declaredActions) {
 	if n.Kind != document.Object {
 		m.wrong(path, "is %v; write an object", n.Kind)
 		return
@@ -53,36 +54,45 @@ func (m *mistakes) checkPermission(path string, n, groups, conversations *docume
 		texts := m.checkStrings(at, principals, principalText)
 		for i := range principals.Items {
 			if text, ok := texts[i]; ok {
-				m.checkPrincipal(document.At(at, i), text, groups)
+				m.checkPrincipal(document.At(at, i), text, root.Get(command.KeyUserGroups))
 			}
 		}
 	}
 	if commands := n.Get("Commands"); commands != nil {
-		m.checkCommands(document.Under(path, "Commands"), commands, effect)
+		m.checkCommands(document.Under(path, "Commands"), commands, effect, actions)
 	}
 	if patterns := n.Get("Conversations"); patterns != nil {
-		m.checkPatterns(document.Under(path, "Conversations"), patterns, conversations)
+		m.checkPatterns(document.Under(path, "Conversations"), patterns, root.Get(command.KeyConversationIDs))
 	}
-	role := n.Get("RamRole")
+	if values := n.Get(keyParameters); values != nil {
+		m.checkStatementValues(document.Under(path, keyParameters), values, n.Get("Commands"), actions)
+	}
+	role := n.Get(roleParam)
 	switch {
 	case role == nil:
 	case effect == string(policy.Deny):
-		m.wrong(document.Under(path, "RamRole"), "has no meaning in a Deny statement")
-	case role.Kind != document.String || role.Text == "" || checkRole("RamRole", role.Text) != nil:
-		m.wrong(document.Under(path, "RamRole"),
-			"is not a role name; use 1 to 64 letters, digits, '.', '@', '-' and '_'")
+		m.wrong(document.Under(path, roleParam), "has no meaning in a Deny statement")
+	default:
+		m.checkRoleName(document.Under(path, roleParam), role)
+	}
+}
+
+// checkRoleName checks for the name of a role.
+func (m *mistakes) checkRoleName(path string, n *document.Node) {
+	if n.Kind != document.String || n.Text == "" || checkRole(roleParam, n.Text) != nil {
+		m.wrong(path, "is not a role name; use 1 to 64 letters, digits, '.', '@', '-' and '_'")
 	}
 }
 
 // checkCommands checks for patterns of commands. A Deny may not name a built-in command, which it
 // cannot deny. In an Allow a built-in command changes nothing and is accepted.
-func (m *mistakes) checkCommands(path string, n *document.Node, effect string) {
+func (m *mistakes) checkCommands(path string, n *document.Node, effect string, actions *declaredActions) {
 	patterns := m.checkStrings(path, n, command.NamePattern)
 	if effect != string(policy.Deny) {
 		return
 	}
 	for i := range n.Items {
-		if pattern, ok := patterns[i]; ok && command.IsBuiltIn(command.FoldName(pattern)) {
+		if pattern, ok := patterns[i]; ok && actions.isBuiltIn(command.FoldName(pattern)) {
 			m.wrong(document.At(path, i), "%s is always allowed, so it cannot be denied", fault.Quote(pattern))
 		}
 	}

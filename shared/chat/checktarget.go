@@ -2,6 +2,7 @@ package chat
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 
 	"chatconf/shared/command"
@@ -10,37 +11,147 @@ import (
 	"chatconf/shared/fault"
 )
 
-// target checks the target of commands.
-func (out *settled) target(path string, n *document.Node, keep func(string) bool) {
+// A targetKind is what a Target of a type may be.
+type targetKind struct {
+	name       string
+	required   []string // besides Type
+	optional   []string
+	timeout    int  // the maximum of an action's TimeoutSeconds; 0: it has no meaning
+	actionOnly bool // it has a meaning only as the Target of an action
+	noDryRun   bool
+}
+
+var targetKinds = []targetKind{
+	{name: command.TargetJournal},
+	{name: command.TargetHTTP, required: []string{"Url", "Secret"}, timeout: 40},
+	{name: command.TargetFunction, required: []string{"Name"}, timeout: 40},
+	{name: command.TargetProgram, required: []string{"Name"}, timeout: 10 * 60},
+	{name: command.TargetOOS, required: []string{"TemplateName"},
+		optional: []string{"TemplateVersion", keyParameters, "SafetyCheck"},
+		timeout:  24 * 60 * 60, actionOnly: true, noDryRun: true},
+	{name: command.TargetSSM, required: []string{"DocumentName"}, optional: []string{keyParameters},
+		timeout: 24 * 60 * 60, actionOnly: true, noDryRun: true},
+	{name: command.TargetStepFunctions, required: []string{"StateMachineArn"}, optional: []string{keyParameters},
+		timeout: 24 * 60 * 60, actionOnly: true, noDryRun: true},
+}
+
+// targetKindOf returns the kind of a type; ok is false for an unknown type.
+func targetKindOf(name string) (kind targetKind, ok bool) {
+	i := slices.IndexFunc(targetKinds, func(k targetKind) bool { return k.name == name })
+	if i < 0 {
+		return targetKind{}, false
+	}
+	return targetKinds[i], true
+}
+
+// targetTypes returns the types for an error.
+func targetTypes(ofAction bool) string {
+	var names []string
+	for _, k := range targetKinds {
+		if ofAction || !k.actionOnly {
+			names = append(names, k.name)
+		}
+	}
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
+}
+
+// target checks a Target and seals its secret into field. action is the action that it belongs to,
+// nil for the Target of the Configuration.
+func (out *settled) target(path, field string, n, action *document.Node, keep func(string) bool) {
 	if n.Kind != document.Object {
 		out.wrong(path, "is %v; write an object such as {\"Type\":\"Journal\"}", n.Kind)
 		return
 	}
-	kind := n.Get("Type")
-	if kind == nil || kind.Kind != document.String {
-		out.wrong(document.Under(path, "Type"), "use Journal, Http or Function")
+	typePath := document.Under(path, keyType)
+	name := n.Get(keyType)
+	if name == nil || name.Kind != document.String {
+		out.wrong(typePath, "use %s", targetTypes(action != nil))
 		return
 	}
-	switch kind.Text {
-	case command.TargetJournal:
-		out.checkKeys(path, n, "Type")
-	case command.TargetHTTP:
-		out.checkKeys(path, n, "Type", "Url", "Secret")
-		if n.Get("Url") != nil {
-			out.checkTargetURL(document.Under(path, "Url"), n.Get("Url"))
-		}
-		if n.Get("Secret") != nil {
-			out.secret(document.Under(path, "Secret"), fieldTargetSecret, webhookSecret, n.Get("Secret"), keep)
-		}
-	case command.TargetFunction:
-		out.checkKeys(path, n, "Type", "Name")
-		if n.Get("Name") != nil {
-			out.checkText(document.Under(path, "Name"), n.Get("Name"), command.Visible(1, 256))
-		}
-	default:
-		out.wrong(document.Under(path, "Type"), "unknown type %s; use Journal, Http or Function",
-			fault.Quote(kind.Text))
+	kind, ok := targetKindOf(name.Text)
+	switch {
+	case !ok:
+		out.wrong(typePath, "unknown type %s; use %s", fault.Quote(name.Text), targetTypes(action != nil))
+		return
+	case kind.actionOnly && action == nil:
+		out.wrong(typePath, "%s is only for the Target of an action; write it in %s, or use %s", kind.name,
+			command.KeyActions, targetTypes(false))
+		return
 	}
+	required := append([]string{keyType}, kind.required...)
+	out.checkKnown(path, n, append(slices.Clip(required), kind.optional...), required)
+	for _, m := range n.Members {
+		if !slices.Contains(kind.required, m.Key) && !slices.Contains(kind.optional, m.Key) {
+			continue
+		}
+		at := document.Under(path, m.Key)
+		switch m.Key {
+		case "Url":
+			out.checkTargetURL(at, m.Value)
+		case keySecret:
+			out.secret(at, field, webhookSecret, m.Value, keep)
+		case keyParameters:
+			out.checkTemplate(at, m.Value, action)
+		default:
+			out.checkText(at, m.Value, targetShape(kind.name, m.Key))
+		}
+	}
+}
+
+// targetShape returns the shape of a text in a Target.
+func targetShape(kind, key string) command.Shape {
+	switch {
+	case kind == command.TargetProgram:
+		return programName
+	case key == "TemplateName":
+		return templateName
+	case key == "DocumentName":
+		return documentName
+	case key == "StateMachineArn":
+		return stateMachine
+	case key == "SafetyCheck":
+		return command.OneOf("Skip", "ConfirmEveryHighRiskAction")
+	}
+	return command.Visible(1, 256)
+}
+
+var (
+	// programName is the shape of a file's name, without a folder.
+	programName = command.Shape{
+		Want: "the name of a file: 1 to 64 letters, digits, '.', '-' and '_' that do not begin with '.' or '-'",
+		Fits: func(s string) bool {
+			return s != "" && len(s) <= 64 && s[0] != '.' && s[0] != '-' &&
+				only(s, func(b byte) bool { return nameByte(b) || b == '.' })
+		},
+	}
+
+	// https://help.aliyun.com/en/oos/developer-reference/api-oos-2019-06-01-createtemplate
+	templateName = command.Shape{
+		Want: "1 to 200 letters, digits, '-' and '_'",
+		Fits: func(s string) bool { return s != "" && len(s) <= 200 && only(s, nameByte) },
+	}
+
+	// A name, or the ARN of a document that is shared with the account.
+	// https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_StartAutomationExecution.html
+	documentName = command.Shape{
+		Want: "1 to 256 letters, digits, '.', '-', '_', ':' and '/'",
+		Fits: func(s string) bool {
+			return s != "" && len(s) <= 256 && only(s, func(b byte) bool {
+				return nameByte(b) || b == '.' || b == ':' || b == '/'
+			})
+		},
+	}
+)
+
+// stateMachine is the shape of the ARN of a state machine.
+var stateMachine = command.Shape{
+	Want: "the ARN of a state machine, such as arn:aws:states:eu-west-1:123456789012:stateMachine:restart",
+	Fits: func(s string) bool {
+		fields := strings.Split(s, ":")
+		return len(fields) >= 7 && fields[0] == "arn" && fields[2] == "states" && fields[5] == "stateMachine" &&
+			command.Visible(1, 256).Fits(s)
+	},
 }
 
 // webhookSecret is the shape of a Standard Webhooks signing secret.
@@ -65,5 +176,89 @@ func (out *settled) checkTargetURL(path string, n *document.Node) {
 		out.wrong(path, "use a host on %s%s", out.targets, more)
 	} else if err := dial.CheckHost(u); err != nil {
 		out.wrong(path, "%s", err)
+	}
+}
+
+// targetSecrets returns the fields of the secrets of all Targets in a valid Configuration.
+func targetSecrets(root *document.Node) []string {
+	var fields []string
+	if target := root.Get(keyTarget); target != nil && target.Get(keySecret) != nil {
+		fields = append(fields, fieldTargetSecret)
+	}
+	actions := root.Get(command.KeyActions)
+	if actions == nil {
+		return fields
+	}
+	for _, m := range actions.Members {
+		if target := m.Value.Get(keyTarget); target != nil && target.Get(keySecret) != nil {
+			fields = append(fields, actionSecretField(m.Key))
+		}
+	}
+	return fields
+}
+
+// maxTemplate is the maximum number of Parameters of a Target, and of the items of a list in them.
+const maxTemplate = 200
+
+// checkTemplate checks the Parameters of a Target: texts and lists of texts, in which {name} stands
+// for a parameter of the action.
+func (m *mistakes) checkTemplate(path string, n, action *document.Node) {
+	if n.Kind != document.Object {
+		m.wrong(path, "is %v; write an object such as {\"InstanceId\":\"{instance}\"}", n.Kind)
+		return
+	}
+	if len(n.Members) > maxTemplate {
+		m.wrong(path, "has %d parameters; the most is %d", len(n.Members), maxTemplate)
+		return
+	}
+	declared := declare(action)
+	for _, member := range n.Members {
+		if m.full() {
+			return
+		}
+		at := document.Under(path, member.Key)
+		if !templateKey.Fits(member.Key) {
+			m.wrong(at, "is not the name of a parameter; write %s", templateKey.Want)
+		}
+		if member.Value.Kind != document.Array {
+			m.checkTemplateText(at, member.Value, declared)
+			continue
+		}
+		if len(member.Value.Items) > maxTemplate {
+			m.wrong(at, "has %d entries; the most is %d", len(member.Value.Items), maxTemplate)
+			continue
+		}
+		for i, item := range member.Value.Items {
+			m.checkTemplateText(document.At(at, i), item, declared)
+		}
+	}
+}
+
+var templateKey = command.Text(200)
+
+func (m *mistakes) checkTemplateText(path string, n *document.Node, declared map[string][]*document.Node) {
+	if n.Kind != document.String {
+		m.wrong(path, "is %v; write a string or an array of strings", n.Kind)
+		return
+	}
+	for _, name := range placeholders(n.Text) {
+		if _, ok := declared[strings.ToLower(name)]; !ok {
+			m.wrong(path, "{%s} is not a parameter of the action; %s", name, suggestParameter(name, declared))
+		}
+	}
+}
+
+// placeholders returns the names in the {name} of a text.
+func placeholders(text string) []string {
+	var names []string
+	for {
+		_, rest, ok := strings.Cut(text, "{")
+		if !ok {
+			return names
+		}
+		if name, _, closed := strings.Cut(rest[:min(len(rest), 66)], "}"); closed && parameterName.Fits(name) {
+			names = append(names, name)
+		}
+		text = rest
 	}
 }

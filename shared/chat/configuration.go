@@ -23,13 +23,19 @@ const (
 )
 
 var commonKeys = [...]string{keyBotName, command.KeyConversationIDs, command.KeyUserGroups, command.KeyPermissions,
-	keyTarget, command.KeyLanguage}
+	command.KeyActions, command.KeyStrictActions, keyTarget, command.KeyLanguage}
 
 // Fields of secrets in a record, in addition to the keys of a platform's secret settings.
 const (
-	fieldTargetSecret = "Target.Secret"
+	fieldTargetSecret = "Target.Secret" // of the Configuration; an action's is in actionSecretField
 	fieldWebhookToken = "#WebhookToken" // cannot be a key's name in a declaration
 )
+
+// actionSecretField returns the field of the secret in the Target of an action. The same name in
+// another case has the same field.
+func actionSecretField(action string) string {
+	return command.KeyActions + "." + command.FoldName(action) + "." + fieldTargetSecret
+}
 
 // previousField is the field of the secret that a rotation replaced. That secret stays valid for
 // the grace time.
@@ -194,11 +200,15 @@ func (p *platform) settleObject(out *settled, root *document.Node, keep func(str
 		case m.Key == command.KeyUserGroups:
 			out.checkGroups(path, m.Value)
 		case m.Key == command.KeyPermissions:
-			out.checkPermissions(path, m.Value, root.Get(command.KeyUserGroups), root.Get(command.KeyConversationIDs))
+			out.checkPermissions(path, m.Value, root)
 		case m.Key == command.KeyLanguage:
 			out.checkText(path, m.Value, command.OneOf(command.English, command.Chinese))
 		case m.Key == keyTarget:
-			out.target(path, m.Value, keep)
+			out.target(path, fieldTargetSecret, m.Value, nil, keep)
+		case m.Key == command.KeyActions:
+			out.actions(path, m.Value, root, keep)
+		case m.Key == command.KeyStrictActions:
+			out.checkTruth(path, m.Value)
 		default:
 			out.wrong(path, "unknown key for type %s; %s", p.Type, p.suggest(m.Key))
 		}

@@ -174,25 +174,31 @@ func (v *vault) endpoint(c scope, p *platform, r *record) (*command.Endpoint, er
 	if err != nil {
 		return nil, err
 	}
-	target, err := v.open(c, r, fieldTargetSecret)
-	if err != nil {
-		return nil, err
+	signing := make(map[string]secret.Text) // by field
+	for _, field := range targetSecrets(root) {
+		hidden, err := v.open(c, r, field)
+		if err != nil {
+			return nil, err
+		}
+		signing[field] = secret.Text(hidden)
 	}
 	e := &command.Endpoint{
-		Account:     c.account,
-		Region:      c.region,
-		Name:        r.Name,
-		Type:        r.Type,
-		Revision:    r.Revision,
-		Life:        r.life(),
-		Created:     r.Created,
-		Active:      r.Status == StatusActive,
-		Language:    root.TextOf(command.KeyLanguage, command.English),
-		BotName:     root.TextOf(keyBotName, ""),
-		RamRole:     r.RamRole,
-		Settings:    make(map[string]secret.Text),
-		Target:      command.NewTarget(root.Get(keyTarget), secret.Text(target)),
-		Actions:     command.NewActions(root, nil),
+		Account:  c.account,
+		Region:   c.region,
+		Name:     r.Name,
+		Type:     r.Type,
+		Revision: r.Revision,
+		Life:     r.life(),
+		Created:  r.Created,
+		Active:   r.Status == StatusActive,
+		Language: root.TextOf(command.KeyLanguage, command.English),
+		BotName:  root.TextOf(keyBotName, ""),
+		RamRole:  r.RamRole,
+		Settings: make(map[string]secret.Text),
+		Target:   command.NewTarget(root.Get(keyTarget), signing[fieldTargetSecret]),
+		Actions: command.NewActions(root, func(action string) secret.Text {
+			return signing[actionSecretField(action)]
+		}),
 		Permissions: permissionsOf(r, p, root),
 	}
 	if e.BotName != "" {

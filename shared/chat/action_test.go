@@ -1,0 +1,331 @@
+package chat_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/chat/chattest"
+	"chatconf/shared/fault"
+)
+
+// TestMistakesInActions checks the sentence of each mistake in Actions, Targets of actions and
+// Parameters of statements. In members and in wants, @ stands for the path of the first action.
+func TestMistakesInActions(t *testing.T) {
+	const (
+		notAWord = " is not a word that a sender can type as a command; write 1 to 128 characters without blanks, " +
+			"'*', '?' and quotes."
+		aRole  = "is not a role name; use 1 to 64 letters, digits, '.', '@', '-' and '_'."
+		aName  = "1 to 64 letters, digits, '-' and '_' that begin with a letter."
+		types  = "Journal, Http, Function, Program, Oos, Ssm or StepFunctions."
+		secret = `"Secret":"` + chattest.TargetSecret + `"`
+	)
+	action := func(members string) string { return `"Actions":{"restart":{` + members + `}}` }
+	param := func(members string) string { return action(`"Parameters":[{"Name":"env",` + members + `}]`) }
+	target := func(members string) string { return action(`"Target":{` + members + `}`) }
+	templated := func(value string) string {
+		return action(`"Parameters":[{"Name":"Env"},{"Name":"region"}],` +
+			`"Target":{"Type":"Oos","TemplateName":"T","Parameters":` + value + `}`)
+	}
+	statement := func(effect, commands, values string) string {
+		return `"Actions":{"restart":{"Parameters":[{"Name":"env","Type":"Enum","Values":["test","prod"]},` +
+			`{"Name":"password","Secret":true},{"Name":"force","Type":"Boolean"},{"Name":"zone","Fixed":"a"},` +
+			`{"Name":"id"}]},"stop":{"Parameters":[{"Name":"env"},{"Name":"now"}]}},` +
+			`"Permissions":[{"Effect":"` + effect + `","Principals":["*"],"Commands":` + commands +
+			`,"Parameters":` + values + `}]`
+	}
+	for _, c := range []struct{ members, want string }{
+		// Shapes.
+		{`"Actions":[]`, `Configuration.Actions: is an array; write an object such as ` +
+			`{"restart":{"Summary":"restart an instance"}}.`},
+		{`"Actions":{"restart":"x"}`, `@: is a string; write an object such as {"Summary":"restart an instance"}.`},
+		{`"Action":{}`, `Configuration.Action: unknown key for type Slack; did you mean Actions?`},
+		{`"StrictAction":"true"`,
+			`Configuration.StrictAction: unknown key for type Slack; did you mean StrictActions?`},
+		{`"StrictActions":"yes"`, `Configuration.StrictActions: "yes" is not true or false.`},
+		{`"StrictActions":1`, `Configuration.StrictActions: is a number; write a string of true or false.`},
+		{`"StrictActions":null`, `Configuration.StrictActions: is true, false or null; write a string of true or false.`},
+		{`"Actions":{` + repeat(101, `"a%d":{}`) + `}`, `Configuration.Actions: has 101 actions; the most is 100.`},
+		{action(`"Alias":["r"]`), `@.Alias: unknown key; did you mean Aliases?`},
+		{action(`"Summary":""`), `@.Summary: "" is not 1 to 200 characters.`},
+		{action(`"DryRun":"x"`), `@.DryRun: "x" is not true or false.`},
+		{action(`"RamRole":""`), `@.RamRole: ` + aRole},
+		{action(`"RamRole":"a b"`), `@.RamRole: ` + aRole},
+		{action(`"RamRole":1`), `@.RamRole: ` + aRole},
+
+		// Names and aliases.
+		{`"Actions":{"a b":{}}`, `Configuration.Actions["a b"]: "a b"` + notAWord},
+		{`"Actions":{"":{}}`, `Configuration.Actions[""]: ""` + notAWord},
+		{`"Actions":{"re*":{}}`, `Configuration.Actions["re*"]: "re*"` + notAWord},
+		{`"Actions":{">x":{}}`, `Configuration.Actions[">x"]: ">x"` + notAWord},
+		{`"Actions":{"it's":{}}`, `Configuration.Actions["it's"]: "it's"` + notAWord},
+		{`"Actions":{"_x_":{}}`, `Configuration.Actions._x_: "_x_"` + notAWord},
+		{`"Actions":{"` + strings.Repeat("重", 129) + `":{}}`, `Configuration.Actions["` + strings.Repeat("重", 33) +
+			`\xe9"…]: "` + strings.Repeat("重", 33) + `\xe9"…` + notAWord},
+		{`"Actions":{"help":{}}`, `Configuration.Actions.help: "help" is a built-in command; choose another word.`},
+		{`"Actions":{"/WhoAmI":{}}`,
+			`Configuration.Actions["/WhoAmI"]: "/WhoAmI" is a built-in command; choose another word.`},
+		{`"Actions":{"Status":{"Target":{"Type":"Oos","TemplateName":"T"}}}`,
+			`Configuration.Actions.Status: "Status" is a built-in command; choose another word.`},
+		{`"Actions":{"restart":{},"Restart":{}}`,
+			`Configuration.Actions.Restart: "Restart" is the same word as @; choose another one.`},
+		{`"Actions":{"restart":{},"/ｒｅｓｔａｒｔ":{}}`, `Configuration.Actions["/ｒｅｓｔａｒｔ"]: "/ｒｅｓｔａｒｔ" is the ` +
+			`same word as @; choose another one.`},
+		{action(`"Aliases":"r"`), `@.Aliases: is a string; write an array of strings such as ["r"].`},
+		{action(`"Aliases":[]`), `@.Aliases: has 0 entries; use 1 to 1000.`},
+		{action(`"Aliases":[` + repeat(101, `"a%d"`) + `]`), `@.Aliases: has 101 aliases; the most is 100.`},
+		{action(`"Aliases":["r s"]`), `@.Aliases[0]: "r s"` + notAWord},
+		{action(`"Aliases":["RESTART"]`), `@.Aliases[0]: "RESTART" is the same word as @; choose another one.`},
+		{action(`"Aliases":["r","R"]`), `@.Aliases[1]: "R" is the same word as @.Aliases[0]; choose another one.`},
+		{action(`"Aliases":["r","r"]`), `@.Aliases[1]: "r" is listed twice.`},
+		{action(`"Aliases":["HELP"]`), `@.Aliases[0]: "HELP" is a built-in command; choose another word.`},
+		{`"Actions":{"restart":{"Aliases":["stop"]},"stop":{}}`,
+			`@.Aliases[0]: "stop" is the same word as Configuration.Actions.stop; choose another one.`},
+		{`"Actions":{"restart":{"Aliases":["r"]},"run":{"Aliases":["重启","/R"]}}`,
+			`Configuration.Actions.run.Aliases[1]: "/R" is the same word as @.Aliases[0]; choose another one.`},
+		{`"Actions":{"restart":{"Aliases":["cancel"]},"x":{"Target":{"Type":"Ssm","DocumentName":"D"}}}`,
+			`@.Aliases[0]: "cancel" is a built-in command; choose another word.`},
+		{`"Actions":{"x":{"Target":{"Type":"Oos","TemplateName":"T"}}},` +
+			`"Permissions":[{"Effect":"Deny","Principals":["*"],"Commands":["Status"]}]`,
+			`Configuration.Permissions[0].Commands[0]: "Status" is always allowed, so it cannot be denied.`},
+
+		// Parameters.
+		{action(`"Parameters":{}`),
+			`@.Parameters: is an object; write an array such as [{"Name":"instance","Required":true}].`},
+		{action(`"Parameters":["env"]`), `@.Parameters[0]: is a string; write an object such as {"Name":"instance"}.`},
+		{action(`"Parameters":[{}]`), `@.Parameters[0].Name: is missing.`},
+		{action(`"Parameters":[` + repeat(31, `{"Name":"a%d"}`) + `]`),
+			`@.Parameters: has 31 parameters; the most is 30.`},
+		{action(`"Parameters":[{"Name":"1st"}]`), `@.Parameters[0].Name: "1st" is not ` + aName},
+		{action(`"Parameters":[{"Name":"环境"}]`), `@.Parameters[0].Name: "环境" is not ` + aName},
+		{action(`"Parameters":[{"Name":"Dry-Run"}]`), `@.Parameters[0].Name: "Dry-Run" is what a sender writes for a ` +
+			`dry run; choose another name.`},
+		{action(`"Parameters":[{"Name":"a-b"},{"Name":"A_B"}]`), `@.Parameters[1].Name: "A_B" is the same name as ` +
+			`that of @.Parameters[0]; choose another one.`},
+		{param(`"Typ":"Enum"`), `@.Parameters[0].Typ: unknown key; did you mean Type?`},
+		{param(`"Type":"enum"`), `@.Parameters[0].Type: "enum" is not String or Integer or Boolean or Enum.`},
+		{param(`"Type":"Enum"`), `@.Parameters[0].Values: is missing; write the values of the Enum.`},
+		{param(`"Type":"Enum","Values":["a","a"]`), `@.Parameters[0].Values[1]: "a" is listed twice.`},
+		{param(`"Type":"Enum","Values":["test","Test"]`),
+			`@.Parameters[0].Values[1]: "Test" differs from "test" only in case.`},
+		{param(`"Type":"Enum","Values":[""]`), `@.Parameters[0].Values[0]: "" is not 1 to 200 characters that can be ` +
+			`typed in a message.`},
+		{param(`"Type":"Enum","Values":["a\u202eb"]`), `@.Parameters[0].Values[0]: "a\u202eb" is not 1 to 200 ` +
+			`characters that can be typed in a message.`},
+		{param(`"Type":"Enum","Values":[` + repeat(101, `"a%d"`) + `]`),
+			`@.Parameters[0].Values: has 101 values; the most is 100.`},
+		{param(`"Values":["a"]`), `@.Parameters[0].Values: has no meaning for Type String.`},
+		{param(`"Type":"Integer","Pattern":"1+"`), `@.Parameters[0].Pattern: has no meaning for Type Integer.`},
+		{param(`"Type":"Boolean","Min":1`), `@.Parameters[0].Min: has no meaning for Type Boolean.`},
+		{param(`"Type":"Enum","Values":["a"],"Max":1`), `@.Parameters[0].Max: has no meaning for Type Enum.`},
+		{param(`"Min":1.5`), `@.Parameters[0].Min: "1.5" is not a whole number.`},
+		{param(`"Max":"1e3"`), `@.Parameters[0].Max: "1e3" is not a whole number.`},
+		{param(`"Max":"9223372036854775808"`), `@.Parameters[0].Max: "9223372036854775808" is not a whole number.`},
+		{param(`"Max":true`), `@.Parameters[0].Max: is true, false or null; write a string of a whole number.`},
+		{param(`"Min":-1`), `@.Parameters[0].Min: is a number of characters; use 0 to 8192.`},
+		{param(`"Max":0`), `@.Parameters[0].Max: is a number of characters; use 1 to 8192.`},
+		{param(`"Max":8193`), `@.Parameters[0].Max: is a number of characters; use 1 to 8192.`},
+		{param(`"Min":9000`), `@.Parameters[0].Min: is a number of characters; use 0 to 8192.`},
+		{param(`"Min":5,"Max":4`), `@.Parameters[0].Max: is less than Min.`},
+		{param(`"Type":"Integer","Min":5,"Max":"-4"`), `@.Parameters[0].Max: is less than Min.`},
+		{param(`"Pattern":1`), `@.Parameters[0].Pattern: write a regular expression such as "i-[a-z0-9]+".`},
+		{param(`"Pattern":""`), `@.Parameters[0].Pattern: write a regular expression such as "i-[a-z0-9]+".`},
+		{param(`"Pattern":"a)|(b"`), `@.Parameters[0].Pattern: is wrong at character 2: ) closes no group.`},
+		{param(`"Pattern":"(a"`), `@.Parameters[0].Pattern: is wrong at character 3: a group is not closed.`},
+		{param(`"Pattern":"(a)\\1"`),
+			`@.Parameters[0].Pattern: is wrong at character 6: \1 is not known; use \d \w \s \D ` +
+				`\W \S, or \ before a sign.`},
+		{param(`"Pattern":"(?=a)"`),
+			`@.Parameters[0].Pattern: is wrong at character 2: groups with ? are not known, except (?:.`},
+		{param(`"Pattern":"` + strings.Repeat("a", 257) + `"`),
+			`@.Parameters[0].Pattern: has 257 characters; the most is 256.`},
+		{param(`"Pattern":"(a{1000}b{1000})"`),
+			`@.Parameters[0].Pattern: takes too long to match; use smaller repetitions.`},
+		{param(`"Required":"yes"`), `@.Parameters[0].Required: "yes" is not true or false.`},
+		{param(`"Secret":0`), `@.Parameters[0].Secret: is a number; write a string of true or false.`},
+		{param(`"Help":"a\u0007"`), `@.Parameters[0].Help: "a\a" is not 1 to 200 characters.`},
+
+		// Default and Fixed.
+		{param(`"Default":[]`), `@.Parameters[0].Default: is an array; write a string.`},
+		{param(`"Fixed":null`), `@.Parameters[0].Fixed: is true, false or null; write a string.`},
+		{param(`"Fixed":"a","Required":true`),
+			`@.Parameters[0].Fixed: cannot be given for a Required parameter; remove one of them.`},
+		{param(`"Fixed":"a","Default":"a"`),
+			`@.Parameters[0].Fixed: cannot be given together with Default; remove one of them.`},
+		{param(`"Default":"a","Required":"true"`),
+			`@.Parameters[0].Default: is never used for a Required parameter; remove one of them.`},
+		{param(`"Default":"a","Secret":true`),
+			`@.Parameters[0].Default: a Secret has no Default, which readers of the configuration would see.`},
+		{param(`"Fixed":"a","Secret":"true"`),
+			`@.Parameters[0].Fixed: a Secret has no Fixed, which readers of the configuration would see.`},
+		{param(`"Min":2,"Default":"a"`), `@.Parameters[0].Default: "a" is not a text of 2 to 8192 characters.`},
+		{param(`"Max":1,"Fixed":"重启"`), `@.Parameters[0].Fixed: "重启" is not a text of 0 to 1 characters.`},
+		{param(`"Pattern":"[a-z]+","Default":"a1"`),
+			`@.Parameters[0].Default: "a1" is not a text of 0 to 8192 characters that matches Pattern.`},
+		{param(`"Default":"a\u202eb"`),
+			`@.Parameters[0].Default: has characters that cannot be typed in a message.`},
+		{param(`"Type":"Integer","Max":10,"Default":11`),
+			`@.Parameters[0].Default: "11" is not a whole number, at most 10.`},
+		{param(`"Type":"Integer","Min":1,"Default":"0"`),
+			`@.Parameters[0].Default: "0" is not a whole number, at least 1.`},
+		{param(`"Type":"Integer","Min":1,"Max":3,"Default":1e0`),
+			`@.Parameters[0].Default: "1e0" is not a whole number, at least 1, at most 3.`},
+		{param(`"Type":"Integer","Default":"+1"`), `@.Parameters[0].Default: "+1" is not a whole number.`},
+		{param(`"Type":"Boolean","Fixed":"yes"`), `@.Parameters[0].Fixed: "yes" is not true or false.`},
+		{param(`"Type":"Enum","Values":["a"],"Default":"A"`), `@.Parameters[0].Default: "A" is not one of Values.`},
+
+		// Targets of actions.
+		{action(`"Target":"Journal"`), `@.Target: is a string; write an object such as {"Type":"Journal"}.`},
+		{target(`"Name":"x"`), `@.Target.Type: use ` + types},
+		{target(`"Type":"Lambda"`), `@.Target.Type: unknown type "Lambda"; use ` + types},
+		{target(`"Type":"Http"`), `@.Target.Url: is missing. @.Target.Secret: is missing.`},
+		{target(`"Type":"Http","Url":"http://a.example.com",` + secret),
+			`@.Target.Url: write an https URL without user name and fragment.`},
+		{target(`"Type":"Http","Url":"https://10.0.0.1",` + secret), `@.Target.Url: use a host on the public Internet; ` +
+			`the service's settings can allow other networks.`},
+		{target(`"Type":"Http","Url":"https://a.example.com","Secret":"short"`),
+			`@.Target.Secret: is not 24 to 64 bytes in base64, with or without whsec_ before it.`},
+		{target(`"Type":"Http","Url":"https://a.example.com","Secret":"******"`),
+			`@.Target.Secret: is masked, and no stored secret exists; write the secret itself.`},
+		{target(`"Type":"Function"`), `@.Target.Name: is missing.`},
+		{target(`"Type":"Function","Name":"a b"`),
+			`@.Target.Name: "a b" is not 1 to 256 printable ASCII characters without blanks.`},
+		{target(`"Type":"Program","Name":"../x"`), `@.Target.Name: "../x" is not the name of a file: 1 to 64 letters, ` +
+			`digits, '.', '-' and '_' that do not begin with '.' or '-'.`},
+		{target(`"Type":"Program","Name":".x"`), `@.Target.Name: ".x" is not the name of a file: 1 to 64 letters, ` +
+			`digits, '.', '-' and '_' that do not begin with '.' or '-'.`},
+		{target(`"Type":"Oos"`), `@.Target.TemplateName: is missing.`},
+		{target(`"Type":"Oos","TemplateName":"a/b"`),
+			`@.Target.TemplateName: "a/b" is not 1 to 200 letters, digits, '-' and '_'.`},
+		{target(`"Type":"Oos","TemplateName":"T","TemplateVersion":""`),
+			`@.Target.TemplateVersion: "" is not 1 to 256 printable ASCII characters without blanks.`},
+		{target(`"Type":"Oos","TemplateName":"T","SafetyCheck":"skip"`),
+			`@.Target.SafetyCheck: "skip" is not Skip or ConfirmEveryHighRiskAction.`},
+		{target(`"Type":"Oos","TemplateName":"T","Mode":"Debug"`), `@.Target.Mode: unknown key; did you mean Type?`},
+		{target(`"Type":"Ssm","DocumentName":"a b"`),
+			`@.Target.DocumentName: "a b" is not 1 to 256 letters, digits, '.', '-', '_', ':' and '/'.`},
+		{target(`"Type":"StepFunctions"`), `@.Target.StateMachineArn: is missing.`},
+		{target(`"Type":"StepFunctions","StateMachineArn":"restart"`), `@.Target.StateMachineArn: "restart" is not ` +
+			`the ARN of a state machine, such as arn:aws:states:eu-west-1:123456789012:stateMachine:restart.`},
+		{`"Target":{"Type":"Oos","TemplateName":"T"}`, `Configuration.Target.Type: Oos is only for the Target of an ` +
+			`action; write it in Actions, or use Journal, Http, Function or Program.`},
+		{`"Target":{"Type":"Program","Name":"-rf"}`, `Configuration.Target.Name: "-rf" is not the name of a file: ` +
+			`1 to 64 letters, digits, '.', '-' and '_' that do not begin with '.' or '-'.`},
+		{templated(`[]`), `@.Target.Parameters: is an array; write an object such as {"InstanceId":"{instance}"}.`},
+		{templated(`{"a":"{ENV}","b":"x-{region}-{zone}"}`), `@.Target.Parameters.b: {zone} is not a parameter of ` +
+			`the action; did you mean Env?`},
+		{templated(`{"a":["{env}","{regio}"]}`),
+			`@.Target.Parameters.a[1]: {regio} is not a parameter of the action; did you mean region?`},
+		{templated(`{"a":1}`), `@.Target.Parameters.a: is a number; write a string or an array of strings.`},
+		{templated(`{"a":[["x"]]}`), `@.Target.Parameters.a[0]: is an array; write a string or an array of strings.`},
+		{templated(`{"":"x"}`), `@.Target.Parameters[""]: is not the name of a parameter; write 1 to 200 characters.`},
+		{templated(`{` + repeat(201, `"a%d":""`) + `}`), `@.Target.Parameters: has 201 parameters; the most is 200.`},
+		{templated(`{"a":[` + repeat(201, `"%d"`) + `]}`), `@.Target.Parameters.a: has 201 entries; the most is 200.`},
+		{target(`"Type":"Oos","TemplateName":"T","Parameters":{"a":"{env}"}`),
+			`@.Target.Parameters.a: {env} is not a parameter of the action; none is declared.`},
+
+		// TimeoutSeconds and DryRun.
+		{action(`"TimeoutSeconds":5`), `@.TimeoutSeconds: has no meaning for a Target of type Journal.`},
+		{action(`"TimeoutSeconds":41`) + `,"Target":{"Type":"Function","Name":"f"}`,
+			`@.TimeoutSeconds: "41" is not a number of seconds from 1 to 40.`},
+		{action(`"TimeoutSeconds":"0","Target":{"Type":"Program","Name":"f"}`),
+			`@.TimeoutSeconds: "0" is not a number of seconds from 1 to 600.`},
+		{action(`"TimeoutSeconds":86401,"Target":{"Type":"Ssm","DocumentName":"D"}`),
+			`@.TimeoutSeconds: "86401" is not a number of seconds from 1 to 86400.`},
+		{action(`"TimeoutSeconds":[],"Target":{"Type":"Program","Name":"f"}`),
+			`@.TimeoutSeconds: is an array; write a string of a number of seconds from 1 to 600.`},
+		{action(`"DryRun":true,"Target":{"Type":"Oos","TemplateName":"T"}`),
+			`@.DryRun: an execution of Oos cannot be a dry run.`},
+
+		// Parameters of statements.
+		{statement("Allow", `["restart"]`, `["env"]`),
+			`#: write an object with names of parameters, such as {"env":["test","dev-*"]}.`},
+		{statement("Allow", `["restart"]`, `{}`), `#: write an object with ` +
+			`names of parameters, such as {"env":["test","dev-*"]}.`},
+		{statement("Allow", `["restart"]`, `{"evn":["test"]}`),
+			`#.evn: no action of the statement's Commands declares this parameter; did you mean env?`},
+		{statement("Allow", `["restart"]`, `{"now":["x"]}`), `#.now: no action of the statement's Commands declares ` +
+			`this parameter; use one of env, force, id, password, zone.`},
+		{statement("Allow", `["reboot"]`, `{"env":["test"]}`),
+			`#.env: no action of the statement's Commands declares this parameter; none is declared.`},
+		{statement("Deny", `["*"]`, `{"password":["x*"]}`), `#.password: is a Secret, which a statement cannot name.`},
+		{statement("Allow", `["restart"]`, `{"env":["test","dev-*"]}`),
+			`#.env[1]: "dev-*" matches no value that the parameter can have.`},
+		{statement("Allow", `["restart"]`, `{"force":["yes"]}`),
+			`#.force[0]: "yes" matches no value that the parameter can have.`},
+		{statement("Deny", `["restart"]`, `{"zone":["b"]}`),
+			`#.zone[0]: "b" matches no value that the parameter can have.`},
+		{statement("Allow", `["restart"]`, `{"env":"test"}`),
+			`#.env: is a string; write an array of strings such as ["test"].`},
+		{statement("Allow", `["restart"]`, `{"env":["test"],"ENV":["prod"]}`),
+			`#.ENV: is the same parameter as env; write one of them.`},
+		{`"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"],"Parameters":{"env":["x"]}}]`,
+			`#.env: no action of the statement's Commands declares this parameter; none is declared.`},
+
+		// All at once.
+		{action(`"Aliases":["help"],"Parameters":[{"Name":"a","Type":"Enum"},{"Name":"a"}],"RamRole":"",`+
+			`"Target":{"Type":"Oos"}`) + `,"StrictActions":"x"`,
+			`@.Aliases[0]: "help" is a built-in command; choose another word. ` +
+				`@.Parameters[0].Values: is missing; write the values of the Enum. ` +
+				`@.Parameters[1].Name: "a" is the same name as that of @.Parameters[0]; choose another one. ` +
+				`@.RamRole: ` + aRole + ` @.Target.TemplateName: is missing. ` +
+				`Configuration.StrictActions: "x" is not true or false.`},
+	} {
+		want := strings.NewReplacer("@", "Configuration.Actions.restart", "'@'", "'@'",
+			"#", "Configuration.Permissions[0].Parameters").Replace(c.want)
+		_, _, _, err := chat.Settle(platformOf(t, "Slack"), chattest.With(chattest.Slack, c.members), never, zeros)
+		var e *fault.Error
+		if !errors.As(err, &e) || e.Code != fault.InvalidParameter || e.Param != "Configuration" || e.Message != want {
+			t.Errorf("%s:\n got %v\nwant %s", c.members, err, want)
+		}
+	}
+}
+
+// repeat returns n times format with the numbers from 0, with commas in between.
+func repeat(n int, format string) string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = fmt.Sprintf(format, i)
+	}
+	return strings.Join(list, ",")
+}
+
+// TestLargeActionsAreCheckedFast checks documents of the maximum size.
+func TestLargeActionsAreCheckedFast(t *testing.T) {
+	long := func(format string) string { // as often as it fits
+		n := (chat.MaxConfiguration - 2000) / (len(fmt.Sprintf(format, 10000)) + 1)
+		return repeat(n, format)
+	}
+	action := func(members string) string { return `"Actions":{"a":{` + members + `}}` }
+	patterns := func(pattern string) string {
+		return `"Actions":{` + repeat(20, `"a%d":{"Parameters":[`+
+			repeat(9, `{"Name":"x%d","Pattern":"`+pattern+`"}`)+`]}`) + `}`
+	}
+	for about, members := range map[string]string{
+		"aliases":       action(`"Aliases":[` + long(`"x%d"`) + `]`),
+		"equal aliases": `"Actions":{` + repeat(90, `"a%d":{"Aliases":[`+repeat(90, `"x%d"`)+`]}`) + `}`,
+		"different aliases": `"Actions":{` + repeat(99, `"a%[1]d":{"Aliases":["`+
+			strings.ReplaceAll(repeat(60, "x%%[1]d-%d"), ",", `","`)+`"]}`) + `}`,
+		"actions":      `"Actions":{` + long(`"x%d":{}`) + `}`,
+		"parameters":   action(`"Parameters":[` + long(`{"Name":"x%d"}`) + `]`),
+		"values":       action(`"Parameters":[{"Name":"x","Type":"Enum","Values":[` + long(`"x%d"`) + `]}]`),
+		"unknown keys": action(long(`"x%d":1`)),
+		"braces": action(`"Target":{"Type":"Oos","TemplateName":"T","Parameters":{"a":"` +
+			strings.Repeat("{", 60000) + `"}}`),
+		"patterns":           patterns(strings.Repeat("[^a-z]", 40)),
+		"large patterns":     patterns(".{900}"),
+		"patterns too large": patterns(strings.Repeat(".{1000}", 36)),
+		"statements": `"Actions":{` + repeat(99, `"`+strings.Repeat("a", 120)+`%d":{"Parameters":[{"Name":"e"}]}`) +
+			`},"Permissions":[` + repeat(100, `{"Effect":"Allow","Principals":["*"],"Commands":["`+
+			strings.Repeat("a*", 60)+`%d"],"Parameters":{"e":["x"]}}`) + `]`,
+	} {
+		start := time.Now()
+		_, _, _, err := chat.Settle(platformOf(t, "Slack"), chattest.With(chattest.Slack, members), never, zeros)
+		if took := time.Since(start); took > 500*time.Millisecond { // 2 to 20 ms
+			t.Errorf("%s: %d bytes took %v (%v)", about, len(members), took, err)
+		}
+	}
+}

@@ -1,0 +1,477 @@
+package chat
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"chatconf/shared/command"
+	"chatconf/shared/document"
+	"chatconf/shared/fault"
+)
+
+// Keys of an action and of a parameter.
+const (
+	keySummary        = "Summary"
+	keyAliases        = "Aliases"
+	keyParameters     = "Parameters" // also of a Target and of a statement
+	keyTimeoutSeconds = "TimeoutSeconds"
+	keyDryRun         = "DryRun"
+	keyName           = "Name"
+	keyType           = "Type"
+	keyValues         = "Values"
+	keyPattern        = "Pattern"
+	keyMin            = "Min"
+	keyMax            = "Max"
+	keyRequired       = "Required"
+	keyDefault        = "Default"
+	keyFixed          = "Fixed"
+	keySecret         = "Secret"
+	keyHelp           = "Help"
+)
+
+var (
+	actionKeys = []string{keySummary, keyAliases, keyParameters, keyTarget, roleParam, keyTimeoutSeconds, keyDryRun}
+
+	parameterKeys = []string{keyName, keyType, keyValues, keyPattern, keyMin, keyMax, keyRequired, keyDefault,
+		keyFixed, keySecret, keyHelp}
+)
+
+// Limits of Actions.
+const (
+	maxActions    = 100
+	maxAliases    = 100 // of one action
+	maxParameters = 30  // of one action
+	maxValues     = 100 // of one parameter
+)
+
+// actions checks the actions of a Configuration.
+func (out *settled) actions(path string, n, root *document.Node, keep func(string) bool) {
+	if n.Kind != document.Object {
+		out.wrong(path, "is %v; write an object such as {\"restart\":{\"Summary\":\"restart an instance\"}}", n.Kind)
+		return
+	}
+	if len(n.Members) > maxActions {
+		out.wrong(path, "has %d actions; the most is %d", len(n.Members), maxActions)
+		return
+	}
+	words := words{settled: out, taken: make(map[string]string), followed: followed(n)}
+	for _, m := range n.Members { // names first, so that a mistake is reported at the alias
+		words.take(document.Under(path, m.Key), m.Key)
+	}
+	for _, m := range n.Members {
+		if out.full() {
+			return
+		}
+		out.action(document.Under(path, m.Key), m.Key, m.Value, root, &words, keep)
+	}
+}
+
+// words are the words that stand for actions.
+type words struct {
+	*settled
+	taken    map[string]string // by folded word: the path of the action or alias
+	followed bool              // status and cancel are built in
+}
+
+// take checks a name or an alias.
+func (w *words) take(path, word string) {
+	folded := command.FoldName(word)
+	switch other, taken := w.taken[folded]; {
+	case !isWord(word):
+		w.wrong(path, "%s is not a word that a sender can type as a command; write %s, '*', '?' and quotes",
+			fault.Quote(word), command.NamePattern.Want)
+	case command.IsBuiltIn(folded) || w.followed && command.IsOperation(folded):
+		w.wrong(path, "%s is a built-in command; choose another word", fault.Quote(word))
+	case taken:
+		w.wrong(path, "%s is the same word as %s; choose another one", fault.Quote(word), other)
+	default:
+		w.taken[folded] = path
+	}
+}
+
+// isWord reports whether a message of this word alone is the command of that name.
+func isWord(word string) bool {
+	if !command.NamePattern.Fits(word) || strings.ContainsAny(word, command.Wildcards) {
+		return false
+	}
+	name, args, err := command.Parse(word)
+	return err == nil && len(args) == 0 && name == command.FoldName(word)
+}
+
+// action checks one action.
+func (out *settled) action(path, name string, n, root *document.Node, words *words, keep func(string) bool) {
+	if n.Kind != document.Object {
+		out.wrong(path, "is %v; write an object such as {\"Summary\":\"restart an instance\"}", n.Kind)
+		return
+	}
+	out.checkKnown(path, n, actionKeys, nil)
+	for _, m := range n.Members {
+		at := document.Under(path, m.Key)
+		switch m.Key {
+		case keySummary:
+			out.checkText(at, m.Value, command.Text(200))
+		case keyAliases:
+			out.aliases(at, m.Value, words)
+		case keyParameters:
+			out.parameters(at, m.Value)
+		case keyTarget:
+			out.target(at, actionSecretField(name), m.Value, n, keep)
+		case roleParam:
+			out.checkRoleName(at, m.Value)
+		case keyDryRun:
+			out.checkTruth(at, m.Value)
+		}
+	}
+	kind, ok := targetKindOf(targetType(n.Get(keyTarget), root.Get(keyTarget)))
+	if !ok { // reported at the Target
+		return
+	}
+	if timeout := n.Get(keyTimeoutSeconds); timeout != nil {
+		out.checkTimeout(document.Under(path, keyTimeoutSeconds), timeout, kind)
+	}
+	if isTrue(n.Get(keyDryRun)) && kind.noDryRun {
+		out.wrong(document.Under(path, keyDryRun), "an execution of %s cannot be a dry run", kind.name)
+	}
+}
+
+// checkTimeout checks the TimeoutSeconds of an action with a target of the kind.
+func (m *mistakes) checkTimeout(path string, n *document.Node, kind targetKind) {
+	if kind.timeout == 0 {
+		m.wrong(path, "has no meaning for a Target of type %s", kind.name)
+		return
+	}
+	want := fmt.Sprintf("a number of seconds from 1 to %d", kind.timeout)
+	m.checkText(path, n, command.Shape{Want: want, Number: true, Fits: func(s string) bool {
+		seconds, err := strconv.Atoi(s)
+		return err == nil && wholeNumber.Fits(s) && seconds >= 1 && seconds <= kind.timeout
+	}})
+}
+
+func (out *settled) aliases(path string, n *document.Node, words *words) {
+	if n.Kind == document.Array && len(n.Items) > maxAliases {
+		out.wrong(path, "has %d aliases; the most is %d", len(n.Items), maxAliases)
+		return
+	}
+	texts := out.checkStrings(path, n, aliasText)
+	for i := range n.Items {
+		if out.full() {
+			return
+		}
+		if text, ok := texts[i]; ok {
+			words.take(document.At(path, i), text)
+		}
+	}
+}
+
+// aliasText is the shape of any alias; words.take checks the details.
+var aliasText = command.Shape{Want: "a word", Fits: func(s string) bool { return s != "" }}
+
+// parameters checks the parameters of an action.
+func (m *mistakes) parameters(path string, n *document.Node) {
+	if n.Kind != document.Array {
+		m.wrong(path, "is %v; write an array such as [{\"Name\":\"instance\",\"Required\":true}]", n.Kind)
+		return
+	}
+	if len(n.Items) > maxParameters {
+		m.wrong(path, "has %d parameters; the most is %d", len(n.Items), maxParameters)
+		return
+	}
+	names := make(map[string]string, len(n.Items)) // by folded name: the path of the parameter
+	for i, item := range n.Items {
+		if m.full() {
+			return
+		}
+		m.parameter(document.At(path, i), item, names)
+	}
+}
+
+// parameterName is the shape of a parameter's name. A program gets it in an environment variable.
+var parameterName = command.Shape{
+	Want: "1 to 64 letters, digits, '-' and '_' that begin with a letter",
+	Fits: func(s string) bool {
+		return s != "" && len(s) <= 64 && only(s, nameByte) && strings.Trim(s[:1], "0123456789-_") != ""
+	},
+}
+
+var parameterType = command.OneOf(string(command.TypeString), string(command.TypeInteger),
+	string(command.TypeBoolean), string(command.TypeEnum))
+
+// foldParameter returns the form of a parameter's name that must be unique in an action.
+func foldParameter(name string) string { return strings.ReplaceAll(strings.ToLower(name), "-", "_") }
+
+func (m *mistakes) parameter(path string, n *document.Node, names map[string]string) {
+	if n.Kind != document.Object {
+		m.wrong(path, "is %v; write an object such as {\"Name\":\"instance\"}", n.Kind)
+		return
+	}
+	before := len(m.list)
+	m.checkKnown(path, n, parameterKeys, []string{keyName})
+	kind := command.TypeString
+	for _, member := range n.Members {
+		at := document.Under(path, member.Key)
+		switch value := member.Value; member.Key {
+		case keyName:
+			m.takeParameter(at, value, names)
+		case keyType:
+			if m.checkText(at, value, parameterType) {
+				kind = command.ParameterType(value.Text)
+			}
+		case keyValues:
+			m.checkValues(at, value)
+		case keyPattern:
+			m.checkPattern(at, value)
+		case keyMin, keyMax:
+			m.checkText(at, value, wholeNumber)
+		case keyRequired, keySecret:
+			m.checkTruth(at, value)
+		case keyDefault, keyFixed:
+			m.checkValueText(at, value)
+		case keyHelp:
+			m.checkText(at, value, command.Text(200))
+		}
+	}
+	if len(m.list) == before && !m.more {
+		m.checkTogether(path, n, kind)
+	}
+}
+
+// takeParameter checks the name of a parameter.
+func (m *mistakes) takeParameter(path string, n *document.Node, names map[string]string) {
+	if !m.checkText(path, n, parameterName) {
+		return
+	}
+	folded := foldParameter(n.Text)
+	switch other, taken := names[folded]; {
+	case folded == "dry_run":
+		m.wrong(path, "%s is what a sender writes for a dry run; choose another name", fault.Quote(n.Text))
+	case taken:
+		m.wrong(path, "%s is the same name as that of %s; choose another one", fault.Quote(n.Text), other)
+	default:
+		names[folded] = strings.TrimSuffix(path, "."+keyName)
+	}
+}
+
+// checkValues checks the values of an Enum.
+func (m *mistakes) checkValues(path string, n *document.Node) {
+	if n.Kind == document.Array && len(n.Items) > maxValues {
+		m.wrong(path, "has %d values; the most is %d", len(n.Items), maxValues)
+		return
+	}
+	texts := m.checkStrings(path, n, valueText)
+	seen := make(map[string]string, len(texts))
+	for i := range n.Items {
+		text, ok := texts[i]
+		folded := strings.ToLower(text)
+		if other, twice := seen[folded]; ok && twice {
+			m.wrong(document.At(path, i), "%s differs from %s only in case", fault.Quote(text), fault.Quote(other))
+		}
+		seen[folded] = text
+	}
+}
+
+// valueText is the shape of a value of an Enum.
+var valueText = command.Shape{
+	Want: "1 to 200 characters that can be typed in a message",
+	Fits: func(s string) bool { return command.Text(200).Fits(s) && isArgument(s) },
+}
+
+// isArgument reports whether a message can have the text as an argument.
+func isArgument(text string) bool {
+	_, args, err := command.Parse(command.Format("x", []string{text}))
+	return err == nil && len(args) == 1 && args[0] == text
+}
+
+// checkPattern checks the pattern of a String.
+func (m *mistakes) checkPattern(path string, n *document.Node) {
+	if n.Kind != document.String || n.Text == "" {
+		m.wrong(path, "write a regular expression such as \"i-[a-z0-9]+\"")
+		return
+	}
+	if _, err := command.CompilePattern(n.Text); err != nil {
+		m.wrong(path, "%s", strings.TrimPrefix(err.Error(), "command: the pattern "))
+	}
+}
+
+// checkValueText checks for a value of a parameter: a text, a number, true or false.
+func (m *mistakes) checkValueText(path string, n *document.Node) bool {
+	if n.Kind == document.Array || n.Kind == document.Object || n.Kind == document.Literal && n.Text == "null" {
+		m.wrong(path, "is %v; write a string", n.Kind)
+		return false
+	}
+	return true
+}
+
+// wholeNumber is the shape of an integer of 64 bits.
+var wholeNumber = command.Shape{
+	Want: "a whole number",
+	Fits: func(s string) bool {
+		n, err := strconv.ParseInt(s, 10, 64)
+		return err == nil && strconv.FormatInt(n, 10) == s
+	},
+	Number: true,
+}
+
+// checkTruth checks for true or false, and stores a literal as a string.
+func (m *mistakes) checkTruth(path string, n *document.Node) {
+	if n.Kind == document.Literal && n.Text != "null" {
+		n.Kind = document.String
+	}
+	m.checkText(path, n, command.TrueOrFalse())
+}
+
+// isTrue reports whether a checked value is true. It is false for nil.
+func isTrue(n *document.Node) bool { return n != nil && n.Text == "true" }
+
+// checkTogether checks that the members of a parameter, which are valid by themselves, go together.
+func (m *mistakes) checkTogether(path string, n *document.Node, kind command.ParameterType) {
+	only := func(key string, kinds ...command.ParameterType) {
+		if n.Get(key) != nil && !slices.Contains(kinds, kind) {
+			m.wrong(document.Under(path, key), "has no meaning for Type %s", kind)
+		}
+	}
+	only(keyValues, command.TypeEnum)
+	only(keyPattern, command.TypeString)
+	only(keyMin, command.TypeString, command.TypeInteger)
+	only(keyMax, command.TypeString, command.TypeInteger)
+	if kind == command.TypeEnum && n.Get(keyValues) == nil {
+		m.wrong(document.Under(path, keyValues), "is missing; write the values of the Enum")
+	}
+	for _, key := range []string{keyDefault, keyFixed} {
+		if n.Get(key) != nil && isTrue(n.Get(keySecret)) {
+			m.wrong(document.Under(path, key), "a Secret has no %s, which readers of the configuration would see", key)
+		}
+	}
+	switch fixed := document.Under(path, keyFixed); {
+	case n.Get(keyFixed) != nil && isTrue(n.Get(keyRequired)):
+		m.wrong(fixed, "cannot be given for a Required parameter; remove one of them")
+	case n.Get(keyFixed) != nil && n.Get(keyDefault) != nil:
+		m.wrong(fixed, "cannot be given together with Default; remove one of them")
+	case n.Get(keyDefault) != nil && isTrue(n.Get(keyRequired)):
+		m.wrong(document.Under(path, keyDefault), "is never used for a Required parameter; remove one of them")
+	}
+	if (kind == command.TypeString || kind == command.TypeInteger) && !m.checkMinMax(path, n, kind) {
+		return
+	}
+	for _, key := range []string{keyDefault, keyFixed} {
+		value := n.Get(key)
+		if value == nil {
+			continue
+		}
+		if b := boundsOf(n, kind); !isArgument(value.Text) {
+			m.wrong(document.Under(path, key), "has characters that cannot be typed in a message")
+		} else if !b.holds(value.Text) {
+			m.wrong(document.Under(path, key), "%s is not %s", fault.Quote(value.Text), b.want())
+		}
+	}
+}
+
+// checkMinMax checks the bounds of a String or an Integer.
+func (m *mistakes) checkMinMax(path string, n *document.Node, kind command.ParameterType) bool {
+	least, most := bound(n, keyMin, 0), bound(n, keyMax, command.MaxText)
+	if kind == command.TypeString {
+		switch {
+		case least < 0 || least > command.MaxText:
+			m.wrong(document.Under(path, keyMin), "is a number of characters; use 0 to %d", command.MaxText)
+			return false
+		case most < 1 || most > command.MaxText:
+			m.wrong(document.Under(path, keyMax), "is a number of characters; use 1 to %d", command.MaxText)
+			return false
+		}
+	}
+	if n.Get(keyMin) != nil && n.Get(keyMax) != nil && least > most {
+		m.wrong(document.Under(path, keyMax), "is less than Min")
+		return false
+	}
+	return true
+}
+
+// bound returns the integer of a member that is a wholeNumber, or otherwise if there is none.
+func bound(n *document.Node, key string, otherwise int64) int64 {
+	member := n.Get(key)
+	if member == nil {
+		return otherwise
+	}
+	i, _ := strconv.ParseInt(member.Text, 10, 64)
+	return i
+}
+
+// bounds are what a parameter's values may be.
+type bounds struct {
+	kind     command.ParameterType
+	min, max int64 // of an Integer, or of the number of characters of a String
+	pattern  *command.Pattern
+	values   []string
+}
+
+// boundsOf returns the bounds of a parameter whose members are valid by themselves.
+func boundsOf(n *document.Node, kind command.ParameterType) bounds {
+	b := bounds{kind: kind, min: bound(n, keyMin, math.MinInt64), max: bound(n, keyMax, math.MaxInt64)}
+	if kind == command.TypeString {
+		b.min, b.max = bound(n, keyMin, 0), bound(n, keyMax, command.MaxText)
+	}
+	if pattern := n.Get(keyPattern); pattern != nil {
+		b.pattern, _ = command.CompilePattern(pattern.Text) // checkPattern accepted it
+	}
+	for _, value := range itemsOf(n.Get(keyValues)) {
+		b.values = append(b.values, value.Text)
+	}
+	return b
+}
+
+// holds reports whether a text, as the Configuration writes it, is within the bounds.
+func (b *bounds) holds(text string) bool {
+	switch b.kind {
+	case command.TypeInteger:
+		n, err := strconv.ParseInt(text, 10, 64)
+		return err == nil && wholeNumber.Fits(text) && b.min <= n && n <= b.max
+	case command.TypeBoolean:
+		return text == "true" || text == "false"
+	case command.TypeEnum:
+		return slices.Contains(b.values, text)
+	}
+	n := int64(utf8.RuneCountInString(text))
+	return b.min <= n && n <= b.max && (b.pattern == nil || b.pattern.Match(text))
+}
+
+// want returns the bounds in words.
+func (b *bounds) want() string {
+	switch {
+	case b.kind == command.TypeBoolean:
+		return "true or false"
+	case b.kind == command.TypeEnum:
+		return "one of Values"
+	case b.pattern != nil:
+		return fmt.Sprintf("a text of %d to %d characters that matches Pattern", b.min, b.max)
+	case b.kind == command.TypeString:
+		return fmt.Sprintf("a text of %d to %d characters", b.min, b.max)
+	}
+	want := "a whole number"
+	if b.min != math.MinInt64 {
+		want += fmt.Sprintf(", at least %d", b.min)
+	}
+	if b.max != math.MaxInt64 {
+		want += fmt.Sprintf(", at most %d", b.max)
+	}
+	return want
+}
+
+// followed reports whether an action has a Target that is followed.
+func followed(actions *document.Node) bool {
+	return actions != nil && slices.ContainsFunc(actions.Members, func(m document.Member) bool {
+		return command.Target{Type: targetType(m.Value.Get(keyTarget), nil)}.Followed()
+	})
+}
+
+// targetType returns the type of an action's Target, or else of the Configuration's.
+func targetType(own, common *document.Node) string {
+	for _, n := range []*document.Node{own, common} {
+		if n != nil {
+			return n.TextOf(keyType, "")
+		}
+	}
+	return command.TargetJournal
+}

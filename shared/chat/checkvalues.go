@@ -1,0 +1,173 @@
+package chat
+
+import (
+	"slices"
+	"strings"
+
+	"chatconf/shared/command"
+	"chatconf/shared/document"
+	"chatconf/shared/fault"
+	"chatconf/shared/policy"
+)
+
+// declaredActions are the actions of a Configuration whose statements are checked. The
+// Configuration may have mistakes.
+type declaredActions struct {
+	node *document.Node // the value of Actions; nil if there are none
+	left int            // how many characters may still be compared
+}
+
+// maxCompared is how many pairs of characters of patterns and names a check compares: some 20 ms.
+const maxCompared = 5_000_000
+
+// isBuiltIn reports whether a folded name is of a built-in command.
+func (d *declaredActions) isBuiltIn(name string) bool {
+	return command.IsBuiltIn(name) || command.IsOperation(name) && followed(d.node)
+}
+
+// match reports whether pattern matches text. Once there was too much to compare, it is false.
+func (d *declaredActions) match(pattern, text string) bool {
+	d.left -= len(pattern) * len(text)
+	return d.left >= 0 && policy.Match(pattern, text)
+}
+
+// parametersOf returns the parameters of the actions that patterns match, by lower-case name. ok is
+// false if there is too much to compare.
+func (d *declaredActions) parametersOf(patterns *document.Node) (found map[string][]*document.Node, ok bool) {
+	found = make(map[string][]*document.Node)
+	if d.node == nil || patterns == nil {
+		return found, true
+	}
+	folded := make([]string, len(patterns.Items))
+	for i, pattern := range patterns.Items {
+		folded[i] = command.FoldName(pattern.Text)
+	}
+	for _, action := range d.node.Members {
+		name := command.FoldName(action.Key)
+		matches := slices.ContainsFunc(folded, func(pattern string) bool { return d.match(pattern, name) })
+		if d.left < 0 {
+			return nil, false
+		}
+		if !matches {
+			continue
+		}
+		for key, list := range declare(action.Value) {
+			found[key] = append(found[key], list...)
+		}
+	}
+	return found, true
+}
+
+// declare returns the parameters of an action by lower-case name.
+func declare(action *document.Node) map[string][]*document.Node {
+	declared := make(map[string][]*document.Node)
+	for _, p := range itemsOf(action.Get(keyParameters)) {
+		key := strings.ToLower(p.TextOf(keyName, ""))
+		declared[key] = append(declared[key], p)
+	}
+	return declared
+}
+
+// checkStatementValues checks the Parameters of a statement: by name, patterns of values.
+func (m *mistakes) checkStatementValues(path string, n, commands *document.Node, actions *declaredActions) {
+	if n.Kind != document.Object || len(n.Members) == 0 {
+		m.wrong(path, "write an object with names of parameters, such as {\"env\":[\"test\",\"dev-*\"]}")
+		return
+	}
+	const tooMuch = "there is too much to compare; write fewer and shorter patterns"
+	declared, ok := actions.parametersOf(commands)
+	if !ok {
+		m.wrong(path, tooMuch)
+		return
+	}
+	seen := make(map[string]string, len(n.Members))
+	for _, member := range n.Members {
+		if m.full() {
+			return
+		}
+		at := document.Under(path, member.Key)
+		key := strings.ToLower(member.Key)
+		if other, twice := seen[key]; twice {
+			m.wrong(at, "is the same parameter as %s; write one of them", other)
+			continue
+		}
+		seen[key] = member.Key
+		parameters := declared[key]
+		switch {
+		case len(parameters) == 0:
+			m.wrong(at, "no action of the statement's Commands declares this parameter; %s",
+				suggestParameter(member.Key, declared))
+		case slices.ContainsFunc(parameters, func(p *document.Node) bool { return isTrue(p.Get(keySecret)) }):
+			m.wrong(at, "is a Secret, which a statement cannot name")
+		default:
+			if !m.checkValuePatterns(at, member.Value, parameters, actions) {
+				m.wrong(at, tooMuch)
+			}
+		}
+	}
+}
+
+// suggestParameter suggests one of the declared parameters.
+func suggestParameter(name string, declared map[string][]*document.Node) string {
+	if len(declared) == 0 {
+		return "none is declared"
+	}
+	var names []string
+	for _, parameters := range declared {
+		names = append(names, parameters[0].TextOf(keyName, ""))
+	}
+	slices.Sort(names)
+	return Suggestion(name, names)
+}
+
+// checkValuePatterns checks the patterns of a parameter's values. parameters are those of the name.
+// It is false if there is too much to compare.
+func (m *mistakes) checkValuePatterns(path string, n *document.Node, parameters []*document.Node,
+	actions *declaredActions) bool {
+	patterns := m.checkStrings(path, n, command.Text(200))
+	var values []string
+	for _, p := range parameters {
+		known, ok := possibleValues(p)
+		if !ok {
+			return true
+		}
+		values = append(values, known...)
+	}
+	for i := range n.Items {
+		pattern, ok := patterns[i]
+		matches := func(value string) bool { return actions.match(pattern, value) }
+		found := !ok || slices.ContainsFunc(values, matches)
+		if actions.left < 0 {
+			return false
+		}
+		if !found {
+			m.wrong(document.At(path, i), "%s matches no value that the parameter can have", fault.Quote(pattern))
+		}
+	}
+	return true
+}
+
+// possibleValues returns the values that a parameter can have, if they can be listed.
+func possibleValues(p *document.Node) (values []string, ok bool) {
+	if fixed := p.Get(keyFixed); fixed != nil {
+		return []string{fixed.Text}, true
+	}
+	switch command.ParameterType(p.TextOf(keyType, "")) {
+	case command.TypeBoolean:
+		return []string{"true", "false"}, true
+	case command.TypeEnum:
+		for _, value := range itemsOf(p.Get(keyValues)) {
+			values = append(values, value.Text)
+		}
+		return values, true
+	}
+	return nil, false
+}
+
+// itemsOf returns the items of a node; none for nil.
+func itemsOf(n *document.Node) []*document.Node {
+	if n == nil {
+		return nil
+	}
+	return n.Items
+}
