@@ -84,6 +84,7 @@ var rooms = []room{
 		"shared/webhook"}, nil},
 	{"shared/dispatch", []string{"shared/journal", "shared/fault", "shared/command", "shared/dial",
 		"shared/cloud", "shared/invoke"}, nil},
+	{"shared/dispatch/program", []string{"shared/dispatch", "shared/journal", "shared/secret", "shared/invoke"}, nil},
 	{"shared/dispatch/*", []string{"shared/dispatch", "shared/journal", "shared/command", "shared/dial",
 		"shared/cloud", "shared/invoke"}, nil},
 	{"shared/serve/fc", []string{"shared/serve", "shared/invoke"}, []string{"github.com/aliyun/fc-runtime-go-sdk"}},
