@@ -83,8 +83,9 @@ var rooms = []room{
 		"shared/seal", "shared/table", "shared/table/file",
 		"shared/webhook"}, nil},
 	{"shared/dispatch", []string{"shared/journal", "shared/fault", "shared/command", "shared/dial",
-		"shared/cloud", "shared/invoke"}, nil},
-	{"shared/dispatch/program", []string{"shared/dispatch", "shared/journal", "shared/secret", "shared/invoke"}, nil},
+		"shared/cloud", "shared/document", "shared/invoke", "shared/secret"}, nil},
+	{"shared/dispatch/oos", []string{"shared/dispatch", "shared/journal", "shared/command", "shared/cloud",
+		"shared/cloud/alibaba", "shared/document"}, nil},
 	{"shared/dispatch/*", []string{"shared/dispatch", "shared/journal", "shared/command", "shared/dial",
 		"shared/cloud", "shared/invoke"}, nil},
 	{"shared/serve/fc", []string{"shared/serve", "shared/invoke"}, []string{"github.com/aliyun/fc-runtime-go-sdk"}},
@@ -92,8 +93,8 @@ var rooms = []room{
 	{"shared/serve/lambda", []string{"shared/serve"}, []string{"github.com/aws/aws-lambda-go"}},
 
 	// A cloud: its store, key service, functions, roots and signed calls. A function links one.
-	{"shared/cloud/alibaba", []string{"shared/cloud", "shared/dial", "shared/invoke", "shared/rpc/sign",
-		"shared/table", "shared/table/tablestore"}, nil},
+	{"shared/cloud/alibaba", []string{"shared/cloud", "shared/dial", "shared/document", "shared/invoke",
+		"shared/rpc/sign", "shared/table", "shared/table/tablestore"}, nil},
 	{"shared/cloud/aws", []string{"shared/cloud", "shared/dial", "shared/invoke", "shared/table",
 		"shared/table/dynamodb"}, []string{"github.com/aws/aws-sdk-go-v2/aws"}},
 	{"shared/cloud/cloudtest", []string{"shared/cloud"}, nil},

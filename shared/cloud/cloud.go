@@ -31,8 +31,8 @@ const (
 	DefaultTimeout = 3 * time.Second
 	// firstPause limits the random pause before the second request. The limit doubles each time.
 	firstPause = 100 * time.Millisecond
-	// maxAnswer is the maximum size of an answer in bytes.
-	maxAnswer = 64 << 10
+	// DefaultLimit is the maximum size of an answer in bytes.
+	DefaultLimit = 64 << 10
 )
 
 // A Refusal is a service's error response.
@@ -57,6 +57,33 @@ func (r *Refusal) Error() string {
 		text += fmt.Sprintf(": %.300q", r.Message)
 	}
 	return text
+}
+
+// PlainCode returns the code for people.
+func (r *Refusal) PlainCode() string {
+	if r.Code == "" {
+		return "without a code"
+	}
+	return plain(r.Code)
+}
+
+// A Reason says in plain words why a service refuses.
+type Reason struct {
+	Codes []string // of the service; one that ends in '.' is the beginning of codes
+	Why   string
+	Again bool // another attempt may succeed
+}
+
+// Reason returns the first of reasons that has the code of the refusal.
+func (r *Refusal) Reason(reasons []Reason) (_ Reason, ok bool) {
+	for _, reason := range reasons {
+		for _, code := range reason.Codes {
+			if r.Code == code || strings.HasSuffix(code, ".") && strings.HasPrefix(r.Code, code) {
+				return reason, true
+			}
+		}
+	}
+	return Reason{}, false
 }
 
 // plain returns the beginning of a code or an id, quoted if it has special characters.
@@ -91,6 +118,8 @@ type Question struct {
 	// Attempts is the maximum number of requests, and Timeout limits each. Zero means the default.
 	Attempts int
 	Timeout  time.Duration
+	// Limit is the maximum size of an answer in bytes. Zero means the default.
+	Limit int
 }
 
 // Ask sends requests until one has a final answer, and returns the result of Read. No error
@@ -101,6 +130,9 @@ func Ask(ctx context.Context, q Question) ([]byte, error) {
 	}
 	if q.Timeout == 0 {
 		q.Timeout = DefaultTimeout
+	}
+	if q.Limit == 0 {
+		q.Limit = DefaultLimit
 	}
 	var last error
 	for n := range q.Attempts {
@@ -152,12 +184,12 @@ func (q *Question) ask(ctx context.Context, r Request) ([]byte, error) {
 		return nil, err
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, int64(q.Limit)+1))
 	if err != nil {
 		return nil, &url.Error{Op: "read", URL: r.URL.Redacted(), Err: err}
 	}
-	if len(body) > maxAnswer {
-		return nil, fmt.Errorf("the answer has more than %d bytes", maxAnswer)
+	if len(body) > q.Limit {
+		return nil, fmt.Errorf("the answer has more than %d bytes", q.Limit)
 	}
 	return q.Read(resp.StatusCode, resp.Header, body)
 }

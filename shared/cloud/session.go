@@ -1,7 +1,6 @@
 package cloud
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -259,13 +258,6 @@ func (s Session) key(asker string) string {
 		s.Tags}))
 }
 
-// A Reason is a refusal of a cloud in plain words.
-type Reason struct {
-	Codes []string // of the cloud; one that ends in '.' is the beginning of the code
-	Why   string
-	Again bool
-}
-
 // NewRoleError returns the error of a refused session. The first of the cloud's reasons with the
 // code of the refusal is its text.
 func NewRoleError(s Session, err error, refused *Refusal, reasons []Reason) *RoleError {
@@ -274,16 +266,11 @@ func NewRoleError(s Session, err error, refused *Refusal, reasons []Reason) *Rol
 		e.Why, e.Again = "the security token service could not be reached", true
 		return e
 	}
-	for _, reason := range reasons {
-		for _, code := range reason.Codes {
-			if refused.Code == code || strings.HasSuffix(code, ".") && strings.HasPrefix(refused.Code, code) {
-				e.Why, e.Again = reason.Why, reason.Again
-				return e
-			}
-		}
+	if reason, ok := refused.Reason(reasons); ok {
+		e.Why, e.Again = reason.Why, reason.Again
+		return e
 	}
-	e.Why = fmt.Sprintf("the security token service answered %s, status %d",
-		cmp.Or(plain(refused.Code), "without a code"), refused.Status)
+	e.Why = fmt.Sprintf("the security token service answered %s, status %d", refused.PlainCode(), refused.Status)
 	e.Again = refused.Retryable
 	return e
 }

@@ -58,6 +58,7 @@ type Call struct {
 	Event     *command.Event // what a target receives that takes events
 	Command   command.Command
 	Target    command.Target
+	Role      string        // the role to run as, as configured; may be empty
 	Timeout   time.Duration // how long the operation may take
 	Execution string        // the target's id of the operation; empty in Start
 }

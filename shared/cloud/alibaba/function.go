@@ -15,43 +15,60 @@ import (
 // https://www.alibabacloud.com/help/en/functioncompute/fc-3-0/developer-reference/api-fc-2023-03-30-invokefunction
 const functionVersion = "2023-03-30"
 
-// Functions calls the functions of an account in Function Compute.
+// Functions calls functions in Function Compute.
 type Functions struct {
-	api *Client
+	client func(account string) (*Client, error) // a function, so that printing does not show credentials
+	own    string                                // the account of the service
 }
 
-// NewFunctions returns the functions of an account. The account is required unless o.Endpoint is
-// set. Inside a VPC the endpoint is https://<account>.<region>-internal.fc.aliyuncs.com. It does no
-// I/O.
+// NewFunctions returns the functions of accounts, of which account is the service's own. It is
+// required unless o.Endpoint is set, at which the functions of all accounts then are. Inside a VPC
+// the endpoint is https://<account>.<region>-internal.fc.aliyuncs.com. It does no I/O.
 func NewFunctions(account string, o Options) (*Functions, error) {
-	if o.Endpoint == "" {
-		if account == "" || o.Region == "" {
-			return nil, errors.New("function: set the account and the region")
+	f := &Functions{own: account, client: func(account string) (*Client, error) {
+		o := o
+		if o.Endpoint == "" {
+			if !isLabel(account) || !isLabel(o.Region) {
+				return nil, errors.New("function: set the account and the region")
+			}
+			o.Endpoint = "https://" + account + "." + o.Region + ".fc.aliyuncs.com"
 		}
-		o.Endpoint = "https://" + account + "." + o.Region + ".fc.aliyuncs.com"
+		api, err := NewClient(functionVersion, o)
+		if err != nil {
+			return nil, fmt.Errorf("function: %w", err)
+		}
+		return api, nil
+	}}
+	if _, err := f.client(account); err != nil {
+		return nil, err
 	}
-	api, err := NewClient(functionVersion, o)
-	if err != nil {
-		return nil, fmt.Errorf("function: %w", err)
-	}
-	return &Functions{api}, nil
+	return f, nil
 }
 
-// Call invokes a function once and returns its answer. If the function fails, the error is a
-// *cloud.Refusal that is Retryable.
+// Call invokes a function of the service's account once and returns its answer. If the function
+// fails, the error is a *cloud.Refusal that is Retryable.
 func (f *Functions) Call(ctx context.Context, name string, payload []byte) ([]byte, error) {
-	return f.invoke(ctx, name, payload, "Sync", cloud.CallQuestion(answer))
+	return f.CallIn(ctx, f.own, name, payload)
+}
+
+// CallIn is Call for a function of another account.
+func (f *Functions) CallIn(ctx context.Context, account, name string, payload []byte) ([]byte, error) {
+	return f.invoke(ctx, account, name, payload, "Sync", cloud.CallQuestion(answer))
 }
 
 // Start invokes a function without waiting for its answer.
 func (f *Functions) Start(ctx context.Context, name string, payload []byte) error {
-	_, err := f.invoke(ctx, name, payload, "Async", cloud.StartQuestion(refusal))
+	_, err := f.invoke(ctx, f.own, name, payload, "Async", cloud.StartQuestion(refusal))
 	return err
 }
 
-func (f *Functions) invoke(ctx context.Context, name string, payload []byte, kind string,
+func (f *Functions) invoke(ctx context.Context, account, name string, payload []byte, kind string,
 	q cloud.Question) ([]byte, error) {
-	out, err := f.api.Ask(ctx, "InvokeFunction", "/"+functionVersion+"/functions/"+url.PathEscape(name)+"/invocations",
+	api, err := f.client(account)
+	if err != nil {
+		return nil, err
+	}
+	out, err := api.Ask(ctx, "InvokeFunction", "/"+functionVersion+"/functions/"+url.PathEscape(name)+"/invocations",
 		http.Header{
 			"Content-Type":         {"application/octet-stream"},
 			"X-Fc-Invocation-Type": {kind},

@@ -138,6 +138,16 @@ func TestNewFunctions(t *testing.T) {
 		asked != "1000000000000000.cn-hangzhou.fc.aliyuncs.com" {
 		t.Errorf("asked is %s, %v", asked, err)
 	}
+	if _, err := client.CallIn(t.Context(), "2000000000000000", "f", nil); err == nil ||
+		asked != "2000000000000000.cn-hangzhou.fc.aliyuncs.com" {
+		t.Errorf("asked is %s, %v", asked, err)
+	}
+	for _, account := range []string{"", "evil.example.com/", "1.evil", "1?", "1#", "1@evil", "1:2"} {
+		asked = ""
+		if _, err := client.CallIn(t.Context(), account, "f", nil); err == nil || asked != "" {
+			t.Errorf("account %q: asked is %q, %v", account, asked, err)
+		}
+	}
 	if text := fmt.Sprintf("%+v %#v", client, client); strings.Contains(text, secret) {
 		t.Errorf("the client shows its secret: %s", text)
 	}

@@ -1,5 +1,0 @@
-//go:build unix && !linux
-
-package program_test
-
-const dies = false
