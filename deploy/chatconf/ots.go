@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -73,7 +74,7 @@ func otsKey(data string) (app.AccessKey, error) {
 		return app.AccessKey{ID: settings.AccessKeyID, Secret: settings.AccessKeySecret}, nil
 	}
 	if data == "" {
-		id, secret, err := accesskey.Draw()
+		id, secret, err := accesskey.Draw(rand.Reader)
 		return app.AccessKey{ID: id, Secret: secret}, err
 	}
 	return app.ReadOrMakeAccessKey(data)

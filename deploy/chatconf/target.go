@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -201,7 +202,7 @@ func ringOf(s app.Settings) (string, error) {
 // openEmulator starts a Tablestore emulator on the data directory. It accepts two access keys: a
 // new one for the functions, and that of the administrator, which the first start creates.
 func (d *deployment) openEmulator(o deploymentOptions) (given runtime.Credentials, err error) {
-	id, secret, err := accesskey.Draw()
+	id, secret, err := accesskey.Draw(rand.Reader)
 	if err != nil {
 		return given, err
 	}

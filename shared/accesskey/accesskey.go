@@ -6,7 +6,6 @@ package accesskey
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -60,11 +59,10 @@ func (key *Key) Expired(now time.Time) bool {
 // ring can make an administrator. A second table has the days of use; every verifier of keys may
 // write it. A Store is safe for concurrent use. All its errors are *Error.
 type Store struct {
-	table  table.Table
-	uses   table.Table // nil: uses are not recorded
-	ring   *seal.Ring
-	now    func() time.Time
-	random io.Reader
+	table table.Table
+	uses  table.Table // nil: uses are not recorded
+	ring  *seal.Ring
+	now   func() time.Time
 
 	mu    sync.Mutex
 	cache map[string]cacheEntry
@@ -83,13 +81,12 @@ func New(t, uses table.Table, ring *seal.Ring, now func() time.Time) *Store {
 		now = time.Now
 	}
 	return &Store{
-		table:  t,
-		uses:   uses,
-		ring:   ring,
-		now:    now,
-		random: rand.Reader,
-		cache:  make(map[string]cacheEntry),
-		used:   make(map[string]use),
+		table: t,
+		uses:  uses,
+		ring:  ring,
+		now:   now,
+		cache: make(map[string]cacheEntry),
+		used:  make(map[string]use),
 	}
 }
 
@@ -149,17 +146,11 @@ func (k *Store) remember(id string, c cacheEntry) {
 	keep(k.cache, id, c)
 }
 
-// Create stores a new key for the account. Without ID and Secret it draws both. It returns the key
-// with its secret, which no other method returns.
+// Create stores a new key for the account. It returns the key with its secret, which no other
+// method returns.
 //
 // Errors: MissingParameter, InvalidParameter, AlreadyExists.
 func (k *Store) Create(ctx context.Context, key Key) (*Key, error) {
-	if key.ID == "" && key.Secret == "" {
-		var err error
-		if key.ID, key.Secret, err = draw(k.random); err != nil {
-			return nil, err
-		}
-	}
 	if err := key.Check(); err != nil {
 		return nil, err
 	}
@@ -193,9 +184,6 @@ func (k *Store) Create(ctx context.Context, key Key) (*Key, error) {
 	return &key, nil
 }
 
-// Draw returns a new id and secret from the store's random source.
-func (k *Store) Draw() (string, secret.Text, error) { return draw(k.random) }
-
 // RecordVersion is the only version of stored records that this code writes and reads.
 const RecordVersion = 1
 
@@ -216,9 +204,8 @@ func keep[V any](in map[string]V, id string, value V) {
 }
 
 // Draw returns a new id, CCK and 20 random letters and digits, and a secret of 40.
-func Draw() (id string, secret secret.Text, err error) { return draw(rand.Reader) }
-
-func draw(random io.Reader) (id string, hidden secret.Text, err error) {
+// random is crypto/rand.Reader, except in tests.
+func Draw(random io.Reader) (id string, hidden secret.Text, err error) {
 	var b [2][32]byte
 	for i := range b {
 		if _, err := io.ReadFull(random, b[i][:]); err != nil {

@@ -2,6 +2,7 @@ package accesskey_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"strings"
@@ -68,21 +69,19 @@ func setActive(ctx context.Context, k *accesskey.Store, id string, active bool) 
 }
 
 func TestAccessKeyThatIsDrawn(t *testing.T) {
-	l := chattest.NewLocksmith(t)
 	seen := make(map[string]bool)
 	for range 20 {
-		key := l.MustCreate(chattest.SomeKey(func(k *accesskey.Key) { k.ID, k.Secret = "", "" }))
-		if len(key.ID) != 23 || !strings.HasPrefix(key.ID, "CCK") || len(key.Secret.Reveal()) != 40 {
-			t.Errorf("drew %q with a secret of %d", key.ID, len(key.Secret.Reveal()))
+		id, secret, err := accesskey.Draw(rand.Reader)
+		if err != nil || len(id) != 23 || !strings.HasPrefix(id, "CCK") || len(secret.Reveal()) != 40 {
+			t.Errorf("drew %q with a secret of %d, %v", id, len(secret.Reveal()), err)
 		}
-		seen[key.ID], seen[key.Secret.Reveal()] = true, true
+		seen[id], seen[secret.Reveal()] = true, true
 	}
 	if len(seen) != 40 {
 		t.Errorf("%d different ids and secrets of 40", len(seen))
 	}
-	l.SetRandom(iotest.ErrReader(errors.New("planted")))
-	_, err := l.Create(t.Context(), chattest.SomeKey(func(k *accesskey.Key) { k.ID, k.Secret = "", "" }))
-	chattest.WantError(t, "Create without randomness", err, fault.Internal, "")
+	_, _, err := accesskey.Draw(iotest.ErrReader(errors.New("planted")))
+	chattest.WantError(t, "Draw without randomness", err, fault.Internal, "")
 	chattest.WantNoDetail(t, err)
 }
 

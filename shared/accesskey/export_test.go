@@ -1,15 +1,11 @@
 package accesskey
 
 import (
-	"io"
 	"strconv"
 )
 
 // KeyCacheSize is how many keys a process keeps.
 const KeyCacheSize = cacheSize
-
-// SetRandom replaces the source of what Draw makes.
-func (k *Store) SetRandom(r io.Reader) { k.random = r }
 
 // Cached returns how many keys are remembered.
 func (k *Store) Cached() int {

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -321,7 +322,7 @@ func (l *Local) makeFirstKey(ctx context.Context, s Settings, key AccessKey) err
 	}
 	if key.ID == "" {
 		var err error
-		if key.ID, key.Secret, err = accesskey.Draw(); err != nil {
+		if key.ID, key.Secret, err = accesskey.Draw(rand.Reader); err != nil {
 			return err
 		}
 	}
@@ -389,7 +390,7 @@ func ReadOrMakeAccessKey(data string) (AccessKey, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return key, err
 	}
-	if key.ID, key.Secret, err = accesskey.Draw(); err != nil {
+	if key.ID, key.Secret, err = accesskey.Draw(rand.Reader); err != nil {
 		return AccessKey{}, err
 	}
 	if err := os.MkdirAll(data, 0o700); err != nil {

@@ -1,8 +1,9 @@
 package chat
 
 import (
+	"cmp"
 	"context"
-	"fmt"
+	"errors"
 	"strings"
 	"time"
 
@@ -120,18 +121,22 @@ func (c scope) keyResource(id string) string {
 	return "acs:oos::" + c.account + ":accesskey/" + id
 }
 
-// managedKeys returns the store of access keys, and the scope of a request for them.
-func (s *Service) managedKeys(ctx context.Context, regionID string) (*accesskey.Store, scope, error) {
+// manageKey returns the scope of a request for the access key id, "*" for all keys, if the caller
+// has the permission for action.
+func (s *Service) manageKey(ctx context.Context, regionID, action, id string) (scope, error) {
 	c, err := s.scope(ctx, regionID)
-	if err != nil {
-		return nil, scope{}, err
+	switch {
+	case err != nil:
+		return scope{}, err
+	case s.keys == nil:
+		return scope{}, &fault.Error{Code: fault.Unavailable, Err: errNoKeys}
+	case id == "":
+		return scope{}, fault.Missing("UserAccessKeyId")
 	}
-	if s.keys == nil {
-		return nil, scope{}, &fault.Error{Code: fault.Unavailable,
-			Err: fmt.Errorf("chat: a service without access keys")}
-	}
-	return s.keys, c, nil
+	return c, c.require(need{action: actionPrefix + action, of: c.requestOn(ctx, c.keyResource(id), nil)})
 }
+
+var errNoKeys = errors.New("chat: a service without access keys")
 
 // confirm waits until it is certain that the request is not a replay.
 func (c scope) confirm(ctx context.Context) error {
@@ -147,17 +152,14 @@ func (c scope) confirm(ctx context.Context) error {
 //
 // Errors: MissingParameter, InvalidParameter, NoPermission, InvalidRegion.
 func (s *Service) CreateAccessKey(ctx context.Context, in *CreateAccessKeyRequest) (*AccessKeyResponse, error) {
-	keys, c, err := s.managedKeys(ctx, in.RegionID)
-	if err != nil {
-		return nil, err
-	}
-	id, secret, err := keys.Draw()
-	if err != nil {
-		return nil, err
-	}
 	// Decide with the id that the key will have, so that a pattern of ids in a policy applies here
 	// as it does elsewhere.
-	if err := c.authorizeKey(ctx, actionCreateAccessKey, id); err != nil {
+	id, secret, err := accesskey.Draw(s.random)
+	if err != nil {
+		return nil, err
+	}
+	c, err := s.manageKey(ctx, in.RegionID, actionCreateAccessKey, id)
+	if err != nil {
 		return nil, err
 	}
 	policies, expires, err := in.Parse()
@@ -174,7 +176,7 @@ func (s *Service) CreateAccessKey(ctx context.Context, in *CreateAccessKeyReques
 	if err := c.confirm(ctx); err != nil {
 		return nil, err
 	}
-	made, err := keys.Create(ctx, key)
+	made, err := s.keys.Create(ctx, key)
 	if err != nil {
 		return nil, err
 	}
@@ -188,17 +190,11 @@ func (s *Service) CreateAccessKey(ctx context.Context, in *CreateAccessKeyReques
 //
 // Errors: InvalidParameter, InvalidNextToken, NoPermission, InvalidRegion.
 func (s *Service) ListAccessKeys(ctx context.Context, in *ListAccessKeysRequest) (*ListAccessKeysResponse, error) {
-	keys, c, err := s.managedKeys(ctx, in.RegionID)
-	if err != nil {
+	c, err := s.manageKey(ctx, in.RegionID, actionListAccessKeys, "*")
+	if err := cmp.Or(err, checkPageSize(in.MaxResults)); err != nil {
 		return nil, err
 	}
-	if err := c.authorizeKey(ctx, actionListAccessKeys, "*"); err != nil {
-		return nil, err
-	}
-	n, err := pageSize(in.MaxResults)
-	if err != nil {
-		return nil, err
-	}
+	n := pageSize(in.MaxResults)
 	tokenScope := []string{actionListAccessKeys, c.account}
 	from, err := s.cursors.parse(in.NextToken, tokenScope)
 	if err != nil {
@@ -209,7 +205,7 @@ func (s *Service) ListAccessKeys(ctx context.Context, in *ListAccessKeysRequest)
 	const rounds = 10 // each page may have few keys of this account
 	for round := 0; round < rounds && len(out.AccessKeys) < n; round++ {
 		var found []*accesskey.Key
-		found, last, err = keys.Page(ctx, last, n-len(out.AccessKeys))
+		found, last, err = s.keys.Page(ctx, last, n-len(out.AccessKeys))
 		if err != nil {
 			return nil, storeError(ctx, "list access keys", err)
 		}
@@ -223,15 +219,13 @@ func (s *Service) ListAccessKeys(ctx context.Context, in *ListAccessKeysRequest)
 		}
 	}
 	if last != "" {
-		if out.NextToken, err = s.cursors.token(&cursor{After: last}, tokenScope); err != nil {
-			return nil, storeError(ctx, "list access keys", err)
-		}
+		out.NextToken = s.cursors.token(&cursor{After: last}, tokenScope)
 	}
 	ids := make([]string, len(out.AccessKeys))
 	for i, key := range out.AccessKeys {
 		ids[i] = key.AccessKeyId
 	}
-	days, err := keys.LastUses(ctx, ids...)
+	days, err := s.keys.LastUses(ctx, ids...)
 	if err != nil {
 		return nil, err
 	}
@@ -247,14 +241,8 @@ func (s *Service) ListAccessKeys(ctx context.Context, in *ListAccessKeysRequest)
 // Errors: MissingParameter, InvalidParameter, AccessKeyNotFound, Conflict, NoPermission,
 // InvalidRegion.
 func (s *Service) UpdateAccessKey(ctx context.Context, in *UpdateAccessKeyRequest) (*AccessKeyResponse, error) {
-	keys, c, err := s.managedKeys(ctx, in.RegionID)
+	c, err := s.manageKey(ctx, in.RegionID, actionUpdateAccessKey, in.AccessKeyID)
 	if err != nil {
-		return nil, err
-	}
-	if in.AccessKeyID == "" {
-		return nil, fault.Missing("UserAccessKeyId")
-	}
-	if err := c.authorizeKey(ctx, actionUpdateAccessKey, in.AccessKeyID); err != nil {
 		return nil, err
 	}
 	change, err := in.Parse()
@@ -264,7 +252,7 @@ func (s *Service) UpdateAccessKey(ctx context.Context, in *UpdateAccessKeyReques
 	if err := c.confirm(ctx); err != nil {
 		return nil, err
 	}
-	key, err := keys.Update(ctx, c.account, in.AccessKeyID, change)
+	key, err := s.keys.Update(ctx, c.account, in.AccessKeyID, change)
 	if err != nil {
 		return nil, err
 	}
@@ -275,20 +263,14 @@ func (s *Service) UpdateAccessKey(ctx context.Context, in *UpdateAccessKeyReques
 //
 // Errors: MissingParameter, AccessKeyNotFound, Conflict, NoPermission, InvalidRegion.
 func (s *Service) DeleteAccessKey(ctx context.Context, in *DeleteAccessKeyRequest) (*DeleteAccessKeyResponse, error) {
-	keys, c, err := s.managedKeys(ctx, in.RegionID)
+	c, err := s.manageKey(ctx, in.RegionID, actionDeleteAccessKey, in.AccessKeyID)
 	if err != nil {
-		return nil, err
-	}
-	if in.AccessKeyID == "" {
-		return nil, fault.Missing("UserAccessKeyId")
-	}
-	if err := c.authorizeKey(ctx, actionDeleteAccessKey, in.AccessKeyID); err != nil {
 		return nil, err
 	}
 	if err := c.confirm(ctx); err != nil {
 		return nil, err
 	}
-	if err := keys.Delete(ctx, c.account, in.AccessKeyID); err != nil {
+	if err := s.keys.Delete(ctx, c.account, in.AccessKeyID); err != nil {
 		return nil, err
 	}
 	return &DeleteAccessKeyResponse{}, nil

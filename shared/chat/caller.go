@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"chatconf/shared/command"
 	"chatconf/shared/fault"
 	"chatconf/shared/invoke"
 	"chatconf/shared/policy"
@@ -71,6 +72,11 @@ func checkRegion(id string) error {
 	}
 	message := fmt.Sprintf("RegionId %s is not a region; use one such as cn-hangzhou.", fault.Quote(id))
 	return &fault.Error{Code: fault.InvalidRegion, Param: "RegionId", Message: message}
+}
+
+// scopeOf returns the scope of a configuration, without a caller.
+func scopeOf(r command.Ref) scope {
+	return scope{caller: &nobody, account: r.Account, region: r.Region}
 }
 
 // partition returns the partition key of the scope.
@@ -148,12 +154,6 @@ type need struct {
 // configuration name.
 func (c scope) authorize(ctx context.Context, action, name string, tags map[string]string) error {
 	return c.require(need{action: actionPrefix + action, of: c.request(ctx, name, tags)})
-}
-
-// authorizeKey returns a NoPermission error unless the caller has the permission for action on the
-// access key id; "*" stands for all keys.
-func (c scope) authorizeKey(ctx context.Context, action, id string) error {
-	return c.require(need{action: actionPrefix + action, of: c.requestOn(ctx, c.keyResource(id), nil)})
 }
 
 // require returns a NoPermission error unless the caller has all permissions. It names all that are

@@ -82,7 +82,7 @@ func TestCheckReportsExactlyWhatIsBroken(t *testing.T) {
 		{"history of another version", func(h *house) change { return set(h, "h#one#0000000001", "v", 2) },
 			[]string{`chat: item "h#one#0000000001" has record version 2; this program reads version 1`}},
 		{"history of another name", func(h *house) change { return set(h, "h#one#0000000001", "name", "two") },
-			[]string{`chat: item "h#one#0000000001" at revision 1 holds revision 1 of "two"`}},
+			[]string{`chat: item "h#one#0000000001" at revision 1 holds the record of "two" at revision 1`}},
 		{"an item of no kind", func(*house) change { return put("x#one", "", 0) },
 			[]string{`item "x#one" is of no kind`}},
 		{"an item with the least of keys", func(*house) change { return put("\x00", "", 0) },

@@ -72,9 +72,8 @@ type ChatCommand struct {
 // Errors: MissingParameter, InvalidParameter, InvalidNextToken, NotFound, NoPermission,
 // InvalidRegion, Unavailable without a journal.
 func (s *Service) ListCommands(ctx context.Context, in *ListCommandsRequest) (*ListCommandsResponse, error) {
-	n, sized := pageSize(in.MaxResults)
 	sel, selected := parseCommandFilters(in)
-	if err := fault.Join(checkNamed(in.RegionID, in.Name), sized, selected); err != nil {
+	if err := fault.Join(checkNamed(in.RegionID, in.Name), checkPageSize(in.MaxResults), selected); err != nil {
 		return nil, err
 	}
 	c, r, there, err := s.mayRead(ctx, in.RegionID, in.Name, actionListCommands)
@@ -93,6 +92,7 @@ func (s *Service) ListCommands(ctx context.Context, in *ListCommandsRequest) (*L
 		return nil, noJournal()
 	}
 	sel.Since = later(sel.Since, r.begun())
+	n := pageSize(in.MaxResults)
 	found, next, err := s.journal.Find(ctx, c.ref(r), sel, from.After, n)
 	if err != nil {
 		return nil, storeError(ctx, "list commands", err)
@@ -105,9 +105,7 @@ func (s *Service) ListCommands(ctx context.Context, in *ListCommandsRequest) (*L
 		out.ChatCommands[i] = showCommand(e)
 	}
 	if next != "" {
-		if out.NextToken, err = s.cursors.token(&cursor{After: next}, scope); err != nil {
-			return nil, storeError(ctx, "list commands", err)
-		}
+		out.NextToken = s.cursors.token(&cursor{After: next}, scope)
 	}
 	return out, nil
 }

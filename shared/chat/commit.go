@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"chatconf/shared/document"
 	"chatconf/shared/fault"
 	"chatconf/shared/invoke"
 	"chatconf/shared/table"
@@ -40,27 +41,28 @@ func (c scope) revision(ctx context.Context, action string) revision {
 // addStep adds the writes of a step to a change: document, history, index entries and counter. how
 // is the entry of history without its record.
 func addStep(how revision, st step, to *table.Change) error {
-	name := st.name()
-	switch {
-	case st.after == nil:
+	name, condition := st.name(), table.Absent()
+	if st.before != nil {
+		condition = table.AtRevision(st.before.Revision)
+	}
+	if st.after == nil {
 		how.record, how.Deleted = st.before.clone(), true
 		how.record.Revision++
-		to.Deletes = append(to.Deletes, table.Delete{Sort: configurationKey(name),
-			If: table.AtRevision(st.before.Revision)})
+		to.Deletes = append(to.Deletes, table.Delete{Sort: configurationKey(name), If: condition})
 		to.Adds = append(to.Adds, table.Add{Sort: counterKey(name), N: -1})
-	case st.before == nil:
+	} else {
 		how.record = st.after
-		if err := putRecord(st.after, table.Absent(), to); err != nil {
-			return err
+		value, err := document.Encode(st.after)
+		if err != nil {
+			return fmt.Errorf("chat: encode %q: %w", name, err)
 		}
-		to.Adds = append(to.Adds, table.Add{Sort: counterKey(name), N: 1})
-	default:
-		how.record = st.after
-		if err := putRecord(st.after, table.AtRevision(st.before.Revision), to); err != nil {
-			return err
-		}
+		to.Puts = append(to.Puts, table.Put{Sort: configurationKey(name), Value: value,
+			Revision: st.after.Revision, If: condition})
 	}
-	value, err := encodeRecord(how)
+	if st.before == nil {
+		to.Adds = append(to.Adds, table.Add{Sort: counterKey(name), N: 1})
+	}
+	value, err := document.Encode(how)
 	if err != nil {
 		return fmt.Errorf("chat: encode history of %q: %w", name, err)
 	}
@@ -74,16 +76,6 @@ func addStep(how revision, st step, to *table.Change) error {
 	puts, deletes := indexDiff(st.before, st.after)
 	to.Puts = append(to.Puts, puts...)
 	to.Deletes = append(to.Deletes, deletes...)
-	return nil
-}
-
-func putRecord(r *record, condition table.Condition, to *table.Change) error {
-	value, err := encodeRecord(r)
-	if err != nil {
-		return fmt.Errorf("chat: encode %q: %w", r.Name, err)
-	}
-	to.Puts = append(to.Puts, table.Put{Sort: configurationKey(r.Name), Value: value,
-		Revision: r.Revision, If: condition})
 	return nil
 }
 

@@ -7,15 +7,20 @@ import (
 	"chatconf/shared/page"
 )
 
-// pageSize returns the maximum number of results of a page.
-func pageSize(given *int64) (int, error) {
-	if given == nil {
-		return DefaultResults, nil
+// checkPageSize returns an error unless n is absent or a valid MaxResults.
+func checkPageSize(n *int64) error {
+	if n != nil && (*n < 1 || *n > MaxResults) {
+		return fault.Invalid("MaxResults", "MaxResults is %d; use 1 to %d.", *n, MaxResults)
 	}
-	if *given < 1 || *given > MaxResults {
-		return 0, fault.Invalid("MaxResults", "MaxResults is %d; use 1 to %d.", *given, MaxResults)
+	return nil
+}
+
+// pageSize returns the maximum number of results of a page, for a checked MaxResults.
+func pageSize(n *int64) int {
+	if n == nil {
+		return DefaultResults
 	}
-	return int(*given), nil
+	return int(*n)
 }
 
 // A cursor is the place where the next page of a list begins.
@@ -49,11 +54,11 @@ func (c cursors) parse(token string, scope []string) (cursor, error) {
 	return cur, nil
 }
 
-// token returns the page token of a cursor, valid for one list.
-func (c cursors) token(cur *cursor, scope []string) (string, error) {
-	text, err := json.Marshal(cur)
-	if err != nil {
-		return "", err
+// token returns the page token of a cursor, valid for one list; empty for nil.
+func (c cursors) token(cur *cursor, scope []string) string {
+	if cur == nil {
+		return ""
 	}
-	return c.pages.Encode(text, scope...), nil
+	text, _ := json.Marshal(cur) // a struct of numbers and text
+	return c.pages.Encode(text, scope...)
 }

@@ -54,9 +54,8 @@ type Summary struct {
 // Errors: InvalidParameter, InvalidNextToken, NoPermission, InvalidRegion.
 func (s *Service) List(ctx context.Context, in *ListRequest) (*ListResponse, error) {
 	c, err := s.scope(ctx, in.RegionID)
-	n, sized := pageSize(in.MaxResults)
 	sel, selected := parseFilters(s.platforms, in.Filters)
-	if err := fault.Join(err, sized, selected); err != nil {
+	if err := fault.Join(err, checkPageSize(in.MaxResults), selected); err != nil {
 		return nil, err
 	}
 	if err := c.authorize(ctx, actionList, "*", nil); err != nil {
@@ -67,6 +66,7 @@ func (s *Service) List(ctx context.Context, in *ListRequest) (*ListResponse, err
 	if err != nil {
 		return nil, err
 	}
+	n := pageSize(in.MaxResults)
 	found, next, err := s.store.find(ctx, c, sel, from, n)
 	if err != nil {
 		return nil, storeError(ctx, "list", err)
@@ -77,18 +77,14 @@ func (s *Service) List(ctx context.Context, in *ListRequest) (*ListResponse, err
 			return nil, storeError(ctx, "list", err)
 		}
 	}
-	if next == nil && in.NextToken == "" {
+	switch {
+	case next != nil:
+		out.TotalCount, out.NextToken = next.Total, s.cursors.token(next, scope)
+	case in.NextToken == "":
 		total := int64(len(found))
 		out.TotalCount = &total
-	}
-	if next != nil {
-		out.TotalCount = next.Total
-		out.NextToken, err = s.cursors.token(next, scope)
-	} else if from.Total != nil {
+	default:
 		out.TotalCount = from.Total
-	}
-	if err != nil {
-		return nil, storeError(ctx, "list", err)
 	}
 	return out, nil
 }

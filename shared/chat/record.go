@@ -1,7 +1,6 @@
 package chat
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -65,49 +64,40 @@ type revision struct {
 	At        time.Time `json:"at"`
 }
 
-// encodeRecord returns v, a *record or *revision, as JSON in which < > & are not escaped.
-func encodeRecord(v any) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
-}
-
-// decodeRecord decodes the record of an item. It rejects a record of another item.
+// decodeRecord decodes the record of an item.
 func decodeRecord(item table.Item) (*record, error) {
 	r := new(record)
-	if err := json.Unmarshal(item.Value, r); err != nil {
-		return nil, fmt.Errorf("chat: item %q: %w", item.Sort, err)
-	}
-	if r.Version != RecordVersion {
-		return nil, fmt.Errorf("chat: item %q has record version %d; this program reads version %d",
-			item.Sort, r.Version, RecordVersion)
-	}
-	if configurationKey(r.Name) != item.Sort || r.Revision != item.Revision {
-		return nil, fmt.Errorf("chat: item %q at revision %d holds the record of %q at revision %d", item.Sort,
-			item.Revision, r.Name, r.Revision)
+	err := json.Unmarshal(item.Value, r)
+	if err = r.check(item, configurationKey(r.Name), err); err != nil {
+		return nil, err
 	}
 	return r, nil
 }
 
-// decodeRevision decodes the history entry of an item. It rejects an entry of another item.
+// decodeRevision decodes the history entry of an item.
 func decodeRevision(item table.Item) (*revision, error) {
 	rev := &revision{record: new(record)}
-	if err := json.Unmarshal(item.Value, rev); err != nil {
-		return nil, fmt.Errorf("chat: item %q: %w", item.Sort, err)
-	}
-	if rev.Version != RecordVersion {
-		return nil, fmt.Errorf("chat: item %q has record version %d; this program reads version %d",
-			item.Sort, rev.Version, RecordVersion)
-	}
-	if historyKey(rev.Name, rev.Revision) != item.Sort || rev.Revision != item.Revision {
-		return nil, fmt.Errorf("chat: item %q at revision %d holds revision %d of %q", item.Sort,
-			item.Revision, rev.Revision, rev.Name)
+	err := json.Unmarshal(item.Value, rev)
+	if err = rev.check(item, historyKey(rev.Name, rev.Revision), err); err != nil {
+		return nil, err
 	}
 	return rev, nil
+}
+
+// check returns an error unless the record was decoded, without err, from the item that has its key
+// and its revision.
+func (r *record) check(item table.Item, key string, err error) error {
+	switch {
+	case err != nil:
+		return fmt.Errorf("chat: item %q: %w", item.Sort, err)
+	case r.Version != RecordVersion:
+		return fmt.Errorf("chat: item %q has record version %d; this program reads version %d",
+			item.Sort, r.Version, RecordVersion)
+	case key != item.Sort || r.Revision != item.Revision:
+		return fmt.Errorf("chat: item %q at revision %d holds the record of %q at revision %d", item.Sort,
+			item.Revision, r.Name, r.Revision)
+	}
+	return nil
 }
 
 // ref identifies the life of a configuration that the record belongs to.

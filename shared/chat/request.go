@@ -65,9 +65,8 @@ func (in *DeleteRequest) Check(*Service) error {
 
 // Check returns all mistakes of the request but those of NextToken.
 func (in *ListRequest) Check(s *Service) error {
-	_, size := pageSize(in.MaxResults)
 	_, filters := parseFilters(s.platforms, in.Filters)
-	return fault.Join(checkRegion(in.RegionID), size, filters)
+	return fault.Join(checkRegion(in.RegionID), checkPageSize(in.MaxResults), filters)
 }
 
 // Check returns all mistakes of the request.
@@ -85,9 +84,8 @@ func (in *SimulateRequest) Check(*Service) error {
 
 // Check returns all mistakes of the request but those of NextToken.
 func (in *ListCommandsRequest) Check(*Service) error {
-	_, size := pageSize(in.MaxResults)
 	_, filters := parseCommandFilters(in)
-	return fault.Join(checkNamed(in.RegionID, in.Name), size, filters)
+	return fault.Join(checkNamed(in.RegionID, in.Name), checkPageSize(in.MaxResults), filters)
 }
 
 // Check returns all mistakes of the request.
@@ -100,14 +98,14 @@ func (in *TagRequest) Check(*Service) error {
 		tags = fault.Missing("Tags")
 	}
 	return fault.Join(checkResources(in.RegionID, in.ResourceType, in.ResourceIDs),
-		givenList("ResourceIds", in.ResourceIDs), tags)
+		given("ResourceIds", in.ResourceIDs), tags)
 }
 
 // Check returns all mistakes of the request.
 func (in *UntagRequest) Check(*Service) error {
 	var keys error
 	if !in.All {
-		keys = givenList("TagKeys", in.TagKeys)
+		keys = given("TagKeys", in.TagKeys)
 	}
 	if n := len(in.TagKeys); n > MaxTags {
 		keys = fault.Invalid("TagKeys", "There are %d TagKeys; the most is %d.", n, MaxTags)
@@ -116,29 +114,27 @@ func (in *UntagRequest) Check(*Service) error {
 		keys = fault.Join(keys, checkTag("TagKeys", key, ""))
 	}
 	return fault.Join(checkResources(in.RegionID, in.ResourceType, in.ResourceIDs),
-		givenList("ResourceIds", in.ResourceIDs), keys)
+		given("ResourceIds", in.ResourceIDs), keys)
 }
 
 // Check returns all mistakes of the request but those of NextToken.
 func (in *ListTagResourcesRequest) Check(*Service) error {
-	_, size := pageSize(in.MaxResults)
-	return fault.Join(checkResources(in.RegionID, in.ResourceType, in.ResourceIDs), size, checkTags("Tags", in.Tags))
+	return fault.Join(checkResources(in.RegionID, in.ResourceType, in.ResourceIDs), checkPageSize(in.MaxResults),
+		checkTags("Tags", in.Tags))
 }
 
 // Check returns all mistakes of the request but those of NextToken.
 func (in *ListTagKeysRequest) Check(*Service) error {
-	_, size := pageSize(in.MaxResults)
-	return fault.Join(checkRegion(in.RegionID), checkOptionalType(in.ResourceType), size)
+	return fault.Join(checkRegion(in.RegionID), checkOptionalType(in.ResourceType), checkPageSize(in.MaxResults))
 }
 
 // Check returns all mistakes of the request but those of NextToken.
 func (in *ListTagValuesRequest) Check(*Service) error {
-	_, size := pageSize(in.MaxResults)
 	key := given("Key", in.Key)
 	if key == nil {
 		key = checkTag("Key", in.Key, "")
 	}
-	return fault.Join(checkRegion(in.RegionID), checkOptionalType(in.ResourceType), key, size)
+	return fault.Join(checkRegion(in.RegionID), checkOptionalType(in.ResourceType), key, checkPageSize(in.MaxResults))
 }
 
 // Check returns all mistakes of the request.
@@ -153,15 +149,8 @@ func checkNamed(regionID, name string) error {
 }
 
 // given returns an error if a mandatory parameter is absent.
-func given(param, value string) error {
-	if value == "" {
-		return fault.Missing(param)
-	}
-	return nil
-}
-
-func givenList(param string, list []string) error {
-	if len(list) == 0 {
+func given[T ~string | ~[]string](param string, value T) error {
+	if len(value) == 0 {
 		return fault.Missing(param)
 	}
 	return nil

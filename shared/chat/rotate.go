@@ -124,22 +124,15 @@ func (a *rotateAnswer) UnmarshalJSON(text []byte) error {
 // outputsOf returns the present Outputs of a configuration, for a repeated answer. It checks the
 // caller's permissions again.
 func (s *Service) outputsOf(ctx context.Context, regionID, name string) (string, error) {
-	c, err := s.scope(ctx, regionID)
+	c, r, there, err := s.mayRead(ctx, regionID, name, actionRotate)
 	if err != nil {
 		return "", err
 	}
-	r, err := s.store.get(ctx, c, name)
-	if err != nil {
-		return "", err
-	}
-	of := c.request(ctx, name, r.tags())
-	if err := c.require(need{action: actionPrefix + actionRotate, of: of}); err != nil {
-		return "", err
-	}
-	if r == nil {
+	if !there {
 		return "", notFound(name)
 	}
-	return s.outputs.text(c, r, true, c.allows(actionPrefix+actionReveal, of))
+	reveal := c.allows(actionPrefix+actionReveal, c.request(ctx, name, r.Tags))
+	return s.outputs.text(c, r, true, reveal)
 }
 
 // dropPrevious removes the previous secrets that the Configuration itself names for the rotated

@@ -11,10 +11,8 @@ type store struct{ table table.Table }
 
 // write writes a change, once it is certain that the request is not a replay.
 func (s store) write(ctx context.Context, c scope, change table.Change) error {
-	if c.caller.Confirm != nil {
-		if err := c.caller.Confirm(ctx); err != nil {
-			return err
-		}
+	if err := c.confirm(ctx); err != nil {
+		return err
 	}
 	return s.table.Write(ctx, c.partition(), change)
 }
@@ -36,8 +34,7 @@ func (s store) lastLife(ctx context.Context, c scope, name string) (last *record
 	if err != nil || r != nil {
 		return r, r != nil, err
 	}
-	prefix := historyPrefix + table.Escape(name) + "#"
-	items, err := s.table.Query(ctx, table.Range{Partition: c.partition(), Prefix: prefix, Limit: 1, Reverse: true})
+	items, err := s.latest(ctx, c, name)
 	if err != nil || len(items) == 0 {
 		return nil, false, err
 	}
@@ -87,12 +84,17 @@ func (s store) count(ctx context.Context, c scope) (int64, error) {
 
 // lastRevision returns the highest revision of a name in history; 0 if there is none.
 func (s store) lastRevision(ctx context.Context, c scope, name string) (int64, error) {
-	prefix := historyPrefix + table.Escape(name) + "#"
-	items, err := s.table.Query(ctx, table.Range{Partition: c.partition(), Prefix: prefix, Limit: 1, Reverse: true})
+	items, err := s.latest(ctx, c, name)
 	if err != nil || len(items) == 0 {
 		return 0, err
 	}
 	return items[0].Revision, nil
+}
+
+// latest returns the latest entry of a name in history; nothing if there is none.
+func (s store) latest(ctx context.Context, c scope, name string) ([]table.Item, error) {
+	return s.table.Query(ctx, table.Range{Partition: c.partition(), Prefix: historyPrefix + table.Escape(name) + "#",
+		Limit: 1, Reverse: true})
 }
 
 // walk calls look for every item whose sort key starts with prefix.

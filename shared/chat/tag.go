@@ -134,7 +134,7 @@ func (s *Service) Tag(ctx context.Context, in *TagRequest) (*Empty, error) {
 	if err := in.Check(s); err != nil {
 		return nil, err
 	}
-	return s.retag(ctx, actionTag, in.RegionID, in.ResourceType, in.ResourceIDs, func(r *record) error {
+	return s.retag(ctx, actionTag, in.RegionID, in.ResourceIDs, func(r *record) error {
 		if r.Tags == nil {
 			r.Tags = make(map[string]string, len(in.Tags))
 		}
@@ -156,7 +156,7 @@ func (s *Service) Untag(ctx context.Context, in *UntagRequest) (*Empty, error) {
 	if err := in.Check(s); err != nil {
 		return nil, err
 	}
-	return s.retag(ctx, actionUntag, in.RegionID, in.ResourceType, in.ResourceIDs, func(r *record) error {
+	return s.retag(ctx, actionUntag, in.RegionID, in.ResourceIDs, func(r *record) error {
 		if len(in.TagKeys) == 0 {
 			r.Tags = nil
 		}
@@ -168,9 +168,9 @@ func (s *Service) Untag(ctx context.Context, in *UntagRequest) (*Empty, error) {
 }
 
 // retag changes the tags of several configurations.
-func (s *Service) retag(ctx context.Context, action, regionID, resourceType string, ids []string,
+func (s *Service) retag(ctx context.Context, action, regionID string, ids []string,
 	edit func(*record) error) (*Empty, error) {
-	c, names, err := s.resources(ctx, regionID, resourceType, ids)
+	c, names, err := s.resources(ctx, regionID, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -238,7 +238,7 @@ func (s *Service) ChangeResourceGroup(ctx context.Context, in *ChangeResourceGro
 	if err := in.Check(s); err != nil {
 		return nil, err
 	}
-	c, names, err := s.resources(ctx, in.RegionID, in.ResourceType, []string{in.ResourceID})
+	c, names, err := s.resources(ctx, in.RegionID, []string{in.ResourceID})
 	if err != nil {
 		return nil, err
 	}
@@ -280,15 +280,11 @@ func (s *Service) ListTagResources(ctx context.Context,
 	if err := in.Check(s); err != nil {
 		return nil, err
 	}
-	c, names, err := s.resources(ctx, in.RegionID, in.ResourceType, in.ResourceIDs)
+	c, names, err := s.resources(ctx, in.RegionID, in.ResourceIDs)
 	if err != nil {
 		return nil, err
 	}
 	if err := c.authorize(ctx, actionListTagged, "*", nil); err != nil {
-		return nil, err
-	}
-	n, err := pageSize(in.MaxResults)
-	if err != nil {
 		return nil, err
 	}
 	sel := &selection{names: names, attributes: make(map[string][]string)}
@@ -305,17 +301,13 @@ func (s *Service) ListTagResources(ctx context.Context,
 			return nil, storeError(ctx, actionListTagged, err)
 		}
 	}
+	n := pageSize(in.MaxResults)
 	entries, next, err := s.store.findTags(ctx, c, sel, from, n)
 	if err != nil {
 		return nil, storeError(ctx, actionListTagged, err)
 	}
-	out := &ListTagResourcesResponse{TagResources: TagResourceList{entries}, MaxResults: int64(n)}
-	if next != nil {
-		if out.NextToken, err = s.cursors.token(next, scope); err != nil {
-			return nil, storeError(ctx, actionListTagged, err)
-		}
-	}
-	return out, nil
+	return &ListTagResourcesResponse{TagResources: TagResourceList{entries}, MaxResults: int64(n),
+		NextToken: s.cursors.token(next, scope)}, nil
 }
 
 func (s store) mustExist(ctx context.Context, c scope, names []string) error {
@@ -389,18 +381,14 @@ func appendTags(entries *[]TagResource, r *record, cur cursor, n int) *cursor {
 	return nil
 }
 
-// resources checks the parameters that all tag operations have: region, resource type and resource
-// ids. It returns the ids sorted and without duplicates.
-func (s *Service) resources(ctx context.Context, regionID, resourceType string, ids []string) (scope, []string, error) {
-	if err := checkResources(regionID, resourceType, ids); err != nil {
-		return scope{}, nil, err
-	}
+// resources returns the scope of a tag operation and its resource ids, sorted and without
+// duplicates. The request must be checked.
+func (s *Service) resources(ctx context.Context, regionID string, ids []string) (scope, []string, error) {
 	c, err := s.scope(ctx, regionID)
 	if err != nil {
 		return scope{}, nil, err
 	}
-	names := slices.Sorted(slices.Values(ids))
-	names = slices.Compact(names)
+	names := slices.Compact(slices.Sorted(slices.Values(ids)))
 	for _, name := range names {
 		if name == "" || checkName(name) != nil {
 			return scope{}, nil, resourceNotFound(name)

@@ -15,7 +15,8 @@ func (s *Service) ListTagKeys(ctx context.Context, in *ListTagKeysRequest) (*Lis
 		return nil, err
 	}
 	keys, n, next, err := s.listDistinct(ctx, actionListKeys, in.RegionID,
-		in.MaxResults, in.NextToken, distinctKeys, "")
+		in.MaxResults, in.NextToken, indexPrefix+table.Escape(tagAttribute),
+		func(attribute, _ string) string { return strings.TrimPrefix(attribute, tagAttribute) })
 	if err != nil {
 		return nil, err
 	}
@@ -31,39 +32,19 @@ func (s *Service) ListTagValues(ctx context.Context, in *ListTagValuesRequest) (
 		return nil, err
 	}
 	values, n, next, err := s.listDistinct(ctx, actionListValues, in.RegionID, in.MaxResults,
-		in.NextToken, distinctValues, in.Key)
+		in.NextToken, indexPrefix+table.Escape(tagAttribute+in.Key)+"#",
+		func(_, value string) string { return value })
 	if err != nil {
 		return nil, err
 	}
 	return &ListTagValuesResponse{Values: values, MaxResults: n, NextToken: next}, nil
 }
 
-// A distinct describes the part of the index that a list of distinct keys or values reads.
-type distinct struct {
-	prefix func(of string) string               // of the entries
-	thing  func(attribute, value string) string // the listed part of an entry
-	beyond func(of, thing string) string        // a sort key after the last entry of a thing
-}
-
-var (
-	distinctKeys = distinct{
-		prefix: func(string) string { return indexPrefix + table.Escape(tagAttribute) },
-		thing:  func(attribute, _ string) string { return strings.TrimPrefix(attribute, tagAttribute) },
-		beyond: func(_, key string) string { return indexPrefix + table.Escape(tagAttribute+key) + "$" },
-	}
-	distinctValues = distinct{
-		prefix: func(key string) string { return indexPrefix + table.Escape(tagAttribute+key) + "#" },
-		thing:  func(_, value string) string { return value },
-		beyond: func(key, value string) string {
-			return indexPrefix + table.Escape(tagAttribute+key) + "#" + table.Escape(value) + "$"
-		},
-	}
-)
-
-// listDistinct is the common part of ListTagKeys and ListTagValues. It skips from each key or value
-// to the next one, so its cost depends on how many there are, not on the number of index entries.
+// listDistinct is the common part of ListTagKeys and ListTagValues. In the index entries with
+// prefix, it lists the key or value that follows the prefix, which of returns. It skips from each
+// one to the next, so its cost depends on how many there are, not on the number of index entries.
 func (s *Service) listDistinct(ctx context.Context, action, regionID string, maxResults *int64, token string,
-	d distinct, of string) (things []string, n int64, next string, err error) {
+	prefix string, of func(attribute, value string) string) (things []string, n int64, next string, err error) {
 	c, err := s.scope(ctx, regionID)
 	if err != nil {
 		return nil, 0, "", err
@@ -71,38 +52,35 @@ func (s *Service) listDistinct(ctx context.Context, action, regionID string, max
 	if err := c.authorize(ctx, action, "*", nil); err != nil {
 		return nil, 0, "", err
 	}
-	size, err := pageSize(maxResults)
-	if err != nil {
-		return nil, 0, "", err
-	}
-	scope := []string{action, c.account, c.region, of}
+	scope := []string{action, c.account, c.region, prefix}
 	cur, err := s.cursors.parse(token, scope)
 	if err != nil {
 		return nil, 0, "", err
 	}
-	things, more, err := s.store.distinctPage(ctx, c, d, of, &cur, size)
-	if err == nil && more {
-		next, err = s.cursors.token(&cur, scope)
-	}
+	size := pageSize(maxResults)
+	things, more, err := s.store.distinctPage(ctx, c, prefix, of, &cur, size)
 	if err != nil {
 		return nil, 0, "", storeError(ctx, action, err)
+	}
+	if more {
+		next = s.cursors.token(&cur, scope)
 	}
 	return things, int64(size), next, nil
 }
 
 // distinctPage returns the next n keys or values after the cursor, which it advances, and whether
 // there are more.
-func (s store) distinctPage(ctx context.Context, c scope, d distinct, of string, cur *cursor,
-	n int) (things []string, more bool, err error) {
+func (s store) distinctPage(ctx context.Context, c scope, prefix string,
+	of func(attribute, value string) string, cur *cursor, n int) (things []string, more bool, err error) {
 	const (
 		rounds = 20  // queries of one call
 		window = 100 // entries of one query
 	)
 	things = []string{}
 	for range rounds {
-		r := table.Range{Partition: c.partition(), Prefix: d.prefix(of), Limit: window}
+		r := table.Range{Partition: c.partition(), Prefix: prefix, Limit: window}
 		if cur.Range > 0 { // After is set; it may be the empty value
-			r.After = d.beyond(of, cur.After)
+			r.After = prefix + table.Escape(cur.After) + "$"
 		}
 		items, err := s.table.Query(ctx, r)
 		if err != nil {
@@ -113,7 +91,7 @@ func (s store) distinctPage(ctx context.Context, c scope, d distinct, of string,
 			if err != nil {
 				return nil, false, err
 			}
-			thing := d.thing(attribute, value)
+			thing := of(attribute, value)
 			if cur.Range > 0 && thing == cur.After {
 				continue
 			}

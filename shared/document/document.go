@@ -297,16 +297,23 @@ func (n *Node) write(b *bytes.Buffer) {
 	}
 }
 
-// Marshal returns v as compact JSON, without escaping < > &. It is for values that always encode,
-// such as structs of strings, and panics for others.
-func Marshal(v any) []byte {
+// Encode returns v as compact JSON, without escaping < > &.
+func Encode(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
+	err := e.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
+}
+
+// Marshal is Encode for values that always encode, such as structs of strings. It panics for
+// others.
+func Marshal(v any) []byte {
+	text, err := Encode(v)
+	if err != nil {
 		panic(fmt.Sprintf("document: a %T does not encode", v)) // the error may quote v
 	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+	return text
 }
 
 // WriteString writes s as a JSON string, without escaping < > &.

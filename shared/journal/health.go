@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"chatconf/shared/command"
+	"chatconf/shared/document"
 	"chatconf/shared/invoke"
 	"chatconf/shared/table"
 )
@@ -368,7 +369,7 @@ func (j *Journal) writeNotes(ctx context.Context, ref command.Ref, now time.Time
 	defer invoke.Recover("journal", &err)
 	var change table.Change
 	for what, m := range noted.last {
-		value, err := encode(m)
+		value, err := document.Encode(m)
 		if err != nil {
 			return err
 		}

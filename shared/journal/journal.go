@@ -17,6 +17,7 @@ import (
 	"unicode/utf8"
 
 	"chatconf/shared/command"
+	"chatconf/shared/document"
 	"chatconf/shared/invoke"
 	"chatconf/shared/seal"
 	"chatconf/shared/table"
@@ -317,7 +318,7 @@ func (j *Journal) arrival(e *command.Endpoint, ref command.Ref, now time.Time, a
 			maxGuards, len(a.Command.MessageID), len(a.Guards))
 	}
 	record := newRecord(e, ref, now, a)
-	value, err := encode(record)
+	value, err := document.Encode(record)
 	if err != nil {
 		return change, fmt.Errorf("journal: encode record: %w", err)
 	}

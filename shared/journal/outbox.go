@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"chatconf/shared/command"
+	"chatconf/shared/document"
 	"chatconf/shared/invoke"
 	"chatconf/shared/secret"
 	"chatconf/shared/table"
@@ -97,7 +98,7 @@ func (j *Journal) outboxPut(e *command.Endpoint, ref command.Ref, due time.Time,
 }
 
 func (p outboxItem) put(ref command.Ref, revision int64, condition table.Condition) (table.Put, error) {
-	value, err := encode(p)
+	value, err := document.Encode(p)
 	if err != nil {
 		return table.Put{}, fmt.Errorf("journal: encode outbox item: %w", err)
 	}
@@ -260,7 +261,7 @@ func (j *Journal) Settle(ctx context.Context, job *Job, r Result) error {
 	counter := CountDelivered
 	if r.Outcome != OutcomeDelivered {
 		counter = CountFailed
-		last, err := encode(Moment{At: now, Step: "deliver", Reason: cut(r.Detail, 1024)})
+		last, err := document.Encode(Moment{At: now, Step: "deliver", Reason: cut(r.Detail, 1024)})
 		if err != nil {
 			return storeError(ctx, "settle", err)
 		}
@@ -311,7 +312,7 @@ func (job *Job) amend(to *table.Change, edit func(*Record) error) error {
 	if err := edit(e); err != nil {
 		return err
 	}
-	value, err := encode(e)
+	value, err := document.Encode(e)
 	if err != nil {
 		return fmt.Errorf("journal: encode record: %w", err)
 	}
