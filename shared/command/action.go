@@ -1,7 +1,6 @@
 package command
 
 import (
-	"slices"
 	"strconv"
 	"time"
 
@@ -178,14 +177,4 @@ func (a *Action) targetOr(all Target) Target {
 		return *a.Target
 	}
 	return all
-}
-
-// parameter returns the parameter with a name, regardless of case; nil if there is none.
-func (a *Action) parameter(name string) *Parameter {
-	name = foldName(name)
-	i := slices.IndexFunc(a.Parameters, func(p Parameter) bool { return foldName(p.Name) == name })
-	if i < 0 {
-		return nil
-	}
-	return &a.Parameters[i]
 }

@@ -6,11 +6,17 @@
 package command
 
 import (
+	"errors"
+	"fmt"
+	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"chatconf/shared/secret"
 )
 
 // Limits of a command.
@@ -63,27 +69,89 @@ func (c Command) LogValue() slog.Value {
 	)
 }
 
+// Format writes the fields that a log may show, for every verb.
+func (c Command) Format(s fmt.State, _ rune) { io.WriteString(s, c.LogValue().String()) }
+
 // Shown returns the name for logs and records. It is masked if it looks like a secret, since a
 // sender may paste a secret by mistake.
 func (c Command) Shown() string {
+	if c.Action != "" {
+		return c.Name
+	}
 	name, _ := redactWord(c.Name)
 	return name
 }
 
-// An Error says why a text is not a command.
+// Recorded returns the name and the arguments for a record. Those of an action are name=value, in
+// declared order. Likely secrets are masked, and every value of a secret parameter.
+func (c Command) Recorded() (name string, args []string) {
+	if c.Action == "" {
+		return Redact(c.Name, c.Arguments)
+	}
+	var wrong *Error
+	if errors.As(c.Problem, &wrong) { // so there are no values
+		if wrong.action == nil || wrong.action.hasSecret() {
+			return c.Name, slices.Repeat([]string{secret.Mask}, len(c.Arguments))
+		}
+		return c.Name, redact(c.Arguments)
+	}
+	return c.Name, redact(c.shownValues())
+}
+
+// shownValues returns the values as name=value, with secrets masked.
+func (c Command) shownValues() []string {
+	out := make([]string, 0, len(c.Parameters)+1)
+	for _, v := range c.Parameters {
+		out = append(out, v.String())
+	}
+	if c.DryRun {
+		out = append(out, "--"+dryRun)
+	}
+	return out
+}
+
+// Words returns the text and the arguments for the target: as the sender typed them, or with a
+// secret value of an action, made from the values with secrets masked.
+func (c Command) Words() (text string, args []string) {
+	if !slices.ContainsFunc(c.Parameters, func(v Value) bool { return v.Secret }) {
+		return c.Text, c.Arguments
+	}
+	args = c.shownValues()
+	return Format(c.Name, args), args
+}
+
+// An Error says why a text is not a command, or not one of its action.
 type Error struct {
-	problem phrase
-	unread  string // Message.Unread, if that is the problem
+	problem   phrase
+	unread    string     // Message.Unread, if that is the problem
+	action    *Action    // whose usage is said; nil if the text is not a command of an action
+	parameter *Parameter // that has the problem
+	word      string     // that has the problem; no secret
+	choice    string     // that the sender may have meant
 }
 
 // Error returns the text for a log. Sentence returns it for the sender.
 func (e *Error) Error() string {
-	return "command: " + strings.TrimSuffix(e.Sentence(English), ".")
+	return "command: " + strings.TrimSuffix(strings.ReplaceAll(e.Sentence(English), "\n", " "), ".")
 }
 
 // Sentence returns the text for the sender, in English or Chinese.
 func (e *Error) Sentence(language string) string {
-	return sentenceIn(language, e.problem, "unread", unreadIn(language, e.unread))
+	fill := []string{"unread", unreadIn(language, e.unread), "word", e.word, "choice", e.choice}
+	if p := e.parameter; p != nil {
+		fill = append(fill, "parameter", p.Name, "want", p.Want(language))
+	}
+	if e.action != nil {
+		fill = append(fill, "command", e.action.Name, "usage", e.action.Usage())
+	}
+	text := sentenceIn(language, e.problem, fill...)
+	if e.choice != "" {
+		text += space(language) + sentenceIn(language, saidChoice, fill...)
+	}
+	if e.action != nil {
+		text += "\n" + sentenceIn(language, saidUsage, fill...)
+	}
+	return text
 }
 
 // Parse splits a message's text. The first word is the command's name, in lower case and half

@@ -56,7 +56,8 @@ func (e *Endpoint) LogValue() slog.Value {
 }
 
 // Command parses a message of the platform's receiver. If the message is not a command, or has an
-// unread part, the error is a *Error and the Command has no Name and no Arguments.
+// unread part, the error is a *Error and the Command has no Name and no Arguments. If it is not a
+// command of its action, the error is a *Error too, and the Command has no Parameters.
 func (e *Endpoint) Command(m *Message) (Command, error) {
 	out := Command{
 		Account:       e.Account,
@@ -84,7 +85,9 @@ func (e *Endpoint) Command(m *Message) (Command, error) {
 
 // read parses the text of a command.
 func (e *Endpoint) read(c *Command) {
-	c.Name, c.Arguments, c.Problem = Parse(c.Text)
+	if c.Name, c.Arguments, c.Problem = Parse(c.Text); c.Problem == nil {
+		c.Problem = e.Actions.resolve(c)
+	}
 }
 
 // errChanged is the error of Again.
@@ -103,18 +106,12 @@ func (e *Endpoint) Again(c Command) error {
 }
 
 // Decide returns whether the command may run. If the message is not a command, Reason says why.
-func (e *Endpoint) Decide(c Command) Decision {
-	out := e.Permissions.Decide(c)
-	var problem *Error
-	if out.Cause == CauseCommand && errors.As(c.Problem, &problem) {
-		out.Reason = problem.Sentence(e.Language)
-	}
-	return out
-}
+func (e *Endpoint) Decide(c Command) Decision { return e.Permissions.Decide(c) }
 
 // Reply returns the answer for the sender: the command was accepted, the answer of a built-in
 // command, or a denial with the ids and the statement that would allow it. It contains the sender's
-// own words, so it must be shown as plain text.
+// own words, so it must be shown as plain text. It is empty for Status and Cancel, whose answers
+// need the journal.
 func (e *Endpoint) Reply(c Command, d Decision) string {
 	say := func(p phrase, fill ...string) string {
 		return sentenceIn(e.Language, p, append(fill, "name", e.Name, "user", c.User, "conversation",
@@ -130,12 +127,19 @@ func (e *Endpoint) Reply(c Command, d Decision) string {
 	switch {
 	case d.Cause == CauseBuiltIn && c.Name == WhoAmI:
 		return who()
+	case d.Cause == CauseBuiltIn && IsOperation(c.Name):
+		return ""
 	case d.Cause == CauseBuiltIn:
 		return strings.Join(e.help(c), "\n")
 	case d.Allowed:
 		return say(saidAccepted)
 	case d.Cause == CauseDefault:
-		return strings.Join([]string{say(saidDenied), who(), say(saidGrant, "grant", grant(c))}, "\n")
+		names := e.Permissions.otherValues(&c)
+		lines := []string{say(saidDenied), who(), say(saidGrant, "grant", grant(c, names))}
+		if len(names) > 0 {
+			lines = slices.Insert(lines, 1, d.Reason)
+		}
+		return strings.Join(lines, "\n")
 	case d.Cause == CauseStatement:
 		return strings.Join([]string{say(saidDenied), d.Reason, who()}, "\n")
 	case d.Cause == CauseConversation:
@@ -150,9 +154,20 @@ func (e *Endpoint) Undelivered(c Command, id string) string {
 	return sentenceIn(e.Language, saidUndelivered, "command", c.Name, "name", e.Name, "id", id)
 }
 
-// help lists the commands that the sender may run here, and nothing about others.
+// mostListed is how many actions are listed with their usage.
+const mostListed = 20
+
+// help describes the action that the sender names, or lists the commands that the sender may run
+// here, and tells nothing about others.
 func (e *Endpoint) help(c Command) []string {
 	var lines []string
+	if e.Actions != nil && len(c.Arguments) > 0 {
+		a := e.Actions.Find(FoldName(c.Arguments[0]))
+		if a != nil && e.Permissions.mayRun(c.User, c.Conversation, a) {
+			return a.describe(e.Language)
+		}
+		lines = append(lines, sentenceIn(e.Language, saidNotHere))
+	}
 	list := func(p phrase, commands []string) {
 		if len(commands) > 0 {
 			lines = append(lines, sentenceIn(e.Language, p, "commands", strings.Join(commands, comma(e.Language))))
@@ -164,14 +179,41 @@ func (e *Endpoint) help(c Command) []string {
 	if len(may.Commands) == 0 {
 		lines = append(lines, sentenceIn(e.Language, saidNothing))
 	}
+	listed := 0
+	for _, a := range e.Actions.All() {
+		if !e.Permissions.mayRun(c.User, c.Conversation, a) {
+			continue
+		}
+		if listed++; listed > mostListed {
+			may.More = true
+			break
+		}
+		line := a.Usage()
+		if a.Summary != "" {
+			line = sentenceIn(e.Language, saidAction, "usage", line, "summary", a.Summary)
+		}
+		lines = append(lines, line)
+	}
 	if may.More {
 		lines = append(lines, sentenceIn(e.Language, saidMore))
 	}
-	return append(lines, sentenceIn(e.Language, saidBuiltIn))
+	if listed > 0 {
+		lines = append(lines, sentenceIn(e.Language, saidActionMore))
+	}
+	builtIn := []string{Help, WhoAmI}
+	if e.Actions.IsBuiltIn(Status) {
+		builtIn = append(builtIn, Status, Cancel)
+	}
+	list(saidBuiltIn, builtIn)
+	return lines
 }
 
-// grant returns the statement that would allow the command to its user in its conversation.
-func grant(c Command) string {
+// noWildcards replaces the wildcards of a value by one that matches little more.
+var noWildcards = strings.NewReplacer("*", "?")
+
+// grant returns the statement that would allow the command to its user in its conversation, with
+// its values of the named parameters.
+func grant(c Command, names []string) string {
 	var b bytes.Buffer
 	b.WriteString(`{"Effect":"Allow","Principals":[`)
 	document.WriteString(&b, "user:"+c.User)
@@ -179,6 +221,22 @@ func grant(c Command) string {
 	document.WriteString(&b, c.Name)
 	b.WriteString(`],"Conversations":[`)
 	document.WriteString(&b, c.Conversation)
-	b.WriteString(`]}`)
+	b.WriteByte(']')
+	before := `,"Parameters":{`
+	for _, v := range c.Parameters {
+		if v.Secret || !slices.Contains(names, v.Name) {
+			continue
+		}
+		b.WriteString(before)
+		document.WriteString(&b, v.Name)
+		b.WriteString(`:[`)
+		document.WriteString(&b, noWildcards.Replace(v.Text))
+		b.WriteByte(']')
+		before = ","
+	}
+	if before == "," {
+		b.WriteByte('}')
+	}
+	b.WriteByte('}')
 	return b.String()
 }

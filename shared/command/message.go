@@ -64,7 +64,7 @@ func unreadProblem(unread string) *Error {
 	case UnreadEdit:
 		return &Error{problem: commandEdited}
 	}
-	return &Error{commandUnread, unread}
+	return &Error{problem: commandUnread, unread: unread}
 }
 
 func unreadIn(language, unread string) string {

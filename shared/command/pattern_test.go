@@ -12,7 +12,9 @@ import (
 func TestPatternMatchesAsRegexpDoes(t *testing.T) {
 	texts := []string{"", "a", "b", "ab", "aab", "abab", "i-123", "i-12", "I-123", "中文", "a\nb", "a.b", "-", "]", "^",
 		"x" + strings.Repeat("9", 20), "a\\b", "{", "a{2}", "_", " ", "\t", "$", "aaaaaaaaaa"}
-	for _, pattern := range []string{``, `a`, `.`, `.*`, `i-[0-9]+`, `^i-\d{3}$`, `(a|b)*`, `(?:ab)+`, `a{2,}b`, `a{1,2}b`,
+	for _, pattern := range []string{
+		``, `a`, `.`, `.*`, `i-[0-9]+`, `^i-\d{3}$`,
+		`(a|b)*`, `(?:ab)+`, `a{2,}b`, `a{1,2}b`,
 		`a{0}`, `[^a]`, `[]a]`, `[^]a]+`, `[a-]`, `[-a]`, `[a-c-e]+`, `[\w-]+`, `\w*\W\w*`, `\s`, `\S+`, `\D+`, `(|a)b?`,
 		`()`, `(a*)*`, `(a*)+b|`, `[\u4e00]`, `中.`, `\.`, `a\\b`, `\{`, `}`, `]`, `(((a)?b)*)`, `x\d{5,20}`, `[\.\-\]]`,
 		`a?a?a?a?a?aaaaa`, `[^\d\s]`, `\$`, `\n`, `a\nb`, `a.b`} {

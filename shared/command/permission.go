@@ -1,6 +1,7 @@
 package command
 
 import (
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -83,7 +84,7 @@ type permission struct {
 
 // valuePatterns are the values of a parameter that a statement matches.
 type valuePatterns struct {
-	name     string // folded
+	name     string
 	patterns []string
 }
 
@@ -142,14 +143,16 @@ func (p *Permissions) newPermission(n *document.Node) permission {
 		text:     n.String(),
 	}
 	for i, pattern := range out.commands {
-		out.commands[i] = FoldName(pattern)
+		if out.commands[i] = FoldName(pattern); p.actions.Find(out.commands[i]) != nil { // perhaps an alias
+			out.commands[i] = FoldName(p.actions.Find(out.commands[i]).Name)
+		}
 	}
 	if list := n.Get("Conversations"); list != nil {
 		out.conversations = texts(list)
 	}
 	if values := n.Get("Parameters"); values != nil {
 		for _, m := range values.Members {
-			out.values = append(out.values, valuePatterns{foldName(m.Key), texts(m.Value)})
+			out.values = append(out.values, valuePatterns{m.Key, texts(m.Value)})
 		}
 	}
 	for _, principal := range texts(n.Get("Principals")) {
@@ -179,17 +182,47 @@ func (p *Permissions) Decide(c Command) Decision {
 		out.Cause, say = CauseConversation, decidedConversation
 	case user == "":
 		out.Cause, say = CauseNobody, decidedNobody
-	case command == "":
+	case command == "" || c.Problem != nil && c.Action == "":
 		out.Cause, say = CauseCommand, decidedCommand
 	case p.actions.IsBuiltIn(command):
 		out.Allowed, out.Cause, say = true, CauseBuiltIn, decidedBuiltIn
+	case p.actions.Strict() && c.Action == "":
+		out.Cause, say = CauseCommand, commandUndeclared
 	default:
 		out, say = p.evaluate(&c)
 	}
+	var problem *Error
+	if errors.As(c.Problem, &problem) {
+		out, say = p.explain(&c, problem, out, say)
+	}
+	if out.Reason != "" {
+		return out
+	}
+	values := ""
+	if out.Cause == CauseDefault {
+		if names := p.otherValues(&c); len(names) > 0 {
+			say, values = decidedValues, strings.Join(names, comma(p.language))
+		}
+	}
 	out.Reason = sentenceIn(p.language, say, "name", p.name, "user", user,
 		"conversation", conversation, "command", command,
-		"statement", strconv.Itoa(out.Statement))
+		"statement", strconv.Itoa(out.Statement), "values", values)
 	return out
+}
+
+// explain decides a message that is not a command, or not one of its action. The sender gets the
+// problem as the reason. That of an action only gets who may run it with other arguments.
+func (p *Permissions) explain(c *Command, problem *Error, d Decision, say phrase) (Decision, phrase) {
+	switch {
+	case d.Cause == CauseCommand:
+	case d.Cause != CauseStatement && d.Cause != CauseDefault, !d.Allowed && d.Cause == CauseStatement:
+		return d, say
+	default:
+		if a := p.actions.Find(FoldName(c.Action)); a == nil || !p.mayRun(c.User, c.Conversation, a) {
+			return Decision{Cause: CauseDefault, Statement: -1}, decidedNone
+		}
+	}
+	return Decision{Cause: CauseCommand, Statement: -1, Reason: problem.Sentence(p.language)}, none
 }
 
 // evaluate decides by the statements.
@@ -230,14 +263,63 @@ func (p *Permissions) roleOf(action string) string {
 // statement names. An undeclared command has no values.
 func (s *permission) matchesValues(c *Command) bool {
 	for i := range s.values {
-		of := func(v Value) bool {
-			return foldName(v.Name) == s.values[i].name && !v.Secret && matchesAny(s.values[i].patterns, v.Text)
-		}
-		if c.Action == "" || !slices.ContainsFunc(c.Parameters, of) {
+		if c.Action == "" || !s.values[i].matches(c.Parameters) {
 			return false
 		}
 	}
 	return true
+}
+
+func (of *valuePatterns) matches(values []Value) bool {
+	return slices.ContainsFunc(values, func(v Value) bool {
+		return strings.EqualFold(v.Name, of.name) && !v.Secret && matchesAny(of.patterns, v.Text)
+	})
+}
+
+// mayRun reports whether the user may run an action in the conversation, at least with some values.
+func (p *Permissions) mayRun(user, conversation string, a *Action) bool {
+	allowed, name := false, FoldName(a.Name)
+	for i := range p.statements {
+		s := &p.statements[i]
+		if !p.applies(s, user, conversation) || !matchesAny(s.commands, name) {
+			continue
+		}
+		switch {
+		case s.effect == policy.Allow:
+			allowed = allowed || s.isOf(a)
+		case len(s.values) == 0:
+			return false
+		}
+	}
+	return allowed
+}
+
+// isOf reports whether an action has all the parameters that the statement names.
+func (s *permission) isOf(a *Action) bool {
+	return !slices.ContainsFunc(s.values, func(of valuePatterns) bool { return a.index(of.name) < 0 })
+}
+
+// otherValues returns the parameters of which other values would let an Allow match the command.
+func (p *Permissions) otherValues(c *Command) []string {
+	var out []string
+	a := p.actions.Find(FoldName(c.Action))
+	if c.Action == "" || a == nil {
+		return nil
+	}
+	for i := range p.statements {
+		s := &p.statements[i]
+		if s.effect != policy.Allow || len(s.values) == 0 || !s.isOf(a) || !matchesAny(s.commands, c.Name) ||
+			!p.applies(s, c.User, c.Conversation) {
+			continue
+		}
+		for j := range s.values {
+			if name := a.Parameters[a.index(s.values[j].name)].Name; !s.values[j].matches(c.Parameters) &&
+				!slices.Contains(out, name) {
+				out = append(out, name)
+			}
+		}
+	}
+	return out
 }
 
 // listens reports whether the bot accepts commands in a conversation.
@@ -275,7 +357,8 @@ func (p *Permissions) fold(user string) string {
 }
 
 // A Runnable lists what a user may run in a conversation, as patterns of command names. Patterns of
-// Except are denied even if a pattern of Commands matches. Built-in commands are not listed.
+// Except are denied even if a pattern of Commands matches. An action is listed if it may be run
+// with some values. Built-in commands are not listed.
 type Runnable struct {
 	Commands []string
 	Except   []string
@@ -296,11 +379,20 @@ func (p *Permissions) Runnable(user, conversation string) Runnable {
 		s := &p.statements[i]
 		switch {
 		case !p.applies(s, user, conversation):
-		case s.effect == policy.Allow:
+		case s.effect == policy.Allow && len(s.values) == 0:
 			allowed = append(allowed, s.commands...)
-		default:
+		case s.effect == policy.Deny && len(s.values) == 0:
 			out.Except = append(out.Except, s.commands...)
 		}
+	}
+	for _, a := range p.actions.All() {
+		if p.mayRun(user, conversation, a) {
+			allowed = append(allowed, FoldName(a.Name))
+		}
+	}
+	if p.actions.Strict() {
+		isAction := func(name string) bool { return p.actions.Find(name) == nil }
+		allowed, out.Except = slices.DeleteFunc(allowed, isAction), nil
 	}
 	for _, list := range []*[]string{&allowed, &out.Except} {
 		slices.Sort(*list)

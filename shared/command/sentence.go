@@ -25,6 +25,30 @@ const (
 	commandUnread
 	commandMention
 	commandEdited
+	commandUndeclared
+
+	usageUnknown
+	usageUnknownHidden
+	usageTwice
+	usageMissing
+	usageNoValue
+	usageWrong
+	usageFixed
+	usageMany
+	usageDryRun
+	usageDryRunValue
+	usageOperation
+
+	wantText
+	wantTextLeast
+	wantTextBoth
+	wantPattern
+	wantNumber
+	wantNumberLeast
+	wantNumberMost
+	wantNumberBoth
+	wantBoolean
+	wantEnum
 
 	decidedAllow
 	decidedDeny
@@ -34,6 +58,7 @@ const (
 	decidedConversation
 	decidedNobody
 	decidedCommand
+	decidedValues
 
 	saidAccepted
 	saidUndelivered
@@ -47,6 +72,21 @@ const (
 	saidBuiltIn
 	saidWho
 	saidGroups
+
+	saidChoice
+	saidUsage
+	saidAction
+	saidActionMore
+	saidNotHere
+	saidAliases
+	saidParameter
+	saidParameterRequired
+	saidParameterDefault
+	saidParameterFixed
+	saidParameterFixedSecret
+	saidSecret
+	saidDryRun
+	saidExample
 
 	phrases
 )
@@ -83,6 +123,34 @@ var sentences = [phrases][2]string{
 		"This message is too old to edit a command. Send the command as a new message.",
 		"此消息发送已久，编辑后不再执行。请将命令作为新消息发送。",
 	},
+	commandUndeclared: {"This bot has no such command. Say help to see what you may run.",
+		"此机器人没有该命令。发送 help 查看您可以执行的命令。"},
+
+	usageUnknown:       {"{command} has no parameter {word}.", "{command} 没有参数 {word}。"},
+	usageUnknownHidden: {"{command} does not have one of these parameters.", "{command} 没有其中某个参数。"},
+	usageTwice:         {"{parameter} is given twice. Write it once.", "{parameter} 重复，请只写一次。"},
+	usageMissing:       {"{parameter} is missing. Write {want}.", "缺少 {parameter}，请填写{want}。"},
+	usageNoValue:       {"{parameter} has no value. Write {want}.", "{parameter} 没有值，请填写{want}。"},
+	usageWrong:         {"{parameter} must be {want}.", "{parameter} 必须是{want}。"},
+	usageFixed: {"{parameter} is set by an administrator. Write the command without it.",
+		"{parameter} 由管理员设定，请不要填写。"},
+	usageMany: {"There are more values than {command} has parameters. Put quotes around a value with blanks.",
+		"值的个数超过 {command} 的参数个数。含空格的值请加引号。"},
+	usageDryRun:      {"{command} has no --dry-run.", "{command} 不支持 --dry-run。"},
+	usageDryRunValue: {"--dry-run must be true or false.", "--dry-run 必须是 true 或 false。"},
+	usageOperation: {"Write {word}, or {word} and one id of a command.",
+		"请发送 {word}，或 {word} 加一个命令编号。"},
+
+	wantText:        {"text", "文本"},
+	wantTextLeast:   {"text of at least {least} characters", "至少 {least} 个字符的文本"},
+	wantTextBoth:    {"text of {least} to {most} characters", " {least} 到 {most} 个字符的文本"},
+	wantPattern:     {"{text} in the form {pattern}", "{text}，格式为 {pattern}"},
+	wantNumber:      {"a whole number", "整数"},
+	wantNumberLeast: {"a whole number of at least {least}", "不小于 {least} 的整数"},
+	wantNumberMost:  {"a whole number of at most {most}", "不大于 {most} 的整数"},
+	wantNumberBoth:  {"a whole number from {least} to {most}", " {least} 到 {most} 的整数"},
+	wantBoolean:     {"true or false", " true 或 false"},
+	wantEnum:        {"one of {values}", "以下之一：{values}"},
 
 	decidedAllow: {"Permissions[{statement}] allows {command}.", "Permissions[{statement}] 允许执行 {command}。"},
 	decidedDeny:  {"Permissions[{statement}] denies {command}.", "Permissions[{statement}] 拒绝执行 {command}。"},
@@ -94,6 +162,9 @@ var sentences = [phrases][2]string{
 		"会话 {conversation} 不在 ConversationIds 中。"},
 	decidedNobody:  {"The platform did not identify the user.", "平台没有提供用户标识。"},
 	decidedCommand: {"The message has no command.", "消息中没有命令。"},
+	decidedValues: {"Permissions allow {command} for the user {user} in the conversation {conversation} only with " +
+		"other values of {values}.",
+		"Permissions 只允许用户 {user} 在会话 {conversation} 中以其他 {values} 值执行 {command}。"},
 
 	saidAccepted: {"{command} was accepted.", "已受理 {command}。"},
 	saidUndelivered: {"{command} could not be delivered. An administrator of {name} finds the details with " +
@@ -107,10 +178,25 @@ var sentences = [phrases][2]string{
 	saidCommands: {"You may run here: {commands}.", "您在此可以执行：{commands}。"},
 	saidExcept:   {"Except: {commands}.", "但不包括：{commands}。"},
 	saidMore:     {"The list is not complete.", "此列表不完整。"},
-	saidBuiltIn:  {"Always allowed: help, whoami.", "始终可用：help、whoami。"},
+	saidBuiltIn:  {"Always allowed: {commands}.", "始终可用：{commands}。"},
 	saidWho: {"Your user id is {user}; Principals writes it user:{user}. The conversation id is {conversation}.",
 		"您的用户标识为 {user}，在 Principals 中写作 user:{user}。会话标识为 {conversation}。"},
 	saidGroups: {"Your groups are {groups}.", "您所在的用户组为 {groups}。"},
+
+	saidChoice:               {"Did you mean {choice}?", "您是否要写 {choice}？"},
+	saidUsage:                {"Usage: {usage}", "用法：{usage}"},
+	saidAction:               {"{usage}: {summary}", "{usage}：{summary}"},
+	saidActionMore:           {"Say help and a command for more about it.", "发送 help 加命令名查看详情。"},
+	saidNotHere:              {"You may run no such command here.", "您在此没有可执行的该命令。"},
+	saidAliases:              {"Other names: {aliases}.", "别名：{aliases}。"},
+	saidParameter:            {"{name}: {want}.", "{name}：{want}。"},
+	saidParameterRequired:    {"{name}: {want}; required.", "{name}：{want}，必填。"},
+	saidParameterDefault:     {"{name}: {want}; default {value}.", "{name}：{want}，默认为 {value}。"},
+	saidParameterFixed:       {"{name}: always {value}.", "{name}：固定为 {value}。"},
+	saidParameterFixedSecret: {"{name}: set by an administrator.", "{name}：由管理员设定。"},
+	saidSecret:               {" It is not recorded.", "不会被记录。"},
+	saidDryRun:               {"--dry-run: try it without effect.", "--dry-run：只试运行，不产生效果。"},
+	saidExample:              {"Example: {example}", "示例：{example}"},
 }
 
 // sentenceIn returns a phrase in a language; English if the language is unknown. fill alternates

@@ -1,11 +1,14 @@
 package command
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // Similar returns the known word that is most similar to word, regardless of case; empty if none is
 // similar.
 func Similar(word string, known []string) string {
-	best, least := "", len(word)/2+1
+	best, least := "", utf8.RuneCountInString(word)/2+1
 	for _, k := range known {
 		if d := distance(strings.ToLower(word), strings.ToLower(k), least); d < least || d == least && best == "" {
 			best, least = k, d
@@ -14,9 +17,10 @@ func Similar(word string, known []string) string {
 	return best
 }
 
-// distance returns the number of single-byte edits between a and b, or a number over limit if there
-// are more.
-func distance(a, b string, limit int) int {
+// distance returns the number of single-character edits between a and b, or a number over limit if
+// there are more.
+func distance(one, other string, limit int) int {
+	a, b := []rune(one), []rune(other)
 	if len(a)-len(b) > limit || len(b)-len(a) > limit {
 		return limit + 1
 	}

@@ -2,6 +2,8 @@ package command
 
 import (
 	"net/url"
+	"slices"
+	"strings"
 
 	"chatconf/shared/document"
 	"chatconf/shared/secret"
@@ -86,4 +88,67 @@ func NewTarget(n *document.Node, hidden secret.Text) Target {
 		StateMachineArn: n.TextOf("StateMachineArn", ""),
 		Parameters:      n.Get("Parameters"),
 	}
+}
+
+// Expand returns what the target's template gets, by name, as json.Marshal writes it. It holds
+// secrets.
+//
+// In a text of Parameters, {name} stands for the text of an action's value. The text "{name}" alone
+// is the typed value. A text that names a value which is not given is left out.
+func (t Target) Expand(values []Value) map[string]any {
+	out := make(map[string]any)
+	if t.Parameters == nil {
+		for _, v := range values {
+			out[v.Name] = v.Any()
+		}
+		return out
+	}
+	for _, m := range t.Parameters.Members {
+		if m.Value.Kind != document.Array {
+			if value, ok := expand(m.Value.Text, values); ok {
+				out[m.Key] = value
+			}
+			continue
+		}
+		list := make([]any, 0, len(m.Value.Items))
+		for _, item := range m.Value.Items {
+			if value, ok := expand(item.Text, values); ok {
+				list = append(list, value)
+			}
+		}
+		out[m.Key] = list
+	}
+	return out
+}
+
+// expand returns a text with values for names. It reports whether all of them are given.
+func expand(text string, values []Value) (value any, ok bool) {
+	var b strings.Builder
+	for rest := text; ; {
+		before, behind, found := strings.Cut(rest, "{")
+		b.WriteString(before)
+		if !found {
+			return b.String(), true
+		}
+		name, after, closed := strings.Cut(behind, "}")
+		if !closed || !isParameterName(name) {
+			b.WriteByte('{')
+			rest = behind
+			continue
+		}
+		i := slices.IndexFunc(values, func(v Value) bool { return strings.EqualFold(v.Name, name) })
+		switch {
+		case i < 0:
+			return nil, false
+		case len(name)+len("{}") == len(text):
+			return values[i].Any(), true
+		}
+		b.WriteString(values[i].Text)
+		rest = after
+	}
+}
+
+// isParameterName reports whether a text can be the name of a parameter.
+func isParameterName(s string) bool {
+	return s != "" && len(s) <= MaxParameterName && isLetter(s[0]) && only(s, alphanumeric+"_-")
 }

@@ -432,6 +432,7 @@ func (j *Journal) partitions(ctx context.Context) ([]string, error) {
 // Event returns the event for the job's target.
 func (job *Job) Event() *command.Event {
 	c := job.Command
+	text, arguments := c.Words()
 	out := &command.Event{
 		ID:     job.ID,
 		Source: "acs:oos:" + job.Region + ":" + job.Account + ":chatconfiguration/" + job.Name,
@@ -446,12 +447,17 @@ func (job *Job) Event() *command.Event {
 			UserID:         c.User,
 			UserName:       c.UserName,
 			Groups:         append([]string{}, c.Groups...),
-			Text:           c.Text,
+			Text:           text,
 			Command:        c.Name,
-			Arguments:      append([]string{}, c.Arguments...),
+			Arguments:      append([]string{}, arguments...),
 			RamRole:        job.RamRole,
 			MessageID:      c.MessageID,
+			Action:         c.Action,
+			DryRun:         c.DryRun,
 		},
+	}
+	if c.Action != "" {
+		out.Data.Parameters = append(command.TypedObject{}, c.Parameters...)
 	}
 	if !c.Sent.IsZero() {
 		out.Data.SentDate = c.Sent.UTC().Format(time.RFC3339Nano)

@@ -84,7 +84,7 @@ func (e *Record) corrects(before *Record) bool {
 }
 
 func newRecord(e *command.Endpoint, ref command.Ref, now time.Time, a Arrival) *Record {
-	cmd, arguments := command.Redact(a.Command.Name, a.Command.Arguments)
+	cmd, arguments := a.Command.Recorded()
 	reason := a.Decision.Reason
 	if cmd != a.Command.Name {
 		reason = strings.ReplaceAll(reason, a.Command.Name, cmd)
