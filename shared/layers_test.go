@@ -86,6 +86,10 @@ var rooms = []room{
 		"shared/cloud", "shared/document", "shared/invoke", "shared/secret"}, nil},
 	{"shared/dispatch/oos", []string{"shared/dispatch", "shared/journal", "shared/command", "shared/cloud",
 		"shared/cloud/alibaba", "shared/document"}, nil},
+	{"shared/dispatch/ssm", []string{"shared/dispatch", "shared/journal", "shared/cloud", "shared/cloud/aws",
+		"shared/document"}, nil},
+	{"shared/dispatch/stepfunctions", []string{"shared/dispatch", "shared/journal", "shared/cloud", "shared/cloud/aws",
+		"shared/document"}, nil},
 	{"shared/dispatch/*", []string{"shared/dispatch", "shared/journal", "shared/command", "shared/dial",
 		"shared/cloud", "shared/invoke"}, nil},
 	{"shared/serve/fc", []string{"shared/serve", "shared/invoke"}, []string{"github.com/aliyun/fc-runtime-go-sdk"}},
@@ -95,7 +99,7 @@ var rooms = []room{
 	// A cloud: its store, key service, functions, roots and signed calls. A function links one.
 	{"shared/cloud/alibaba", []string{"shared/cloud", "shared/dial", "shared/document", "shared/invoke",
 		"shared/rpc/sign", "shared/table", "shared/table/tablestore"}, nil},
-	{"shared/cloud/aws", []string{"shared/cloud", "shared/dial", "shared/invoke", "shared/table",
+	{"shared/cloud/aws", []string{"shared/cloud", "shared/dial", "shared/document", "shared/invoke", "shared/table",
 		"shared/table/dynamodb"}, []string{"github.com/aws/aws-sdk-go-v2/aws"}},
 	{"shared/cloud/cloudtest", []string{"shared/cloud"}, nil},
 	// Emulators: never the domain, the wiring or an adapter.

@@ -59,6 +59,15 @@ func (r *Refusal) Error() string {
 	return text
 }
 
+// CodeOf returns the code of a refusal; empty for any other error.
+func CodeOf(err error) string {
+	var refused *Refusal
+	if !errors.As(err, &refused) {
+		return ""
+	}
+	return refused.Code
+}
+
 // PlainCode returns the code for people.
 func (r *Refusal) PlainCode() string {
 	if r.Code == "" {

@@ -40,8 +40,8 @@ func (c *Call) RoleOf() string {
 	return fmt.Sprintf("the role %q", c.Role)
 }
 
-// Masked returns a text of the target without the values of secret parameters.
-func (c *Call) Masked(text string) string {
+// masked returns a text of the target without the values of secret parameters.
+func (c *Call) masked(text string) string {
 	var secrets []string
 	for _, v := range c.Command.Parameters {
 		if v.Secret && v.Text != "" {
@@ -58,8 +58,8 @@ func (c *Call) Masked(text string) string {
 // maxText is the maximum length of a text that a target gives, in characters.
 const maxText = 4000
 
-// Bounded returns a text that is short enough for an answer in chat, and valid UTF-8.
-func Bounded(text string) string {
+// bounded returns a text that is short enough for an answer in chat, and valid UTF-8.
+func bounded(text string) string {
 	text = strings.ToValidUTF8(text, "\uFFFD")
 	n := 0
 	for i := range text {
@@ -105,4 +105,44 @@ func ParametersOf(c *Call) (string, error) {
 // NoDryRun is the error of a target that has no dry run.
 func NoDryRun() *Error {
 	return &Error{Why: "this target has no dry run, so nothing was started", Refused: true}
+}
+
+// AtTask says which task an execution is at, for people.
+func (c *Call) AtTask(task string) string {
+	return c.say("It is at the task %q.", "正在执行任务 %q。", task)
+}
+
+// WaitsForApproval says that an execution waits for an approval of a task in a service.
+func (c *Call) WaitsForApproval(task, service string) string {
+	return c.say("It waits for an approval of the task %q in %s.", "任务 %q 正在等待在 %s 中审批。", task, service)
+}
+
+// WaitsForConfirmation says that an execution waits for a confirmation of a task in a service.
+func (c *Call) WaitsForConfirmation(task, service string) string {
+	return c.say("It waits for a confirmation of the task %q in %s.", "任务 %q 正在等待在 %s 中确认。", task, service)
+}
+
+// say returns a sentence about a task in the language of the configuration.
+func (c *Call) say(english, chinese, task string, more ...any) string {
+	if c.Endpoint.Language == command.Chinese {
+		english = chinese
+	}
+	return fmt.Sprintf(english, append([]any{c.Told(task)}, more...)...)
+}
+
+// Told returns a text of the target for people: without secrets, and bounded.
+func (c *Call) Told(text string) string { return bounded(c.masked(text)) }
+
+// AWSReasons returns the reasons for which every service of AWS refuses. denied is what the
+// policies of the role must allow.
+func AWSReasons(c *Call, service, denied string) []cloud.Reason {
+	return []cloud.Reason{
+		{Codes: []string{"AccessDeniedException", "AccessDenied"},
+			Why: c.RoleOf() + " was denied by " + service + ". Its policies must allow " + denied},
+		{Codes: []string{"ExpiredTokenException", "UnrecognizedClientException", "InvalidSignatureException",
+			"InvalidClientTokenId"},
+			Why: "the credentials of " + c.RoleOf() + " are invalid or have expired", Again: true},
+		{Codes: []string{"ThrottlingException", "Throttling", "RequestLimitExceeded"}, Why: service + " is throttled",
+			Again: true},
+	}
 }

@@ -33,27 +33,19 @@ func TestCloudErrors(t *testing.T) {
 	}
 }
 
-// No secret value is in a text, also where one begins another.
-func TestMasked(t *testing.T) {
+// No secret value is in a text, also where one begins another, and the text is bounded.
+func TestTold(t *testing.T) {
 	c := &dispatch.Call{Command: command.Command{Parameters: []command.Value{{Name: "a", Text: "pl", Secret: true},
 		{Name: "b", Text: "planted", Secret: true}, {Name: "c", Text: "open"}, {Name: "d", Secret: true}}}}
-	if got, want := c.Masked("planted pl open plan"), "****** ****** open ******an"; got != want {
-		t.Errorf("Masked = %q, want %q", got, want)
-	}
-	if got := (&dispatch.Call{}).Masked("planted"); got != "planted" {
-		t.Errorf("Masked = %q", got)
-	}
-}
-
-func TestBounded(t *testing.T) {
-	for text, want := range map[string]string{"": "", "é\xff": "é\uFFFD", strings.Repeat("é", 4000): "",
+	for text, want := range map[string]string{"": "", "é\xff": "é\uFFFD",
+		"planted pl open plan": "****** ****** open ******an", strings.Repeat("é", 4000): strings.Repeat("é", 4000),
 		strings.Repeat("é", 4001): strings.Repeat("é", 4000) + "…"} {
-		if want == "" {
-			want = text
+		if got := c.Told(text); got != want {
+			t.Errorf("Told(%.10q) = %.40q of %d bytes", text, got, len(got))
 		}
-		if got := dispatch.Bounded(text); got != want {
-			t.Errorf("Bounded(%.10q) = %.10q of %d bytes", text, got, len(got))
-		}
+	}
+	if got := (&dispatch.Call{}).Told("planted"); got != "planted" {
+		t.Errorf("Told = %q", got)
 	}
 }
 

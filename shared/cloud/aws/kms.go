@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"chatconf/shared/cloud"
 )
@@ -49,23 +48,11 @@ func (k *Keys) Open(ctx context.Context, sealed string) ([]byte, error) {
 
 // readPlaintext returns the plaintext in an answer.
 func readPlaintext(status int, h http.Header, body []byte) ([]byte, error) {
-	var answer struct {
-		Plaintext string
-		Type      string `json:"__type"`
-		Message   string // or message; encoding/json ignores case
-	}
-	err := json.Unmarshal(body, &answer)
 	if status != http.StatusOK {
-		code := answer.Type[strings.LastIndexByte(answer.Type, '#')+1:] // com.amazonaws.kms#NotFoundException
-		return nil, &cloud.Refusal{
-			Status:    status,
-			Code:      code,
-			Message:   answer.Message,
-			RequestID: h.Get("X-Amzn-Requestid"),
-			Retryable: cloud.Retryable(status) || code == "ThrottlingException" || code == "LimitExceededException",
-		}
+		return nil, refusalJSON(status, h, body)
 	}
-	if err != nil {
+	var answer struct{ Plaintext string }
+	if json.Unmarshal(body, &answer) != nil {
 		// the decoder's error might show part of the plaintext
 		return nil, errors.New("the answer is not the expected JSON")
 	}

@@ -156,7 +156,8 @@ func readQuery(status int, _ http.Header, body []byte) ([]byte, error) {
 }
 
 // throttled are the codes of a service that is called too often.
-var throttled = []string{"Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException"}
+var throttled = []string{"Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException",
+	"LimitExceededException"}
 
 // readLease returns the credentials in an answer. Its errors do not show them.
 func readLease(body []byte) (cloud.Lease, error) {

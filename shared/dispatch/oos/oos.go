@@ -4,14 +4,12 @@ package oos
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"chatconf/shared/cloud"
 	"chatconf/shared/cloud/alibaba"
-	"chatconf/shared/command"
 	"chatconf/shared/dispatch"
 	"chatconf/shared/document"
 	"chatconf/shared/journal"
@@ -84,15 +82,14 @@ func (t *Target) Follow(ctx context.Context, c *dispatch.Call) (dispatch.Progres
 // Cancel implements dispatch.Follower.
 func (t *Target) Cancel(ctx context.Context, c *dispatch.Call) error {
 	err := t.executions.Cancel(ctx, c.Endpoint.Region, c.Execution)
-	var refused *cloud.Refusal
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &refused) && (refused.Code == "InvalidExecutionStatus" ||
-		refused.Code == "EntityNotExists.Execution"):
+	switch cloud.CodeOf(err) {
+	case "InvalidExecutionStatus", "EntityNotExists.Execution":
 		return nil // it has ended, or Follow will say that it is unknown
 	}
-	return failed(c, dispatch.StepCancel, err)
+	if err != nil {
+		return failed(c, dispatch.StepCancel, err)
+	}
+	return nil
 }
 
 // The tags of an execution. Their limits are those of
@@ -159,8 +156,7 @@ func failed(c *dispatch.Call, step dispatch.Step, err error) *dispatch.Error {
 			Why: "an execution for this command was started before, with other parameters"},
 		cloud.Reason{Codes: []string{"Throttling", "Throttling."}, Why: "OOS is throttled", Again: true},
 	)
-	var refused *cloud.Refusal
-	if errors.As(err, &refused) && refused.Code == "IdempotentParameterMismatch" {
+	if cloud.CodeOf(err) == "IdempotentParameterMismatch" {
 		e.Refused = false
 	}
 	return e
@@ -169,10 +165,10 @@ func failed(c *dispatch.Call, step dispatch.Step, err error) *dispatch.Error {
 // progress returns what an execution says of itself.
 func progress(c *dispatch.Call, e alibaba.Execution) dispatch.Progress {
 	p := dispatch.Progress{Execution: e.ID}
-	message := dispatch.Bounded(c.Masked(e.StatusMessage))
+	message := c.Told(e.StatusMessage)
 	switch e.Status {
 	case "Success":
-		p.State, p.Text = journal.StateSucceeded, dispatch.Bounded(c.Masked(outputs(e.Outputs)))
+		p.State, p.Text = journal.StateSucceeded, c.Told(outputs(e.Outputs))
 	case "Failed", "Skipped":
 		p.State, p.Text, p.Detail = journal.StateFailed, message, message
 	case "Cancelled":
@@ -185,24 +181,19 @@ func progress(c *dispatch.Call, e alibaba.Execution) dispatch.Progress {
 	return p
 }
 
-// task says which task an execution is at; empty if none.
+// task says which task an execution is at, or waits for; empty if none.
 func task(c *dispatch.Call, e alibaba.Execution) string {
 	if len(e.CurrentTasks) == 0 {
 		return ""
 	}
-	now := e.CurrentTasks[0]
-	waits := e.Status == "Waiting"
-	english, chinese := "It is at the task %q.", "正在执行任务 %q。"
-	switch {
-	case waits && now.Action == "ACS::Approve":
-		english, chinese = "It waits for an approval of the task %q in OOS.", "正在等待在 OOS 中审批任务 %q。"
-	case waits:
-		english, chinese = "It waits for a confirmation of the task %q in OOS.", "正在等待在 OOS 中确认任务 %q。"
+	switch now := e.CurrentTasks[0]; {
+	case e.Status == "Waiting" && now.Action == "ACS::Approve":
+		return c.WaitsForApproval(now.Name, service)
+	case e.Status == "Waiting":
+		return c.WaitsForConfirmation(now.Name, service)
+	default:
+		return c.AtTask(now.Name)
 	}
-	if c.Endpoint.Language == command.Chinese {
-		english = chinese
-	}
-	return fmt.Sprintf(english, dispatch.Bounded(c.Masked(now.Name)))
 }
 
 // outputs returns the outputs of an execution for people: the value of a single one, else a line

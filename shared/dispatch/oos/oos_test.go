@@ -160,7 +160,7 @@ func TestStates(t *testing.T) {
 		{"two", "", journal.StateSucceeded, "a: 1\nb: 2"},
 		{"fails", "", journal.StateFailed, "check: the disk is full"},
 		{"approve", "en", journal.StateRunning, `It waits for an approval of the task "ask" in OOS.`},
-		{"approve", "zh", journal.StateRunning, `正在等待在 OOS 中审批任务 "ask"。`},
+		{"approve", "zh", journal.StateRunning, `任务 "ask" 正在等待在 OOS 中审批。`},
 		{"risky", "", journal.StateRunning, `It waits for a confirmation of the task "format" in OOS.`},
 		{"slow", "zh", journal.StateRunning, `正在执行任务 "wait"。`},
 	} {
