@@ -301,7 +301,9 @@ func (b *bot) latest(t *testing.T) record {
 type simulated struct {
 	Permission struct {
 		Command, RamRole, StatementText, Cause, Reason string
-		Allowed                                        bool
+		Allowed, DryRun                                bool
+		Action, Problem                                string
+		Parameters                                     json.RawMessage
 		Statement                                      *int
 		Groups, Commands, Except                       []string
 	}

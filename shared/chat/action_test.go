@@ -3,13 +3,20 @@ package chat_test
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"chatconf/shared/chat"
 	"chatconf/shared/chat/chattest"
+	"chatconf/shared/command"
 	"chatconf/shared/fault"
+	"chatconf/shared/secret"
+	"chatconf/shared/table"
 )
 
 // TestMistakesInActions checks the sentence of each mistake in Actions, Targets of actions and
@@ -18,10 +25,10 @@ func TestMistakesInActions(t *testing.T) {
 	const (
 		notAWord = " is not a word that a sender can type as a command; write 1 to 128 characters without blanks, " +
 			"'*', '?' and quotes."
-		aRole  = "is not a role name; use 1 to 64 letters, digits, '.', '@', '-' and '_'."
-		aName  = "1 to 64 letters, digits, '-' and '_' that begin with a letter."
-		types  = "Journal, Http, Function, Program, Oos, Ssm or StepFunctions."
-		secret = `"Secret":"` + chattest.TargetSecret + `"`
+		aRole   = "is not a role name; use 1 to 64 letters, digits, '.', '@', '-' and '_'."
+		aName   = "1 to 64 letters, digits, '-' and '_' that begin with a letter."
+		types   = "Journal, Http, Function, Program, Oos, Ssm or StepFunctions."
+		signing = `"Secret":"` + chattest.TargetSecret + `"`
 	)
 	action := func(members string) string { return `"Actions":{"restart":{` + members + `}}` }
 	param := func(members string) string { return action(`"Parameters":[{"Name":"env",` + members + `}]`) }
@@ -182,9 +189,9 @@ func TestMistakesInActions(t *testing.T) {
 		{target(`"Name":"x"`), `@.Target.Type: use ` + types},
 		{target(`"Type":"Lambda"`), `@.Target.Type: unknown type "Lambda"; use ` + types},
 		{target(`"Type":"Http"`), `@.Target.Url: is missing. @.Target.Secret: is missing.`},
-		{target(`"Type":"Http","Url":"http://a.example.com",` + secret),
+		{target(`"Type":"Http","Url":"http://a.example.com",` + signing),
 			`@.Target.Url: write an https URL without user name and fragment.`},
-		{target(`"Type":"Http","Url":"https://10.0.0.1",` + secret), `@.Target.Url: use a host on the public Internet; ` +
+		{target(`"Type":"Http","Url":"https://10.0.0.1",` + signing), `@.Target.Url: use a host on the public Internet; ` +
 			`the service's settings can allow other networks.`},
 		{target(`"Type":"Http","Url":"https://a.example.com","Secret":"short"`),
 			`@.Target.Secret: is not 24 to 64 bytes in base64, with or without whsec_ before it.`},
@@ -193,8 +200,8 @@ func TestMistakesInActions(t *testing.T) {
 		{target(`"Type":"Function"`), `@.Target.Name: is missing.`},
 		{target(`"Type":"Function","Name":"a b"`),
 			`@.Target.Name: "a b" is not 1 to 256 printable ASCII characters without blanks.`},
-		{target(`"Type":"Program","Name":"../x"`), `@.Target.Name: "../x" is not the name of a file: 1 to 64 letters, ` +
-			`digits, '.', '-' and '_' that do not begin with '.' or '-'.`},
+		{target(`"Type":"Program","Name":"../x"`), `@.Target.Name: "../x" is not the name of a file: 1 to 64 ` +
+			`letters, digits, '.', '-' and '_' that do not begin with '.' or '-'.`},
 		{target(`"Type":"Program","Name":".x"`), `@.Target.Name: ".x" is not the name of a file: 1 to 64 letters, ` +
 			`digits, '.', '-' and '_' that do not begin with '.' or '-'.`},
 		{target(`"Type":"Oos"`), `@.Target.TemplateName: is missing.`},
@@ -326,6 +333,166 @@ func TestLargeActionsAreCheckedFast(t *testing.T) {
 		_, _, _, err := chat.Settle(platformOf(t, "Slack"), chattest.With(chattest.Slack, members), never, zeros)
 		if took := time.Since(start); took > 500*time.Millisecond { // 2 to 20 ms
 			t.Errorf("%s: %d bytes took %v (%v)", about, len(members), took, err)
+		}
+	}
+}
+
+// httpAction returns a member of Actions with a Target of type Http.
+func httpAction(name, secret string) string {
+	return fmt.Sprintf(`%q:{"Target":{"Type":"Http","Url":"https://a.example.com/","Secret":%q}}`, name, secret)
+}
+
+// TestSecretsOfActions checks that each action has a secret of its own: sealed, masked on every
+// read, kept where it is sent back as a mask, and dropped with its action.
+func TestSecretsOfActions(t *testing.T) {
+	const mask = secret.Mask
+	secretOf := func(n int) string { return fmt.Sprintf("whsec_cGxhbnRlZHBsYW50ZWRwbGFudGVkcGxhbnRl%02d==", n) }
+	h := newHouse(t)
+	update := func(members ...string) error {
+		_, err := h.Update(h.Ctx, &chat.UpdateRequest{Name: "one", Configuration: chattest.Ptr(secret.Text(
+			chattest.With(chattest.Slack, `"Actions":{`+strings.Join(members, ",")+`}`)))})
+		return err
+	}
+	check := func(want map[string]string) { // by action
+		t.Helper()
+		e, shown, all := h.Open("one"), h.MustGet("one").Configuration, h.stored("one").Secrets
+		for name, hidden := range want {
+			if got := e.TargetOf(command.Command{Action: name}).Secret.Reveal(); got != hidden {
+				t.Errorf("the secret of %s is %q, want %q", name, got, hidden)
+			}
+			if all["Actions."+name+".Target.Secret"] != hidden {
+				t.Errorf("stored are %q, without the one of %s", all, name)
+			}
+		}
+		if n := strings.Count(shown, `"Secret":"`+mask+`"`); n != len(want) || strings.Contains(shown, "whsec_") {
+			t.Errorf("%d masks for %d secrets: %s", n, len(want), shown)
+		}
+		if len(all) != len(want)+2 { // besides those of the platform and the webhook
+			t.Errorf("stored are %d secrets, want %d", len(all), len(want)+2)
+		}
+		h.MustAgree()
+	}
+	h.MustCreate("one", func(in *chat.CreateRequest) {
+		in.Configuration = secret.Text(chattest.With(chattest.Slack, `"Actions":{`+httpAction("restart", secretOf(1))+`,`+
+			httpAction("重启.now", secretOf(2))+`,"stop":{}}`))
+	})
+	check(map[string]string{"restart": secretOf(1), "重启.now": secretOf(2)})
+
+	if err := update(httpAction("restart", mask), httpAction("重启.now", secretOf(3))); err != nil {
+		t.Error(err)
+	}
+	check(map[string]string{"restart": secretOf(1), "重启.now": secretOf(3)})
+
+	if err := update(httpAction("Restart", mask)); err != nil { // the same action in another case
+		t.Error(err)
+	}
+	check(map[string]string{"restart": secretOf(1)})
+
+	for _, name := range []string{"重启.now", "start", "restart.x"} { // dropped, or never there
+		err := update(httpAction("Restart", mask), httpAction(name, mask))
+		chattest.WantError(t, name, err, fault.InvalidParameter, "Configuration", "Target.Secret: is masked, and no "+
+			"stored secret exists")
+	}
+	if err := update(`"restart":{}`); err != nil {
+		t.Error(err)
+	}
+	check(nil)
+	if err := update(httpAction("restart", mask)); err == nil {
+		t.Error("a secret that was dropped is back")
+	}
+}
+
+// TestCheckFindsAMissingSecretOfAnAction removes the secret of an action from a record.
+func TestCheckFindsAMissingSecretOfAnAction(t *testing.T) {
+	h := newHouse(t)
+	h.MustCreate("one", func(in *chat.CreateRequest) {
+		in.Configuration = secret.Text(chattest.With(chattest.Slack, `"Actions":{`+
+			httpAction("restart", chattest.TargetSecret)+`}`))
+	})
+	item := h.Item(chat.ConfigurationKey("one"))
+	value := strings.Replace(string(item.Value), `"Actions.restart.Target.Secret":`, `"Actions.other.Target.Secret":`, 1)
+	h.Tamper(table.Change{Puts: []table.Put{{Sort: item.Sort, Value: []byte(value), Revision: item.Revision}}})
+	report, err := h.Check(h.Ctx, chattest.Account, chattest.Region)
+	if err != nil || !slices.Contains(report.Problems, `"one" has no Actions.restart.Target.Secret`) {
+		t.Errorf("Check = %q, %v", report.Problems, err)
+	}
+	if !slices.ContainsFunc(report.Problems, func(p string) bool {
+		return strings.Contains(p, "open Actions.other.Target.Secret")
+	}) {
+		t.Errorf("a secret opens in another place: %q", report.Problems)
+	}
+}
+
+// TestReferenceOfActions checks that the reference has the keys of actions, parameters and Targets,
+// and that its example can be saved and does what it says.
+func TestReferenceOfActions(t *testing.T) {
+	page, err := os.ReadFile("../../functions/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(page), "\n## Actions of a Configuration\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	rows := func(heading string) map[string]string { // by key: the other column
+		_, table, ok := strings.Cut(section, "\n| "+heading+" |")
+		if !ok {
+			t.Fatalf("the reference lacks a table of %q", heading)
+		}
+		table, _, _ = strings.Cut(table, "\n\n")
+		out := make(map[string]string)
+		for _, m := range regexp.MustCompile("(?m)^\\| `([A-Za-z]+)` \\| (.*) \\|$").FindAllStringSubmatch(table, -1) {
+			out[m[1]] = m[2]
+		}
+		return out
+	}
+	action, parameter, target := chat.KeysOfActions()
+	for heading, want := range map[string][]string{"key of an action": action, "key of a parameter": parameter} {
+		chattest.Equal(t, heading, slices.Sorted(maps.Keys(rows(heading))), slices.Sorted(slices.Values(want)))
+	}
+	described := rows("`Type` of a Target")
+	for kind, keys := range target {
+		row := " " + regexp.MustCompile(`[,;:_]|\(.*\)`).ReplaceAllString(described[kind], "") + " "
+		for _, key := range keys {
+			if name, mandatory := strings.CutPrefix(key, "*"); mandatory {
+				key = "**" + name + "**"
+			}
+			if !strings.Contains(row, " "+key+" ") {
+				t.Errorf("the reference of %s lacks %s: %q", kind, key, row)
+			}
+		}
+		if followed := strings.HasSuffix(described[kind], "; followed"); followed != (command.Target{Type: kind}).Followed() {
+			t.Errorf("the reference says that %s is followed: %v", kind, followed)
+		}
+	}
+	if len(described) != len(target) {
+		t.Errorf("the reference has %d types of Targets, and the code %d", len(described), len(target))
+	}
+
+	_, example, _ := strings.Cut(section, "<<'BOT'\n")
+	example, _, _ = strings.Cut(example, "\nBOT\n")
+	h := newHouse(t)
+	h.MustCreate("one", func(in *chat.CreateRequest) { in.Configuration = secret.Text(example) })
+	for _, c := range []struct {
+		user, message, action string
+		allowed               bool
+		role                  string
+	}{
+		{"alice", "restart i-1", "restart", true, "OpsRestart"},
+		{"alice", "reboot i-1 --env dev-2 wait=5", "restart", true, "OpsRestart"},
+		{"alice", "restart i-1 env=prod", "restart", false, ""},
+		{"alice", "重启 i-1 env=pord", "restart", false, ""},
+		{"bob", "restart i-1 env=prod", "restart", true, "OpsAll"},
+		{"bob", "deploy v1 token=12345678 --dry-run", "deploy", true, "OpsAll"},
+		{"bob", "other", "", false, ""},
+		{"carol", "note hello", "note", true, ""},
+	} {
+		out, err := h.Simulate(h.Ctx, &chat.SimulateRequest{Name: "one", UserID: c.user, ConversationID: "c1",
+			Command: c.message})
+		if err != nil {
+			t.Errorf("%s by %s: %v", c.message, c.user, err)
+			continue
+		}
+		if p := out.Permission; p.Action != c.action || p.Allowed != c.allowed || p.RamRole != c.role {
+			t.Errorf("%s by %s: %+v", c.message, c.user, p)
 		}
 	}
 }

@@ -712,6 +712,24 @@ func TestSuggestion(t *testing.T) {
 	}
 }
 
+// fieldOf returns the value of a secret's field in a Configuration.
+func fieldOf(m map[string]any, field string) any {
+	if target, ok := strings.CutPrefix(field, "Actions."); ok {
+		name := strings.TrimSuffix(target, "."+chat.FieldTargetSecret)
+		for key, action := range m["Actions"].(map[string]any) {
+			if command.FoldName(key) == name {
+				return action.(map[string]any)["Target"].(map[string]any)["Secret"]
+			}
+		}
+		return nil
+	}
+	var at any = m
+	for step := range strings.SplitSeq(field, ".") {
+		at = at.(map[string]any)[step]
+	}
+	return at
+}
+
 // FuzzSettle holds what is promised of any Configuration text: no panic; what is accepted is JSON,
 // compact, without any of its secrets, complete; and sent back it is taken as it is, all secrets
 // kept.
@@ -726,6 +744,8 @@ func FuzzSettle(f *testing.F) {
 	}
 	f.Add(uint8(3), chattest.With(chattest.Slack,
 		`"Target":{"Type":"Function","Name":"f"},"BotName":"\u2028<&>\ud800"`))
+	f.Add(uint8(3), chattest.With(chattest.Slack, `"Actions":{"/Re.start":{"Target":{"Type":"Http",`+
+		`"Url":"https://a","Secret":"`+chattest.TargetSecret+`"},"DryRun":true}},"StrictActions":false`))
 	f.Fuzz(func(t *testing.T, which uint8, text string) {
 		p := platforms[int(which)%len(platforms)]
 		masked, secrets, kept, err := chat.Settle(p, text, never, zeros)
@@ -748,11 +768,7 @@ func FuzzSettle(f *testing.F) {
 			t.Fatalf("%d bytes, %v", len(masked), err)
 		}
 		for field, hidden := range secrets {
-			var at any = m
-			for step := range strings.SplitSeq(field, ".") {
-				at = at.(map[string]any)[step]
-			}
-			if at != secret.Mask {
+			if at := fieldOf(m, field); at != secret.Mask {
 				t.Fatalf("%s stands there as %v", field, at)
 			}
 			if hidden == secret.Mask || hidden == "" {

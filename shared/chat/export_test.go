@@ -140,5 +140,19 @@ func PermissionsOf(p command.Platform, configuration string) *command.Permission
 	return permissionsOf(&record{Name: "one", Status: StatusActive}, &platform{p}, root)
 }
 
+// KeysOfActions returns the keys of actions, of parameters, and of Targets by type: mandatory ones
+// begin with a '*'.
+func KeysOfActions() (action, parameter []string, target map[string][]string) {
+	target = make(map[string][]string)
+	for _, k := range targetKinds {
+		keys := []string{}
+		for _, key := range k.required {
+			keys = append(keys, "*"+key)
+		}
+		target[k.name] = append(keys, k.optional...)
+	}
+	return actionKeys, parameterKeys, target
+}
+
 // KeyOf is platform.keyOf.
 func KeyOf(p command.Platform, written string) (string, bool) { return (&platform{p}).keyOf(written) }

@@ -77,9 +77,8 @@ func (in *RotateRequest) Check(*Service) error {
 
 // Check returns all mistakes of the request.
 func (in *SimulateRequest) Check(*Service) error {
-	_, err := in.command()
 	return fault.Join(checkNamed(in.RegionID, in.Name), given("UserId", in.UserID),
-		given("ConversationId", in.ConversationID), err)
+		given("ConversationId", in.ConversationID), in.checkCommand())
 }
 
 // Check returns all mistakes of the request but those of NextToken.

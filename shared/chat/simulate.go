@@ -1,10 +1,13 @@
 package chat
 
 import (
-	"chatconf/shared/command"
-	"chatconf/shared/fault"
 	"context"
 	"errors"
+	"slices"
+
+	"chatconf/shared/command"
+	"chatconf/shared/fault"
+	"chatconf/shared/secret"
 )
 
 const actionSimulate = "SimulateChatPermission"
@@ -15,7 +18,7 @@ type SimulateRequest struct {
 	Name           string `param:"Name"`
 	UserID         string `param:"UserId"`
 	ConversationID string `param:"ConversationId"`
-	Command        string `param:"Command"` // as typed in the chat; arguments are ignored
+	Command        string `param:"Command"` // the whole message, as typed in the chat
 }
 
 // SimulateResponse is the answer of SimulateChatPermission.
@@ -27,6 +30,12 @@ type SimulateResponse struct {
 // there.
 type SimulatedPermission struct {
 	Command string // the name
+	// What the message was understood as, if it is of a declared action. Secrets are masked.
+	Action     string              `json:",omitempty"` // as declared
+	Parameters command.TypedObject `json:",omitzero"`  // by name
+	DryRun     bool                `json:",omitempty"`
+	Problem    string              `json:",omitempty"` // what is wrong with its arguments, in the Language
+
 	Allowed bool
 	RamRole string // the role of the command
 	// index into Permissions of the statement that decides; absent if there is none
@@ -40,17 +49,17 @@ type SimulatedPermission struct {
 	More          bool     `json:",omitempty"` // the lists are incomplete
 }
 
-// command returns the name of the command.
-func (in *SimulateRequest) command() (string, error) {
+// checkCommand returns an error unless the message is a command.
+func (in *SimulateRequest) checkCommand() error {
 	if in.Command == "" {
-		return "", fault.Missing("Command")
+		return fault.Missing("Command")
 	}
-	name, _, err := command.Parse(in.Command)
+	_, _, err := command.Parse(in.Command)
 	var wrong *command.Error
 	if errors.As(err, &wrong) {
-		return "", fault.Invalid("Command", "%s", wrong.Sentence(command.English))
+		return fault.Invalid("Command", "%s", wrong.Sentence(command.English))
 	}
-	return name, err
+	return err
 }
 
 // Simulate decides a command as the webhook does, without running it: SimulateChatPermission.
@@ -58,10 +67,6 @@ func (in *SimulateRequest) command() (string, error) {
 // Errors: MissingParameter, InvalidParameter, NotFound, NoPermission, InvalidRegion.
 func (s *Service) Simulate(ctx context.Context, in *SimulateRequest) (*SimulateResponse, error) {
 	if err := in.Check(s); err != nil {
-		return nil, err
-	}
-	name, err := in.command()
-	if err != nil {
 		return nil, err
 	}
 	_, r, there, err := s.mayRead(ctx, in.RegionID, in.Name, actionSimulate)
@@ -80,10 +85,15 @@ func (s *Service) Simulate(ctx context.Context, in *SimulateRequest) (*SimulateR
 		return nil, storeError(ctx, "simulate", err)
 	}
 	permissions := permissionsOf(r, p, root)
-	d := permissions.Decide(command.Command{User: in.UserID, Conversation: in.ConversationID, Name: name})
-	may := permissions.Runnable(in.UserID, in.ConversationID)
+	e := &command.Endpoint{Permissions: permissions, Actions: command.NewActions(root, nil),
+		Language: root.TextOf(command.KeyLanguage, command.English)}
+	c, err := e.Command(&command.Message{User: in.UserID, Conversation: in.ConversationID, Text: in.Command})
+	d, may := e.Decide(c), permissions.Runnable(in.UserID, in.ConversationID)
 	out := SimulatedPermission{
-		Command:       name,
+		Command:       c.Name,
+		Action:        c.Action,
+		Parameters:    masked(c.Parameters),
+		DryRun:        c.DryRun,
 		Allowed:       d.Allowed,
 		RamRole:       d.RamRole,
 		StatementText: d.Text,
@@ -94,10 +104,25 @@ func (s *Service) Simulate(ctx context.Context, in *SimulateRequest) (*SimulateR
 		Except:        list(may.Except),
 		More:          may.More,
 	}
+	var wrong *command.Error
+	if errors.As(err, &wrong) {
+		out.Problem = wrong.Sentence(e.Language)
+	}
 	if d.Statement >= 0 {
 		out.Statement = &d.Statement
 	}
 	return &SimulateResponse{out}, nil
+}
+
+// masked returns the values with secrets as text masks.
+func masked(values []command.Value) command.TypedObject {
+	out := slices.Clone(values)
+	for i := range out {
+		if v := &out[i]; v.Secret {
+			v.Type, v.Text = command.TypeString, secret.Mask
+		}
+	}
+	return out
 }
 
 // list returns an empty list for nil, which JSON would show as null.
