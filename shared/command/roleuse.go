@@ -13,8 +13,9 @@ import (
 // A RoleUse is a place in a configuration that puts a role to use.
 type RoleUse struct {
 	Role      string
-	Statement int  // index into Permissions; -1: the configuration's own RamRole
-	Named     bool // the place names the role; else the statement has the configuration's RamRole
+	Statement int    // index into Permissions; -1: not the use of a statement
+	Action    string // the action whose RamRole it is; empty: the statement's or the configuration's
+	Named     bool   // the place names the role; else the statement has that of an action or the configuration
 }
 
 // NewUses returns where p puts a role to use that before does not, or to a wider use. Without
@@ -26,6 +27,10 @@ type RoleUse struct {
 // still does: the Deny statements, the Allow statements of other roles in front of it, and
 // ConversationIds. Any change makes another statement, also a change of a group that it names; the
 // order of its lists and members does not count.
+//
+// An action's RamRole is a new use where the action is new, or differs from that of before in more
+// than its texts for people. Whatever allows such an action puts its role to a new use too, as does
+// what allows the undeclared command that takes the place of a removed action or alias.
 func (p *Permissions) NewUses(before *Permissions, otherwise bool) []RoleUse {
 	var uses []RoleUse
 	roleIsNew := p.role != "" && (before == nil || before.role != p.role)
@@ -34,7 +39,8 @@ func (p *Permissions) NewUses(before *Permissions, otherwise bool) []RoleUse {
 	}
 	users := make(map[string]int)
 	was, is := before.reaches(users), p.reaches(users)
-	sameGround := before != nil && !otherwise && p.listensWithin(before)
+	sameGround := before != nil && !otherwise && p.listensWithin(before) &&
+		(p.actions.Strict() || !before.actions.Strict())
 	left := budget(mostCompared)
 	for i, s := range is {
 		named := p.statements[i].role != ""
@@ -45,7 +51,125 @@ func (p *Permissions) NewUses(before *Permissions, otherwise bool) []RoleUse {
 			uses = append(uses, RoleUse{Role: s.role, Statement: i, Named: named})
 		}
 	}
+	for _, a := range p.actions.All() {
+		if a.RamRole != "" && (!sameGround || !a.isAs(before.actions.Find(FoldName(a.Name)))) {
+			uses = append(uses, RoleUse{Role: a.RamRole, Statement: -1, Action: a.Name, Named: true})
+		}
+	}
+	if sameGround { // else every use is listed, but those of statements under an action's role
+		for _, use := range p.newUsesOfActions(before, was, is, roleIsNew, &left) {
+			if !slices.Contains(uses, use) {
+				uses = append(uses, use)
+			}
+		}
+	}
 	return uses
+}
+
+// newUsesOfActions returns the new uses by statements that allow one action, or a command that was
+// one.
+func (p *Permissions) newUsesOfActions(before *Permissions, was, is []reach, roleIsNew bool,
+	left *budget) (uses []RoleUse) {
+	check := func(name string, a *Action, changed bool) {
+		wasOf, _, ok := reachesOf(was, name, before.roleOf(name), left)
+		isOf, indexes, okToo := reachesOf(is, name, p.roleOf(name), left)
+		for i, s := range isOf {
+			named := p.statements[indexes[i]].role != ""
+			switch {
+			case s.effect != policy.Allow || s.role == "":
+			case !named && (a == nil || a.RamRole == "") && roleIsNew: // listed already
+			case !named && a != nil && a.RamRole != "" && changed: // listed already
+			case changed || !ok || !okToo || !isKept(wasOf, isOf, i, left):
+				uses = append(uses, RoleUse{Role: s.role, Statement: indexes[i], Named: named})
+			}
+		}
+	}
+	for _, a := range p.actions.All() {
+		// An action without a role has those of every other command.
+		if changed := !a.isAs(before.actions.Find(FoldName(a.Name))); changed || a.RamRole != "" {
+			check(FoldName(a.Name), a, changed)
+		}
+	}
+	for _, a := range before.actions.All() {
+		for _, word := range append([]string{a.Name}, a.Aliases...) {
+			if word = FoldName(word); p.actions.Find(word) == nil && !p.actions.Strict() {
+				check(word, nil, true)
+			}
+		}
+	}
+	return uses
+}
+
+// isAs reports whether two actions do the same and read the same arguments.
+func (a *Action) isAs(b *Action) bool { return b != nil && a.sum() == b.sum() }
+
+// sum returns a hash of what the action does and reads.
+func (a *Action) sum() [sha256.Size]byte {
+	var b []byte
+	add := func(texts ...string) {
+		for _, text := range texts {
+			b = strconv.AppendQuote(b, text)
+		}
+		b = append(b, '/')
+	}
+	optional := func(text *string) {
+		if text == nil {
+			add()
+		} else {
+			add(*text)
+		}
+	}
+	number := func(n *int64) {
+		if n == nil {
+			add()
+		} else {
+			add(strconv.FormatInt(*n, 10))
+		}
+	}
+	add(a.Aliases...)
+	add(a.RamRole, a.Timeout.String(), strconv.FormatBool(a.DryRun))
+	target, pattern := Target{}, ""
+	if a.Target != nil {
+		target = *a.Target
+	}
+	add(target.Type, target.URL.Reveal(), target.Name, target.TemplateName, target.TemplateVersion,
+		target.SafetyCheck, target.DocumentName, target.StateMachineArn)
+	if target.Parameters != nil {
+		add(target.Parameters.String())
+	} else {
+		add()
+	}
+	for _, p := range a.Parameters {
+		if pattern = ""; p.Pattern != nil {
+			pattern = p.Pattern.String()
+		}
+		add(p.Name, string(p.Type), strconv.FormatBool(p.Required), strconv.FormatBool(p.Secret), pattern)
+		add(p.Values...)
+		number(p.Min)
+		number(p.Max)
+		optional(p.Default)
+		optional(p.Fixed)
+	}
+	return sha256.Sum256(b)
+}
+
+// reachesOf returns the statements that match a command's name, with its role where they have none,
+// and their indexes. It reports whether the budget held the comparison.
+func reachesOf(all []reach, name, role string, left *budget) (out []reach, indexes []int, ok bool) {
+	for i := range all {
+		if *left -= budget(len(all[i].commands)); *left < 0 {
+			return out, indexes, false
+		}
+		if !matchesAny(all[i].commands, name) {
+			continue
+		}
+		r := all[i]
+		if r.role = r.permission.role; r.role == "" {
+			r.role = role
+		}
+		out, indexes = append(out, r), append(indexes, i)
+	}
+	return out, indexes, true
 }
 
 // A reach is what a statement does, and what it matches.
@@ -53,6 +177,7 @@ type reach struct {
 	*permission
 	role  string            // that an allowed command runs as; empty if there is none
 	users []uint64          // the bits of the users that it names, groups included
+	on    string            // the values that it names
 	sum   [sha256.Size]byte // of what it matches; equal for statements that match the same
 }
 
@@ -112,10 +237,26 @@ func (p *Permissions) reaches(users map[string]int) []reach {
 				add(pattern)
 			}
 		}
+		r.on = onValues(s.values)
+		add(r.on)
 		r.sum = sha256.Sum256(b)
 		out[i] = r
 	}
 	return out
+}
+
+// onValues returns a text that is equal for equal values of a statement.
+func onValues(values []valuePatterns) string {
+	texts := make([]string, 0, len(values))
+	for _, of := range values {
+		text := strconv.Quote(strings.ToLower(of.name))
+		for _, pattern := range slices.Sorted(slices.Values(of.patterns)) {
+			text += strconv.Quote(pattern)
+		}
+		texts = append(texts, text)
+	}
+	slices.Sort(texts)
+	return strings.Join(texts, "/")
 }
 
 // name adds a user to those that the statement names.
@@ -188,7 +329,8 @@ func (b *budget) spend(r, s *reach) bool {
 // are taken to be as different as they can be.
 const maxCompared = 1000
 
-// meets reports whether both statements may match the same command. False is certain.
+// meets reports whether both statements may match the same command, with some values. False is
+// certain.
 func (r *reach) meets(s *reach) bool {
 	return r.sharesUser(s) && mayMeet(r.commands, s.commands) &&
 		(r.conversations == nil || s.conversations == nil || mayMeet(r.conversations, s.conversations))
@@ -199,7 +341,7 @@ func (r *reach) covers(s *reach) bool {
 	if r.sum == s.sum {
 		return true
 	}
-	return r.hasUsersOf(s) && coversAll(r.commands, s.commands) &&
+	return r.hasUsersOf(s) && (r.on == "" || r.on == s.on) && coversAll(r.commands, s.commands) &&
 		(r.conversations == nil || s.conversations != nil && coversAll(r.conversations, s.conversations))
 }
 

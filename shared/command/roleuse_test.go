@@ -18,12 +18,19 @@ import (
 // permissionsOf returns the permissions of a Configuration with a RamRole.
 func permissionsOf(t *testing.T, role, configuration string) *command.Permissions {
 	t.Helper()
+	return endpointOf(t, role, configuration).Permissions
+}
+
+// endpointOf returns the endpoint of a Configuration with a RamRole.
+func endpointOf(t *testing.T, role, configuration string) *command.Endpoint {
+	t.Helper()
 	root, err := document.Parse("Configuration", configuration)
 	if err != nil {
 		t.Fatal(err)
 	}
 	options := command.PermissionOptions{Name: "ops", Active: true, RamRole: role, FoldUsers: true}
-	return command.NewPermissions(options, root)
+	return &command.Endpoint{Actions: command.NewActions(root,
+		nil), Permissions: command.NewPermissions(options, root)}
 }
 
 // TestNewUses checks for changes of Permissions which uses of roles they add or make wider.
@@ -80,7 +87,8 @@ func TestNewUses(t *testing.T) {
 			ops},
 		"another group": {"", with(sre), "", edit(with(sre), `group:sre`, `group:dev`),
 			ops},
-		"in some conversations": {"", with(sre), "", edit(with(sre), `,"RamRole"`, `,"Conversations":["c"],"RamRole"`),
+		"in some conversations": {"", with(sre), "", edit(with(sre), `,"RamRole"`,
+			`,"Conversations":["c"],"RamRole"`),
 			ops},
 		"the group grows": {"", with(sre, dev), "", edit(with(sre, dev), `"a","b"`, `"a","b","c"`),
 			ops},
@@ -133,7 +141,8 @@ func TestNewUses(t *testing.T) {
 		"Permissions are new":  {"Ops", `{` + groups + `}`, "Ops", with(dev), uses(shared("Ops", 0))},
 		"conversations are limited": {"", with(sre), "", edit(with(sre), `{"User`,
 			`{"ConversationIds":["x"],"User`), nil},
-		"conversations are unlimited": {"", edit(with(sre), `{"User`, `{"ConversationIds":["x"],"User`), "", with(sre),
+		"conversations are unlimited": {"", edit(with(sre), `{"User`, `{"ConversationIds":["x"],"User`), "",
+			with(sre),
 			ops},
 		"a conversation more": {"", edit(with(sre), `{"User`, `{"ConversationIds":["x"],"User`), "",
 			edit(with(sre), `{"User`, `{"ConversationIds":["x","y"],"User`), ops},
@@ -161,8 +170,8 @@ func TestNewUses(t *testing.T) {
 func TestNewUsesMissesNothing(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	wider := 0
-	for range 5000 {
-		a := make([]byte, 30)
+	for range 4000 {
+		a := make([]byte, 45)
 		for i := range a {
 			a[i] = byte(random.IntN(256))
 		}
@@ -170,7 +179,7 @@ func TestNewUsesMissesNothing(t *testing.T) {
 		for range 1 + random.IntN(3) {
 			b[random.IntN(len(b))] = byte(random.IntN(256))
 		}
-		if checkNewUses(t, permissionsFrom(t, a), permissionsFrom(t, b)) {
+		if checkNewUses(t, endpointFrom(t, a), endpointFrom(t, b)) {
 			wider++
 		}
 	}
@@ -209,29 +218,41 @@ func FuzzNewUses(f *testing.F) {
 		f.Add([]byte(seed), []byte("The quick brown fox"))
 		f.Add([]byte(seed), []byte(seed))
 	}
-	f.Fuzz(func(t *testing.T, a, b []byte) { checkNewUses(t, permissionsFrom(t, a), permissionsFrom(t, b)) })
+	f.Fuzz(func(t *testing.T, a, b []byte) { checkNewUses(t, endpointFrom(t, a), endpointFrom(t, b)) })
 }
 
 // checkNewUses checks that a change lets nobody run anything under a role who did not run it under
 // that role before, unless a use of the role is new. It reports whether the change lets somebody.
-func checkNewUses(t *testing.T, before, after *command.Permissions) (wider bool) {
+func checkNewUses(t *testing.T, before, after *command.Endpoint) (wider bool) {
 	t.Helper()
 	widened := make(map[string]bool)
-	for _, use := range after.NewUses(before, false) {
+	for _, use := range after.Permissions.NewUses(before.Permissions, false) {
 		widened[use.Role] = true
+	}
+	// what runs, and as which role
+	run := func(e *command.Endpoint, user, conversation, text string) (role, what string) {
+		c, _ := e.Command(&command.Message{User: user, Conversation: conversation, Text: text})
+		d := e.Decide(c)
+		if !d.Allowed {
+			return "", ""
+		}
+		_, args := c.Recorded()
+		return d.RamRole, fmt.Sprint(c.Name, c.Action, args, e.TargetOf(c))
 	}
 	for _, user := range []string{"a", "b"} {
 		for _, conversation := range []string{"x", "y"} {
-			for _, word := range []string{"restart", "stop"} {
-				c := command.Command{User: user, Conversation: conversation, Name: word}
-				is, was := after.Decide(c), before.Decide(c)
-				if !is.Allowed || is.RamRole == "" || is.RamRole == was.RamRole {
+			for _, text := range []string{"restart", "stop", "again", "restart env=test", "restart prod",
+				"again prod",
+				"restart --dry-run"} {
+				role, what := run(after, user, conversation, text)
+				roleBefore, whatBefore := run(before, user, conversation, text)
+				if role == "" || role == roleBefore && what == whatBefore {
 					continue
 				}
 				wider = true
-				if !widened[is.RamRole] {
-					t.Errorf("%s runs %s in %s under %s, before under %q, and no use is new",
-						user, word, conversation, is.RamRole, was.RamRole)
+				if !widened[role] {
+					t.Errorf("%s runs %s in %s as %s under %s, before as %q under %q, and no use is new",
+						user, text, conversation, what, role, whatBefore, roleBefore)
 				}
 			}
 		}
@@ -239,8 +260,9 @@ func checkNewUses(t *testing.T, before, after *command.Permissions) (wider bool)
 	return wider
 }
 
-// permissionsFrom makes permissions of few words, so that those of two texts are often alike.
-func permissionsFrom(t *testing.T, data []byte) *command.Permissions {
+// endpointFrom makes actions and permissions of few words, so that those of two texts are often
+// alike.
+func endpointFrom(t *testing.T, data []byte) *command.Endpoint {
 	t.Helper()
 	next := func(n int) int {
 		if len(data) == 0 {
@@ -261,7 +283,10 @@ func permissionsFrom(t *testing.T, data []byte) *command.Permissions {
 		s := map[string]any{"Effect": []string{"Allow", "Allow", "Deny"}[next(3)],
 			"Principals": pick([]string{"*"}, []string{"user:a"}, []string{"group:g"}),
 			"Commands": pick([]string{"*"}, []string{"restart"}, []string{"stop", "restart"},
-				[]string{"re*"}, []string{"st?p"})}
+				[]string{"re*"}, []string{"st?p"}, []string{"again"})}
+		if next(4) == 0 {
+			s["Parameters"] = map[string]any{"env": pick([]string{"test"}, []string{"*"}, []string{"t*", "prod"})}
+		}
 		if next(3) == 0 {
 			s["Conversations"] = pick([]string{"x"}, []string{"*"})
 		}
@@ -273,9 +298,149 @@ func permissionsFrom(t *testing.T, data []byte) *command.Permissions {
 	if statements != nil {
 		root["Permissions"] = statements
 	}
+	if next(3) > 0 {
+		root["Actions"] = actionsFrom(next)
+		if next(4) == 0 {
+			root["StrictActions"] = "true"
+		}
+	}
 	text, err := json.Marshal(root)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return permissionsOf(t, role, string(text))
+	return endpointOf(t, role, string(text))
+}
+
+// actionsFrom makes Actions of numbers below a limit.
+func actionsFrom(next func(int) int) map[string]any {
+	env := map[string]any{"Name": "env", "Type": "Enum", "Values": []string{"test", "prod"}}
+	switch next(4) {
+	case 0:
+		env["Default"] = "test"
+	case 1:
+		env = map[string]any{"Name": "env", "Fixed": "test"}
+	case 2:
+		env["Values"] = []string{"test"}
+	}
+	restart := map[string]any{"Parameters": []any{env}, "Summary": strconv.Itoa(next(10))}
+	if next(2) == 0 {
+		restart["Aliases"] = []string{"again"}
+	}
+	if role := []string{"", "R", "S"}[next(3)]; role != "" {
+		restart["RamRole"] = role
+	}
+	if next(3) == 0 {
+		restart["Target"] = map[string]any{"Type": "Function", "Name": strconv.Itoa(next(2))}
+	}
+	if next(3) == 0 {
+		restart["DryRun"] = "true"
+	}
+	out := map[string]any{"restart": restart}
+	if next(4) == 0 {
+		out["stop"] = map[string]any{"RamRole": "R"}
+	}
+	return out
+}
+
+// TestNewUsesOfActions checks for changes of Actions which uses of roles they add or make wider.
+func TestNewUsesOfActions(t *testing.T) {
+	const (
+		restart = `"restart":{"Summary":"Restarts.","Aliases":["again"],"RamRole":"Act","Parameters":[` +
+			`{"Name":"env","Type":"Enum","Values":["test","prod"],"Help":"Where."}]}`
+		stop  = `"stop":{}`
+		sre   = `{"Effect":"Allow","Principals":["user:a"],"Commands":["restart"]}`
+		all   = `{"Effect":"Allow","Principals":["*"],"Commands":["*"],"RamRole":"Admin"}`
+		dev   = `{"Effect":"Allow","Principals":["*"],"Commands":["restart"],"RamRole":"Dev"}`
+		every = `{"Effect":"Allow","Principals":["*"],"Commands":["*"]}`
+		prod  = `{"Effect":"Deny","Principals":["*"],"Commands":["*"],"Parameters":{"env":["prod"]}}`
+		test  = `{"Effect":"Allow","Principals":["*"],"Commands":["restart"],"Parameters":{"ENV":["test","t*"]}}`
+	)
+	with := func(actions string, statements ...string) string {
+		return `{"Actions":{` + actions + `},"Permissions":[` + strings.Join(statements, ",") + `]}`
+	}
+	edit := func(text string, pairs ...string) string { return strings.NewReplacer(pairs...).Replace(text) }
+	act := command.RoleUse{Role: "Act", Statement: -1, Action: "restart", Named: true}
+	own := func(role string, i int) command.RoleUse {
+		return command.RoleUse{Role: role, Statement: i, Named: true}
+	}
+	shared := func(role string, i int) command.RoleUse { return command.RoleUse{Role: role, Statement: i} }
+	uses := func(list ...command.RoleUse) []command.RoleUse { return list }
+	for about, c := range map[string]struct {
+		role, before, after string
+		want                []command.RoleUse
+	}{
+		"nothing is changed": {"", with(restart+","+stop, sre, all), with(restart+","+stop, sre, all), nil},
+		"texts for people": {"", with(restart, sre), edit(with(restart, sre), "Restarts", "R", "Where", "W"),
+			nil},
+		"the order of actions": {"", with(restart+","+stop, sre), with(stop+","+restart, sre), nil},
+		"an action is new":     {"", with(stop), with(stop + "," + restart), uses(act)},
+		"an alias is new": {"", with(restart, sre), edit(with(restart, sre), `"again"`, `"again","redo"`),
+			uses(act)},
+		"a value is new": {"", with(restart, sre), edit(with(restart, sre), `"prod"`, `"prod","q"`),
+			uses(act)},
+		"a parameter is new": {"", with(restart), edit(with(restart), `"Parameters":[`,
+			`"Parameters":[{"Name":"x"},`), uses(act)},
+		"a bound is gone": {"", edit(with(restart), `"Help"`, `"Min":3,"Help"`), with(restart), uses(act)},
+		"another bound": {"", edit(with(restart), `"Help"`, `"Min":3,"Help"`), edit(with(restart), `"Help"`,
+			`"Max":3,"Help"`), uses(act)},
+		"a pattern is changed": {"", edit(with(restart), `"Help"`, `"Pattern":"a","Help"`), edit(with(restart),
+			`"Help"`, `"Pattern":"b","Help"`), uses(act)},
+		"a fixed value is given": {"", with(restart), edit(with(restart), `"Help"`, `"Fixed":"test","Help"`),
+			uses(act)},
+		"a target is new": {"", with(restart), edit(with(restart), `"Aliases"`,
+			`"Target":{"Type":"Journal"},"Aliases"`), uses(act)},
+		"a target is changed": {"", edit(with(restart), `"Aliases"`,
+			`"Target":{"Type":"Oos","TemplateName":"a"},"Aliases"`),
+			edit(with(restart), `"Aliases"`, `"Target":{"Type":"Oos","TemplateName":"b"},"Aliases"`), uses(act)},
+		"a template is changed": {"", edit(with(restart), `"Aliases"`,
+			`"Target":{"Type":"Oos","Parameters":{"a":"{env}"}},"Aliases"`),
+			edit(with(restart), `"Aliases"`, `"Target":{"Type":"Oos","Parameters":{"a":"b"}},"Aliases"`), uses(act)},
+		"a role is changed": {"", edit(with(restart), "Act", "Other"), with(restart), uses(act)},
+		"a role is gone": {"Dev", with(restart, sre), edit(with(restart, sre), `"RamRole":"Act",`, ""),
+			uses(shared("Dev", 0))},
+		"a changed action that others have roles for": {"", with(restart, sre, all),
+			edit(with(restart, sre, all), `"again"`, `"redo"`), uses(act, own("Admin", 1))},
+		"an action is gone": {"Dev", with(restart+","+stop, sre, all), with(stop, sre, all),
+			uses(shared("Dev", 0), own("Admin", 1))},
+		"an action is gone, strictly": {"Dev", edit(with(restart+","+stop, all),
+			`{"Act`, `{"StrictActions":"true","Act`),
+			edit(with(stop, all), `{"Act`, `{"StrictActions":"true","Act`), nil},
+		"actions are no longer all": {"", edit(with(restart, all), `{"Act`, `{"StrictActions":"true","Act`),
+			with(restart, all),
+			uses(own("Admin", 0), act)},
+		"actions become all": {"", with(restart, all), edit(with(restart, all),
+			`{"Act`, `{"StrictActions":"true","Act`), nil},
+
+		"a statement is new": {"", with(restart), with(restart, sre), uses(shared("Act", 0))},
+		"a statement of others is new": {"", with(restart, sre), with(restart, sre, edit(sre, "restart", "stop")),
+			nil},
+		"a statement names the alias": {"", with(restart, sre), edit(with(restart, sre), `["restart"]`,
+			`["again"]`), nil},
+		"a statement is for more users": {"", with(restart, sre), edit(with(restart, sre), "user:a", "*"),
+			uses(shared("Act", 0))},
+		"a role in front is gone": {"Dev", with(restart, dev, every), with(restart, every),
+			uses(shared("Act", 0))},
+		"one without a role in front is gone": {"Dev", with(restart, every, dev), with(restart, dev),
+			uses(own("Dev", 0))},
+		"a denial by value is new":  {"", with(restart, sre), with(restart, sre, prod), nil},
+		"a denial by value is gone": {"", with(restart, sre, prod), with(restart, sre), uses(shared("Act", 0))},
+		"a denial by value is general": {"", with(restart, sre, prod), edit(with(restart, sre, prod),
+			`,"Parameters":{"env":["prod"]}`, ""), nil},
+		"a denial is by value now": {"", edit(with(restart, sre, prod), `,"Parameters":{"env":["prod"]}`, ""),
+			with(restart, sre, prod), uses(shared("Act", 0))},
+		"a denial is by another value": {"", with(restart, sre, prod), edit(with(restart, sre, prod), `["prod"]`,
+			`["test"]`), uses(shared("Act", 0))},
+		"an Allow by value is general": {"", with(restart, test), edit(with(restart, test),
+			`,"Parameters":{"ENV":["test","t*"]}`, ""), uses(shared("Act", 0))},
+		"the order and case of values": {"", with(restart, test), edit(with(restart, test), `ENV`, `env`,
+			`"test","t*"`, `"t*","test"`), nil},
+	} {
+		before, after := permissionsOf(t, c.role, c.before), permissionsOf(t, c.role, c.after)
+		if diff := cmp.Diff(c.want, after.NewUses(before, false)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", about, diff)
+		}
+		if strings.Contains(c.after, `"Act"`) && !slices.Contains(after.NewUses(nil, false), act) {
+			t.Errorf("%s: %+v", about, after.NewUses(nil, false))
+		}
+	}
 }
