@@ -40,6 +40,8 @@ func (c scope) passRoleNeeds(ctx context.Context, uses []command.RoleUse, tags m
 func pathOf(use command.RoleUse) string {
 	statement := document.At(document.Under(configurationParam, command.KeyPermissions), use.Statement)
 	switch {
+	case use.Action != "":
+		return document.Under(document.Under(document.Under(configurationParam, command.KeyActions), use.Action), roleParam)
 	case use.Statement < 0:
 		return roleParam
 	case use.Named:
@@ -127,7 +129,8 @@ func sameGround(a, b *document.Node) bool {
 		other := &document.Node{Kind: document.Object}
 		for _, m := range root.Members {
 			switch m.Key {
-			case command.KeyPermissions, command.KeyUserGroups, command.KeyConversationIDs: // newUses compares these
+			case command.KeyPermissions, command.KeyUserGroups, command.KeyConversationIDs,
+				command.KeyActions, command.KeyStrictActions: // newUses compares these
 			case keyBotName, command.KeyLanguage: // these grant nothing
 			default:
 				other.Members = append(other.Members, m)
@@ -180,13 +183,13 @@ func (v *vault) sameSecrets(c scope, a, b *record) (bool, error) {
 // namedRoles returns the uses of roles in an UpdateRequest alone.
 func (in *UpdateRequest) namedRoles() []command.RoleUse {
 	var uses []command.RoleUse
-	add := func(role string, statement int) {
+	add := func(role string, statement int, action string) {
 		if role != "" && checkRole(roleParam, role) == nil {
-			uses = append(uses, command.RoleUse{Role: role, Statement: statement, Named: true})
+			uses = append(uses, command.RoleUse{Role: role, Statement: statement, Action: action, Named: true})
 		}
 	}
 	if in.RamRole != nil {
-		add(*in.RamRole, -1)
+		add(*in.RamRole, -1, "")
 	}
 	if in.Configuration == nil {
 		return uses
@@ -198,7 +201,12 @@ func (in *UpdateRequest) namedRoles() []command.RoleUse {
 	// A longer list is never saved.
 	if list := root.Get(command.KeyPermissions); list != nil && len(list.Items) <= maxStatements {
 		for i, statement := range list.Items {
-			add(statement.TextOf(roleParam, ""), i)
+			add(statement.TextOf(roleParam, ""), i, "")
+		}
+	}
+	if actions := root.Get(command.KeyActions); actions != nil && len(actions.Members) <= maxActions {
+		for _, m := range actions.Members {
+			add(m.Value.TextOf(roleParam, ""), -1, m.Key)
 		}
 	}
 	return uses

@@ -25,6 +25,14 @@ func slack(statements ...string) string {
 	return strings.Replace(slackWith, "%", strings.Join(statements, ","), 1)
 }
 
+const restartAction = `"restart":{"Summary":"Restarts.","RamRole":"Ops","Parameters":[{"Name":"id"}]}`
+
+// withActions returns a Configuration with actions.
+func withActions(configuration string, actions ...string) string {
+	return strings.Replace(configuration, `"Permissions"`,
+		`"Actions":{`+strings.Join(actions, ",")+`},"Permissions"`, 1)
+}
+
 // mayPass returns a context of a caller who may do everything of chatconf's own, and pass the roles
 // of these resources.
 func (h *house) mayPass(resources ...string) context.Context {
@@ -55,6 +63,14 @@ func TestPassRole(t *testing.T) {
 			return second(h.Create(ctx, &chat.CreateRequest{Name: "new", Type: "Slack",
 				Configuration: secret.Text(slack(plainAllow, opsAllow))}))
 		},
+		"create with an action": func(h *house, ctx context.Context) error {
+			return second(h.Create(ctx, &chat.CreateRequest{Name: "new", Type: "Slack",
+				Configuration: secret.Text(withActions(slack(plainAllow), restartAction))}))
+		},
+		"update of an action": func(h *house, ctx context.Context) error {
+			return second(h.Update(ctx, &chat.UpdateRequest{Name: "one",
+				Configuration: chattest.Ptr(secret.Text(withActions(slack(plainAllow), restartAction)))}))
+		},
 		"update of RamRole": func(h *house, ctx context.Context) error {
 			return second(h.Update(ctx, &chat.UpdateRequest{Name: "one", RamRole: chattest.Ptr("Ops")}))
 		},
@@ -65,7 +81,9 @@ func TestPassRole(t *testing.T) {
 	}
 	path := map[string]string{"create with RamRole": "RamRole", "update of RamRole": "RamRole",
 		"create with a statement": "Configuration.Permissions[1].RamRole",
-		"update of a statement":   "Configuration.Permissions[1].RamRole"}
+		"update of a statement":   "Configuration.Permissions[1].RamRole",
+		"create with an action":   "Configuration.Actions.restart.RamRole",
+		"update of an action":     "Configuration.Actions.restart.RamRole"}
 	for about, c := range map[string]struct {
 		statements []string
 		kind       string // of the denial; empty if it is allowed
@@ -154,6 +172,12 @@ func TestPassRoleOfAnUpdate(t *testing.T) {
 	}
 	const http = `{"Type":"Http","Url":"https://ops.example.com/run",` +
 		`"Secret":"bm90LWEtcmVhbC1zZWNyZXQtb2YtMzItYnl0ZXM="}`
+	anyone := strings.Replace(opsAllow, `,"RamRole":"Ops"`, "", 1)
+	action := func(pairs ...string) *secret.Text {
+		text := withActions(slack(anyone, plainAllow), restartAction)
+		return chattest.Ptr(secret.Text(strings.NewReplacer(pairs...).Replace(text)))
+	}
+	const actionRole = "Configuration.Actions.restart.RamRole"
 	const statement, shared = "Configuration.Permissions[0].RamRole",
 		"the RamRole that applies to Configuration.Permissions[1]"
 	for about, c := range map[string]struct {
@@ -214,6 +238,19 @@ func TestPassRoleOfAnUpdate(t *testing.T) {
 				`{"Url":"https://ops.example.com/run","Secret":"******","Type":"Http"}`)}, nil},
 		"the target, but no role": {"", target(http),
 			chat.UpdateRequest{Configuration: chattest.Ptr(secret.Text(slack(plainAllow)))}, nil},
+		"an action's summary": {"", action(), chat.UpdateRequest{Configuration: action("Restarts", "R")}, nil},
+		"an action's parameters": {"", action(),
+			chat.UpdateRequest{Configuration: action(`"id"`, `"instance"`)}, []string{"Ops (for " + actionRole + ")"}},
+		"another action": {"", action(),
+			chat.UpdateRequest{Configuration: action(`"restart":`, `"stop":{},"restart":`)}, nil},
+		"the target's secret of an action": {"", action(`"Parameters"`, `"Target":`+http+`,"Parameters"`),
+			chat.UpdateRequest{Configuration: action(`"Parameters"`,
+				`"Target":`+strings.Replace(http, "bm90", "bm91", 1)+`,"Parameters"`)},
+			[]string{"Ops (for " + actionRole + ")"}},
+		"who may run an action": {"", action(), chat.UpdateRequest{Configuration: action("group:sre", "*")},
+			[]string{"Ops (for the RamRole that applies to Configuration.Permissions[0])"}},
+		"a removed action": {"Dev", action(), chat.UpdateRequest{Configuration: action(restartAction, "")},
+			[]string{"Dev (for the RamRole that applies to Configuration.Permissions[0])"}},
 		"both, together with the group": {"Dev", nil, chat.UpdateRequest{RamRole: chattest.Ptr("Adm"),
 			Configuration: edit("restart", "re*")}, []string{"Adm (for RamRole)", "Ops (for " + statement + ")"}},
 	} {
@@ -262,18 +299,20 @@ func TestPassRoleOfAnUpdate(t *testing.T) {
 func TestPassRoleIsNamedWithTheOthers(t *testing.T) {
 	h := newHouse(t)
 	in := chat.CreateRequest{Name: "new", Type: "Slack", RamRole: "Ops", ResourceGroupID: "rg-1",
-		Tags:          map[string]string{"env": "dev"},
-		Configuration: secret.Text(slack(opsAllow, plainAllow, strings.Replace(opsAllow, "Ops", "Adm", 1)))}
+		Tags: map[string]string{"env": "dev"},
+		Configuration: secret.Text(withActions(slack(opsAllow, plainAllow, strings.Replace(opsAllow, "Ops", "Adm", 1)),
+			restartAction))}
 	_, err := h.Create(h.only("GetChatConfiguration"), &in)
 	chattest.WantError(t, "a create", err, fault.NoPermission, "", "oos:CreateChatConfiguration on ",
 		"oos:TagResources on ",
-		"oos:ChangeResourceGroup on ", opsRole+" (for RamRole, Configuration.Permissions[0].RamRole), ",
-		":role/Adm (for Configuration.Permissions[2].RamRole). To let this access key pass it, "+
+		"oos:ChangeResourceGroup on ", opsRole+" (for RamRole, Configuration.Permissions[0].RamRole, "+
+			"Configuration.Actions.restart.RamRole), ", ":role/Adm (for Configuration.Permissions[2].RamRole). To let this access key pass it, "+
 			"run 'chatconf keys update CCKonly --pass-role Ops --pass-role Adm'.")
 	_, err = h.Update(h.only("GetChatConfiguration"), &chat.UpdateRequest{Name: "none", RamRole: chattest.Ptr("Ops"),
 		Configuration: &in.Configuration})
 	chattest.WantError(t, "an update", err, fault.NoPermission, "", "oos:UpdateChatConfiguration on ",
-		opsRole+" (for RamRole, Configuration.Permissions[0].RamRole), ", ":role/Adm (for ")
+		opsRole+" (for RamRole, Configuration.Permissions[0].RamRole, Configuration.Actions.restart.RamRole), ",
+		":role/Adm (for ")
 	event := chattest.Caller(t, "", allowOOS)
 	_, err = h.Create(chattest.As(t.Context(), event), &in)
 	chattest.WantError(t, "an event", err, fault.NoPermission, "",

@@ -15,7 +15,8 @@ func TestPatternMatchesAsRegexpDoes(t *testing.T) {
 	for _, pattern := range []string{
 		``, `a`, `.`, `.*`, `i-[0-9]+`, `^i-\d{3}$`,
 		`(a|b)*`, `(?:ab)+`, `a{2,}b`, `a{1,2}b`,
-		`a{0}`, `[^a]`, `[]a]`, `[^]a]+`, `[a-]`, `[-a]`, `[a-c-e]+`, `[\w-]+`, `\w*\W\w*`, `\s`, `\S+`, `\D+`, `(|a)b?`,
+		`a{0}`, `[^a]`, `[]a]`, `[^]a]+`, `[a-]`, `[-a]`, `[a-c-e]+`, `[\w-]+`, `\w*\W\w*`, `\s`, `\S+`, `\D+`,
+		`(|a)b?`,
 		`()`, `(a*)*`, `(a*)+b|`, `[\u4e00]`, `中.`, `\.`, `a\\b`, `\{`, `}`, `]`, `(((a)?b)*)`, `x\d{5,20}`, `[\.\-\]]`,
 		`a?a?a?a?a?aaaaa`, `[^\d\s]`, `\$`, `\n`, `a\nb`, `a.b`} {
 		p, err := command.CompilePattern(pattern)
