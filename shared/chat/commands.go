@@ -19,6 +19,7 @@ type ListCommandsRequest struct {
 	User       string `param:"User"`       // only of this user, in any case
 	Command    string `param:"Command"`    // only of this name; may have '*' and '?'
 	Decision   string `param:"Decision"`   // only Allowed or Denied
+	State      string `param:"State"`      // only of operations in this state, such as Running
 	Since      string `param:"Since"`      // only from this date on, such as 2026-01-31T08:00:00Z
 	Until      string `param:"Until"`      // only before this date
 	MaxResults *int64 `param:"MaxResults"` // 1 to MaxResults, default DefaultResults
@@ -59,10 +60,18 @@ type ChatCommand struct {
 	Answered       bool
 	Detail         string
 	Attempts       int64
-	Latency        int64  // milliseconds from the callback's arrival to the record
-	SettledDate    string // date of the outcome; empty if it was known at once, or is not known yet
-	MessageId      string
-	EventId        string `json:",omitempty"` // of the delivery, if the platform gives it a separate id
+	// State is how far the operation of an allowed command is: Accepted, Running, Succeeded,
+	// Failed, Cancelled, TimedOut or Unknown. It is empty for other commands, and in records from
+	// before states were kept.
+	State       journal.State
+	ExecutionId string // the target's id of the operation, if it has one
+	SessionName string // of the role's session that started it, if it ran under a role
+	// milliseconds from the operation's start to its end, or until now; absent without a start
+	Duration    *int64 `json:",omitempty"`
+	Latency     int64  // milliseconds from the callback's arrival to the record
+	SettledDate string // date of the outcome; empty if it was known at once, or is not known yet
+	MessageId   string
+	EventId     string `json:",omitempty"` // of the delivery, if the platform gives it a separate id
 }
 
 // ListCommands returns a page of a bot's commands in the present life of its name, the latest
@@ -102,7 +111,7 @@ func (s *Service) ListCommands(ctx context.Context, in *ListCommandsRequest) (*L
 	}
 	out := &ListCommandsResponse{ChatCommands: make([]ChatCommand, len(found)), MaxResults: int64(n)}
 	for i, e := range found {
-		out.ChatCommands[i] = showCommand(e)
+		out.ChatCommands[i] = showCommand(e, s.now())
 	}
 	if next != "" {
 		out.NextToken = s.cursors.token(&cursor{After: next}, scope)
@@ -123,6 +132,16 @@ func parseCommandFilters(in *ListCommandsRequest) (*journal.Selection, error) {
 			mistakes = fault.Invalid("Decision", "Unknown Decision %s; use %s or %s.", fault.Quote(in.Decision),
 				journal.DecisionAllowed, journal.DecisionDenied)
 		}
+	}
+	var states []string
+	for _, state := range journal.States {
+		if states = append(states, string(state)); strings.EqualFold(in.State, string(state)) {
+			sel.State = state
+		}
+	}
+	if in.State != "" && sel.State == "" {
+		mistakes = fault.Join(mistakes, fault.Invalid("State", "Unknown State %s; use one of %s.",
+			fault.Quote(in.State), strings.Join(states, ", ")))
 	}
 	if sel.Command != "" && !command.NamePattern.Fits(sel.Command) {
 		mistakes = fault.Join(mistakes, fault.Invalid("Command",
@@ -152,11 +171,15 @@ func parseCommandFilters(in *ListCommandsRequest) (*journal.Selection, error) {
 
 // selectionScope returns a selection as text, for a page token.
 func selectionScope(sel *journal.Selection) []string {
-	return []string{sel.User, sel.Command, sel.Decision, sel.Since.UTC().Format(time.RFC3339Nano),
+	scope := []string{sel.User, sel.Command, sel.Decision, sel.Since.UTC().Format(time.RFC3339Nano),
 		sel.Until.UTC().Format(time.RFC3339Nano)}
+	if sel.State != "" { // tokens from before it was a filter stay valid
+		scope = append(scope, string(sel.State))
+	}
+	return scope
 }
 
-func showCommand(e *journal.Record) ChatCommand {
+func showCommand(e *journal.Record, now time.Time) ChatCommand {
 	out := ChatCommand{
 		Id:             e.ID,
 		Date:           date(e.Time),
@@ -178,10 +201,20 @@ func showCommand(e *journal.Record) ChatCommand {
 		Answered:       e.Answered,
 		Detail:         e.Detail,
 		Attempts:       int64(e.Attempts),
+		State:          e.State,
+		ExecutionId:    e.Execution,
+		SessionName:    e.SessionName,
 		Latency:        e.Latency,
 		SettledDate:    dateOf(e.Settled),
 		MessageId:      e.MessageID,
 		EventId:        e.EventID,
+	}
+	if !e.Started.IsZero() {
+		if !e.Ended.IsZero() {
+			now = e.Ended
+		}
+		took := max(0, now.Sub(e.Started).Milliseconds())
+		out.Duration = &took
 	}
 	if e.Statement >= 0 {
 		out.Statement = &e.Statement

@@ -13,14 +13,22 @@ import (
 // A Selection selects records; an empty field selects all.
 type Selection struct {
 	User, Command, Decision string
+	State                   State
 	Since, Until            time.Time // zero: no bound
+
+	// Conversation selects the records of one, and Open those whose operation has not ended.
+	Conversation string
+	Open         bool
 }
 
 // matches reports whether a record is selected, regardless of its date.
 func (sel *Selection) matches(e *Record) bool {
 	return (sel.User == "" || strings.EqualFold(sel.User, e.User)) &&
 		(sel.Command == "" || policy.Match(sel.Command, e.Command)) &&
-		(sel.Decision == "" || sel.Decision == e.Decision)
+		(sel.Decision == "" || sel.Decision == e.Decision) &&
+		(sel.State == "" || sel.State == e.State) &&
+		(sel.Conversation == "" || sel.Conversation == e.Conversation) &&
+		(!sel.Open || e.Outcome == OutcomePending && (e.State == StateAccepted || e.State == StateRunning))
 }
 
 // Find returns up to n selected records before the id, the latest first. next is the id to continue
@@ -73,7 +81,9 @@ func (j *Journal) Find(ctx context.Context, ref command.Ref, sel *Selection, bef
 }
 
 // all reports whether the selection depends only on the date.
-func (sel *Selection) all() bool { return sel.User+sel.Command+sel.Decision == "" }
+func (sel *Selection) all() bool {
+	return sel.User+sel.Command+sel.Decision+string(sel.State)+sel.Conversation == "" && !sel.Open
+}
 
 // ceil returns the first whole millisecond that is not before t.
 func ceil(t time.Time) time.Time {

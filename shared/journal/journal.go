@@ -55,6 +55,7 @@ type Options struct {
 //	m#<name>$<life>#<hash>       a message's id, to find duplicates; the value is the record's id
 //	g#<name>$<life>#<hash>       a guard: anything else that may occur only once
 //	o#<id>                       the outbox item of a pending command: JSON, sealed inside
+//	x#<id>                       a request to cancel it: JSON
 //	h#<name>$<life>#…            health: counters, and the time of each last event
 //
 // A life lasts from the creation of a name to its deletion, and lives share nothing. The keys of
@@ -84,6 +85,7 @@ const (
 	messagePrefix = "m#"
 	guardPrefix   = "g#"
 	outboxPrefix  = "o#"
+	cancelPrefix  = "x#"
 	healthPrefix  = "h#"
 
 	journalsPartition = "journals"

@@ -65,7 +65,7 @@ func TestRecord(t *testing.T) {
 			Decision:  "Allowed", Statement: chattest.Ptr(0),
 			StatementText: `{"Effect":"Allow","Principals":["*"],"Commands":["*"],"RamRole":"OpsRole"}`,
 			Reason:        "Permissions[0] allows restart.", RamRole: "OpsRole",
-			Target: "Http h.example.com", Outcome: "Pending", Latency: 1234, MessageId: "m1"},
+			Target: "Http h.example.com", Outcome: "Pending", State: "Accepted", Latency: 1234, MessageId: "m1"},
 	})
 	items := h.JournalItems(chattest.Partition)
 	var kinds []string

@@ -34,7 +34,13 @@ type outboxItem struct {
 	Life     string    `json:"life,omitempty"`
 	Due      time.Time `json:"due"` // when any process may claim it
 	Attempts int       `json:"attempts,omitempty"`
-	Sealed   []byte    `json:"sealed"`
+	// Waiting says that no process holds it: Due is not the end of a lease.
+	Waiting bool `json:"waiting,omitempty"`
+	// Doubt says that an attempt may have started the operation and did not say so.
+	Doubt bool `json:"doubt,omitempty"`
+	// Lost is how often in a row a process that followed the operation ended without a result.
+	Lost   int    `json:"lost,omitempty"`
+	Sealed []byte `json:"sealed"`
 }
 
 // A payload is the sealed part.
@@ -46,7 +52,26 @@ type payload struct {
 	ReplyTo struct {
 		Kind, URL, ID string
 		Expires       time.Time
+		Uses          int `json:",omitempty"`
 	}
+	Operation Operation `json:",omitzero"`
+}
+
+// An Operation is what is known of a command that its target has started. It is sealed.
+type Operation struct {
+	Execution string         // the target's id of it; not empty if it was started
+	Target    command.Target // where it was started
+	Started   time.Time
+	Deadline  time.Time
+	Session   string    `json:",omitempty"` // the name of the role's session that started it
+	Ending    State     `json:",omitempty"` // Cancelled or TimedOut: the target must end it
+	Asked     time.Time `json:",omitzero"`  // when the target took the request to end it
+	Polls     int       `json:",omitempty"` // how often the target was asked how far it is
+	Said      time.Time `json:",omitzero"`  // when its progress was last sent to the conversation
+	Text      string    `json:",omitempty"` // that progress
+	Sends     int       `json:",omitempty"` // how often the way to answer was used
+	State     State     `json:",omitempty"` // how it ended; only its answer must be sent
+	Detail    string    `json:",omitempty"` // of the end, for the record
 }
 
 // A Job is a claimed command, to be dispatched or answered.
@@ -60,6 +85,14 @@ type Job struct {
 	Answered bool   // the sender knows that the command was accepted
 	Attempts int    // the number of claims, including this one
 	Recorded time.Time
+	// Operation is of a command that was started. Running writes it.
+	Operation Operation
+	// Doubt says that an earlier attempt may have started the command and did not say so.
+	Doubt bool
+	// Lost is how often in a row a process that followed the operation ended without a result.
+	Lost int
+	// Cancel is the request to cancel the command; nil if there is none.
+	Cancel *Cancellation
 
 	pending  outboxItem
 	revision int64      // of the outbox item
@@ -83,18 +116,26 @@ func (j *Journal) outboxPut(e *command.Endpoint, ref command.Ref, due time.Time,
 	if p.Answer != "" {
 		p.Command.Text, p.Command.Arguments = "", nil // not needed, and may be long
 	}
-	to := a.Pending.ReplyTo
-	p.ReplyTo.Kind, p.ReplyTo.URL, p.ReplyTo.ID, p.ReplyTo.Expires = to.Kind, to.URL.Reveal(), to.ID, to.Expires
-	text, err := json.Marshal(p)
+	sealed, err := j.sealPayload(ref, p, a.Pending.ReplyTo)
 	if err != nil {
-		return table.Put{}, fmt.Errorf("journal: encode outbox item: %w", err)
-	}
-	sealed, err := j.ring.Seal(outboxPlace(ref), text)
-	if err != nil {
-		return table.Put{}, fmt.Errorf("journal: seal outbox item: %w", err)
+		return table.Put{}, err
 	}
 	return outboxItem{Version: RecordVersion, Name: ref.Name, Life: ref.Life, Due: due,
 		Sealed: sealed}.put(ref, 1, table.Absent())
+}
+
+func (j *Journal) sealPayload(ref command.Ref, p payload, to command.ReplyTo) ([]byte, error) {
+	p.ReplyTo.Kind, p.ReplyTo.URL, p.ReplyTo.ID = to.Kind, to.URL.Reveal(), to.ID
+	p.ReplyTo.Expires, p.ReplyTo.Uses = to.Expires, to.Uses
+	text, err := json.Marshal(p)
+	if err != nil {
+		return nil, fmt.Errorf("journal: encode outbox item: %w", err)
+	}
+	sealed, err := j.ring.Seal(outboxPlace(ref), text)
+	if err != nil {
+		return nil, fmt.Errorf("journal: seal outbox item: %w", err)
+	}
+	return sealed, nil
 }
 
 func (p outboxItem) put(ref command.Ref, revision int64, condition table.Condition) (table.Put, error) {
@@ -117,24 +158,31 @@ func decodeOutboxItem(item table.Item) (outboxItem, error) {
 	return p, nil
 }
 
-// Claim takes a command for the time of a lease, to dispatch or to answer it. The first claim may
-// come at once. Later claims must wait for the end of the lease, or for the time of Retry. The
-// caller must end with Settle or Retry. Without either, the command is due again after the lease,
-// so work may be done twice.
+// Claim takes a command for the time of a lease: to dispatch, to follow or to answer it. The first
+// claim may come at once. Later claims must wait for the end of the lease, or for the time of Retry
+// or Running, unless the command is to be cancelled and no process holds it. The caller must end
+// with Settle, Retry or Running. Without these, the command is due again after the lease, so work
+// may be done twice.
+//
+// A claim of a command that was started and is not yet to be answered does not count as an attempt.
 //
 // Errors: ErrSettled, ErrTaken, *Error.
 func (j *Journal) Claim(ctx context.Context, ref command.Ref, lease time.Duration) (*Job, error) {
 	items, err := j.table.Get(ctx,
 		table.Key{Partition: partitionOf(ref), Sort: outboxKey(ref)},
-		table.Key{Partition: partitionOf(ref), Sort: recordKey(ref)})
+		table.Key{Partition: partitionOf(ref), Sort: recordKey(ref)},
+		table.Key{Partition: partitionOf(ref), Sort: cancelKey(ref)})
 	if err != nil {
 		return nil, storeError(ctx, "claim", err)
 	}
-	var out, record table.Item
+	var out, record, cancel table.Item
 	for _, item := range items {
-		if strings.HasPrefix(item.Sort, outboxPrefix) {
+		switch item.Sort {
+		case outboxKey(ref):
 			out = item
-		} else {
+		case cancelKey(ref):
+			cancel = item
+		default:
 			record = item
 		}
 	}
@@ -153,12 +201,19 @@ func (j *Journal) Claim(ctx context.Context, ref command.Ref, lease time.Duratio
 	if err != nil {
 		return nil, storeError(ctx, "claim", errors.Join(err, j.putOff(ctx, ref, p, out)))
 	}
-	if job.Attempts > 0 && now.Before(job.pending.Due) {
+	job.readCancellation(ctx, cancel)
+	if p.claimed() && now.Before(p.Due) && (job.Cancel == nil || !p.Waiting) {
 		return nil, ErrTaken
 	}
-	job.Attempts++
-	job.pending.Attempts, job.pending.Due = job.Attempts, now.Add(lease)
-	put, err := job.pending.put(ref, job.revision+1, table.AtRevision(job.revision))
+	crashed := p.claimed() && !p.Waiting // nobody gave it back
+	switch {
+	case !job.running():
+		job.Doubt = job.Doubt || crashed && job.Answer == ""
+		job.Attempts++
+	case crashed:
+		job.Lost++
+	}
+	put, err := job.put(now.Add(lease), false)
 	if err == nil {
 		err = j.writeJob(ctx, job, table.Change{Puts: []table.Put{put}})
 	}
@@ -167,6 +222,23 @@ func (j *Journal) Claim(ctx context.Context, ref command.Ref, lease time.Duratio
 	}
 	job.revision++
 	return job, nil
+}
+
+// claimed reports whether the item was claimed before.
+func (p outboxItem) claimed() bool { return p.Attempts > 0 || p.Waiting }
+
+// running reports whether the job's command was started and how it ends is not known.
+func (job *Job) running() bool { return job.Operation.Execution != "" && job.Operation.State == "" }
+
+// put returns the put of the job's outbox item at its present revision. waiting says that no
+// process holds it until then.
+func (job *Job) put(due time.Time, waiting bool) (table.Put, error) {
+	p := &job.pending
+	if waiting {
+		job.Lost = 0
+	}
+	p.Attempts, p.Doubt, p.Lost, p.Due, p.Waiting = job.Attempts, job.Doubt, job.Lost, due.UTC(), waiting
+	return p.put(job.Ref, job.revision+1, table.AtRevision(job.revision))
 }
 
 // unreadable is the pause before an unreadable command is due again, so that it does not delay
@@ -211,13 +283,16 @@ func (j *Journal) openJob(ref command.Ref, p outboxItem, out, record table.Item)
 		Command:  in.Command,
 		RamRole:  in.RamRole,
 		ReplyTo: command.ReplyTo{Kind: in.ReplyTo.Kind, URL: secret.Text(in.ReplyTo.URL),
-			ID: in.ReplyTo.ID, Expires: in.ReplyTo.Expires},
-		Answer:   in.Answer,
-		Attempts: p.Attempts,
-		Recorded: timeOf(ref),
-		pending:  p,
-		revision: out.Revision,
-		entry:    record,
+			ID: in.ReplyTo.ID, Expires: in.ReplyTo.Expires, Uses: in.ReplyTo.Uses},
+		Answer:    in.Answer,
+		Attempts:  p.Attempts,
+		Recorded:  timeOf(ref),
+		Operation: in.Operation,
+		Doubt:     p.Doubt,
+		Lost:      p.Lost,
+		pending:   p,
+		revision:  out.Revision,
+		entry:     record,
 	}, nil
 }
 
@@ -233,7 +308,8 @@ func timeOf(r command.Ref) time.Time {
 
 // A Result is the result of the work on a command.
 type Result struct {
-	Outcome  Outcome // OutcomeDelivered or OutcomeFailed
+	Outcome  Outcome // OutcomeDelivered or OutcomeFailed; OutcomeRecorded if nobody needs to do anything
+	State    State   // of the operation; if empty, the record keeps its own
 	Answered bool    // an answer was sent to the conversation
 	Detail   string  // for people: the target's response, or why the command failed; no secret
 	Target   string  // the target; if empty, the record keeps its own
@@ -253,13 +329,18 @@ func (j *Journal) Settle(ctx context.Context, job *Job, r Result) error {
 		if r.Target != "" {
 			e.Target = cut(r.Target, 512)
 		}
+		job.show(e, r.State, now)
 		return j.keep(job, e)
 	})
 	if err != nil {
 		return storeError(ctx, "settle", err)
 	}
+	if job.Cancel != nil || job.Operation.Execution != "" {
+		change.Deletes = append(change.Deletes, table.Delete{Sort: cancelKey(job.Ref)})
+	}
 	counter := CountDelivered
-	if r.Outcome != OutcomeDelivered {
+	switch r.Outcome {
+	case OutcomeFailed:
 		counter = CountFailed
 		last, err := document.Encode(Moment{At: now, Step: "deliver", Reason: cut(r.Detail, 1024)})
 		if err != nil {
@@ -267,10 +348,72 @@ func (j *Journal) Settle(ctx context.Context, job *Job, r Result) error {
 		}
 		change.Puts = append(change.Puts, table.Put{Sort: healthKey(job.Ref, LastDelivery),
 			Value: last, Revision: now.UnixNano()})
+	case OutcomeRecorded:
+		counter = ""
 	}
-	change.Adds = []table.Add{{Sort: shardKey(job.Ref, counter), N: 1}}
+	if counter != "" {
+		change.Adds = []table.Add{{Sort: shardKey(job.Ref, counter), N: 1}}
+	}
 	if err := j.writeJob(ctx, job, change); err != nil {
 		return jobError(ctx, "settle", err)
+	}
+	return nil
+}
+
+// show writes the state of the job's operation into its record.
+func (job *Job) show(e *Record, state State, now time.Time) {
+	op := &job.Operation
+	if state != "" {
+		e.State = state
+	}
+	if op.Execution != "" || op.Session != "" {
+		e.Execution, e.SessionName = cut(op.Execution, 512), op.Session
+	}
+	if !op.Started.IsZero() && e.State != StateAccepted {
+		e.Started = op.Started.UTC().Truncate(time.Millisecond)
+	}
+	if e.State.Ended() && e.Ended.IsZero() {
+		e.Ended = now.Truncate(time.Millisecond)
+	}
+}
+
+// Running keeps a command whose operation was started, and writes job.Operation and job.Answer. The
+// caller holds it until the given time or, if waiting is set, nobody does and it is due then. The
+// record gets the state, and the detail if that is not empty.
+//
+// Errors: ErrTaken if the lease was over and another process claimed it, *Error.
+func (j *Journal) Running(ctx context.Context, job *Job, until time.Time, waiting bool, state State,
+	detail string) error {
+	var change table.Change
+	sealed, err := j.sealPayload(job.Ref, payload{Created: job.Created, Command: job.Command, RamRole: job.RamRole,
+		Answer: job.Answer, Operation: job.Operation}, job.ReplyTo)
+	if err != nil {
+		return storeError(ctx, "follow", err)
+	}
+	job.pending.Sealed = sealed
+	put, err := job.put(until, waiting)
+	if err == nil {
+		change.Puts = append(change.Puts, put)
+		err = job.amend(&change, func(e *Record) error {
+			if e.Answered = e.Answered || job.Answered; detail != "" {
+				e.Detail = cut(detail, 1024)
+			}
+			if job.Operation.Polls == 0 {
+				e.Target = cut(job.Operation.Target.String(), 512)
+			}
+			job.show(e, state, j.now().UTC())
+			return nil
+		})
+	}
+	if err == nil {
+		err = j.writeJob(ctx, job, change)
+	}
+	if err != nil {
+		return jobError(ctx, "follow", err)
+	}
+	job.revision++
+	if len(change.Puts) > 1 {
+		job.entry.Value, job.entry.Revision = change.Puts[1].Value, change.Puts[1].Revision
 	}
 	return nil
 }
@@ -281,8 +424,7 @@ func (j *Journal) Settle(ctx context.Context, job *Job, r Result) error {
 // Errors: ErrTaken if the lease was over and another process claimed it, *Error.
 func (j *Journal) Retry(ctx context.Context, job *Job, at time.Time, detail string) error {
 	var change table.Change
-	job.pending.Due = at.UTC()
-	put, err := job.pending.put(job.Ref, job.revision+1, table.AtRevision(job.revision))
+	put, err := job.put(at, true)
 	if err == nil {
 		change.Puts = append(change.Puts, put)
 		err = job.amend(&change, func(e *Record) error {

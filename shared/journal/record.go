@@ -36,6 +36,13 @@ const (
 	StateUnknown   State = "Unknown"   // it may have been started, and its end cannot be found out
 )
 
+// States are all states.
+var States = [...]State{StateAccepted, StateRunning, StateSucceeded, StateFailed, StateCancelled, StateTimedOut,
+	StateUnknown}
+
+// Ended reports whether nothing more happens to an operation in this state.
+func (s State) Ended() bool { return s != "" && s != StateAccepted && s != StateRunning }
+
 // Values of Record.Decision.
 const (
 	DecisionAllowed = "Allowed"
@@ -69,6 +76,11 @@ type Record struct {
 	Attempts     int       `json:"attempts,omitempty"`
 	Latency      int64     `json:"latency"`          // milliseconds from the callback's arrival to the record
 	Settled      time.Time `json:"settled,omitzero"` // when the outcome was known
+	State        State     `json:"state,omitempty"`  // of an allowed command's operation
+	Execution    string    `json:"execution,omitempty"`
+	SessionName  string    `json:"sessionName,omitempty"` // of the role's session that started it
+	Started      time.Time `json:"started,omitzero"`      // when the target had started it
+	Ended        time.Time `json:"ended,omitzero"`        // when it was seen to have ended
 	MessageID    string    `json:"messageId"`
 	EventID      string    `json:"eventId,omitempty"`
 	Edit         string    `json:"edit,omitempty"` // Message.Edit
@@ -118,6 +130,7 @@ func newRecord(e *command.Endpoint, ref command.Ref, now time.Time, a Arrival) *
 		out.Decision = DecisionAllowed
 		if a.Decision.Cause != command.CauseBuiltIn {
 			out.Target = cut(e.TargetOf(a.Command).String(), 512)
+			out.State = StateAccepted
 		}
 	}
 	if a.Pending != nil {
