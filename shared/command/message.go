@@ -102,6 +102,7 @@ type ReplyTo struct {
 	URL     secret.Text // the address, if the platform gave one
 	ID      string      // the message or person to answer, if the platform needs one
 	Expires time.Time   // zero if it does not expire
+	Uses    int         // how many answers it takes; zero if there is no limit
 }
 
 // Printable returns the printable ASCII characters of a text, at most that many bytes.

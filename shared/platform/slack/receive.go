@@ -21,9 +21,12 @@ const (
 	toChannel = "channel"      // ReplyTo.ID is a channel, and behind a colon the thread in it if there is one
 )
 
-// urlLives is how long a response_url may be used.
+// urlLives is how long a response_url may be used, and urlUses how often.
 // https://docs.slack.dev/interactivity/handling-user-interaction
-const urlLives = 30 * time.Minute
+const (
+	urlLives = 30 * time.Minute
+	urlUses  = 5
+)
 
 // maxText is how long an answer may be, in bytes.
 const maxText = 12_000
@@ -192,7 +195,7 @@ func byURL(address string, at time.Time) command.ReplyTo {
 	if address == "" {
 		return command.ReplyTo{}
 	}
-	return command.ReplyTo{Kind: toURL, URL: secret.Text(address), Expires: at.Add(urlLives)}
+	return command.ReplyTo{Kind: toURL, URL: secret.Text(address), Expires: at.Add(urlLives), Uses: urlUses}
 }
 
 // What Received.State says.

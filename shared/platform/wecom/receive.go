@@ -319,7 +319,7 @@ func (r *receiver) aibot(in *callback.Request, s state, text string) (*callback.
 		Conversation: f.Text("chatid"),
 		Direct:       f.Text("chattype") == "single",
 		User:         user,
-		ReplyTo:      command.ReplyTo{Kind: toURL, URL: secret.Text(f.Text("response_url"))},
+		ReplyTo:      command.ReplyTo{Kind: toURL, URL: secret.Text(f.Text("response_url")), Uses: 1},
 	}
 	if m.Direct {
 		m.Conversation = user

@@ -460,7 +460,7 @@ func TestRobotCards(t *testing.T) {
 		"a button": {"", `,"event_key":"restart i-1"`, "restart i-1",
 			command.ReplyTo{Kind: "user", ID: "ZhangSan"}, ""},
 		"with a response_url": {`,"response_url":"https://qyapi.weixin.qq.com/x"`, `,"event_key":"help"`, "help",
-			command.ReplyTo{Kind: "response_url", URL: "https://qyapi.weixin.qq.com/x"}, ""},
+			command.ReplyTo{Kind: "response_url", URL: "https://qyapi.weixin.qq.com/x", Uses: 1}, ""},
 		"a choice": {"",
 			`,"event_key":"restart","selected_items":{"selected_item":[{"question_key":"q",` +
 				`"option_ids":{"option_id":["i-1"]}}]}`, "restart i-1",
