@@ -88,6 +88,19 @@ const (
 	saidDryRun
 	saidExample
 
+	saidRunning
+	saidSucceeded
+	saidFailed
+	saidCancelled
+	saidTimedOut
+	saidUnknown
+	saidState
+	saidExecution
+	saidCancelling
+	saidSeveral
+	saidNoOperation
+	saidNoSuchOperation
+
 	phrases
 )
 
@@ -197,6 +210,22 @@ var sentences = [phrases][2]string{
 	saidSecret:               {" It is not recorded.", "不会被记录。"},
 	saidDryRun:               {"--dry-run: try it without effect.", "--dry-run：只试运行，不产生效果。"},
 	saidExample:              {"Example: {example}", "示例：{example}"},
+
+	saidRunning:   {"{command} is running.", "{command} 执行中。"},
+	saidSucceeded: {"{command} succeeded.", "{command} 执行成功。"},
+	saidFailed:    {"{command} failed.", "{command} 执行失败。"},
+	saidCancelled: {"{command} was cancelled.", "{command} 已取消。"},
+	saidTimedOut:  {"{command} took too long and was ended.", "{command} 执行超时，已终止。"},
+	saidUnknown: {"It is not known how {command} ended. An administrator of {name} finds the details with " +
+		"ListChatCommands, under {id}.", "{command} 的结果未知。{name} 的管理员可通过 ListChatCommands 查看编号 {id} 的详情。"},
+	saidState:      {"{command}: {state}. Its id is {id}.", "{command}：{state}。编号为 {id}。"},
+	saidExecution:  {"The execution {execution} started at {started}.", "执行编号为 {execution}，开始于 {started}。"},
+	saidCancelling: {"{command} will be cancelled.", "正在取消 {command}。"},
+	saidSeveral: {"Several operations have not ended. Write cancel and the id of one.",
+		"有多个操作尚未结束，请在 cancel 后写上其中一个的编号。"},
+	saidNoOperation: {"There is no operation here that has not ended.", "此处没有尚未结束的操作。"},
+	saidNoSuchOperation: {"There is no operation {id} that you may run.",
+		"没有编号为 {id} 的操作，或您无权执行该操作。"},
 }
 
 // sentenceIn returns a phrase in a language; English if the language is unknown. fill alternates

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"strings"
 	"time"
 
 	"chatconf/shared/cloud"
@@ -58,7 +57,10 @@ type Options struct {
 	OwnRights func(targetType string) bool
 	// Sender makes the sender of a configuration.
 	Sender func(*command.Endpoint) (Sender, error)
-	Now    func() time.Time // default time.Now
+	// Stay is how long a dispatch may wait for the end of an operation that it started, at most
+	// MaxStay. Zero means that it is followed later.
+	Stay time.Duration
+	Now  func() time.Time // default time.Now
 }
 
 // A Dispatcher dispatches commands.
@@ -68,6 +70,9 @@ type Dispatcher struct {
 
 // New returns a dispatcher. It does no I/O.
 func New(o Options) (*Dispatcher, error) {
+	if o.Stay < 0 || o.Stay > MaxStay {
+		return nil, fmt.Errorf("dispatch: a stay of %v: use at most %v", o.Stay, MaxStay)
+	}
 	if o.Open == nil || o.Journal == nil || o.Sender == nil {
 		return nil, errors.New("dispatch: a dispatcher needs configurations, a journal, and a way to answer")
 	}
@@ -87,6 +92,13 @@ func New(o Options) (*Dispatcher, error) {
 // the record then says Pending or Failed, and why. After an error the result is unknown, since the
 // tables cannot be reached; the command is due again after the lease.
 func (d *Dispatcher) Dispatch(ctx context.Context, ref command.Ref) error {
+	_, err := d.run(ctx, ref)
+	return err
+}
+
+// run is Dispatch. It also returns when an operation that goes on must be followed again; zero if
+// none does.
+func (d *Dispatcher) run(ctx context.Context, ref command.Ref) (due time.Time, err error) {
 	caller := ctx
 	ctx, cancel := context.WithTimeout(ctx, WorkTime)
 	defer cancel()
@@ -94,93 +106,109 @@ func (d *Dispatcher) Dispatch(ctx context.Context, ref command.Ref) error {
 	switch {
 	case errors.Is(err, journal.ErrSettled), errors.Is(err, journal.ErrTaken):
 		invoke.Logger(ctx).InfoContext(ctx, "nothing to dispatch", "name", ref.Name, "command_id", ref.ID, "why", err)
-		return nil
+		return time.Time{}, nil
 	case err != nil:
-		return fmt.Errorf("dispatch: %w", err)
+		return time.Time{}, fmt.Errorf("dispatch: %w", err)
 	}
 	started := d.options.Now()
-	result, retry, err := d.work(ctx, job)
-	if err == nil && result.Outcome == journal.OutcomeFailed && !result.Answered {
+	result, then, err := d.work(ctx, job)
+	if err == nil && then == settled && result.Outcome == journal.OutcomeFailed && !result.Answered {
 		err = caller.Err() // if cancelled: the result is unknown, and the sender was not told
 	}
 	if err == nil {
-		err = d.end(ctx, job, result, retry)
+		due, err = d.end(ctx, job, result, then)
 	}
-	d.log(ctx, job, result, retry, started, err)
+	d.log(ctx, job, result, then, started, err)
 	if err != nil {
-		return fmt.Errorf("dispatch: %w", err)
+		return time.Time{}, fmt.Errorf("dispatch: %w", err)
 	}
-	return nil
+	return due, nil
 }
 
-// work does the pending work for a command. It returns the result, or with retry set, that it must
-// be tried again.
-func (d *Dispatcher) work(ctx context.Context, job *journal.Job) (result journal.Result, retry bool, err error) {
+// What follows the work on a command.
+type then uint8
+
+const (
+	settled then = iota // it is done
+	retry               // it must be tried again
+	running             // its operation goes on, or its answer must still be sent
+)
+
+// work does the pending work for a command. It returns the result and what follows.
+func (d *Dispatcher) work(ctx context.Context, job *journal.Job) (result journal.Result, next then, err error) {
 	e, err := d.options.Open(ctx, job.Ref)
 	switch {
 	case fault.CodeOf(err) == fault.NotFound, err == nil && !job.IsOf(e):
-		return journal.Result{Outcome: journal.OutcomeFailed,
-				Detail: "the chat configuration was deleted in the meantime"},
-			false, nil
-	case err != nil && job.Attempts > Attempts:
-		return journal.Result{Outcome: journal.OutcomeFailed, Detail: "the chat configuration could not be read"},
-			false, nil
+		return d.lost(job, "the chat configuration was deleted in the meantime"), settled, nil
+	case err != nil && (job.Attempts > Attempts || d.overdue(job)):
+		return d.lost(job, "the chat configuration could not be read"), settled, nil
 	case err != nil:
-		return journal.Result{}, false, err
+		return journal.Result{}, settled, err
+	case job.Answer != "" && job.Attempts <= Attempts:
+		return d.answer(ctx, e, job)
+	case job.Operation.Execution != "" && job.Operation.State == "":
+		return d.follow(ctx, e, job)
 	case job.Attempts > Attempts:
 		// Earlier processes claimed it and ended without a result. The target may have it.
-		return d.giveUp(ctx, e, job, "every attempt ended without a result"), false, nil
-	case job.Answer != "":
-		return d.answer(ctx, e, job)
+		return d.giveUp(ctx, e, job, "every attempt ended without a result"), settled, nil
+	}
+	if why := d.cancelled(e, job); why != "" && !job.Doubt {
+		return d.notStarted(ctx, e, job, why), settled, nil
 	}
 	if !e.Active {
-		return d.giveUp(ctx, e, job, "the chat configuration became inactive in the meantime"), false, nil
+		return d.giveUp(ctx, e, job, "the chat configuration became inactive in the meantime"), settled, nil
 	}
 	switch now := e.Decide(job.Command); {
+	case e.Again(job.Command) != nil:
+		return d.giveUp(ctx, e, job, "Actions were changed in the meantime and make another command of the message"),
+			settled, nil
 	case !now.Allowed:
-		return d.giveUp(ctx, e, job, "Permissions were changed in the meantime and no longer allow it"), false, nil
+		return d.giveUp(ctx, e, job, "Permissions were changed in the meantime and no longer allow it"), settled, nil
 	case now.RamRole != job.RamRole:
 		return d.giveUp(ctx, e, job, "Permissions were changed in the meantime and allow it only with another RamRole"),
-			false, nil
+			settled, nil
 	}
-	progress, failed := d.deliver(ctx, e, job)
-	switch {
-	case failed != nil && failed.Again && job.Attempts < Attempts:
-		return journal.Result{Detail: failed.Why, Cause: failed.Cause}, true, nil
-	case failed != nil:
-		result = d.giveUp(ctx, e, job, failed.Why)
-		result.Target, result.Cause = e.Target.String(), strings.Trim(failed.Cause+"; "+result.Cause, "; ")
-		return result, false, nil
-	}
-	result = journal.Result{Outcome: journal.OutcomeDelivered, Target: e.Target.String(), Detail: progress.Detail}
-	text := progress.Text
-	if text != "" && job.ReplyTo.Kind == "" {
-		result.Detail = "the target's answer was not sent: this conversation has no way to answer later"
-		return result, false, nil
-	}
-	if text == "" && !job.Answered {
-		text = e.Reply(job.Command, command.Decision{Allowed: true}) // not sent before
-	}
-	// The target has accepted it. A lost answer is no reason to dispatch it again.
-	sent, unsent := d.send(ctx, e, job, text)
-	if result.Answered, result.Cause = sent, unsent.Cause; unsent.Why != "" {
-		result.Detail = unsent.Why
-	}
-	return result, false, nil
+	return d.start(ctx, e, job)
 }
 
-// answer sends an answer that the callback's own response could not carry. It retries unless the
-// platform refuses for good.
+// lost is the result of a command whose configuration is gone: nobody can be told.
+func (d *Dispatcher) lost(job *journal.Job, why string) journal.Result {
+	result := journal.Result{Outcome: journal.OutcomeFailed, Detail: why, State: endOf(job)}
+	if job.Operation.Execution != "" {
+		result.Outcome = journal.OutcomeDelivered
+	}
+	return result
+}
+
+// endOf returns the state of a command that is not tried again.
+func endOf(job *journal.Job) journal.State {
+	switch {
+	case job.Operation.State != "":
+		return job.Operation.State
+	case job.Doubt || job.Operation.Execution != "":
+		return journal.StateUnknown
+	}
+	return journal.StateFailed
+}
+
+// answer sends an answer that the callback's own response could not carry, or the final answer of
+// an operation. It retries unless the platform refuses for good.
 func (d *Dispatcher) answer(ctx context.Context, e *command.Endpoint,
-	job *journal.Job) (result journal.Result, retry bool, err error) {
+	job *journal.Job) (result journal.Result, next then, err error) {
+	job.Operation.Sends++
 	sent, unsent := d.send(ctx, e, job, job.Answer)
+	ended := job.Operation.State != ""
 	switch {
 	case sent:
-		return journal.Result{Outcome: journal.OutcomeDelivered, Answered: true}, false, nil
+		return journal.Result{Outcome: journal.OutcomeDelivered, Answered: true, Detail: job.Operation.Detail},
+			settled, nil
 	case unsent.Again && job.Attempts < Attempts && d.canStillSend(job):
-		return journal.Result{Detail: unsent.Why, Cause: unsent.Cause}, true, nil
+		return journal.Result{Detail: unsent.Why, Cause: unsent.Cause}, retry, nil
+	case ended:
+		return journal.Result{Outcome: journal.OutcomeDelivered, Detail: joined(job.Operation.Detail, unsent.Why),
+			Cause: unsent.Cause}, settled, nil
 	}
-	return journal.Result{Outcome: journal.OutcomeFailed, Detail: unsent.Why, Cause: unsent.Cause}, false, nil
+	return journal.Result{Outcome: journal.OutcomeFailed, Detail: unsent.Why, Cause: unsent.Cause}, settled, nil
 }
 
 // canStillSend reports whether an answer can still be sent at the time of the next attempt.
@@ -190,15 +218,28 @@ func (d *Dispatcher) canStillSend(job *journal.Job) bool {
 
 // giveUp tells the sender that the command failed.
 func (d *Dispatcher) giveUp(ctx context.Context, e *command.Endpoint, job *journal.Job, why string) journal.Result {
-	result := journal.Result{Outcome: journal.OutcomeFailed, Detail: why}
-	if job.Answer != "" {
-		return result // the job is an answer, not a command
+	result := journal.Result{Outcome: journal.OutcomeFailed, Detail: why, State: endOf(job)}
+	if job.Answer != "" { // the job is an answer, not a command
+		if job.Operation.State != "" {
+			result.Outcome = journal.OutcomeDelivered
+		}
+		return result
 	}
-	sent, unsent := d.send(ctx, e, job, e.Undelivered(job.Command, job.ID))
-	if result.Answered, result.Cause = sent, unsent.Cause; unsent.Why != "" {
-		result.Detail += "; " + unsent.Why
+	text := e.Undelivered(job.Command, job.ID)
+	if result.State == journal.StateUnknown {
+		text = e.Ended(operationOf(job, result.State, ""))
 	}
+	sent, unsent := d.send(ctx, e, job, text)
+	result.Answered, result.Detail, result.Cause = sent, joined(result.Detail, unsent.Why), unsent.Cause
 	return result
+}
+
+// joined returns two texts of which any may be empty.
+func joined(a, b string) string {
+	if a == "" || b == "" {
+		return a + b
+	}
+	return a + "; " + b
 }
 
 // send sends an answer to the sender of the command, if there is a way. It returns whether it was
@@ -225,23 +266,6 @@ func (d *Dispatcher) send(ctx context.Context, e *command.Endpoint, job *journal
 	return true, Error{}
 }
 
-// deliver starts the operation of a command at its target.
-func (d *Dispatcher) deliver(ctx context.Context, e *command.Endpoint, job *journal.Job) (Progress, *Error) {
-	ctx, cancel := context.WithTimeout(ctx, StartTime)
-	defer cancel()
-	target := d.options.Targets[e.Target.Type]
-	if target == nil {
-		return Progress{}, &Error{Why: fmt.Sprintf("this service has no targets of type %q", e.Target.Type),
-			Refused: true}
-	}
-	progress, err := target.Start(ctx, &Call{ID: job.ID, Endpoint: e, Event: job.Event(), Command: job.Command,
-		Target: e.Target, Timeout: StartTime})
-	if err != nil {
-		return Progress{}, errorOf(err)
-	}
-	return progress, nil
-}
-
 // errorOf returns the error of a target as an *Error: any other one means no answer.
 func errorOf(err error) *Error {
 	var known *Error
@@ -256,25 +280,31 @@ func (d *Dispatcher) next(job *journal.Job) time.Time {
 	return d.options.Now().Add(firstPause << (job.Attempts - 1))
 }
 
-// end records the result of the work.
-func (d *Dispatcher) end(ctx context.Context, job *journal.Job, result journal.Result, retry bool) error {
+// end records the result of the work. It returns when a running operation must be followed again.
+func (d *Dispatcher) end(ctx context.Context, job *journal.Job, result journal.Result, next then) (time.Time, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
 	defer cancel()
-	if retry {
-		return d.options.Journal.Retry(ctx, job, d.next(job), result.Detail)
+	switch next {
+	case retry:
+		return time.Time{}, d.options.Journal.Retry(ctx, job, d.next(job), result.Detail)
+	case running:
+		due := d.nextPoll(job)
+		return due, d.options.Journal.Running(ctx, job, due, true, result.State, result.Detail)
 	}
-	return d.options.Journal.Settle(ctx, job, result)
+	return time.Time{}, d.options.Journal.Settle(ctx, job, result)
 }
 
 // log writes the log line of the work on a command.
 func (d *Dispatcher) log(ctx context.Context, job *journal.Job, result journal.Result,
-	retry bool, started time.Time, err error) {
+	next then, started time.Time, err error) {
 	outcome := string(result.Outcome)
 	level := slog.LevelInfo
 	switch {
 	case err != nil:
 		level, outcome = slog.LevelError, "Unknown"
-	case retry:
+	case next == running:
+		outcome = "Running"
+	case next == retry:
 		level, outcome = slog.LevelWarn, "Retry"
 	case result.Outcome == journal.OutcomeFailed:
 		level = slog.LevelWarn
@@ -290,6 +320,12 @@ func (d *Dispatcher) log(ctx context.Context, job *journal.Job, result journal.R
 		slog.Bool("answered", result.Answered),
 		slog.String("detail", result.Detail),
 		slog.Float64("duration_ms", float64(d.options.Now().Sub(started).Microseconds())/1000),
+	}
+	if result.State != "" {
+		attrs = append(attrs, slog.String("state", string(result.State)))
+	}
+	if job.Operation.Execution != "" {
+		attrs = append(attrs, slog.String("execution", job.Operation.Execution))
 	}
 	if result.Cause != "" {
 		attrs = append(attrs, slog.String("cause", result.Cause))

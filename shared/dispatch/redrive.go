@@ -27,6 +27,12 @@ const (
 // those whose retry is due, and those whose lease is over. It ends when none is left. After
 // RedriveTime, or if ctx would end too early, it starts no further ones.
 func (d *Dispatcher) Redrive(ctx context.Context) (found int, err error) {
+	return d.redrive(ctx, func(command.Ref, time.Time) {})
+}
+
+// redrive is Redrive. It calls follow for each operation that goes on, with the time at which it
+// must be followed again.
+func (d *Dispatcher) redrive(ctx context.Context, follow func(command.Ref, time.Time)) (found int, err error) {
 	until := d.options.Now().Add(RedriveTime)
 	if deadline, ok := ctx.Deadline(); ok && deadline.Add(-WorkTime).Before(until) {
 		until = deadline.Add(-WorkTime)
@@ -34,7 +40,7 @@ func (d *Dispatcher) Redrive(ctx context.Context) (found int, err error) {
 	for {
 		due, err := d.options.Journal.Due(ctx, batch, each)
 		found += len(due)
-		errs := append(d.all(ctx, due, until), err)
+		errs := append(d.all(ctx, due, until, follow), err)
 		if err := errors.Join(errs...); err != nil {
 			return found, err // an error of the tables is not retried at once
 		}
@@ -45,7 +51,8 @@ func (d *Dispatcher) Redrive(ctx context.Context) (found int, err error) {
 }
 
 // all dispatches commands concurrently, and starts none after until.
-func (d *Dispatcher) all(ctx context.Context, due []command.Ref, until time.Time) []error {
+func (d *Dispatcher) all(ctx context.Context, due []command.Ref, until time.Time,
+	follow func(command.Ref, time.Time)) []error {
 	var mu sync.Mutex
 	var errs []error
 	var group sync.WaitGroup
@@ -60,7 +67,11 @@ func (d *Dispatcher) all(ctx context.Context, due []command.Ref, until time.Time
 		}
 		group.Go(func() {
 			defer func() { <-turn }()
-			if err := d.dispatch(ctx, ref); err != nil {
+			again, err := d.safely(ctx, ref)
+			if !again.IsZero() {
+				follow(ref, again)
+			}
+			if err != nil {
 				mu.Lock()
 				defer mu.Unlock()
 				errs = append(errs, err)
@@ -71,11 +82,11 @@ func (d *Dispatcher) all(ctx context.Context, due []command.Ref, until time.Time
 	return errs
 }
 
-// dispatch is Dispatch, with a panic as an error. The command stays claimed for its lease; others
+// safely is run, with a panic as an error. The command stays claimed for its lease; others
 // continue.
-func (d *Dispatcher) dispatch(ctx context.Context, ref command.Ref) (err error) {
+func (d *Dispatcher) safely(ctx context.Context, ref command.Ref) (due time.Time, err error) {
 	defer invoke.Recover("dispatch", &err)
-	return d.Dispatch(ctx, ref)
+	return d.run(ctx, ref)
 }
 
 // A Worker dispatches commands in the background, as dispatch-command and redrive-commands do in a
@@ -91,7 +102,57 @@ type Worker struct {
 	closed bool
 	done   chan struct{} // closed with it
 
-	turns turns
+	turns  turns
+	timers timers
+}
+
+// maxTimers is how many operations a worker follows in time. Operations beyond it are followed by
+// Redrive.
+const maxTimers = 1024
+
+// timers are the times at which running operations must be followed. The zero value is ready to
+// use.
+type timers struct {
+	mu     sync.Mutex
+	closed bool
+	of     map[command.Ref]*time.Timer
+}
+
+// set calls do once after a time, instead of what was set for the command before.
+func (t *timers) set(ref command.Ref, after time.Duration, do func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if before := t.of[ref]; before != nil {
+		before.Stop()
+		delete(t.of, ref)
+	}
+	if t.closed || len(t.of) == maxTimers {
+		return
+	}
+	if t.of == nil {
+		t.of = make(map[command.Ref]*time.Timer)
+	}
+	var timer *time.Timer
+	timer = time.AfterFunc(after, func() {
+		t.mu.Lock()
+		if t.of[ref] == timer {
+			delete(t.of, ref)
+		}
+		t.mu.Unlock()
+		do()
+	})
+	t.of[ref] = timer
+}
+
+// close stops all timers.
+func (t *timers) close() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.closed = true
+	for _, timer := range t.of {
+		timer.Stop()
+	}
+	t.of = nil
 }
 
 // Limits of a worker.
@@ -144,12 +205,22 @@ func (w *Worker) work() {
 			if w.context.Err() != nil {
 				continue // the next process redrives it
 			}
-			if err := w.dispatcher.dispatch(w.context, ref); err != nil {
+			due, err := w.dispatcher.safely(w.context, ref)
+			if !due.IsZero() {
+				w.follow(ref, due)
+			}
+			if err != nil {
 				invoke.Logger(w.context).ErrorContext(w.context, "not dispatched", "name", ref.Name,
 					"command_id", ref.ID, "error", err)
 			}
 		}
 	}
+}
+
+// follow queues a running operation at the time when it is due. If the queue is full then, Redrive
+// follows it.
+func (w *Worker) follow(ref command.Ref, due time.Time) {
+	w.timers.set(ref, due.Sub(w.dispatcher.options.Now()), func() { w.Start(w.context, ref) })
 }
 
 // maxWaiting is how many commands of one configuration wait for their turn. Commands beyond it are
@@ -226,7 +297,7 @@ func (w *Worker) redrive() {
 // round runs Redrive once. A panic is returned as an error, so that the next round runs.
 func (w *Worker) round() (err error) {
 	defer invoke.Recover("dispatch", &err)
-	_, err = w.dispatcher.Redrive(w.context)
+	_, err = w.dispatcher.redrive(w.context, w.follow)
 	return err
 }
 
@@ -242,6 +313,7 @@ func (w *Worker) Close() error {
 		close(w.done)
 	}
 	w.mu.Unlock()
+	w.timers.close()
 	defer w.cut()
 	done := make(chan struct{})
 	go func() {
