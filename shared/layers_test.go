@@ -90,6 +90,7 @@ var rooms = []room{
 		"shared/document"}, nil},
 	{"shared/dispatch/stepfunctions", []string{"shared/dispatch", "shared/journal", "shared/cloud", "shared/cloud/aws",
 		"shared/document"}, nil},
+	{"shared/dispatch/program", []string{"shared/dispatch", "shared/journal", "shared/secret", "shared/invoke"}, nil},
 	{"shared/dispatch/*", []string{"shared/dispatch", "shared/journal", "shared/command", "shared/dial",
 		"shared/cloud", "shared/invoke"}, nil},
 	{"shared/serve/fc", []string{"shared/serve", "shared/invoke"}, []string{"github.com/aliyun/fc-runtime-go-sdk"}},
@@ -143,6 +144,7 @@ var rooms = []room{
 	{"deploy/chatconf", []string{"shared/*", "shared/emulator/ots", "shared/emulator/runtime",
 		"shared/emulator/oos", "shared/emulator/sts",
 		"shared/emulator/localcloud", "shared/rpc/sign", "shared/cloud/*", "shared/table/file",
+		"shared/dispatch/program",
 		"shared/table/tablestore", "shared/table/dynamodb", "shared/platform/*"},
 		[]string{"github.com/spf13/cobra", "github.com/aws/aws-sdk-go-v2/config"}},
 }

@@ -945,17 +945,17 @@ func TestWelcome(t *testing.T) {
 	} {
 		os.Args[0] = called
 		var b bytes.Buffer
-		welcome(&b, app.DefaultData, app.Started{Endpoint: "http://127.0.0.1:9000",
+		welcome(&b, app.Settings{Data: app.DefaultData}, app.Started{Endpoint: "http://127.0.0.1:9000",
 			AccessKeyID: "CCKx", KeyFile: "x"}, nil, nil)
 		if !strings.Contains(b.String(), want) || strings.Contains(b.String(), "go run") {
 			t.Errorf("welcome of %s lacks %q:\n%s", called, want, &b)
 		}
 	}
 	var b bytes.Buffer
-	welcome(&b, "my data", app.Started{Endpoint: "http://127.0.0.1:9000", AccessKeyID: "CCKx",
-		KeyFile: "my data/access-key.json"}, nil, nil)
+	welcome(&b, app.Settings{Data: "my data", Programs: "/srv/programs"}, app.Started{
+		Endpoint: "http://127.0.0.1:9000", AccessKeyID: "CCKx", KeyFile: "my data/access-key.json"}, nil, nil)
 	for _, part := range []string{"http://127.0.0.1:9000", "CCKx", "my data/access-key.json",
-		"call --data 'my data' CreateChatConfiguration", `eval "$(`} {
+		"call --data 'my data' CreateChatConfiguration", `eval "$(`, "programs         in /srv/programs\n"} {
 		if !strings.Contains(b.String(), part) {
 			t.Errorf("welcome lacks %q:\n%s", part, &b)
 		}

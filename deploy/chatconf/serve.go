@@ -13,12 +13,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"chatconf/shared/app"
+	"chatconf/shared/command"
+	"chatconf/shared/dispatch/program"
 	"chatconf/shared/emulator/localcloud"
 	"chatconf/shared/emulator/runtime"
 )
 
 func newServe() *cobra.Command {
-	var addr, data, store, target, dist string
+	var addr, data, store, target, dist, programs string
 	var emulate []string
 	var certificate tlsFlags
 	cmd := &cobra.Command{
@@ -37,6 +39,12 @@ CHATCONF_ACCESS_KEY_SECRET are set at the first start, they become that key.
 --emulate oos,sts also starts emulators of Alibaba Cloud's OOS and STS on free ports of this
 machine. They have an account, a role and a few templates, in memory. Their addresses and a call to
 try are printed.
+
+--programs DIR lets commands with a Target of the type Program run the executables in DIR, at most
+CHATCONF_PROGRAMS_AT_ONCE (default 4) at the same time. They have the rights of this service. So
+anyone who may save a configuration can have any of them run, with parameters of their choice. DIR,
+its parents and the files must belong to you or to root, and only their owner may write them. This
+needs Linux or macOS. How programs are started is in deploy/vm/README.md.
 
 With --tls-cert and --tls-key the service speaks HTTPS only, and reads both files again when they
 change. Without them keep a loopback address, and put a proxy that ends TLS in front.
@@ -59,13 +67,13 @@ CHATCONF_WEBHOOK_BASE_URL, CHATCONF_HOSTS, CHATCONF_KEYRING, CHATCONF_MAX_CONFIG
 CHATCONF_MAX_CONNECTIONS, CHATCONF_MAX_BODIES, CHATCONF_REQUESTS_PER_SECOND, CHATCONF_TABLE,
 CHATCONF_TICKET_TABLE, CHATCONF_JOURNAL_TABLE, CHATCONF_KEY_TABLE, CHATCONF_KEY_USE_TABLE,
 CHATCONF_JOURNAL_DAYS, CHATCONF_TARGET_NETWORKS, CHATCONF_PLATFORM_ADDRESSES, CHATCONF_ROOTS,
-CHATCONF_TLS_CERT, CHATCONF_TLS_KEY.`,
+CHATCONF_TLS_CERT, CHATCONF_TLS_KEY, CHATCONF_PROGRAMS, CHATCONF_PROGRAMS_AT_ONCE.`,
 		Example: `  chatconf serve
   chatconf serve --addr 127.0.0.1:8080 --data ~/chatconf
   chatconf serve --addr 0.0.0.0:8443 --tls-cert cert.pem --tls-key key.pem
   chatconf serve --store tablestore
   make build && chatconf serve --target fc
-  chatconf serve --emulate oos,sts`,
+  chatconf serve --emulate oos,sts --programs ./scripts`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			settings, err := localSettings(data)
@@ -78,7 +86,13 @@ CHATCONF_TLS_CERT, CHATCONF_TLS_KEY.`,
 			if err := certificate.apply(&settings); err != nil {
 				return err
 			}
+			if programs != "" {
+				settings.Programs = programs
+			}
 			switch {
+			case target != targetLocal && settings.Programs != "":
+				return usagef("--programs and CHATCONF_PROGRAMS need --target %s: functions run no programs",
+					targetLocal)
 			case target != targetLocal && cmd.Flags().Changed("store"):
 				return usagef("--store needs --target %s; remove it: functions use the store of their cloud",
 					targetLocal)
@@ -94,7 +108,15 @@ CHATCONF_TLS_CERT, CHATCONF_TLS_KEY.`,
 				return seeAddr(serveTarget(cmd.Context(), cmd.OutOrStdout(), settings, target, dist, emulated))
 			}
 			role := app.Everything(serveActions(trusted(settings)...)...)
-			started := func(s app.Started) { welcome(cmd.OutOrStdout(), settings.Data, s, nil, emulated) }
+			if settings.Programs != "" {
+				folder, err := openPrograms(&settings)
+				if err != nil {
+					return err
+				}
+				defer folder.Close() // after the service, which starts no program then
+				role = role.With(command.TargetProgram, folder)
+			}
+			started := func(s app.Started) { welcome(cmd.OutOrStdout(), settings, s, nil, emulated) }
 			if store == storeFile {
 				return seeAddr(app.ServeLocal(cmd.Context(), settings, started, role))
 			}
@@ -114,6 +136,8 @@ CHATCONF_TLS_CERT, CHATCONF_TLS_KEY.`,
 		"what to run: local (this program), or the functions of fc or lambda")
 	distFlag(cmd, &dist)
 	cmd.Flags().StringSliceVar(&emulate, "emulate", nil, "emulators to start: oos, sts or both")
+	cmd.Flags().StringVar(&programs, "programs", "",
+		"folder with the programs that commands may run (default CHATCONF_PROGRAMS, else none)")
 	return cmd
 }
 
@@ -138,7 +162,7 @@ func serveTarget(ctx context.Context, w io.Writer, settings app.Settings, target
 		return err // before the service listens
 	}
 	var d *deployment
-	started := func(s app.Started) { welcome(w, settings.Data, s, d, emulated) }
+	started := func(s app.Started) { welcome(w, settings, s, d, emulated) }
 	return app.Serve(ctx, settings, started, func(settings app.Settings) (app.Opened, error) {
 		o.settings, o.logger = settings, app.NewLogger(os.Stderr)
 		o.log = runtime.LogLines(o.logger)
@@ -156,22 +180,35 @@ func serveTarget(ctx context.Context, w io.Writer, settings app.Settings, target
 	})
 }
 
-// welcome prints the address of the service, its functions and emulators if it has some, and a
-// first call.
-func welcome(w io.Writer, data string, s app.Started, d *deployment, emulated *emulators) {
+// openPrograms opens the folder of programs of the settings, and puts its real path into them.
+func openPrograms(settings *app.Settings) (*program.Folder, error) {
+	folder, err := program.Open(program.Options{Dir: settings.Programs, AtOnce: settings.ProgramsAtOnce})
+	if err != nil {
+		return nil, err
+	}
+	settings.Programs = folder.Dir()
+	return folder, nil
+}
+
+// welcome prints the address of the service, its functions, emulators and programs if it has some,
+// and a first call.
+func welcome(w io.Writer, settings app.Settings, s app.Started, d *deployment, emulated *emulators) {
 	fmt.Fprintf(w, "chatconf listens on %s\n", s.Endpoint)
 	if d != nil {
 		d.introduce(w, s.Endpoint)
 	}
 	emulated.introduce(w)
+	if settings.Programs != "" {
+		fmt.Fprintf(w, "  programs         in %s\n", settings.Programs)
+	}
 	if s.AccessKeyID == "" {
 		return
 	}
 	fmt.Fprintf(w, "  access key id    %s\n", s.AccessKeyID)
 	fmt.Fprintf(w, "  its secret       in %s\n", s.KeyFile)
 	where := ""
-	if data != app.DefaultData {
-		where = " --data " + shellQuote(data)
+	if settings.Data != app.DefaultData {
+		where = " --data " + shellQuote(settings.Data)
 	}
 	trust := ""
 	if s.Certificate != "" {

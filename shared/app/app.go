@@ -89,7 +89,7 @@ func wire(s Settings, t Tables, ring *seal.Ring, functions functions, r Role) (*
 		return nil, err
 	}
 	a := &App{Service: service, Keys: keys, Journal: kept}
-	if a.Handler, err = r.open(&parts{a, s, t, functions}); err != nil {
+	if a.Handler, err = r.open(&parts{a, s, t, functions, r.targets}); err != nil {
 		return nil, err
 	}
 	return a, nil

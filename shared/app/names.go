@@ -20,6 +20,10 @@ var elsewhere = []string{
 // ofTests are the prefixes of variables that the project's own tests read.
 var ofTests = []string{"E2E_", "TEST_", "BENCH_", "MOTO_SERVER", "PEERS", "REQUIRE_EXTERNAL", "DYNALITE"}
 
+// ofPrograms are the prefixes of variables that programs of CHATCONF_PROGRAMS get. They may call
+// the command-line tool.
+var ofPrograms = []string{"PARAM", "COMMAND_ID", "DRY_RUN"}
+
 // Names returns the names of an environment, as os.Environ has it, that have a value.
 func Names(environ []string) []string {
 	var names []string
@@ -92,12 +96,13 @@ func nearest(name string, known []string) (nearest string, ok bool) {
 	return nearest, ok
 }
 
-// isForeign reports whether a variable with our prefix is not ours: one of the project's tests, or
-// one of Kubernetes, which tells every container where a service called chatconf is.
+// isForeign reports whether a variable with our prefix is no setting, but one of the project's
+// tests, of a program, or of Kubernetes, which tells every container where a service called
+// chatconf is.
 // https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
 func isForeign(name, value string) bool {
 	rest := name[len(prefix):]
-	for _, begin := range ofTests {
+	for _, begin := range slices.Concat(ofTests, ofPrograms) {
 		if strings.HasPrefix(rest, begin) {
 			return true
 		}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"os"
 	"strconv"
@@ -30,6 +31,19 @@ type Role struct {
 	check  func(Settings) []error // returns mistakes in the settings of a function with this role; nil: none
 	open   func(*parts) (serve.Handler, error)
 	closed func(Settings, error) serve.Handler // answers while a function cannot be opened; nil: a plain one
+	// targets are targets of this process, in addition to those of every process
+	targets map[string]dispatch.Target
+}
+
+// With returns the role with a further target for a type.
+func (r Role) With(targetType string, t dispatch.Target) Role {
+	targets := maps.Clone(r.targets)
+	if targets == nil {
+		targets = make(map[string]dispatch.Target)
+	}
+	targets[targetType] = t
+	r.targets = targets
+	return r
 }
 
 // parts are what a role is made of.
@@ -38,6 +52,7 @@ type parts struct {
 	settings  Settings
 	tables    Tables
 	functions functions
+	targets   map[string]dispatch.Target
 }
 
 // functions invoke other functions of the cloud; nil where there is none.
@@ -210,13 +225,15 @@ func (p *parts) dispatcher() (*dispatch.Dispatcher, error) {
 	redirected := dial.NewRedirected(p.settings.PlatformAddresses, extra)
 	platforms := callback.NewClient(callback.ClientOptions{Transport: redirected})
 	senders := platform.All().Senders()
+	targets := map[string]dispatch.Target{
+		command.TargetHTTP:     targethttp.New(targethttp.Options{Transport: restricted}),
+		command.TargetFunction: function.New(p.functions.call),
+	}
+	maps.Copy(targets, p.targets)
 	return dispatch.New(dispatch.Options{
 		Open:    p.Service.OpenConfiguration,
 		Journal: p.Journal,
-		Targets: map[string]dispatch.Target{
-			command.TargetHTTP:     targethttp.New(targethttp.Options{Transport: restricted}),
-			command.TargetFunction: function.New(p.functions.call),
-		},
+		Targets: targets,
 		Sender: func(e *command.Endpoint) (dispatch.Sender, error) {
 			sender, ok := senders[e.Type]
 			if !ok {

@@ -48,6 +48,8 @@ type Settings struct {
 	Addr              string            // CHATCONF_ADDR of a local service, default 127.0.0.1:9000
 	TLSCert           string            // CHATCONF_TLS_CERT: PEM file of a local service; empty: no TLS
 	TLSKey            string            // CHATCONF_TLS_KEY: PEM file with its private key
+	Programs          string            // CHATCONF_PROGRAMS: folder of the programs of a local service; empty: none
+	ProgramsAtOnce    int               // CHATCONF_PROGRAMS_AT_ONCE: how many run at the same time, default 4
 }
 
 func (s Settings) journalAge() time.Duration { return cmp.Or(s.JournalAge, journal.DefaultRetention) }
@@ -108,6 +110,7 @@ func readSettings(getenv func(string) string, names []string) (Settings, []error
 		Addr:             r.text("CHATCONF_ADDR", DefaultAddr),
 		TLSCert:          r.get("CHATCONF_TLS_CERT"),
 		TLSKey:           r.get("CHATCONF_TLS_KEY"),
+		Programs:         r.get("CHATCONF_PROGRAMS"),
 	}
 	r.check(s)
 	r.checkKeyRing(s.KeyRing.Reveal())
@@ -264,6 +267,7 @@ func (r *settingsReader) readLimits(s *Settings) {
 	s.MaxConfigurations = r.number("CHATCONF_MAX_CONFIGURATIONS")
 	s.MaxConnections = r.number("CHATCONF_MAX_CONNECTIONS")
 	s.MaxBodies = r.number("CHATCONF_MAX_BODIES")
+	s.ProgramsAtOnce = r.number("CHATCONF_PROGRAMS_AT_ONCE")
 	if value := r.get("CHATCONF_REQUESTS_PER_SECOND"); value != "" {
 		rate, err := strconv.ParseFloat(value, 64)
 		if err != nil || !(rate > 0 && rate <= 1e6) {

@@ -48,6 +48,7 @@ func TestSettingsAreRead(t *testing.T) {
 		"CHATCONF_WEBHOOK_BASE_URL": "https://hooks.example.com/x",
 		"CHATCONF_HOSTS":            " a.example.com, b.example.com:8443 ,,", "CHATCONF_MAX_CONFIGURATIONS": "7",
 		"CHATCONF_MAX_CONNECTIONS": "50", "CHATCONF_MAX_BODIES": "5",
+		"CHATCONF_PROGRAMS": "/srv/programs", "CHATCONF_PROGRAMS_AT_ONCE": "8",
 		"CHATCONF_EVENT_POLICY":        policy.ReadOnly().String(),
 		"CHATCONF_REQUESTS_PER_SECOND": "2.5", "CHATCONF_ACCESS_KEY_ID": "id", "CHATCONF_ACCESS_KEY_SECRET": planted,
 		"CHATCONF_DATA": "/data", "CHATCONF_ADDR": ":80",
@@ -67,7 +68,7 @@ func TestSettingsAreRead(t *testing.T) {
 		PlatformAddresses: map[string]string{"slack.com:443": "127.0.0.1:8443", "open.feishu.cn:443": "[::1]:8444"},
 		Roots:             "/roots.pem",
 		JournalTable:      "c", KeyTable: "d", KeyUseTable: "e", JournalAge: 30 * 24 * time.Hour,
-		DispatchFunction: "chatconf-dispatch-command",
+		DispatchFunction: "chatconf-dispatch-command", Programs: "/srv/programs", ProgramsAtOnce: 8,
 	}
 	same := cmp.Options{
 		cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
@@ -95,6 +96,7 @@ func TestMistakesInSettings(t *testing.T) {
 		"CHATCONF_HOSTS":               {"https://a.example.com", "a/b", "a b", "user@a"},
 		"CHATCONF_MAX_CONNECTIONS":     {"0", "-1", "all"},
 		"CHATCONF_MAX_BODIES":          {"0", "1e3"},
+		"CHATCONF_PROGRAMS_AT_ONCE":    {"0", "-1", "all"},
 		"CHATCONF_MAX_CONFIGURATIONS":  {"0", "-1", "many", "1.5", "99999999999999999999"},
 		"CHATCONF_REQUESTS_PER_SECOND": {"0", "-1", "NaN", "Inf", "fast", "1e7"},
 		"CHATCONF_TARGET_NETWORKS": {"10.0.0.1", "10.0.0.1/8", "localhost", "10.0.0.0/8;10.1.0.0/16",
@@ -201,6 +203,7 @@ func TestUnknownSettings(t *testing.T) {
 		"CHATCONF_PORT_9000_TCP": "tcp://10.0.0.1:9000", "CHATCONF_PORT_9000_TCP_PROTO": "tcp",
 		"CHATCONF_PORT_9000_TCP_PORT": "9000", "CHATCONF_PORT_9000_TCP_ADDR": "10.0.0.1",
 		"CHATCONF_WEBHOOK_SERVICE_HOST": "10.0.0.1", "CHATCONF_WEBHOOK_PORT_53_UDP_ADDR": "10.0.0.1",
+		"CHATCONF_COMMAND_ID": "1", "CHATCONF_DRY_RUN": "true", "CHATCONF_PARAM_ENV": "test", // of a program
 		"CHATCONF_E2E_STORE": "file", "CHATCONFIG": "x", "CHATCON": "x", "": "x",
 	}
 	if _, err := app.ReadSettings(env(foreign), slices.Collect(maps.Keys(foreign))...); err != nil {

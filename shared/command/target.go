@@ -45,7 +45,7 @@ type Target struct {
 // Followed reports whether the target starts an execution that is followed to its end.
 func (t Target) Followed() bool {
 	switch t.Type {
-	case TargetOOS, TargetSSM, TargetStepFunctions:
+	case TargetOOS, TargetSSM, TargetStepFunctions, TargetProgram:
 		return true
 	}
 	return false

@@ -1,0 +1,5 @@
+//go:build unix && !linux
+
+package program_test
+
+const dies = false
