@@ -3,6 +3,10 @@ package runtime
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 )
@@ -11,90 +15,132 @@ import (
 // to receive SIGTERM. https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html
 const extensionBase = "/2020-01-01/extension/"
 
+// maxHead limits the head of a request. aws-lambda-go sends errors of up to 1 MiB in one header.
+const maxHead = 2 << 20
+
+// server returns the server of the runtime API of one process.
+func (in *instance) server() *http.Server {
+	return &http.Server{
+		Handler: http.HandlerFunc(in.serve), MaxHeaderBytes: maxHead,
+		ErrorLog: slog.NewLogLogger(in.pool.host.o.Logger.Handler(), slog.LevelError),
+	}
+}
+
+// An admitting listener closes the connections of other processes.
+type admitting struct {
+	net.Listener
+	admit func(net.Conn) bool
+}
+
+// Accept waits for a connection of the process.
+func (l admitting) Accept() (net.Conn, error) {
+	for {
+		conn, err := l.Listener.Accept()
+		if err != nil || l.admit(conn) {
+			return conn, err
+		}
+		conn.Close()
+	}
+}
+
 // serve handles the runtime API of one process.
-func (in *instance) serve(m *message) reply {
-	if path, ok := strings.CutPrefix(m.path, in.pool.cloud.base); ok {
+func (in *instance) serve(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	if path, ok := strings.CutPrefix(r.URL.Path, in.pool.cloud.base); ok {
 		id, verb, _ := strings.Cut(strings.TrimPrefix(path, "invocation/"), "/")
 		switch {
-		case path == "invocation/next" && m.method == http.MethodGet:
-			return in.next(m)
-		case path == "init/error" && m.method == http.MethodPost:
-			return in.initFailed(m)
-		case strings.HasPrefix(path, "invocation/") && m.method == http.MethodPost &&
+		case path == "invocation/next" && r.Method == http.MethodGet:
+			in.next(w, r)
+			return
+		case path == "init/error" && r.Method == http.MethodPost:
+			in.initFailed(w, r)
+			return
+		case strings.HasPrefix(path, "invocation/") && r.Method == http.MethodPost &&
 			(verb == "response" || verb == "error"):
-			return in.answered(m, id, verb)
+			in.answered(w, r, id, verb)
+			return
 		}
 	}
-	if path, ok := strings.CutPrefix(m.path, extensionBase); ok && in.pool.fn.Kind == Lambda {
+	if path, ok := strings.CutPrefix(r.URL.Path, extensionBase); ok && in.pool.fn.Kind == Lambda {
 		switch {
-		case path == "register" && m.method == http.MethodPost:
-			return in.register(m)
-		case path == "event/next" && m.method == http.MethodGet:
-			return in.nextEvent(m)
+		case path == "register" && r.Method == http.MethodPost:
+			in.register(w, r)
+			return
+		case path == "event/next" && r.Method == http.MethodGet:
+			in.nextEvent(w, r)
+			return
 		}
 	}
-	return refuse(http.StatusNotFound, "InvalidPath", "the runtime API has no such path")
+	refuse(w, http.StatusNotFound, "InvalidPath", "the runtime API has no such path")
 }
 
 // refuse answers an invalid call of the API.
-func refuse(status int, kind, message string) reply {
-	return reply{status: status, body: errorDocument{Type: kind, Message: message}.outcome(Returned).payload}
+func refuse(w http.ResponseWriter, status int, kind, message string) {
+	w.WriteHeader(status)
+	w.Write(errorDocument{Type: kind, Message: message}.outcome(Returned).payload)
 }
 
-var taken = []byte(`{"status":"OK"}` + "\n")
-
 // accept answers a valid call of the API.
-func (in *instance) accept() reply { return reply{status: in.pool.cloud.posted, body: taken} }
+func (in *instance) accept(w http.ResponseWriter) {
+	w.WriteHeader(in.pool.cloud.posted)
+	io.WriteString(w, `{"status":"OK"}`+"\n")
+}
 
-// next waits for an invocation and returns it. If the connection died meanwhile, the invocation
-// goes to another.
-func (in *instance) next(m *message) reply {
-	in.polled()
-	select {
-	case c := <-in.work:
-		in.heard()
-		if !m.isAlive() {
-			in.takeBack(c)
-			return reply{silent: true}
-		}
-		if !in.deliver(c) {
-			return reply{silent: true}
-		}
-		return reply{
-			status: http.StatusOK, body: c.payload,
-			header: func(b []byte) []byte { return in.pool.cloud.headers(in, c, b) },
-			failed: func() { in.takeBack(c) }, // the message was not complete, so the process cannot have read it
-		}
-	case <-in.halt:
-		return reply{silent: true}
+// next waits for an invocation and returns it. If the connection dies meanwhile, or while it is
+// written, the invocation goes to another.
+func (in *instance) next(w http.ResponseWriter, r *http.Request) {
+	c := in.poll(r.Context())
+	if c == nil || !in.deliver(c) {
+		panic(http.ErrAbortHandler) // closes the connection
+	}
+	in.pool.cloud.headers(in, c, w.Header())
+	_, err := w.Write(c.payload)
+	if errors.Join(err, http.NewResponseController(w).Flush()) != nil {
+		in.takeBack(c) // the message was not complete, so the process cannot have read it
 	}
 }
 
 // answered accepts the answer or the error of an invocation, also after its deadline.
-func (in *instance) answered(m *message, id, verb string) reply {
+func (in *instance) answered(w http.ResponseWriter, r *http.Request, id, verb string) {
+	body, err := readBody(r, in.pool.fn.MaxBody)
 	c := in.taken(id)
 	if c == nil {
-		return in.unknown()
+		in.unknown(w)
+		return
 	}
-	o := outcome{payload: m.body, contentType: m.contentType, httpParams: m.httpParams}
+	o := outcome{payload: body, contentType: r.Header.Get("Content-Type"), httpParams: r.Header.Get("X-Fc-Http-Params")}
+	broken := r.Trailer.Get("Lambda-Runtime-Function-Error-Type")
 	switch {
-	case m.tooLong:
-		in.complete(c, in.pool.cloud.oversize(in, m.length).outcome(BodyTooLong))
-		return refuse(http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "the answer is too large")
+	case errors.Is(err, errTooLong):
+		size := max(r.ContentLength, int64(len(body)))
+		in.complete(c, in.pool.cloud.oversize(in, size).outcome(BodyTooLong))
+		refuse(w, http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "the answer is too large")
+		return
+	case isCut(err):
+		panic(http.ErrAbortHandler) // the process has probably ended, which fails the invocation
+	case err != nil: // such as trailers over net/http's limit of 4 KB
+		o = brokenStream("", "")
 	case verb == "error":
 		o.failure = Returned
-		in.pool.learn(c, m.body)
-	case m.brokenType != "":
-		o = brokenStream(m.brokenType, m.brokenBody)
+		in.pool.learn(c, body)
+	case broken != "":
+		o = brokenStream(broken, r.Trailer.Get("Lambda-Runtime-Function-Error-Body"))
 	}
 	if !in.complete(c, o) {
-		return in.unknown()
+		in.unknown(w)
+		return
 	}
-	return in.accept()
+	in.accept(w)
 }
 
-func (in *instance) unknown() reply {
-	return refuse(in.pool.cloud.unknown, "InvalidRequestID", "Invalid request ID")
+// isCut reports whether reading a body failed because the connection ended.
+func isCut(err error) bool {
+	var network net.Error
+	return errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &network)
+}
+
+func (in *instance) unknown(w http.ResponseWriter) {
+	refuse(w, in.pool.cloud.unknown, "InvalidRequestID", "Invalid request ID")
 }
 
 // brokenStream returns the outcome of an answer that failed after its beginning. The trailers
@@ -110,44 +156,46 @@ func brokenStream(kind, body string) outcome {
 
 // initFailed accepts the error of a process that cannot start. The invocation fails with this
 // error.
-func (in *instance) initFailed(m *message) reply {
-	if m.tooLong {
-		return refuse(http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "the error is too large")
+func (in *instance) initFailed(w http.ResponseWriter, r *http.Request) {
+	body, err := readBody(r, in.pool.fn.MaxBody)
+	if err != nil {
+		refuse(w, http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "the error is too large or incomplete")
+		return
 	}
 	p := in.pool
 	p.mu.Lock()
 	defer p.unlock()
 	if in.ready {
-		return refuse(http.StatusForbidden, "InvalidStateTransition", "the process is already initialized")
+		refuse(w, http.StatusForbidden, "InvalidStateTransition", "the process is already initialized")
+		return
 	}
-	in.initError = &outcome{payload: m.body, contentType: "application/json", failure: InitFailed}
+	in.initError = &outcome{payload: body, contentType: "application/json", failure: InitFailed}
 	go in.proc.kill() // after the reply, or instead of it: the process ends in both cases
-	return in.accept()
+	in.accept(w)
 }
 
 // register registers an extension. An extension inside the process cannot subscribe to the shutdown
 // event, and the invoke event is not emulated. So no events are sent; the only effect is that the
 // process receives SIGTERM.
-func (in *instance) register(m *message) reply {
-	if m.extensionName == "" {
-		return refuse(http.StatusForbidden, "Extension.InvalidExtensionName", "the extension has no name")
+func (in *instance) register(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Lambda-Extension-Name") == "" {
+		refuse(w, http.StatusForbidden, "Extension.InvalidExtensionName", "the extension has no name")
+		return
 	}
 	in.pool.mu.Lock()
 	in.registered = true
 	in.pool.unlock()
-	text, _ := json.Marshal(map[string]string{
+	w.Header().Set("Lambda-Extension-Identifier", in.id)
+	json.NewEncoder(w).Encode(map[string]string{
 		"functionName": in.pool.fn.Name, "functionVersion": "$LATEST", "handler": in.pool.fn.Handler,
 	})
-	return reply{status: http.StatusOK, body: text, header: func(b []byte) []byte {
-		return appendHeader(b, "Lambda-Extension-Identifier", in.id)
-	}}
 }
 
 // nextEvent waits for an event without a time limit.
-func (in *instance) nextEvent(m *message) reply {
-	if m.extensionID != in.id {
-		return refuse(http.StatusForbidden, "Extension.UnknownExtensionIdentifier", "the extension is not registered")
+func (in *instance) nextEvent(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Lambda-Extension-Identifier") != in.id {
+		refuse(w, http.StatusForbidden, "Extension.UnknownExtensionIdentifier", "the extension is not registered")
+		return
 	}
-	<-in.halt
-	return reply{silent: true}
+	<-r.Context().Done()
 }

@@ -2,10 +2,7 @@ package runtime_test
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
-	"net"
-	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -137,21 +134,4 @@ type lines chan string
 func (l lines) Write(p []byte) (int, error) {
 	l <- string(p)
 	return len(p), nil
-}
-
-// A panic while serving a request of a process ends its connection, not the host.
-func TestAPanicInTheAPI(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	panics := make(chan string, 1)
-	stop := runtime.ServePanicking(l, func(v any, stack []byte) { panics <- fmt.Sprint(v, "\n", string(stack)) })
-	defer stop()
-	if _, err := http.Get("http://" + l.Addr().String() + "/"); err == nil {
-		t.Error("an answer")
-	}
-	if text := <-panics; !strings.HasPrefix(text, "planted\n") || !strings.Contains(text, "converse") {
-		t.Errorf("the log is %s", text)
-	}
 }

@@ -27,7 +27,7 @@ type cloud struct {
 
 	env       func(in *instance) []string
 	trace     func() string // makes a trace id that is not sampled
-	headers   func(in *instance, c *call, b []byte) []byte
+	headers   func(in *instance, c *call, h http.Header)
 	timedOut  func(in *instance, c *call) errorDocument
 	exited    func(in *instance, id, how string) errorDocument
 	oversize  func(in *instance, size int64) errorDocument
@@ -94,36 +94,35 @@ func fcEnv(in *instance) []string {
 
 // fcHeaders returns the headers that the SDK reads. The SDK rejects an invocation whose deadline or
 // timeout is not an integer.
-func fcHeaders(in *instance, c *call, b []byte) []byte {
+func fcHeaders(in *instance, c *call, h http.Header) {
 	f := &in.pool.fn
-	b = appendHeader(b, "X-Fc-Request-Id", c.id)
-	b = appendHeader(b, "X-Fc-Function-Deadline", strconv.FormatInt(c.deadline.UnixMilli(), 10))
-	b = appendHeader(b, "X-Fc-Function-Timeout", strconv.Itoa(int((f.Timeout+time.Second-1)/time.Second)))
-	b = appendHeader(b, "X-Fc-Function-Name", f.Name)
-	b = appendHeader(b, "X-Fc-Function-Handler", f.Handler)
-	b = appendHeader(b, "X-Fc-Function-Memory", strconv.Itoa(f.Memory))
-	b = appendHeader(b, "X-Fc-Region", f.Region)
-	b = appendHeader(b, "X-Fc-Account-Id", f.Account)
-	b = appendHeader(b, "X-Fc-Qualifier", "LATEST")
-	b = appendHeader(b, "X-Fc-Version-Id", "LATEST")
+	h.Set("X-Fc-Request-Id", c.id)
+	h.Set("X-Fc-Function-Deadline", strconv.FormatInt(c.deadline.UnixMilli(), 10))
+	h.Set("X-Fc-Function-Timeout", strconv.Itoa(int((f.Timeout+time.Second-1)/time.Second)))
+	h.Set("X-Fc-Function-Name", f.Name)
+	h.Set("X-Fc-Function-Handler", f.Handler)
+	h.Set("X-Fc-Function-Memory", strconv.Itoa(f.Memory))
+	h.Set("X-Fc-Region", f.Region)
+	h.Set("X-Fc-Account-Id", f.Account)
+	h.Set("X-Fc-Qualifier", "LATEST")
+	h.Set("X-Fc-Version-Id", "LATEST")
 	if f.Credentials != (Credentials{}) {
-		b = appendHeader(b, "X-Fc-Access-Key-Id", f.Credentials.AccessKeyID)
-		b = appendHeader(b, "X-Fc-Access-Key-Secret", f.Credentials.AccessKeySecret)
-		b = appendHeader(b, "X-Fc-Security-Token", f.Credentials.SecurityToken)
+		h.Set("X-Fc-Access-Key-Id", f.Credentials.AccessKeyID)
+		h.Set("X-Fc-Access-Key-Secret", f.Credentials.AccessKeySecret)
+		h.Set("X-Fc-Security-Token", f.Credentials.SecurityToken)
 	}
 	if c.retry > 0 {
-		b = appendHeader(b, "X-Fc-Retry-Count", strconv.Itoa(c.retry))
+		h.Set("X-Fc-Retry-Count", strconv.Itoa(c.retry))
 	}
 	if c.hook != invocation {
-		b = appendHeader(b, "X-Fc-Function-Type", strconv.Itoa(int(c.hook)))
+		h.Set("X-Fc-Function-Type", strconv.Itoa(int(c.hook)))
 	}
 	if c.request.httpParams != "" {
-		b = appendHeader(b, "X-Fc-Http-Params", c.request.httpParams)
+		h.Set("X-Fc-Http-Params", c.request.httpParams)
 	}
 	if c.request.TraceID != "" {
-		b = appendHeader(b, "X-Fc-Tracing-Opentracing-Span-Context", c.request.TraceID)
+		h.Set("X-Fc-Tracing-Opentracing-Span-Context", c.request.TraceID)
 	}
-	return b
 }
 
 // fcTrace returns a span context in Jaeger's format: trace, span, parent, flags.
@@ -169,7 +168,7 @@ func milliseconds(d time.Duration) string {
 // lambdaEnv follows https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html.
 func lambdaEnv(in *instance) []string {
 	f := &in.pool.fn
-	out := []string{
+	return []string{
 		"AWS_LAMBDA_FUNCTION_NAME=" + f.Name,
 		"AWS_LAMBDA_FUNCTION_VERSION=$LATEST",
 		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE=" + strconv.Itoa(f.Memory),
@@ -187,10 +186,6 @@ func lambdaEnv(in *instance) []string {
 		"TZ=:UTC",
 		"LANG=en_US.UTF-8",
 	}
-	if f.Concurrency > 1 {
-		out = append(out, "AWS_LAMBDA_MAX_CONCURRENCY="+strconv.Itoa(f.Concurrency))
-	}
-	return out
 }
 
 func (f *Function) arn() string {
@@ -198,17 +193,16 @@ func (f *Function) arn() string {
 }
 
 // lambdaHeaders follows https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html.
-func lambdaHeaders(in *instance, c *call, b []byte) []byte {
-	b = appendHeader(b, "Lambda-Runtime-Aws-Request-Id", c.id)
-	b = appendHeader(b, "Lambda-Runtime-Deadline-Ms", strconv.FormatInt(c.deadline.UnixMilli(), 10))
-	b = appendHeader(b, "Lambda-Runtime-Invoked-Function-Arn", in.pool.arn)
+func lambdaHeaders(in *instance, c *call, h http.Header) {
+	h.Set("Lambda-Runtime-Aws-Request-Id", c.id)
+	h.Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(c.deadline.UnixMilli(), 10))
+	h.Set("Lambda-Runtime-Invoked-Function-Arn", in.pool.arn)
 	if c.request.TraceID != "" {
-		b = appendHeader(b, "Lambda-Runtime-Trace-Id", c.request.TraceID)
+		h.Set("Lambda-Runtime-Trace-Id", c.request.TraceID)
 	}
 	if c.request.ClientContext != "" {
-		b = appendHeader(b, "Lambda-Runtime-Client-Context", c.request.ClientContext)
+		h.Set("Lambda-Runtime-Client-Context", c.request.ClientContext)
 	}
-	return b
 }
 
 // lambdaTrace follows

@@ -1,12 +1,6 @@
 package runtime
 
-import (
-	"bufio"
-	"bytes"
-	"io"
-	"net"
-	"net/http"
-)
+import "net/http"
 
 // AnyPeer lets every process speak to the runtime API.
 func AnyPeer(o Options) Options {
@@ -28,32 +22,6 @@ func DecodeAnswer(k Kind, contentType string, payload []byte) (*Answer, error) {
 		return nil, err
 	}
 	return &Answer{a.status, a.header, a.body}, nil
-}
-
-// ReadMessages reads requests as the runtime API does, until none is left, and returns their
-// bodies.
-func ReadMessages(b []byte, limit int) (bodies [][]byte) {
-	s := server{limit: limit}
-	r := bufio.NewReader(bytes.NewReader(b))
-	for {
-		m, err := s.read(r, io.Discard)
-		if err != nil {
-			return bodies
-		}
-		bodies = append(bodies, m.body)
-		if m.tooLong {
-			return bodies
-		}
-	}
-}
-
-// ServePanicking serves the runtime API's connections with a panic, which it reports to told, until
-// stop is called.
-func ServePanicking(l net.Listener, told func(v any, stack []byte)) (stop func()) {
-	s, halt := server{admit: func(net.Conn) bool { return true }, serve: func(*message) reply { panic("planted") },
-		panicked: told}, make(chan struct{})
-	go s.run(l, halt)
-	return func() { l.Close(); close(halt) }
 }
 
 // DecodeParams decodes x-fc-http-params of an HTTP function as the HTTP endpoint does.

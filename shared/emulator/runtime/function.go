@@ -69,8 +69,6 @@ type Function struct {
 	IdleTimeout time.Duration
 	// Limit is the maximum number of processes. Zero means 16.
 	Limit int
-	// Concurrency is the number of concurrent invocations per process. Zero means one.
-	Concurrency int
 	// Queue is the number of invocations that may wait while all processes are busy; further ones
 	// are throttled. Zero means 100. A negative value means no queue: invocations over the limit
 	// are throttled at once, as in the clouds.
@@ -140,7 +138,7 @@ func (f *Function) check() error {
 		return errors.New("initializer and pre-stop hooks need kind FC")
 	case f.Gateway && f.Kind != Lambda:
 		return errors.New("setting Gateway needs kind Lambda")
-	case f.Timeout < 0 || f.InitTimeout < 0 || f.IdleTimeout < 0 || f.Limit < 0 || f.Concurrency < 0 || f.Memory < 0 ||
+	case f.Timeout < 0 || f.InitTimeout < 0 || f.IdleTimeout < 0 || f.Limit < 0 || f.Memory < 0 ||
 		f.MaxBody < 0:
 		return errors.New("a time, a limit or a size is negative; use 0 for its default")
 	}
@@ -151,7 +149,6 @@ func (f *Function) check() error {
 	setDefault(&f.InitTimeout, 10*time.Second)
 	setDefault(&f.IdleTimeout, 5*time.Minute)
 	setDefault(&f.Limit, 16)
-	setDefault(&f.Concurrency, 1)
 	setDefault(&f.Queue, 100)
 	setDefault(&f.Retries, c.retries)
 	setDefault(&f.MaxBody, c.maxBody)

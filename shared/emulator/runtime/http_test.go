@@ -432,26 +432,3 @@ func FuzzAnswer(f *testing.F) {
 		}
 	})
 }
-
-// For any bytes from a process, no body is over the limit, and the host does not fail.
-func FuzzMessages(f *testing.F) {
-	for _, seed := range []string{
-		"POST /x HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}GET /y HTTP/1.1\r\n\r\n",
-		"POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTrailer: A\r\n\r\n2\r\n{}\r\n0\r\nA: b\r\n\r\n",
-		"POST /x HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 20\r\n\r\n", "\r\n",
-	} {
-		f.Add([]byte(seed))
-	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		total := 0
-		for _, body := range runtime.ReadMessages(b, 10) {
-			total += len(body)
-			if len(body) > 10 {
-				t.Errorf("a body has %d bytes, the limit is 10", len(body))
-			}
-		}
-		if total > len(b) {
-			t.Errorf("%d bytes of bodies out of %d bytes", total, len(b))
-		}
-	})
-}

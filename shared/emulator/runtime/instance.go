@@ -7,17 +7,18 @@ import (
 	"errors"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 )
 
-// An instance is one process of a function, with its runtime API.
+// An instance is one process of a function, with its runtime API. It is free while it waits for
+// work and has no call.
 type instance struct {
 	pool   *pool
 	id     string
 	began  time.Time
-	work   chan *call    // assigned calls for the process
-	gone   chan struct{} // closed when the process is dead and all its calls are settled
+	gone   chan struct{} // closed when the process is dead and its call is settled
 	halt   chan struct{} // closed when the process is dead: no more deliveries
 	output output
 	memory memory
@@ -25,24 +26,18 @@ type instance struct {
 	proc *process // set before the API serves
 
 	// Guarded by the pool's mutex.
-	ready    bool
-	stopping bool // no more calls are assigned
-	dead     bool
-	doomed   bool // kill the process as soon as it exists
-	listed   bool // it is in pool.free
-	slots    int  // calls that can be assigned now
-	asked    int  // polls of a Lambda process that already has its maximum of calls
-	// calls that came back from dead connections. An FC process frees their slots when it asks
-	// again.
-	unheard    int
-	polls      int           // number of times it asked for work
-	waiting    int           // connections that asked and got no call, dead ones included
-	ending     int           // calls that it answered without asking again yet
-	overtime   []func() bool // stop the timers of those calls
-	flight     map[string]*call
+	ready      bool
+	stopping   bool // no more calls are assigned
+	dead       bool
+	doomed     bool          // kill the process as soon as it exists
+	listed     bool          // it is in pool.free
+	polls      []chan *call  // the requests for work that wait, the last at the end
+	call       *call         // assigned to the process, or taken by it; nil if there is none
+	hook       *call         // given to the next request for work
+	ending     bool          // it answered and did not ask for work again yet
+	overtime   func() bool   // stops the timer that kills the process if it does not ask again
 	initDone   time.Duration // from start to ready; reported once
 	idleSince  time.Time
-	initCall   *call
 	initError  *outcome // the init error that the process reported
 	registered bool
 	expired    bool // it received SIGTERM because a call timed out
@@ -54,9 +49,10 @@ func newInstance(p *pool) *instance {
 	rand.Read(id[:])
 	in := &instance{
 		pool: p, id: hex.EncodeToString(id[:]), began: p.now(),
-		work: make(chan *call, p.fn.Concurrency+2), // one more for a hook
-		gone: make(chan struct{}), halt: make(chan struct{}),
-		flight: map[string]*call{},
+		gone: make(chan struct{}), halt: make(chan struct{}), overtime: func() bool { return false },
+	}
+	if p.fn.Initializer {
+		in.hook = p.newHook(initializer)
 	}
 	in.output.instance = in
 	return in
@@ -80,7 +76,8 @@ func (in *instance) start() (how string, err error) {
 		return "", err
 	}
 	defer l.Close()
-	server := server{serve: in.serve, admit: in.admit, limit: p.fn.MaxBody, panicked: p.host.panicked}
+	server := in.server()
+	defer server.Close()
 	p.mu.Lock()
 	in.stopInit = p.host.o.Clock.AfterFunc(p.fn.InitTimeout, in.initTimedOut)
 	p.unlock()
@@ -97,7 +94,7 @@ func (in *instance) start() (how string, err error) {
 	if doomed {
 		proc.kill()
 	}
-	go server.run(l, in.halt)
+	go server.Serve(admitting{l, in.admit})
 	how = proc.wait()
 	in.output.finish()
 	return how, nil
@@ -146,9 +143,9 @@ func (in *instance) environment(addr string) []string {
 	return append(env, in.pool.cloud.variable+"="+addr) // os/exec uses the last of two values
 }
 
-// settle is called when the process is dead. Calls that it took fail; the others go to other
-// processes. If the process never was ready, the call that has waited longest fails. So a function
-// that cannot start fails each call once.
+// settle is called when the process is dead. A call that it took fails; one that it did not take
+// goes to another process. If the process never was ready, the call that has waited longest fails.
+// So a function that cannot start fails each call once.
 func (in *instance) settle(how string) {
 	p := in.pool
 	p.mu.Lock()
@@ -158,17 +155,11 @@ func (in *instance) settle(how string) {
 	in.retireLocked()
 	in.stopInit()
 	delete(p.all, in)
-	var lost []*call
-	for _, c := range in.flight {
-		if !c.delivered.IsZero() {
-			p.finishLocked(in, c, p.cloud.exited(in, c.id, how).outcome(Exited))
-		} else if c.hook == invocation {
-			lost = append(lost, c)
-		} else {
-			p.finishLocked(in, c, outcome{failure: Exited})
-		}
+	if c := in.call; c != nil && c.hook == invocation && c.delivered.IsZero() {
+		p.queue = append([]*call{c}, p.queue...)
+	} else if c != nil {
+		p.finishLocked(in, c, p.cloud.exited(in, c.id, how).outcome(Exited))
 	}
-	p.queue = append(lost, p.queue...)
 	if early {
 		if c := p.popLocked(); c != nil {
 			o := p.cloud.exited(in, c.id, how).outcome(InitFailed)
@@ -200,70 +191,102 @@ func (in *instance) initTimedOut() {
 	in.killLocked()
 }
 
-// assignLocked assigns a call to the instance, which must have a free slot.
-func (in *instance) assignLocked(c *call) {
-	in.slots--
-	if in.slots == 0 {
-		in.pool.unlistLocked(in)
+// poll waits until the process gets a call. It returns nil if the process dies, or if the
+// connection ends on which it asked.
+func (in *instance) poll(ctx context.Context) *call {
+	work := make(chan *call, 1)
+	in.polled(work)
+	select {
+	case c := <-work:
+		if ctx.Err() == nil {
+			return c
+		}
+		in.takeBack(c)
+	case <-in.halt:
+	case <-ctx.Done():
+		in.hungUp(work)
 	}
-	in.flight[c.id] = c
-	in.work <- c // has room for as many calls as there are slots
+	return nil
 }
 
 // polled is called when the process asks for work.
-func (in *instance) polled() {
+func (in *instance) polled(work chan *call) {
 	p := in.pool
 	p.mu.Lock()
 	defer p.unlock()
-	in.polls++
-	in.waiting++
-	if in.unheard > 0 && p.fn.Kind == FC && in.ready {
-		in.slots += in.unheard
-		in.unheard = 0
+	in.polls = append(in.polls, work)
+	in.overtime()
+	in.endingLocked(false)
+	switch {
+	case in.call != nil, in.doomed: // it asks for the next one already, or its initializer failed
+	case in.hook != nil:
+		in.giveLocked(in.hook)
+	case !in.ready:
+		in.readyLocked()
+	default:
 		p.offerLocked(in)
 	}
-	if !in.ready {
-		if p.fn.Initializer && in.initCall == nil {
-			in.initCall = &call{id: p.host.o.NewID(p.fn.Kind), hook: initializer, done: make(chan struct{})}
-			in.flight[in.initCall.id] = in.initCall
-			in.work <- in.initCall
-		}
-		if in.initCall == nil {
-			in.readyLocked()
-		}
-	}
-	if p.fn.Kind == Lambda { // it asks again when its calls are finished
-		in.asked++
-		in.grantLocked()
-	}
 }
 
-// grantLocked frees a slot for a Lambda process that asked for work and is below its maximum.
-func (in *instance) grantLocked() {
-	if in.asked == 0 || in.slots+len(in.flight) >= in.pool.fn.Concurrency {
+// hungUp is called when a connection ends on which the process asked for work.
+func (in *instance) hungUp(work chan *call) {
+	in.pool.mu.Lock()
+	defer in.pool.unlock()
+	i := slices.Index(in.polls, work)
+	if i < 0 {
+		in.takeBackLocked(<-work)
 		return
 	}
-	in.asked--
-	in.slots++
-	if in.ending > 0 {
-		in.endingLocked(-1)
-	}
-	if len(in.overtime) > 0 {
-		in.overtime[0]()
-		in.overtime = in.overtime[1:]
-	}
-	in.pool.offerLocked(in)
+	in.polls = slices.Delete(in.polls, i, i+1)
+	in.silentLocked()
 }
 
-// endingLocked updates the counts after an answer.
-func (in *instance) endingLocked(n int) {
-	if !in.stopping {
-		in.ending += n
-		in.pool.ending += n
+// giveLocked gives a call to the process, which must be waiting for one.
+func (in *instance) giveLocked(c *call) {
+	in.pool.unlistLocked(in)
+	if c == in.hook {
+		in.hook = nil
+	}
+	last := len(in.polls) - 1 // the least likely to be on a dead connection
+	work := in.polls[last]
+	in.polls = in.polls[:last]
+	in.call = c
+	work <- c
+}
+
+// silentLocked notes that the process may not wait for work any more. It is killed if it does not
+// ask again within its init timeout.
+func (in *instance) silentLocked() {
+	p := in.pool
+	if len(in.polls) > 0 || in.call != nil || !in.ready || in.stopping {
+		return
+	}
+	p.unlistLocked(in)
+	in.overtime()
+	in.overtime = p.host.o.Clock.AfterFunc(p.fn.InitTimeout, func() {
+		p.mu.Lock()
+		defer p.unlock()
+		if len(in.polls) == 0 && in.call == nil && !in.dead {
+			p.host.o.Logger.Warn("a function's process stopped asking for work and is killed", "function",
+				p.fn.Name, "instance", in.id)
+			in.killLocked()
+		}
+	})
+}
+
+// endingLocked notes whether the process answered and did not ask again yet.
+func (in *instance) endingLocked(ending bool) {
+	if ending == in.ending || in.stopping {
+		return
+	}
+	if in.ending = ending; ending {
+		in.pool.ending++
+	} else {
+		in.pool.ending--
 	}
 }
 
-// readyLocked marks the instance as able to take calls.
+// readyLocked marks the instance as able to take invocations.
 func (in *instance) readyLocked() {
 	p := in.pool
 	if in.stopping {
@@ -273,10 +296,7 @@ func (in *instance) readyLocked() {
 	p.fresh--
 	in.stopInit()
 	in.initDone = p.now().Sub(in.began)
-	if p.fn.Kind == FC { // an FC process asks for more while it works, so the host limits its calls
-		in.slots = p.fn.Concurrency
-		p.offerLocked(in)
-	}
+	p.offerLocked(in)
 }
 
 // deliver marks a call as taken by the process. It returns false if the call must not be delivered
@@ -305,13 +325,15 @@ func (in *instance) deliver(c *call) bool {
 }
 
 // takeBack takes back a call that was sent to a dead connection: the process did not receive it.
-// The call goes to the next connection on which the process asked, or else to another process. A
-// process that does not ask again is stopped after its init timeout.
+// The call goes to the next connection on which the process asked, or else to another process.
 func (in *instance) takeBack(c *call) {
 	in.output.end(c)
-	p := in.pool
-	p.mu.Lock()
-	defer p.unlock()
+	in.pool.mu.Lock()
+	defer in.pool.unlock()
+	in.takeBackLocked(c)
+}
+
+func (in *instance) takeBackLocked(c *call) {
 	if in.dead || c.finished { // settle did it
 		return
 	}
@@ -319,31 +341,16 @@ func (in *instance) takeBack(c *call) {
 		c.stopTimer()
 	}
 	c.stopTimer, c.delivered, c.deadline = nil, time.Time{}, time.Time{}
-	if in.waiting > 0 || c.hook != invocation { // a hook belongs to this process
-		in.asked = max(in.asked-1, 0) // that of the dead connection
-		in.work <- c                  // it has room for the call that came from it
-		return
+	in.call = nil
+	switch {
+	case c.hook == invocation:
+		in.pool.againLocked(in, c)
+	case len(in.polls) > 0:
+		in.giveLocked(c)
+	default:
+		in.hook = c // it belongs to this process
 	}
-	delete(in.flight, c.id)
-	in.unheard++
-	p.againLocked(c)
-	polls := in.polls
-	p.host.o.Clock.AfterFunc(p.fn.InitTimeout, func() {
-		p.mu.Lock()
-		defer p.unlock()
-		if in.polls == polls && !in.dead {
-			p.host.o.Logger.Warn("a function's process stopped asking for work and is killed", "function",
-				p.fn.Name, "instance", in.id)
-			in.killLocked()
-		}
-	})
-}
-
-// heard counts a connection that stopped waiting.
-func (in *instance) heard() {
-	in.pool.mu.Lock()
-	in.waiting--
-	in.pool.mu.Unlock()
+	in.silentLocked()
 }
 
 // timedOut fails a call at its deadline and kills the process, as both clouds do. A Lambda process
@@ -353,7 +360,7 @@ func (in *instance) timedOut(c *call) {
 	p := in.pool
 	p.mu.Lock()
 	first := p.finishLocked(in, c, p.cloud.timedOut(in, c).outcome(TimedOut))
-	if first || in.ending > 0 {
+	if first || in.ending {
 		in.expireLocked()
 	}
 	p.unlock()
@@ -402,12 +409,9 @@ func (in *instance) complete(c *call, o outcome) bool {
 		o.failure = InitFailed
 		in.initError = &o
 		in.killLocked()
-	case c.hook == invocation && p.fn.Kind == FC:
-		in.slots++
-		p.offerLocked(in)
 	case c.hook == invocation:
-		in.endingLocked(1)
-		in.grantLocked()
+		in.endingLocked(len(in.polls) == 0)
+		p.offerLocked(in)
 	}
 	p.unlock()
 	return first
@@ -417,7 +421,7 @@ func (in *instance) complete(c *call, o outcome) bool {
 func (in *instance) taken(id string) *call {
 	in.pool.mu.Lock()
 	defer in.pool.unlock()
-	if c := in.flight[id]; c != nil && !c.delivered.IsZero() {
+	if c := in.call; c != nil && c.id == id && !c.delivered.IsZero() {
 		return c
 	}
 	return nil
@@ -443,11 +447,9 @@ func (in *instance) retireLocked() {
 		return
 	}
 	p := in.pool
-	in.endingLocked(-in.ending)
-	for _, stop := range in.overtime {
-		stop()
-	}
-	in.stopping, in.overtime = true, nil
+	in.endingLocked(false)
+	in.overtime()
+	in.stopping = true
 	p.live--
 	if !in.ready {
 		p.fresh--
@@ -463,7 +465,7 @@ var errGrace = errors.New("the grace period is over")
 func (in *instance) stop(ctx context.Context) {
 	p := in.pool
 	p.mu.Lock()
-	proc, ready, busy := in.proc, in.ready, len(in.flight) > 0
+	proc, ready, busy := in.proc, in.ready, in.call != nil
 	signal, expired := p.fn.Kind == FC || in.registered, in.expired
 	p.unlock()
 	if proc != nil && ready && !busy && signal {
@@ -484,14 +486,11 @@ func (in *instance) stop(ctx context.Context) {
 // preStop calls the hook and waits until it ends.
 func (in *instance) preStop(ctx context.Context) {
 	p := in.pool
-	c := &call{id: p.host.o.NewID(FC), hook: preStop, done: make(chan struct{})}
+	c := p.newHook(preStop)
 	p.mu.Lock()
-	if in.dead {
-		p.unlock()
-		return
+	if in.hook = c; len(in.polls) > 0 && !in.dead {
+		in.giveLocked(c)
 	}
-	in.flight[c.id] = c
-	in.work <- c
 	p.unlock()
 	in.wait(ctx, c.done)
 }

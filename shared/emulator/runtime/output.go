@@ -15,7 +15,7 @@ type Line struct {
 	Time      time.Time
 	Function  string
 	Instance  string
-	RequestID string // of the current invocation; empty if there was none, or several and the line names none of them
+	RequestID string // of the current invocation; empty if there was none
 	Stream    Stream
 	Text      string // without line break
 }
@@ -60,7 +60,7 @@ type output struct {
 
 	mu      sync.Mutex
 	pipes   [2]pipe // stdout, stderr
-	current map[string]*call
+	call    *call   // gets the lines; nil if there is none
 	ready   bool
 	initial []byte // output before the first call
 }
@@ -78,10 +78,7 @@ func (o *output) begin(c *call) {
 	if c.hook == invocation {
 		o.ready, o.initial = true, nil
 	}
-	if o.current == nil {
-		o.current = make(map[string]*call, 1)
-	}
-	o.current[c.id] = c
+	o.call = c
 	o.mu.Unlock()
 	if c.hook == invocation && o.instance.pool.fn.Kind == Lambda {
 		o.instance.pool.platform(o.instance.id, c.id, "START RequestId: "+c.id+" Version: $LATEST")
@@ -94,7 +91,9 @@ func (o *output) end(c *call) {
 	defer o.mu.Unlock()
 	o.drainLocked()
 	o.flushLocked()
-	delete(o.current, c.id)
+	if o.call == c {
+		o.call = nil
+	}
 }
 
 // finish reads the rest when the process is dead.
@@ -103,7 +102,7 @@ func (o *output) finish() {
 	defer o.mu.Unlock()
 	o.drainLocked()
 	o.flushLocked()
-	clear(o.current)
+	o.call = nil
 	o.ready = true
 }
 
@@ -171,7 +170,7 @@ func (o *output) flushLocked() {
 func (o *output) lineLocked(i int, line []byte) {
 	line = bytes.TrimSuffix(line, []byte("\r"))
 	id := ""
-	if c := o.callLocked(line); c != nil {
+	if c := o.call; c != nil {
 		id = c.id
 		c.log = appendLog(c.log, line)
 	} else if !o.ready {
@@ -183,16 +182,6 @@ func (o *output) lineLocked(i int, line []byte) {
 			Stream: [...]Stream{Stdout, Stderr}[i], Text: strings.ToValidUTF8(string(line), "\uFFFD"),
 		})
 	}
-}
-
-// callLocked returns the call of a line: the only one in progress, or the one that the line names.
-func (o *output) callLocked(line []byte) *call {
-	for id, c := range o.current {
-		if len(o.current) == 1 || bytes.Contains(line, []byte(id)) {
-			return c
-		}
-	}
-	return nil
 }
 
 func appendLog(log, line []byte) []byte {

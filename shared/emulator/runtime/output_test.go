@@ -70,23 +70,6 @@ func TestALongLogIsCutAtItsBeginning(t *testing.T) {
 	}
 }
 
-func TestLinesOfSeveralInvocationsInOneProcess(t *testing.T) {
-	j, g := newJournal(), newGate(t)
-	f := hello(t, runtime.FC)
-	f.Concurrency, f.Limit = 2, 1
-	h := runtime.RunT(t, runtime.Options{Log: j.log}, f)
-	a, b := start(t, t.Context(), h, g.payload()), start(t, t.Context(), h, g.payload())
-	_, releaseA := g.arrived()
-	_, releaseB := g.arrived()
-	releaseA()
-	releaseB()
-	for _, r := range []*runtime.Result{a.result(), b.result()} {
-		if got := j.of(r.RequestID); !slices.Contains(got, "FC Invoke Start RequestId: "+r.RequestID) {
-			t.Errorf("lines of %s = %q", r.RequestID, got)
-		}
-	}
-}
-
 func TestWaysToWriteTheLog(t *testing.T) {
 	var text, structured bytes.Buffer
 	line := runtime.Line{Time: time.Unix(0, 0), Function: "f", Instance: "i", RequestID: "r", Stream: runtime.Stdout,

@@ -23,7 +23,7 @@ type pool struct {
 	all    map[*instance]struct{}
 	live   int         // all that are not stopping
 	fresh  int         // live ones that are not ready
-	free   []*instance // with a free slot; the last one was used last
+	free   []*instance // that wait for work; the last one was used last
 	queue  []*call     // oldest first
 	ids    map[string]struct{}
 	began  int
@@ -46,18 +46,17 @@ func newPool(h *Host, f Function) *pool {
 	return p
 }
 
+// newHook returns a call of a hook.
+func (p *pool) newHook(h hook) *call {
+	return &call{id: p.host.o.NewID(p.fn.Kind), hook: h, done: make(chan struct{})}
+}
+
 func (p *pool) now() time.Time { return p.host.o.Clock.Now() }
 
 func (p *pool) stats() Stats {
 	p.mu.Lock()
 	defer p.unlock()
-	s := Stats{Processes: len(p.all), Started: p.began, Queued: len(p.queue)}
-	for _, in := range p.free {
-		if len(in.flight) == 0 {
-			s.Idle++
-		}
-	}
-	return s
+	return Stats{Processes: len(p.all), Idle: len(p.free), Started: p.began, Queued: len(p.queue)}
 }
 
 // submit gives a call to a process or puts it in the queue.
@@ -70,23 +69,20 @@ func (p *pool) submit(c *call) error {
 	if _, used := p.ids[c.id]; used {
 		return &Error{Code: BadRequest, Message: "the request id is already in use"}
 	}
-	if len(p.free) == 0 && p.live >= p.fn.Limit && !c.patient && len(p.queue) >= p.comingLocked()+p.ending+
+	if len(p.free) == 0 && p.live >= p.fn.Limit && !c.patient && len(p.queue) >= p.fresh+p.ending+
 		max(p.fn.Queue, 0) {
 		return &Error{Code: Throttled, Message: p.cloud.throttled}
 	}
 	p.calls.Add(1)
 	p.ids[c.id] = struct{}{}
 	if n := len(p.free); n > 0 {
-		p.free[n-1].assignLocked(c)
+		p.free[n-1].giveLocked(c)
 		return nil
 	}
 	p.queue = append(p.queue, c)
 	p.growLocked()
 	return nil
 }
-
-// comingLocked returns how many calls the starting processes will take.
-func (p *pool) comingLocked() int { return p.fresh * p.fn.Concurrency }
 
 // endingTime is how long a call waits for a process that has answered and will ask again.
 const endingTime = 20 * time.Millisecond
@@ -99,7 +95,7 @@ func (p *pool) growLocked() {
 		}
 	}
 	p.startLocked(p.ending)
-	if p.live < p.fn.Limit && len(p.queue) > p.comingLocked() && !p.hoping {
+	if p.live < p.fn.Limit && len(p.queue) > p.fresh && !p.hoping {
 		p.hoping = true
 		time.AfterFunc(endingTime, func() { // not the host's clock: the clouds promise nothing here
 			p.mu.Lock()
@@ -112,7 +108,7 @@ func (p *pool) growLocked() {
 
 // startLocked starts a process for each waiting call but the number others.
 func (p *pool) startLocked(others int) {
-	for !p.ended && p.live < p.fn.Limit && len(p.queue) > p.comingLocked()+others {
+	for !p.ended && p.live < p.fn.Limit && len(p.queue) > p.fresh+others {
 		in := newInstance(p)
 		p.all[in] = struct{}{}
 		p.live++
@@ -143,29 +139,29 @@ func (p *pool) popLocked() *call {
 	return c
 }
 
-// againLocked puts a call that no process received at the front of the queue.
-func (p *pool) againLocked(c *call) {
-	if n := len(p.free); n > 0 {
-		p.free[n-1].assignLocked(c)
-		return
-	}
+// againLocked gives a call that an instance did not receive to the first that is free, or puts it at
+// the front of the queue.
+func (p *pool) againLocked(in *instance, c *call) {
 	p.queue = append([]*call{c}, p.queue...)
+	p.offerLocked(in)
+	if n := len(p.free); n > 0 && len(p.queue) > 0 {
+		p.free[n-1].giveLocked(p.popLocked())
+	}
 	p.growLocked()
 }
 
-// offerLocked gives waiting calls to an instance with free slots, or marks the instance free.
+// offerLocked gives a waiting call to an instance, or marks the instance free, if it waits for work.
 func (p *pool) offerLocked(in *instance) {
-	if in.stopping || !in.ready {
+	if in.stopping || !in.ready || in.call != nil || len(in.polls) == 0 {
 		return
 	}
-	for in.slots > 0 && len(p.queue) > 0 {
-		in.assignLocked(p.popLocked())
+	if c := p.popLocked(); c != nil {
+		in.giveLocked(c)
+		return
 	}
-	if in.slots > 0 && !in.listed {
+	if !in.listed {
 		in.listed = true
 		p.free = append(p.free, in)
-	}
-	if len(in.flight) == 0 && in.slots > 0 {
 		in.idleSince = p.now()
 		p.armLocked(p.fn.IdleTimeout)
 	}
@@ -195,9 +191,6 @@ func (p *pool) reap() {
 	var old []*instance
 	next := time.Duration(-1)
 	for _, in := range p.free {
-		if len(in.flight) > 0 {
-			continue // it is marked free again later
-		}
 		if left := p.fn.IdleTimeout - p.now().Sub(in.idleSince); left <= 0 {
 			old = append(old, in)
 		} else if next < 0 || left < next {
@@ -222,11 +215,11 @@ func (p *pool) finishLocked(in *instance, c *call, o outcome) bool {
 	if c.finished {
 		return false
 	}
-	delete(in.flight, c.id)
+	in.call = nil
 	switch {
 	case c.stopTimer == nil:
-	case p.fn.Kind == Lambda && (o.failure == Answered || o.failure == Returned || o.failure == BodyTooLong):
-		in.overtime = append(in.overtime, c.stopTimer) // until it asks for more
+	case len(in.polls) == 0 && (o.failure == Answered || o.failure == Returned || o.failure == BodyTooLong):
+		in.overtime = c.stopTimer // until it asks for more
 	default:
 		c.stopTimer()
 	}
