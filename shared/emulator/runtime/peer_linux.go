@@ -12,7 +12,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"syscall"
 )
 
 // errStranger is the reason for refusing a connection to a runtime API.
@@ -85,13 +84,8 @@ func groupOf(pid int) int {
 	return group
 }
 
-// socketOf returns the inode of the TCP socket with these addresses, or 0. It asks the kernel for
-// the one socket. If the kernel cannot answer, it reads the table of all sockets, which takes
-// milliseconds.
+// socketOf returns the inode of the TCP socket with these addresses, or 0.
 func socketOf(local, remote netip.AddrPort) (inode uint32, err error) {
-	if inode, err := askSocket(local, remote); err == nil && inode != 0 {
-		return inode, nil
-	}
 	inode, err = findSocket("/proc/net/tcp", local, remote)
 	if err != nil || inode != 0 {
 		return inode, err
@@ -101,59 +95,6 @@ func socketOf(local, remote netip.AddrPort) (inode uint32, err error) {
 		return 0, nil
 	}
 	return inode, err
-}
-
-// Constants of https://man7.org/linux/man-pages/man7/sock_diag.7.html.
-const (
-	netlinkSockDiag  = 4
-	sockDiagByFamily = 20
-	headerSize       = 16
-	requestSize      = headerSize + 56
-	messageSize      = headerSize + 72
-	inodeAt          = headerSize + 68
-)
-
-// askSocket asks the kernel for one socket by sock_diag.
-func askSocket(local, remote netip.AddrPort) (inode uint32, err error) {
-	if !local.Addr().Is4() || !remote.Addr().Is4() {
-		return 0, errors.ErrUnsupported
-	}
-	fd, err := syscall.Socket(syscall.AF_NETLINK, syscall.SOCK_RAW|syscall.SOCK_CLOEXEC, netlinkSockDiag)
-	if err != nil {
-		return 0, err
-	}
-	defer syscall.Close(fd)
-	timeout := syscall.Timeval{Sec: 1}
-	if err := syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, syscall.SO_RCVTIMEO, &timeout); err != nil {
-		return 0, err
-	}
-	var b [requestSize]byte
-	native := binary.NativeEndian
-	native.PutUint32(b[0:], requestSize)
-	native.PutUint16(b[4:], sockDiagByFamily)
-	native.PutUint16(b[6:], syscall.NLM_F_REQUEST)
-	b[headerSize], b[headerSize+1] = syscall.AF_INET, syscall.IPPROTO_TCP
-	native.PutUint32(b[headerSize+4:], 1<<1) // TCP_ESTABLISHED
-	id := b[headerSize+8:]
-	binary.BigEndian.PutUint16(id[0:], local.Port())
-	binary.BigEndian.PutUint16(id[2:], remote.Port())
-	copy(id[4:], local.Addr().AsSlice())
-	copy(id[20:], remote.Addr().AsSlice())
-	for i := 40; i < 48; i++ { // no cookie
-		id[i] = 0xff
-	}
-	if err := syscall.Sendto(fd, b[:], 0, &syscall.SockaddrNetlink{Family: syscall.AF_NETLINK}); err != nil {
-		return 0, err
-	}
-	var answer [1024]byte
-	n, _, err := syscall.Recvfrom(fd, answer[:], 0)
-	switch {
-	case err != nil:
-		return 0, err
-	case n < messageSize || native.Uint16(answer[4:]) != sockDiagByFamily:
-		return 0, nil // an error message: the socket is unknown, or the kernel lacks the module
-	}
-	return native.Uint32(answer[inodeAt:]), nil
 }
 
 // findSocket searches one of the kernel's tables for a socket:
