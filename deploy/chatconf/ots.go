@@ -58,7 +58,7 @@ The default address is reachable only from this machine. Do not make the emulato
 		},
 	}
 	cmd.Flags().StringVar(&addr, "addr", "127.0.0.1:9001", "address to listen on")
-	cmd.Flags().StringVar(&data, "data", ".ots", "data directory; empty keeps the data in memory")
+	cmd.Flags().StringVar(&data, "data", ".ots", "data directory; empty keeps the data only while it runs")
 	certificate.add(cmd)
 	return cmd
 }

@@ -153,6 +153,22 @@ func create(path string, o Options, deadline time.Time) (*DB, error) {
 	return newDB(b, f, path, nil, nil), nil
 }
 
+// OpenTemporary opens an empty file without a name, which is gone after Close. Its updates are not
+// flushed to disk.
+func OpenTemporary(o Options) (*DB, error) {
+	f, err := os.CreateTemp("", "chatconf-*.db")
+	if err != nil {
+		return nil, fmt.Errorf("bolt: open a temporary file: %w", err)
+	}
+	defer os.Remove(f.Name()) // where the system cannot remove an open file, it stays
+	b, err := openBolt(f, o, false)
+	if err != nil {
+		return nil, fmt.Errorf("bolt: open %s: %w", f.Name(), err)
+	}
+	b.NoSync = true
+	return newDB(b, f, f.Name(), nil, nil), nil
+}
+
 // openBolt opens the locked file f with bbolt, and closes it on an error.
 func openBolt(f *os.File, o Options, readOnly bool) (b *bbolt.DB, err error) {
 	defer func() {

@@ -501,3 +501,35 @@ func wantFiles(t *testing.T, dir string, want ...string) {
 		t.Errorf("the directory has %q, want %q", got, want)
 	}
 }
+
+func TestATemporaryFileLeavesNothing(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", dir)
+	db, err := bolt.OpenTemporary(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(t.Context(), 0, func(tx *bolt.Tx) error {
+		b, err := tx.CreateBucket("b")
+		return errors.Join(err, b.Put([]byte("k"), []byte("v")))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.View(func(tx *bolt.Tx) error {
+		if got := string(tx.Bucket("b").Get([]byte("k"))); got != "v" {
+			t.Errorf("Get = %q, want v", got)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	files, err := os.ReadDir(dir)
+	if err := errors.Join(err, db.Close()); err != nil || len(files) > 0 {
+		t.Errorf("files %v, error %v, want neither", files, err)
+	}
+	t.Setenv("TMPDIR", filepath.Join(dir, "none"))
+	if _, err := bolt.OpenTemporary(options); err == nil {
+		t.Error("OpenTemporary without a folder: no error")
+	}
+}

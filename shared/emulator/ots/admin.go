@@ -6,7 +6,7 @@ import (
 	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore/otsprotocol"
 	"github.com/golang/protobuf/proto"
 
-	"chatconf/shared/emulator/ots/store"
+	"chatconf/shared/bolt"
 )
 
 // find returns the table or index with the given name. The caller holds the schema lock.
@@ -32,7 +32,7 @@ func (s *Server) findMain(c *call, name string) (*table, error) {
 
 // alter changes the store, and then the tables in memory. The caller holds the schema lock for
 // writing.
-func (s *Server) alter(c *call, fn func(store.Tx) error, publish func()) error {
+func (s *Server) alter(c *call, fn func(*bolt.Tx) error, publish func()) error {
 	if err := s.store.Update(c.ctx, 0, fn); err != nil {
 		return err
 	}
@@ -57,7 +57,7 @@ func (s *Server) createTable(c *call, req *otsprotocol.CreateTableRequest) (prot
 			return nil, errTableExists
 		}
 	}
-	err = s.alter(c, func(tx store.Tx) error {
+	err = s.alter(c, func(tx *bolt.Tx) error {
 		for _, u := range created {
 			if err := u.create(tx); err != nil {
 				return err
@@ -145,7 +145,7 @@ func (s *Server) updateTable(c *call, req *otsprotocol.UpdateTableRequest) (prot
 		return nil, err
 	}
 	same := t.Stream.GetStreamId() == old.Stream.GetStreamId()
-	err = s.alter(c, func(tx store.Tx) error {
+	err = s.alter(c, func(tx *bolt.Tx) error {
 		if same {
 			return t.save(tx)
 		}
@@ -220,7 +220,7 @@ func (s *Server) deleteTable(c *call, req *otsprotocol.DeleteTableRequest) (prot
 		return nil, err
 	}
 	removed := append([]*table{t}, t.indexes...)
-	err = s.alter(c, func(tx store.Tx) error {
+	err = s.alter(c, func(tx *bolt.Tx) error {
 		for _, u := range removed {
 			if err := u.remove(tx); err != nil {
 				return err
@@ -256,7 +256,7 @@ func (s *Server) createIndex(c *call, req *otsprotocol.CreateIndexRequest) (prot
 	ix.Created = s.now().UnixMicro()
 	t := *old
 	t.indexes = append(slices.Clone(old.indexes), ix)
-	err = s.alter(c, func(tx store.Tx) error {
+	err = s.alter(c, func(tx *bolt.Tx) error {
 		if err := ix.create(tx); err != nil || !req.GetIncludeBaseData() {
 			return err
 		}

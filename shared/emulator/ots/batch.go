@@ -7,8 +7,8 @@ import (
 	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore/otsprotocol"
 	"github.com/golang/protobuf/proto"
 
+	"chatconf/shared/bolt"
 	"chatconf/shared/emulator/ots/plainbuffer"
-	"chatconf/shared/emulator/ots/store"
 )
 
 // ofRow reports whether an error in a batch concerns one row: its table does not exist, or the
@@ -25,7 +25,7 @@ func (s *Server) batchGetRow(c *call, req *otsprotocol.BatchGetRowRequest) (prot
 	s.schema.RLock()
 	defer s.schema.RUnlock()
 	out := &otsprotocol.BatchGetRowResponse{}
-	err := s.store.View(func(tx store.Tx) error {
+	err := s.store.View(func(tx *bolt.Tx) error {
 		for _, in := range req.Tables {
 			rows, err := s.getRows(c, tx, in)
 			if err != nil {
@@ -58,7 +58,7 @@ func checkBatchGet(req *otsprotocol.BatchGetRowRequest) error {
 }
 
 // getRows reads the rows of one table of a batch.
-func (s *Server) getRows(c *call, tx store.Tx,
+func (s *Server) getRows(c *call, tx *bolt.Tx,
 	in *otsprotocol.TableInBatchGetRowRequest) ([]*otsprotocol.RowInBatchGetRowResponse, error) {
 	out := make([]*otsprotocol.RowInBatchGetRowResponse, len(in.PrimaryKey))
 	t, err := s.find(c, in.GetTableName())
@@ -159,7 +159,7 @@ func (s *Server) writeBatches(
 	if req.TransactionId != nil {
 		err = s.batchInSession(c, req.GetTransactionId(), batches, req.GetIsAtomic())
 	} else {
-		err = s.store.Update(c.ctx, size, func(tx store.Tx) error {
+		err = s.store.Update(c.ctx, size, func(tx *bolt.Tx) error {
 			w := s.writer(tx)
 			for i := range batches {
 				if err := s.writeBatch(w, batches[i].fresh(), req.GetIsAtomic()); err != nil {

@@ -23,7 +23,6 @@ import (
 	"chatconf/shared/bolt"
 	"chatconf/shared/emulator/ots"
 	"chatconf/shared/emulator/ots/otstest"
-	"chatconf/shared/emulator/ots/store"
 )
 
 // childFile names the environment variable with the file that this program serves instead of
@@ -197,11 +196,11 @@ func TestAFileKeepsEverything(t *testing.T) {
 
 func TestDamageIsFound(t *testing.T) {
 	damage := func(t *testing.T, path, bucket string) {
-		s, err := store.Open(path)
+		s, err := ots.OpenFile(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = s.Update(context.Background(), 0, func(tx store.Tx) error {
+		err = s.Update(context.Background(), 0, func(tx *bolt.Tx) error {
 			k, v := tx.Bucket(bucket).Cursor().Seek([]byte{0})
 			v = bytes.Clone(v)
 			v[len(v)-1]++

@@ -4,7 +4,12 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"chatconf/shared/bolt"
 )
+
+// OpenFile opens the file of a Server that is closed.
+func OpenFile(path string) (*bolt.DB, error) { return bolt.Open(path, fileOptions) }
 
 // Operations returns the sorted names of all operations.
 func Operations() []string {

@@ -7,8 +7,8 @@ import (
 
 	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore/otsprotocol"
 
+	"chatconf/shared/bolt"
 	"chatconf/shared/emulator/ots/plainbuffer"
-	"chatconf/shared/emulator/ots/store"
 )
 
 // maxIndexKey is how many key columns the definition of an index may name, and maxIndexColumns how
@@ -151,7 +151,7 @@ func (t *table) indexMeta() *otsprotocol.IndexMeta {
 
 // reindex updates the indexes for a row that changes from before to after. Either is nil for an
 // absent row.
-func (t *table) reindex(tx store.Tx, key, before, after []byte) error {
+func (t *table) reindex(tx *bolt.Tx, key, before, after []byte) error {
 	type entry struct {
 		ix              *table
 		old, key, value []byte
@@ -227,7 +227,7 @@ func findCell(r *plainbuffer.Row, name string) (plainbuffer.Cell, bool) {
 
 // fill adds the rows of a new index for all rows of the main table. It seeks again after each put,
 // because a put invalidates the cursor.
-func (t *table) fill(tx store.Tx, main *table) error {
+func (t *table) fill(tx *bolt.Tx, main *table) error {
 	rows, entries := tx.Bucket(main.bucket()), tx.Bucket(t.bucket())
 	c := rows.Cursor()
 	for k, v := c.Seek([]byte{0}); k != nil; {

@@ -6,8 +6,8 @@ import (
 	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore/otsprotocol"
 	"github.com/golang/protobuf/proto"
 
+	"chatconf/shared/bolt"
 	"chatconf/shared/emulator/ots/plainbuffer"
-	"chatconf/shared/emulator/ots/store"
 )
 
 func (s *Server) getRow(c *call, req *otsprotocol.GetRowRequest) (proto.Message, error) {
@@ -39,7 +39,7 @@ func (s *Server) getRow(c *call, req *otsprotocol.GetRowRequest) (proto.Message,
 		changes = session.changes
 	}
 	out := &otsprotocol.GetRowResponse{}
-	err = s.store.View(func(tx store.Tx) error {
+	err = s.store.View(func(tx *bolt.Tx) error {
 		value, changed := changes[string(key)]
 		if !changed {
 			value = tx.Bucket(t.bucket()).Get(key)
@@ -137,7 +137,7 @@ func (s *Server) writeRow(c *call, req rowWrite) (out outcome, err error) {
 	if req.transaction != nil {
 		return s.writeInSession(c, *req.transaction, ch)
 	}
-	err = s.store.Update(c.ctx, len(req.row), func(tx store.Tx) error {
+	err = s.store.Update(c.ctx, len(req.row), func(tx *bolt.Tx) error {
 		w := s.writer(tx)
 		if err := s.sessions.check(ch, w.now); err != nil {
 			return err
@@ -150,4 +150,4 @@ func (s *Server) writeRow(c *call, req rowWrite) (out outcome, err error) {
 	return out, err
 }
 
-func (s *Server) writer(tx store.Tx) *writer { return &writer{tx, s.now()} }
+func (s *Server) writer(tx *bolt.Tx) *writer { return &writer{tx, s.now()} }

@@ -1,5 +1,5 @@
 // Package ots emulates Tablestore, Alibaba Cloud's wide-column store, for the service's own SDKs.
-// The emulator is one http.Handler with data in one file or in memory.
+// The emulator is one http.Handler with data in one file.
 //
 // The protocol is HTTP with protobuf messages that contain rows as PlainBuffer. Every instance name
 // is served, and each instance has its own tables. Signatures are verified as the service does, and
@@ -24,15 +24,19 @@ import (
 	"sync"
 	"time"
 
-	"chatconf/shared/emulator/ots/store"
+	"chatconf/shared/bolt"
 )
 
-// FileVersion is the version of the file in Options.Path.
-const FileVersion = store.Version
+// FileVersion is the version of the file in Options.Path; this code opens no other. A change to the
+// stored data needs a new version.
+const FileVersion = 1
+
+// fileOptions describe the file to package bolt.
+var fileOptions = bolt.Options{Kind: "chatconf tablestore emulator", Version: FileVersion}
 
 // Options configure a Server. Either AccessKeys or Unsigned is required.
 type Options struct {
-	// Path is the data file; New creates it if needed. Empty keeps the data in memory.
+	// Path is the data file; New creates it if needed. Empty keeps the data until Close only.
 	Path string
 	// AccessKeys maps access key ids to secrets.
 	AccessKeys AccessKeys
@@ -72,7 +76,7 @@ func (AccessKeys) MarshalJSON() ([]byte, error) { return []byte(`"` + keysPlaceh
 
 // A Server is an emulator: an http.Handler for the root path.
 type Server struct {
-	store    store.Store
+	store    *bolt.DB
 	keys     map[string]*keyring
 	unsigned bool
 	now      func() time.Time
@@ -107,12 +111,14 @@ func New(o Options) (*Server, error) {
 		s.keys[id] = newKeyring(id, secret, o.STSTokens[id])
 	}
 	s.setDefaults()
-	s.store = store.Memory()
 	var err error
-	if o.Path != "" {
-		if s.store, err = store.Open(o.Path); err != nil {
-			return nil, fmt.Errorf("ots: %w", err)
-		}
+	if o.Path == "" {
+		s.store, err = bolt.OpenTemporary(fileOptions)
+	} else {
+		s.store, err = bolt.Open(o.Path, fileOptions)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ots: %w", err)
 	}
 	if s.tables, err = loadTables(s.store); err != nil {
 		return nil, errors.Join(err, s.store.Close())

@@ -8,8 +8,8 @@ import (
 	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore/otsprotocol"
 	"github.com/golang/protobuf/proto"
 
+	"chatconf/shared/bolt"
 	"chatconf/shared/emulator/ots/plainbuffer"
-	"chatconf/shared/emulator/ots/store"
 )
 
 // A page of a range ends after this many rows or bytes read, including rows that a filter or the
@@ -79,7 +79,7 @@ type walker interface {
 
 // A bucketWalker walks a bucket of the store.
 type bucketWalker struct {
-	cursor store.Cursor
+	cursor *bolt.Cursor
 	span   *span
 }
 
@@ -293,7 +293,7 @@ func (s *Server) readRange(t *table, sp *span, sel *selection, into collector, l
 		defer session.mu.Unlock()
 		changes = session.changes
 	}
-	err = s.store.View(func(tx store.Tx) error {
+	err = s.store.View(func(tx *bolt.Tx) error {
 		b := bucketWalker{tx.Bucket(t.bucket()).Cursor(), sp}
 		if transaction == nil {
 			out, err = sel.read(&b, into, limit)

@@ -12,9 +12,9 @@ import (
 	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore"
 	"github.com/google/go-cmp/cmp"
 
+	"chatconf/shared/bolt"
 	"chatconf/shared/emulator/ots"
 	"chatconf/shared/emulator/ots/otstest"
-	"chatconf/shared/emulator/ots/store"
 )
 
 func TestRecordsOfEveryWrite(t *testing.T) {
@@ -89,12 +89,12 @@ func TestRecordsExpire(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ots.db")
 	var id string
 	stored := func() (n int) {
-		s, err := store.Open(path)
+		s, err := ots.OpenFile(path)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer s.Close()
-		s.View(func(tx store.Tx) error {
+		s.View(func(tx *bolt.Tx) error {
 			c := tx.Bucket("stream/" + otstest.Name + "/" + id).Cursor()
 			for k, _ := c.Seek([]byte{0}); k != nil; k, _ = c.Next() {
 				n++

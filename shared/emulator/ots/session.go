@@ -9,8 +9,8 @@ import (
 	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore/otsprotocol"
 	"github.com/golang/protobuf/proto"
 
+	"chatconf/shared/bolt"
 	"chatconf/shared/emulator/ots/plainbuffer"
-	"chatconf/shared/emulator/ots/store"
 )
 
 // sessionLife is how long a local transaction lives, and sessionSize how many bytes it may write.
@@ -145,7 +145,7 @@ func (s *Server) startTransaction(c *call, req *otsprotocol.StartLocalTransactio
 		ends: s.now().Add(sessionLife), changes: map[string][]byte{},
 	}
 	// This update changes nothing. It waits for earlier updates, and later ones see the lock.
-	err = s.store.Update(c.ctx, 0, func(store.Tx) error { return s.sessions.acquire(in, s.now()) })
+	err = s.store.Update(c.ctx, 0, func(*bolt.Tx) error { return s.sessions.acquire(in, s.now()) })
 	if err != nil {
 		s.sessions.remove(in)
 		return nil, err
@@ -268,7 +268,7 @@ func (s *Server) batchInSession(c *call, id string, batches []batch, atomic bool
 			}
 		}
 	}
-	return s.store.View(func(tx store.Tx) error {
+	return s.store.View(func(tx *bolt.Tx) error {
 		for i := range batches {
 			if err := in.write(s.writer(tx), batches[i].fresh(), atomic); err != nil {
 				return err
@@ -315,7 +315,7 @@ func (s *Server) resolve(ctx context.Context, ch *change) error {
 		return nil
 	}
 	var key []plainbuffer.Cell
-	err := s.store.Update(ctx, 64, func(tx store.Tx) (err error) {
+	err := s.store.Update(ctx, 64, func(tx *bolt.Tx) (err error) {
 		key, err = s.writer(tx).nextKey(ch)
 		return err
 	})
@@ -333,7 +333,7 @@ func (s *Server) commitTransaction(c *call, req *otsprotocol.CommitTransactionRe
 		return nil, err
 	}
 	defer in.mu.Unlock()
-	err = s.store.Update(c.ctx, in.size, func(tx store.Tx) error {
+	err = s.store.Update(c.ctx, in.size, func(tx *bolt.Tx) error {
 		if _, err := s.sessions.find(in.id, s.now()); err != nil {
 			return err // it expired while waiting, and another session may hold the partition
 		}

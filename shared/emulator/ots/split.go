@@ -7,8 +7,8 @@ import (
 	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore/otsprotocol"
 	"github.com/golang/protobuf/proto"
 
+	"chatconf/shared/bolt"
 	"chatconf/shared/emulator/ots/plainbuffer"
-	"chatconf/shared/emulator/ots/store"
 )
 
 // location is the location of every split. The service's locations have 32 characters, and the
@@ -44,7 +44,7 @@ func (s *Server) computeSplitPoints(c *call, req *otsprotocol.ComputeSplitPoints
 		limit = int(req.GetSplitPointLimit())
 	}
 	out := &otsprotocol.ComputeSplitPointsBySizeResponse{Consumed: consumed(1, 0), Schema: t.schema()}
-	err = s.store.View(func(tx store.Tx) error {
+	err = s.store.View(func(tx *bolt.Tx) error {
 		out.SplitPoints, err = t.splits(tx, req.GetSplitSize()*unit, limit)
 		return err
 	})
@@ -59,7 +59,7 @@ func (s *Server) computeSplitPoints(c *call, req *otsprotocol.ComputeSplitPoints
 
 // splits returns the partition key at the start of each piece except the first. It never splits a
 // partition.
-func (t *table) splits(tx store.Tx, size int64, limit int) ([][]byte, error) {
+func (t *table) splits(tx *bolt.Tx, size int64, limit int) ([][]byte, error) {
 	var points [][]byte
 	var piece int64
 	var partition []byte

@@ -14,8 +14,8 @@ import (
 	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore/otsprotocol"
 	"github.com/golang/protobuf/proto"
 
+	"chatconf/shared/bolt"
 	"chatconf/shared/emulator/ots/plainbuffer"
-	"chatconf/shared/emulator/ots/store"
 )
 
 // A stream has one record for each successful write, in commit order, stored in the same commit. A
@@ -85,7 +85,7 @@ func (t *table) streams() bool { return t.Stream != nil }
 func (t *table) keepsOrigin() bool { return len(t.Stream.GetColumnsToGet()) > 0 }
 
 // removeStream removes all records of the table's stream.
-func (t *table) removeStream(tx store.Tx) error {
+func (t *table) removeStream(tx *bolt.Tx) error {
 	if !t.streams() {
 		return nil
 	}
@@ -129,11 +129,10 @@ func (d *direct) log(record []byte) error {
 	if !d.table.streams() {
 		return nil
 	}
-	name := d.table.streamBucket()
-	if err := d.tx.CreateBucket(name); err != nil {
+	bucket, err := d.tx.CreateBucket(d.table.streamBucket())
+	if err != nil {
 		return err
 	}
-	bucket := d.tx.Bucket(name)
 	last := lastPosition(bucket)
 	key := positionKey(max(d.now.UnixMicro(), last+1))
 	b := make([]byte, crcEnd, recordHead+len(record))
@@ -162,7 +161,7 @@ func expiredKey(key []byte, trimmed int64) bool {
 }
 
 // lastPosition returns the position of the newest record, or 0.
-func lastPosition(b store.Bucket) int64 {
+func lastPosition(b *bolt.Bucket) int64 {
 	k, _ := b.Cursor().SeekBefore(positionKey(-1))
 	if len(k) != 8 {
 		return 0
@@ -294,7 +293,7 @@ func (s *Server) getShardIterator(c *call, req *otsprotocol.GetShardIteratorRequ
 		return nil, invalid("Invalid token.")
 	}
 	after := max(req.GetTimestamp()-1, 0)
-	err := s.store.View(func(tx store.Tx) error {
+	err := s.store.View(func(tx *bolt.Tx) error {
 		bucket := tx.Bucket(t.streamBucket())
 		k, v := bucket.Cursor().Seek(positionKey(max(after, t.trimmed(s.now())) + 1))
 		if k == nil {
@@ -331,7 +330,7 @@ func (s *Server) getStreamRecord(c *call, req *otsprotocol.GetStreamRecordReques
 		return nil, errTrimmed
 	}
 	out, size := &otsprotocol.GetStreamRecordResponse{MayMoreRecord: proto.Bool(false)}, 0
-	err = s.store.View(func(tx store.Tx) error {
+	err = s.store.View(func(tx *bolt.Tx) error {
 		c, trimmed := tx.Bucket(t.streamBucket()).Cursor(), t.trimmed(s.now())
 		for k, v := c.Seek(positionKey(after + 1)); k != nil; k, v = c.Next() {
 			r, err := readRecord(k, v)

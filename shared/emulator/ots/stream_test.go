@@ -15,9 +15,9 @@ import (
 	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore"
 	"github.com/google/go-cmp/cmp"
 
+	"chatconf/shared/bolt"
 	"chatconf/shared/emulator/ots"
 	"chatconf/shared/emulator/ots/otstest"
-	"chatconf/shared/emulator/ots/store"
 )
 
 // streamed enables a stream with the given hours of life, and columns of the former row.
@@ -357,11 +357,11 @@ func TestStreamsOverARestartAndDamage(t *testing.T) {
 		got, _ := c.records(it)
 		checkRecords(t, "after a restart", got, "put a v=1", "delete a", "put b")
 	})
-	s, err := store.Open(path)
+	s, err := ots.OpenFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = s.Update(context.Background(), 0, func(tx store.Tx) error {
+	err = s.Update(context.Background(), 0, func(tx *bolt.Tx) error {
 		b := tx.Bucket("stream/" + otstest.Name + "/" + id)
 		k, v := b.Cursor().Seek([]byte{0})
 		k, v = bytes.Clone(k), bytes.Clone(v)

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"time"
 
-	"chatconf/shared/emulator/ots/store"
+	"chatconf/shared/bolt"
 )
 
 // sweepPerWrite is how many rows each write to a table with a time to live checks for expiry. A
@@ -13,7 +13,7 @@ const sweepPerWrite = 8
 
 // sweep continues where the table's last sweep ended, and starts again at the end of the table. It
 // runs only in updates, which run one at a time.
-func (s *Server) sweep(tx store.Tx, t *table, now time.Time) error {
+func (s *Server) sweep(tx *bolt.Tx, t *table, now time.Time) error {
 	if t.TTL < 0 {
 		return nil
 	}

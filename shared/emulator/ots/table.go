@@ -7,8 +7,8 @@ import (
 
 	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore/otsprotocol"
 
+	"chatconf/shared/bolt"
 	"chatconf/shared/emulator/ots/plainbuffer"
-	"chatconf/shared/emulator/ots/store"
 )
 
 // A table is the definition of one table or index. It is immutable: a changed definition is a new
@@ -119,27 +119,28 @@ func (t *table) id() string     { return tableID(t.Instance, t.Name) }
 func (t *table) bucket() string { return rowsPrefix + t.id() }
 
 // save stores the definition.
-func (t *table) save(tx store.Tx) error {
+func (t *table) save(tx *bolt.Tx) error {
 	b, err := json.Marshal(t)
 	if err != nil {
 		return fmt.Errorf("ots: save table %s: %w", t.id(), err)
 	}
-	if err := tx.CreateBucket(catalogBucket); err != nil {
+	catalog, err := tx.CreateBucket(catalogBucket)
+	if err != nil {
 		return err
 	}
-	return tx.Bucket(catalogBucket).Put([]byte(t.id()), b)
+	return catalog.Put([]byte(t.id()), b)
 }
 
 // create stores a new table.
-func (t *table) create(tx store.Tx) error {
-	if err := tx.CreateBucket(t.bucket()); err != nil {
+func (t *table) create(tx *bolt.Tx) error {
+	if _, err := tx.CreateBucket(t.bucket()); err != nil {
 		return err
 	}
 	return t.save(tx)
 }
 
 // remove removes the definition and all rows.
-func (t *table) remove(tx store.Tx) error {
+func (t *table) remove(tx *bolt.Tx) error {
 	if err := tx.DeleteBucket(t.bucket()); err != nil {
 		return err
 	}
@@ -153,9 +154,9 @@ func (t *table) remove(tx store.Tx) error {
 }
 
 // loadTables reads all definitions.
-func loadTables(st store.Store) (map[string]*table, error) {
+func loadTables(st *bolt.DB) (map[string]*table, error) {
 	tables := map[string]*table{}
-	err := st.View(func(tx store.Tx) error {
+	err := st.View(func(tx *bolt.Tx) error {
 		c := tx.Bucket(catalogBucket).Cursor()
 		for k, v := c.Seek([]byte{0}); k != nil; k, v = c.Next() {
 			t := new(table)

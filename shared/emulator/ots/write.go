@@ -9,8 +9,8 @@ import (
 
 	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore/otsprotocol"
 
+	"chatconf/shared/bolt"
 	"chatconf/shared/emulator/ots/plainbuffer"
-	"chatconf/shared/emulator/ots/store"
 )
 
 // rows are the rows of one table during a write: those of the store, or the same with uncommitted
@@ -29,7 +29,7 @@ type outcome struct {
 
 // A writer applies changes within one update of the store, at one time.
 type writer struct {
-	tx  store.Tx
+	tx  *bolt.Tx
 	now time.Time
 }
 
@@ -217,11 +217,11 @@ func (c *change) outcome(key, cells []plainbuffer.Cell) outcome {
 // nextKey returns the primary key with a new AUTO_INCREMENT value: the time in microseconds, or the
 // table's last value plus one.
 func (w *writer) nextKey(c *change) ([]plainbuffer.Cell, error) {
-	if err := w.tx.CreateBucket(counterBucket); err != nil {
+	counters, err := w.tx.CreateBucket(counterBucket)
+	if err != nil {
 		return nil, err
 	}
-	counters, id := w.tx.Bucket(counterBucket), []byte(c.table.id())
-	n := w.now.UnixMicro()
+	id, n := []byte(c.table.id()), w.now.UnixMicro()
 	if last := counters.Get(id); len(last) == 8 {
 		n = max(n, int64(binary.BigEndian.Uint64(last))+1)
 	}
@@ -235,13 +235,13 @@ func (w *writer) nextKey(c *change) ([]plainbuffer.Cell, error) {
 
 // direct are the rows of the store. Changes update the indexes.
 type direct struct {
-	tx     store.Tx
+	tx     *bolt.Tx
 	table  *table
-	bucket store.Bucket
+	bucket *bolt.Bucket
 	now    time.Time
 }
 
-func newDirect(tx store.Tx, t *table, now time.Time) *direct {
+func newDirect(tx *bolt.Tx, t *table, now time.Time) *direct {
 	return &direct{tx, t, tx.Bucket(t.bucket()), now}
 }
 
