@@ -261,8 +261,8 @@ func TestTheWireOfTheAPI(t *testing.T) {
 	post, get := "POST "+lambdaBase+"invocation/x/response"+host, "GET "+lambdaBase+"other"+host
 	for _, test := range []struct{ name, text, want string }{
 		{"a body of a length", post + "Content-Length: 2\r\n\r\n{}", "HTTP/1.1 400 "},
-		{"a body in chunks, with trailers", post + "transfer-encoding: Chunked\r\n\r\n2\r\n{}\r\n0\r\nA: b\r\n\r\n",
-			"HTTP/1.1 400 "},
+		{"a body in chunks, with trailers",
+			post + "transfer-encoding: Chunked\r\n\r\n2\r\n{}\r\n0\r\nA: b\r\n\r\n", "HTTP/1.1 400 "},
 		{"two requests at a time", post + "Content-Length: 2\r\n\r\n{}" + post + "\r\n", "HTTP/1.1 400 "},
 		{"a body that is announced and asked for", post + "Expect: 100-continue\r\nContent-Length: 2\r\n\r\n{}",
 			"HTTP/1.1 100 "},

@@ -139,8 +139,8 @@ func (p *pool) popLocked() *call {
 	return c
 }
 
-// againLocked gives a call that an instance did not receive to the first that is free, or puts it at
-// the front of the queue.
+// againLocked gives a call that an instance did not receive to one that is free, or puts it at the
+// front of the queue.
 func (p *pool) againLocked(in *instance, c *call) {
 	p.queue = append([]*call{c}, p.queue...)
 	p.offerLocked(in)
@@ -150,7 +150,7 @@ func (p *pool) againLocked(in *instance, c *call) {
 	p.growLocked()
 }
 
-// offerLocked gives a waiting call to an instance, or marks the instance free, if it waits for work.
+// offerLocked gives a waiting call to an instance that waits for work, or marks the instance free.
 func (p *pool) offerLocked(in *instance) {
 	if in.stopping || !in.ready || in.call != nil || len(in.polls) == 0 {
 		return
