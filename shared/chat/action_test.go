@@ -54,7 +54,8 @@ func TestMistakesInActions(t *testing.T) {
 			`Configuration.StrictAction: unknown key for type Slack; did you mean StrictActions?`},
 		{`"StrictActions":"yes"`, `Configuration.StrictActions: "yes" is not true or false.`},
 		{`"StrictActions":1`, `Configuration.StrictActions: is a number; write a string of true or false.`},
-		{`"StrictActions":null`, `Configuration.StrictActions: is true, false or null; write a string of true or false.`},
+		{`"StrictActions":null`,
+			`Configuration.StrictActions: is true, false or null; write a string of true or false.`},
 		{`"Actions":{` + repeat(101, `"a%d":{}`) + `}`, `Configuration.Actions: has 101 actions; the most is 100.`},
 		{action(`"Alias":["r"]`), `@.Alias: unknown key; did you mean Aliases?`},
 		{action(`"Summary":""`), `@.Summary: "" is not 1 to 200 characters.`},
@@ -168,21 +169,21 @@ func TestMistakesInActions(t *testing.T) {
 			`@.Parameters[0].Default: a Secret has no Default, which readers of the configuration would see.`},
 		{param(`"Fixed":"a","Secret":"true"`),
 			`@.Parameters[0].Fixed: a Secret has no Fixed, which readers of the configuration would see.`},
-		{param(`"Min":2,"Default":"a"`), `@.Parameters[0].Default: "a" is not a text of 2 to 8192 characters.`},
-		{param(`"Max":1,"Fixed":"重启"`), `@.Parameters[0].Fixed: "重启" is not a text of 0 to 1 characters.`},
+		{param(`"Min":2,"Default":"a"`), `@.Parameters[0].Default: "a" is not text of at least 2 characters.`},
+		{param(`"Max":1,"Fixed":"重启"`), `@.Parameters[0].Fixed: "重启" is not text of 1 to 1 characters.`},
 		{param(`"Pattern":"[a-z]+","Default":"a1"`),
-			`@.Parameters[0].Default: "a1" is not a text of 0 to 8192 characters that matches Pattern.`},
+			`@.Parameters[0].Default: "a1" is not text in the form [a-z]+.`},
 		{param(`"Default":"a\u202eb"`),
 			`@.Parameters[0].Default: has characters that cannot be typed in a message.`},
 		{param(`"Type":"Integer","Max":10,"Default":11`),
-			`@.Parameters[0].Default: "11" is not a whole number, at most 10.`},
+			`@.Parameters[0].Default: "11" is not a whole number of at most 10.`},
 		{param(`"Type":"Integer","Min":1,"Default":"0"`),
-			`@.Parameters[0].Default: "0" is not a whole number, at least 1.`},
+			`@.Parameters[0].Default: "0" is not a whole number of at least 1.`},
 		{param(`"Type":"Integer","Min":1,"Max":3,"Default":1e0`),
-			`@.Parameters[0].Default: "1e0" is not a whole number, at least 1, at most 3.`},
+			`@.Parameters[0].Default: "1e0" is not a whole number from 1 to 3.`},
 		{param(`"Type":"Integer","Default":"+1"`), `@.Parameters[0].Default: "+1" is not a whole number.`},
 		{param(`"Type":"Boolean","Fixed":"yes"`), `@.Parameters[0].Fixed: "yes" is not true or false.`},
-		{param(`"Type":"Enum","Values":["a"],"Default":"A"`), `@.Parameters[0].Default: "A" is not one of Values.`},
+		{param(`"Type":"Enum","Values":["a"],"Default":"A"`), `@.Parameters[0].Default: "A" is not one of a.`},
 
 		// Targets of actions.
 		{action(`"Target":"Journal"`), `@.Target: is a string; write an object such as {"Type":"Journal"}.`},
@@ -191,8 +192,9 @@ func TestMistakesInActions(t *testing.T) {
 		{target(`"Type":"Http"`), `@.Target.Url: is missing. @.Target.Secret: is missing.`},
 		{target(`"Type":"Http","Url":"http://a.example.com",` + signing),
 			`@.Target.Url: write an https URL without user name and fragment.`},
-		{target(`"Type":"Http","Url":"https://10.0.0.1",` + signing), `@.Target.Url: use a host on the public Internet; ` +
-			`the service's settings can allow other networks.`},
+		{target(`"Type":"Http","Url":"https://10.0.0.1",` + signing),
+			`@.Target.Url: use a host on the public Internet; ` +
+				`the service's settings can allow other networks.`},
 		{target(`"Type":"Http","Url":"https://a.example.com","Secret":"short"`),
 			`@.Target.Secret: is not 24 to 64 bytes in base64, with or without whsec_ before it.`},
 		{target(`"Type":"Http","Url":"https://a.example.com","Secret":"******"`),
@@ -373,8 +375,8 @@ func TestSecretsOfActions(t *testing.T) {
 		h.MustAgree()
 	}
 	h.MustCreate("one", func(in *chat.CreateRequest) {
-		in.Configuration = secret.Text(chattest.With(chattest.Slack, `"Actions":{`+httpAction("restart", secretOf(1))+`,`+
-			httpAction("重启.now", secretOf(2))+`,"stop":{}}`))
+		in.Configuration = secret.Text(chattest.With(chattest.Slack, `"Actions":{`+
+			httpAction("restart", secretOf(1))+`,`+httpAction("重启.now", secretOf(2))+`,"stop":{}}`))
 	})
 	check(map[string]string{"restart": secretOf(1), "重启.now": secretOf(2)})
 
@@ -410,7 +412,8 @@ func TestCheckFindsAMissingSecretOfAnAction(t *testing.T) {
 			httpAction("restart", chattest.TargetSecret)+`}`))
 	})
 	item := h.Item(chat.ConfigurationKey("one"))
-	value := strings.Replace(string(item.Value), `"Actions.restart.Target.Secret":`, `"Actions.other.Target.Secret":`, 1)
+	value := strings.Replace(string(item.Value), `"Actions.restart.Target.Secret":`,
+		`"Actions.other.Target.Secret":`, 1)
 	h.Tamper(table.Change{Puts: []table.Put{{Sort: item.Sort, Value: []byte(value), Revision: item.Revision}}})
 	report, err := h.Check(h.Ctx, chattest.Account, chattest.Region)
 	if err != nil || !slices.Contains(report.Problems, `"one" has no Actions.restart.Target.Secret`) {
@@ -459,7 +462,8 @@ func TestReferenceOfActions(t *testing.T) {
 				t.Errorf("the reference of %s lacks %s: %q", kind, key, row)
 			}
 		}
-		if followed := strings.HasSuffix(described[kind], "; followed"); followed != (command.Target{Type: kind}).Followed() {
+		followed := strings.HasSuffix(described[kind], "; followed")
+		if followed != (command.Target{Type: kind}).Followed() {
 			t.Errorf("the reference says that %s is followed: %v", kind, followed)
 		}
 	}
@@ -495,4 +499,93 @@ func TestReferenceOfActions(t *testing.T) {
 			t.Errorf("%s by %s: %+v", c.message, c.user, p)
 		}
 	}
+}
+
+// FuzzActions checks of any actions that can be saved: they are saved again as they are; their
+// names and aliases are the commands that people type; their Defaults, Fixed and Values are values;
+// and no message gives a parameter that is not declared, or a value out of bounds.
+func FuzzActions(f *testing.F) {
+	f.Add(`{"restart":{"Summary":"s","Aliases":["重启","r"],"Parameters":[{"Name":"env","Type":"Enum",`+
+		`"Values":["test","a b"],"Default":"test"},{"Name":"n","Type":"Integer","Min":1,"Max":5},`+
+		`{"Name":"force","Type":"Boolean"},{"Name":"id","Pattern":"i-[a-z]{1,9}","Required":true},`+
+		`{"Name":"zone","Fixed":"z"},{"Name":"pw","Secret":true}],"DryRun":true},"Stop":{}}`,
+		`{"env":["te*"]}`, "r i-a --env 'a b' n=3 pw=x --dry-run")
+	f.Add(`{"x":{"Target":{"Type":"Oos","TemplateName":"T","Parameters":{"a":["{p}"],"b":"{{p}}"}},`+
+		`"Parameters":[{"Name":"p"}],"TimeoutSeconds":"60","RamRole":"R"}}`, `{"p":["?"]}`, "status")
+	f.Add(`{"x":{"Target":{"Type":"Http","Url":"https://a","Secret":"`+chattest.TargetSecret+`"}}}`, `{}`, "/X 1")
+	f.Fuzz(func(t *testing.T, actions, values, message string) {
+		p := platformOf(t, "Slack")
+		members := `"Actions":` + actions + `,"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"]},` +
+			`{"Effect":"Deny","Principals":["*"],"Commands":["*"],"Parameters":` + values + `}]`
+		text, secrets, _, err := chat.Settle(p, chattest.With(chattest.Slack, members), never, zeros)
+		if err != nil {
+			members = `"Actions":` + actions // the statement may be what is wrong
+			text, secrets, _, err = chat.Settle(p, chattest.With(chattest.Slack, members), never, zeros)
+		}
+		if err != nil {
+			return
+		}
+		kept := func(field string) bool { _, ok := secrets[field]; return ok }
+		if again, _, _, err := chat.Settle(p, text, kept, zeros); err != nil || again != text {
+			t.Fatalf("saved again: %v\n%s\n%s", err, text, again)
+		}
+		e := chat.EndpointOf(p, text)
+		say := func(text string) command.Command {
+			c, _ := e.Command(&command.Message{ID: "m", User: "u", Conversation: "c", Text: text})
+			return c
+		}
+		for _, a := range e.Actions.All() {
+			for _, word := range append([]string{a.Name}, a.Aliases...) {
+				if c := say(word); c.Action != a.Name || c.Name != command.FoldName(a.Name) || len(c.Arguments) > 0 {
+					t.Errorf("%q is the command %q of %q", word, c.Name, c.Action)
+				}
+			}
+			for i := range a.Parameters {
+				p := &a.Parameters[i]
+				own := p.Values
+				for _, value := range []*string{p.Default, p.Fixed} {
+					if value != nil {
+						own = append(own[:len(own):len(own)], *value)
+					}
+				}
+				for _, value := range own {
+					if got, ok := p.Canonical(value); !ok || got != value {
+						t.Errorf("%s.%s: %q is the value %q, %v", a.Name, p.Name, value, got, ok)
+					}
+					c := say(command.Format(a.Name, []string{p.Name + "=" + value}))
+					given := slices.ContainsFunc(c.Parameters, func(v command.Value) bool {
+						return v.Name == p.Name && v.Text == value
+					})
+					if c.Problem == nil && !given && p.Fixed == nil {
+						t.Errorf("%s %s=%q is %v", a.Name, p.Name, value, c.Parameters)
+					}
+				}
+			}
+		}
+		c := say(message)
+		d := e.Decide(c)
+		e.Reply(c, d)
+		i := slices.IndexFunc(e.Actions.All(), func(a *command.Action) bool { return a.Name == c.Action })
+		if i < 0 {
+			if len(c.Parameters) > 0 || c.DryRun {
+				t.Errorf("%q of no action has %v", message, c.Parameters)
+			}
+			return
+		}
+		a := e.Actions.All()[i]
+		for _, v := range c.Parameters {
+			j := slices.IndexFunc(a.Parameters, func(p command.Parameter) bool { return p.Name == v.Name })
+			if j < 0 {
+				t.Fatalf("%q gives the parameter %q", message, v.Name)
+			}
+			p := &a.Parameters[j]
+			if got, ok := p.Canonical(v.Text); !ok || got != v.Text || p.Fixed != nil && v.Text != *p.Fixed ||
+				p.Secret != v.Secret {
+				t.Errorf("%q gives %s=%q", message, v.Name, v.Text)
+			}
+		}
+		if c.DryRun && !a.DryRun || c.Problem != nil && d.Allowed {
+			t.Errorf("%q: dry run %v, %v, %+v", message, c.DryRun, c.Problem, d)
+		}
+	})
 }

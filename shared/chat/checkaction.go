@@ -2,11 +2,9 @@ package chat
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"chatconf/shared/command"
 	"chatconf/shared/document"
@@ -189,14 +187,6 @@ func (m *mistakes) parameters(path string, n *document.Node) {
 	}
 }
 
-// parameterName is the shape of a parameter's name. A program gets it in an environment variable.
-var parameterName = command.Shape{
-	Want: "1 to 64 letters, digits, '-' and '_' that begin with a letter",
-	Fits: func(s string) bool {
-		return s != "" && len(s) <= 64 && only(s, nameByte) && strings.Trim(s[:1], "0123456789-_") != ""
-	},
-}
-
 var parameterType = command.OneOf(string(command.TypeString), string(command.TypeInteger),
 	string(command.TypeBoolean), string(command.TypeEnum))
 
@@ -241,7 +231,7 @@ func (m *mistakes) parameter(path string, n *document.Node, names map[string]str
 
 // takeParameter checks the name of a parameter.
 func (m *mistakes) takeParameter(path string, n *document.Node, names map[string]string) {
-	if !m.checkText(path, n, parameterName) {
+	if !m.checkText(path, n, command.ParameterName) {
 		return
 	}
 	folded := foldParameter(n.Text)
@@ -353,7 +343,8 @@ func (m *mistakes) checkTogether(path string, n *document.Node, kind command.Par
 	case n.Get(keyDefault) != nil && isTrue(n.Get(keyRequired)):
 		m.wrong(document.Under(path, keyDefault), "is never used for a Required parameter; remove one of them")
 	}
-	if (kind == command.TypeString || kind == command.TypeInteger) && !m.checkMinMax(path, n, kind) {
+	p := command.NewParameter(n)
+	if !m.checkMinMax(path, &p) {
 		return
 	}
 	for _, key := range []string{keyDefault, keyFixed} {
@@ -361,102 +352,31 @@ func (m *mistakes) checkTogether(path string, n *document.Node, kind command.Par
 		if value == nil {
 			continue
 		}
-		if b := boundsOf(n, kind); !isArgument(value.Text) {
+		if canonical, ok := p.Canonical(value.Text); !ok || canonical != value.Text {
+			m.wrong(document.Under(path, key), "%s is not %s", fault.Quote(value.Text), p.Want(command.English))
+		} else if !isArgument(value.Text) {
 			m.wrong(document.Under(path, key), "has characters that cannot be typed in a message")
-		} else if !b.holds(value.Text) {
-			m.wrong(document.Under(path, key), "%s is not %s", fault.Quote(value.Text), b.want())
 		}
 	}
 }
 
 // checkMinMax checks the bounds of a String or an Integer.
-func (m *mistakes) checkMinMax(path string, n *document.Node, kind command.ParameterType) bool {
-	least, most := bound(n, keyMin, 0), bound(n, keyMax, command.MaxText)
-	if kind == command.TypeString {
-		switch {
-		case least < 0 || least > command.MaxText:
-			m.wrong(document.Under(path, keyMin), "is a number of characters; use 0 to %d", command.MaxText)
-			return false
-		case most < 1 || most > command.MaxText:
-			m.wrong(document.Under(path, keyMax), "is a number of characters; use 1 to %d", command.MaxText)
-			return false
-		}
+func (m *mistakes) checkMinMax(path string, p *command.Parameter) bool {
+	outside := func(bound *int64, least int64) bool {
+		return p.Type == command.TypeString && bound != nil && (*bound < least || *bound > command.MaxText)
 	}
-	if n.Get(keyMin) != nil && n.Get(keyMax) != nil && least > most {
-		m.wrong(document.Under(path, keyMax), "is less than Min")
-		return false
-	}
-	return true
-}
-
-// bound returns the integer of a member that is a wholeNumber, or otherwise if there is none.
-func bound(n *document.Node, key string, otherwise int64) int64 {
-	member := n.Get(key)
-	if member == nil {
-		return otherwise
-	}
-	i, _ := strconv.ParseInt(member.Text, 10, 64)
-	return i
-}
-
-// bounds are what a parameter's values may be.
-type bounds struct {
-	kind     command.ParameterType
-	min, max int64 // of an Integer, or of the number of characters of a String
-	pattern  *command.Pattern
-	values   []string
-}
-
-// boundsOf returns the bounds of a parameter whose members are valid by themselves.
-func boundsOf(n *document.Node, kind command.ParameterType) bounds {
-	b := bounds{kind: kind, min: bound(n, keyMin, math.MinInt64), max: bound(n, keyMax, math.MaxInt64)}
-	if kind == command.TypeString {
-		b.min, b.max = bound(n, keyMin, 0), bound(n, keyMax, command.MaxText)
-	}
-	if pattern := n.Get(keyPattern); pattern != nil {
-		b.pattern, _ = command.CompilePattern(pattern.Text) // checkPattern accepted it
-	}
-	for _, value := range itemsOf(n.Get(keyValues)) {
-		b.values = append(b.values, value.Text)
-	}
-	return b
-}
-
-// holds reports whether a text, as the Configuration writes it, is within the bounds.
-func (b *bounds) holds(text string) bool {
-	switch b.kind {
-	case command.TypeInteger:
-		n, err := strconv.ParseInt(text, 10, 64)
-		return err == nil && wholeNumber.Fits(text) && b.min <= n && n <= b.max
-	case command.TypeBoolean:
-		return text == "true" || text == "false"
-	case command.TypeEnum:
-		return slices.Contains(b.values, text)
-	}
-	n := int64(utf8.RuneCountInString(text))
-	return b.min <= n && n <= b.max && (b.pattern == nil || b.pattern.Match(text))
-}
-
-// want returns the bounds in words.
-func (b *bounds) want() string {
+	const characters = "is a number of characters; use %d to %d"
 	switch {
-	case b.kind == command.TypeBoolean:
-		return "true or false"
-	case b.kind == command.TypeEnum:
-		return "one of Values"
-	case b.pattern != nil:
-		return fmt.Sprintf("a text of %d to %d characters that matches Pattern", b.min, b.max)
-	case b.kind == command.TypeString:
-		return fmt.Sprintf("a text of %d to %d characters", b.min, b.max)
+	case outside(p.Min, 0):
+		m.wrong(document.Under(path, keyMin), characters, 0, command.MaxText)
+	case outside(p.Max, 1):
+		m.wrong(document.Under(path, keyMax), characters, 1, command.MaxText)
+	case p.Min != nil && p.Max != nil && *p.Min > *p.Max:
+		m.wrong(document.Under(path, keyMax), "is less than Min")
+	default:
+		return true
 	}
-	want := "a whole number"
-	if b.min != math.MinInt64 {
-		want += fmt.Sprintf(", at least %d", b.min)
-	}
-	if b.max != math.MaxInt64 {
-		want += fmt.Sprintf(", at most %d", b.max)
-	}
-	return want
+	return false
 }
 
 // followed reports whether an action has a Target that is followed.

@@ -241,24 +241,9 @@ func (m *mistakes) checkTemplateText(path string, n *document.Node, declared map
 		m.wrong(path, "is %v; write a string or an array of strings", n.Kind)
 		return
 	}
-	for _, name := range placeholders(n.Text) {
+	for _, name := range command.Placeholders(n.Text) {
 		if _, ok := declared[strings.ToLower(name)]; !ok {
 			m.wrong(path, "{%s} is not a parameter of the action; %s", name, suggestParameter(name, declared))
 		}
-	}
-}
-
-// placeholders returns the names in the {name} of a text.
-func placeholders(text string) []string {
-	var names []string
-	for {
-		_, rest, ok := strings.Cut(text, "{")
-		if !ok {
-			return names
-		}
-		if name, _, closed := strings.Cut(rest[:min(len(rest), 66)], "}"); closed && parameterName.Fits(name) {
-			names = append(names, name)
-		}
-		text = rest
 	}
 }

@@ -131,6 +131,16 @@ func FillEndpoints(s *Service, n int) {
 	}
 }
 
+// EndpointOf returns the endpoint of an active configuration, without its secrets.
+func EndpointOf(p command.Platform, configuration string) *command.Endpoint {
+	root, err := document.Parse(configurationParam, configuration)
+	if err != nil {
+		panic(err)
+	}
+	return &command.Endpoint{Actions: command.NewActions(root, nil), Permissions: PermissionsOf(p, configuration),
+		Target: command.NewTarget(root.Get(keyTarget), "")}
+}
+
 // PermissionsOf returns the permissions of an active configuration.
 func PermissionsOf(p command.Platform, configuration string) *command.Permissions {
 	root, err := document.Parse(configurationParam, configuration)

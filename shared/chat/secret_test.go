@@ -62,8 +62,8 @@ func TestSecretPrintsAsMask(t *testing.T) {
 // TestNoSecretComesBack plants a secret wherever one may stand, and looks for it in every answer,
 // error and stored item.
 func TestNoSecretComesBack(t *testing.T) {
-	target := `"Target":{"Type":"Http","Url":"https://a","Secret":"` + chattest.TargetSecret + `"},"Actions":{"restart":{"Target":{"Type":"Http","Url":"https://a.example.com",` +
-		`"Secret":"` + chattest.TargetSecret + `"}}}`
+	target := `"Target":{"Type":"Http","Url":"https://a","Secret":"` + chattest.TargetSecret + `"}`
+	target += `,"Actions":{"restart":{` + target + `}}`
 	for as, text := range map[string]string{"DingTalk": fullDingTalk, "WeChat": fullWeChat, "Feishu": fullFeishu,
 		"Slack": fullSlack, "Teams": fullTeams} {
 		h := newHouse(t)

@@ -103,13 +103,14 @@ func newAction(name string, n *document.Node) *Action {
 	a.Timeout = time.Duration(seconds) * time.Second
 	if list := n.Get("Parameters"); list != nil {
 		for _, item := range list.Items {
-			a.Parameters = append(a.Parameters, newParameter(item))
+			a.Parameters = append(a.Parameters, NewParameter(item))
 		}
 	}
 	return a
 }
 
-func newParameter(n *document.Node) Parameter {
+// NewParameter reads a parameter of an action. The members must be valid by themselves.
+func NewParameter(n *document.Node) Parameter {
 	p := Parameter{
 		Name:     n.TextOf("Name", ""),
 		Type:     ParameterType(n.TextOf("Type", string(TypeString))),

@@ -285,3 +285,11 @@ func booleanOf(text string) (canonical string, ok bool) {
 
 // MaxParameterName is the length of a parameter's name, in characters.
 const MaxParameterName = 64
+
+// ParameterName is the Shape of the name of a parameter.
+var ParameterName = Shape{
+	Want: "1 to 64 letters, digits, '-' and '_' that begin with a letter",
+	Fits: func(s string) bool {
+		return s != "" && len(s) <= MaxParameterName && isLetter(s[0]) && only(s, alphanumeric+"_-")
+	},
+}

@@ -125,16 +125,10 @@ func (t Target) Expand(values []Value) map[string]any {
 func expand(text string, values []Value) (value any, ok bool) {
 	var b strings.Builder
 	for rest := text; ; {
-		before, behind, found := strings.Cut(rest, "{")
+		before, name, after := cutPlaceholder(rest)
 		b.WriteString(before)
-		if !found {
+		if name == "" {
 			return b.String(), true
-		}
-		name, after, closed := strings.Cut(behind, "}")
-		if !closed || !isParameterName(name) {
-			b.WriteByte('{')
-			rest = behind
-			continue
 		}
 		i := slices.IndexFunc(values, func(v Value) bool { return strings.EqualFold(v.Name, name) })
 		switch {
@@ -148,7 +142,30 @@ func expand(text string, values []Value) (value any, ok bool) {
 	}
 }
 
-// isParameterName reports whether a text can be the name of a parameter.
-func isParameterName(s string) bool {
-	return s != "" && len(s) <= MaxParameterName && isLetter(s[0]) && only(s, alphanumeric+"_-")
+// Placeholders returns the names that a text of a Target's Parameters has in braces.
+func Placeholders(text string) []string {
+	var names []string
+	for {
+		_, name, after := cutPlaceholder(text)
+		if name == "" {
+			return names
+		}
+		names, text = append(names, name), after
+	}
+}
+
+// cutPlaceholder splits a text at its first {name}. Without one, before is the text and name is
+// empty.
+func cutPlaceholder(text string) (before, name, after string) {
+	for i := 0; ; i++ {
+		open := strings.IndexByte(text[i:], '{')
+		if open < 0 {
+			return text, "", ""
+		}
+		i += open
+		end := strings.IndexByte(text[i:min(len(text), i+MaxParameterName+2)], '}')
+		if end > 0 && ParameterName.Fits(text[i+1:i+end]) {
+			return text[:i], text[i+1 : i+end], text[i+end+1:]
+		}
+	}
 }
