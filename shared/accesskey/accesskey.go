@@ -6,6 +6,7 @@ package accesskey
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -146,11 +147,17 @@ func (k *Store) remember(id string, c cacheEntry) {
 	keep(k.cache, id, c)
 }
 
-// Create stores a new key for the account. It returns the key with its secret, which no other
-// method returns.
+// Create stores a new key for the account. Without ID and Secret it draws both. It returns the key
+// with its secret, which no other method returns.
 //
 // Errors: MissingParameter, InvalidParameter, AlreadyExists.
 func (k *Store) Create(ctx context.Context, key Key) (*Key, error) {
+	if key.ID == "" && key.Secret == "" {
+		var err error
+		if key.ID, key.Secret, err = Draw(rand.Reader); err != nil {
+			return nil, err
+		}
+	}
 	if err := key.Check(); err != nil {
 		return nil, err
 	}
