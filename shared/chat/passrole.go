@@ -41,7 +41,8 @@ func pathOf(use command.RoleUse) string {
 	statement := document.At(document.Under(configurationParam, command.KeyPermissions), use.Statement)
 	switch {
 	case use.Action != "":
-		return document.Under(document.Under(document.Under(configurationParam, command.KeyActions), use.Action), roleParam)
+		action := document.Under(document.Under(configurationParam, command.KeyActions), use.Action)
+		return document.Under(action, roleParam)
 	case use.Statement < 0:
 		return roleParam
 	case use.Named:

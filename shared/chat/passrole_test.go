@@ -306,8 +306,8 @@ func TestPassRoleIsNamedWithTheOthers(t *testing.T) {
 	chattest.WantError(t, "a create", err, fault.NoPermission, "", "oos:CreateChatConfiguration on ",
 		"oos:TagResources on ",
 		"oos:ChangeResourceGroup on ", opsRole+" (for RamRole, Configuration.Permissions[0].RamRole, "+
-			"Configuration.Actions.restart.RamRole), ", ":role/Adm (for Configuration.Permissions[2].RamRole). To let this access key pass it, "+
-			"run 'chatconf keys update CCKonly --pass-role Ops --pass-role Adm'.")
+			"Configuration.Actions.restart.RamRole), ", ":role/Adm (for Configuration.Permissions[2].RamRole). "+
+			"To let this access key pass it, run 'chatconf keys update CCKonly --pass-role Ops --pass-role Adm'.")
 	_, err = h.Update(h.only("GetChatConfiguration"), &chat.UpdateRequest{Name: "none", RamRole: chattest.Ptr("Ops"),
 		Configuration: &in.Configuration})
 	chattest.WantError(t, "an update", err, fault.NoPermission, "", "oos:UpdateChatConfiguration on ",

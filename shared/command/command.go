@@ -51,9 +51,9 @@ type Command struct {
 
 	// Action is the name of the declared action that the command is; empty if it is undeclared or
 	// built in. Name is then the action's name, also if the sender typed an alias.
-	Action     string  `json:",omitempty"`
-	Parameters []Value `json:",omitempty"` // of the action: given, default and fixed, in declared order
-	DryRun     bool    `json:",omitempty"`
+	Action     string `json:",omitempty"`
+	Parameters Values `json:",omitempty"` // of the action: given, default and fixed
+	DryRun     bool   `json:",omitempty"`
 
 	Problem error `json:"-"` // a *Error if the message is not a command, else nil
 }
@@ -202,6 +202,9 @@ func Parse(text string) (name string, args []string, err error) {
 // foldName returns a command's name, or a pattern for one, in the form that names are compared in:
 // lower case, after Unicode simple folding, with full-width letters, digits and hyphens as ASCII.
 func foldName(name string) string {
+	if !strings.ContainsFunc(name, func(r rune) bool { return r >= utf8.RuneSelf }) { // the usual case
+		return strings.ToLower(name)
+	}
 	return strings.Map(func(r rune) rune {
 		// Not the full-width wildcards.
 		if 'ａ' <= r && r <= 'ｚ' || 'Ａ' <= r && r <= 'Ｚ' || '０' <= r && r <= '９' || r == '－' || r == '＿' || r == '．' {

@@ -49,9 +49,18 @@ func (v Value) Any() any {
 	return v.Text
 }
 
+// Values are the values of a command, in declared order. They show no secret in a log.
+type Values []Value
+
+// LogValue returns the values, with secrets masked: JSON of a Value would show them.
+func (v Values) LogValue() slog.Value { return slog.StringValue(fmt.Sprint([]Value(v))) }
+
 // A TypedObject is a list of values with the JSON of an object: name to typed value, secrets
 // included.
 type TypedObject []Value
+
+// LogValue returns the values, with secrets masked.
+func (o TypedObject) LogValue() slog.Value { return Values(o).LogValue() }
 
 // MarshalJSON returns the object, its members in the order of the list.
 func (o TypedObject) MarshalJSON() ([]byte, error) {
