@@ -166,6 +166,7 @@ func begin(t testing.TB, kind, mode, text string, members ...string) *scene {
 func (s *scene) command() chat.ChatCommand {
 	s.Helper()
 	list := s.Commands("ops")
+	list = slices.DeleteFunc(list, func(c chat.ChatCommand) bool { return c.Command == command.Cancel })
 	if len(list) != 1 {
 		s.Fatalf("%d records, want one", len(list))
 	}

@@ -448,7 +448,12 @@ func TestTheFinalAnswerIsRetried(t *testing.T) {
 // cancel asks to cancel the scene's command, as somebody.
 func (s *scene) cancel(user string) {
 	s.Helper()
-	if err := s.Journal.Cancel(s.Context(), s.ref, command.Command{User: user, Conversation: "C0EXAMPLE"}); err != nil {
+	e, err := s.Service.OpenConfiguration(s.Context(), s.ref)
+	if err != nil {
+		s.Fatal(err)
+	}
+	if _, _, err := s.Journal.Record(s.Context(), e, journal.Arrival{Cancels: s.ref.ID, Command: command.Command{
+		Name: command.Cancel, User: user, Conversation: "C0EXAMPLE", MessageID: "cancel by " + user}}); err != nil {
 		s.Fatal(err)
 	}
 }

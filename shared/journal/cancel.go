@@ -12,8 +12,8 @@ import (
 	"chatconf/shared/table"
 )
 
-// A Cancellation is a person's request to cancel a command. It is an item of its own, so that it
-// never competes with the process that holds the command.
+// A Cancellation is a person's request to cancel a command. It is an item of its own, written with
+// the record of the request, so that it never competes with the process that holds the command.
 type Cancellation struct {
 	Version      int       `json:"v"`
 	Name         string    `json:"name"`
@@ -26,21 +26,15 @@ type Cancellation struct {
 
 func cancelKey(r command.Ref) string { return cancelPrefix + r.ID }
 
-// Cancel records that the sender of c wants a command cancelled. The next process that claims or
-// follows the command decides on it. It costs one Write. For a command that is settled the request
-// has no effect.
-func (j *Journal) Cancel(ctx context.Context, ref command.Ref, c command.Command) error {
-	now := j.now().UTC()
+// cancelPut returns the put of a request of the sender of c. The next process that claims or
+// follows the command decides on it. For a command that is settled the request has no effect.
+func cancelPut(ref command.Ref, c command.Command, now time.Time) (table.Put, error) {
 	value, err := document.Encode(Cancellation{Version: RecordVersion, Name: ref.Name, Life: ref.Life, Time: now,
 		User: c.User, Conversation: c.Conversation, Direct: c.Direct})
-	if err == nil {
-		err = j.table.Write(ctx, partitionOf(ref), table.Change{
-			Puts: []table.Put{{Sort: cancelKey(ref), Value: value, Revision: now.UnixNano()}}})
-	}
 	if err != nil {
-		return storeError(ctx, "cancel", err)
+		return table.Put{}, fmt.Errorf("journal: encode a cancellation: %w", err)
 	}
-	return nil
+	return table.Put{Sort: cancelKey(ref), Value: value, Revision: now.UnixNano()}, nil
 }
 
 // Cancelled reads whether a held command is to be cancelled by now, into job.Cancel.

@@ -80,6 +80,23 @@ func (j *Journal) Find(ctx context.Context, ref command.Ref, sel *Selection, bef
 	return found, next, nil
 }
 
+// Get returns the record of a command, or none if there is no such record in this life.
+func (j *Journal) Get(ctx context.Context, ref command.Ref, id string) ([]*Record, error) {
+	if !isID(id) { // people type ids
+		return nil, nil
+	}
+	ref.ID = id
+	items, err := j.table.Get(ctx, table.Key{Partition: partitionOf(ref), Sort: recordKey(ref)})
+	if err != nil || len(items) == 0 {
+		return nil, err
+	}
+	e, err := decodeRecord(items[0])
+	if err != nil {
+		return nil, err
+	}
+	return []*Record{e}, nil
+}
+
 // all reports whether the selection depends only on the date.
 func (sel *Selection) all() bool {
 	return sel.User+sel.Command+sel.Decision+string(sel.State)+sel.Conversation == "" && !sel.Open

@@ -161,6 +161,7 @@ type Arrival struct {
 	Received time.Time // when the callback arrived
 	Pending  *Pending  // nil: there is nothing more to do
 	Answered bool      // the answer goes with the callback's own response
+	Cancels  string    // the id of a command that the sender wants cancelled; empty if there is none
 }
 
 // A Pending is the work that remains after a command was recorded: to dispatch it to its target, or
@@ -335,6 +336,13 @@ func (j *Journal) arrival(e *command.Endpoint, ref command.Ref, now time.Time, a
 		}
 		change.Puts = append(change.Puts, put)
 	}
+	if a.Cancels != "" {
+		put, err := cancelPut(command.Ref{Name: ref.Name, Life: ref.Life, ID: a.Cancels}, a.Command, now)
+		if err != nil {
+			return change, err
+		}
+		change.Puts = append(change.Puts, put)
+	}
 	counter := CountDenied
 	if a.Decision.Allowed {
 		counter = CountAllowed
@@ -350,6 +358,13 @@ func (j *Journal) newID(now time.Time) (string, error) {
 		return "", fmt.Errorf("journal: make record id: %w", err)
 	}
 	return fmt.Sprintf("%s-%016x", idTime(now), binary.BigEndian.Uint64(b[:])), nil
+}
+
+// isID reports whether a text has the shape of a record's id.
+func isID(text string) bool {
+	at, random, found := strings.Cut(text, "-")
+	return found && len(at) == idTimeDigits && len(random) == 16 && strings.Trim(at, "0123456789") == "" &&
+		strings.Trim(random, "0123456789abcdef") == ""
 }
 
 // idTime returns the beginning of the ids of a time.

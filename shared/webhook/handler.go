@@ -185,21 +185,28 @@ func (h *Handler) command(ctx context.Context, e *command.Endpoint, receiver cal
 	received *callback.Received,
 	c *entry) *callback.Response {
 	m := received.Message
-	command, _ := e.Command(m) // text that is not a command is decided and recorded, too
-	decision := e.Decide(command)
-	c.command, c.allowed = command, decision.Allowed
-	text := e.Reply(command, decision)
+	said, _ := e.Command(m) // text that is not a command is decided and recorded, too
+	decision := e.Decide(said)
+	c.command, c.allowed = said, decision.Allowed
+	text, cancels := e.Reply(said, decision), ""
+	if decision.Cause == command.CauseBuiltIn && command.IsOperation(said.Name) {
+		var err error
+		if text, cancels, err = h.operate(ctx, e, said); err != nil {
+			return c.fail(err, unavailable)
+		}
+	}
 	out, err := receiver.Answer(received, text)
 	if err != nil {
 		return c.fail(err, internalError)
 	}
 	a := journal.Arrival{
-		Command:  command,
+		Command:  said,
 		Decision: decision,
+		Cancels:  cancels,
 		Guards:   received.Guards,
 		Received: c.started,
 		Answered: out.Carries,
-		Pending:  pending(e, m, command, decision, text, out.Carries),
+		Pending:  pending(e, m, said, decision, text, out.Carries),
 	}
 	id, verdict, err := h.journal.Record(ctx, e, a)
 	c.id = id.ID
@@ -218,6 +225,10 @@ func (h *Handler) command(ctx context.Context, e *command.Endpoint, receiver cal
 	c.outcome = outcomeRecorded
 	h.mention(ctx, e, received)
 	if a.Pending != nil {
+		h.startDispatch(ctx, id, c)
+	}
+	if cancels != "" {
+		id.ID = cancels
 		h.startDispatch(ctx, id, c)
 	}
 	return out

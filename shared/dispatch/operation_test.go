@@ -1,0 +1,216 @@
+package dispatch_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"chatconf/shared/command"
+	"chatconf/shared/dispatch"
+	"chatconf/shared/journal"
+	"chatconf/shared/platform/platformsim"
+	"chatconf/shared/platform/platformtest"
+	"chatconf/shared/webhook/webhooktest"
+)
+
+// operable are actions that are followed, and who may run what: u1 and u2 everything in test, u3
+// only something else.
+const operable = `"Actions":{"restart":{"Aliases":["重启"],"Parameters":[{"Name":"env","Type":"Enum",` +
+	`"Values":["test","prod"],"Required":true},{"Name":"password","Secret":true}],` +
+	`"Target":{"Type":"Oos","TemplateName":"T"},"RamRole":"OpsRole","TimeoutSeconds":1800}},` +
+	`"Permissions":[{"Effect":"Allow","Principals":["user:u1","user:u2"],"Commands":["restart"],` +
+	`"Parameters":{"env":["test"]}},` +
+	`{"Effect":"Allow","Principals":["user:u3"],"Commands":["restart"],"Parameters":{"env":["prod"]}}]`
+
+// A talk is a bot with operations, to which people say things.
+type talk struct {
+	*scene
+	engine *engine
+	said   int
+	refs   []command.Ref // what the webhook started
+}
+
+func newTalk(t testing.TB, kind string) *talk {
+	p := webhooktest.New(t).Process()
+	out := &talk{scene: &scene{Process: p, outside: new(outside)}, engine: &engine{keyed: true,
+		progress: succeedAt(1000)}}
+	out.bot = p.Create("ops", kind, platformtest.Settings(kind), operable)
+	out.d = out.follower(p, nil, func(o *dispatch.Options) {
+		o.Targets = map[string]dispatch.Target{command.TargetOOS: out.engine}
+	})
+	return out
+}
+
+// say has a person say something, does what the webhook starts, and returns the answer.
+func (k *talk) say(user, text string) string {
+	k.Helper()
+	k.Advance(time.Second)
+	k.said++
+	c := k.bot.Say("command", platformsim.Message{ID: fmt.Sprint("m", k.said), User: user, Text: text,
+		ReplyURL: "https://hooks.slack.com/commands/PLANTED"})
+	out := k.bot.Post(k.Handler(func(ctx context.Context, ref command.Ref) error {
+		k.refs = append(k.refs, ref)
+		return nil
+	}), c)
+	answer := k.Read(c, out)
+	for _, ref := range k.refs {
+		if err := k.d.Dispatch(k.Context(), ref); err != nil {
+			k.Error(err)
+		}
+	}
+	k.refs = nil
+	return answer
+}
+
+// record returns the newest record of restart.
+func (k *talk) record() (id string, state journal.State) {
+	k.Helper()
+	for _, c := range k.Commands("ops") {
+		if c.Command == "restart" {
+			return c.Id, c.State
+		}
+	}
+	k.Fatal("no restart is recorded")
+	return "", ""
+}
+
+// Status and cancel are for those who may run the recorded action with its values, here and now.
+func TestStatusAndCancel(t *testing.T) {
+	k := newTalk(t, "Slack")
+	const none = "There is no operation here that has not ended."
+	expect := func(user, text string, wants ...string) {
+		t.Helper()
+		got := k.say(user, text)
+		for _, want := range wants {
+			if !strings.Contains(got, want) {
+				t.Errorf("%s says %s: %q, want %q", user, text, got, want)
+			}
+		}
+	}
+	expect("u1", "status", none)
+	expect("u1", "cancel", none)
+	expect("u1", "restart test password=planted-secret", "restart was accepted.")
+	id, state := k.record()
+	if state != "Running" {
+		t.Errorf("state = %s", state)
+	}
+	expect("u1", "status", "restart: Running. Its id is "+id+".",
+		"The execution exec-1 started at 2026-11-23T08:00:03Z.")
+	expect("u2", "status "+id, "restart: Running.")
+	expect("u3", "status", none)
+	expect("u3", "status "+id, "There is no operation "+id+" that you may run.")
+	expect("u3", "cancel "+id, "There is no operation "+id+" that you may run.")
+	expect("u1", "status x", "There is no operation x that you may run.")
+	expect("u1", "cancel "+strings.Repeat("9", 3000), "There is no operation 999")
+	if _, state := k.record(); state != "Running" {
+		t.Errorf("state = %s", state)
+	}
+
+	expect("u2", "重启 env=test", "restart was accepted.")
+	second, _ := k.record()
+	expect("u1", "cancel", "Several operations have not ended.", id, second)
+	expect("u1", "cancel "+second, "restart will be cancelled.")
+	if got, state := k.record(); got != second || state != "Cancelled" {
+		t.Errorf("%s: state = %s", got, state)
+	}
+	expect("u1", "cancel "+second, "restart: Cancelled.")
+	expect("u1", "status "+second, "restart: Cancelled.")
+	expect("u2", "cancel", "restart will be cancelled.")
+	expect("u2", "status", none)
+	if want := "restart was cancelled."; strings.Join(k.sent, "|") != want+"|"+want {
+		t.Errorf("sent = %q", k.sent)
+	}
+	if text := fmt.Sprint(k.Log(), k.sent, k.Commands("ops")); strings.Contains(text, "planted-secret") {
+		t.Errorf("a secret shows: %s", text)
+	}
+}
+
+// In Chinese too, and where the answer comes later.
+func TestStatusWhereAnswersComeLater(t *testing.T) {
+	k := newTalk(t, "Feishu")
+	for i, text := range []string{"restart test", "status", "cancel"} {
+		k.Advance(time.Second)
+		c := k.bot.Say("message", platformsim.Message{ID: fmt.Sprint("m", i), Text: text})
+		var refs []command.Ref
+		k.bot.Post(k.Handler(func(_ context.Context, ref command.Ref) error {
+			refs = append(refs, ref)
+			return nil
+		}), c)
+		for _, ref := range refs {
+			if err := k.d.Dispatch(k.Context(), ref); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	id, state := k.record()
+	want := "restart was accepted.|restart: Running. Its id is " + id +
+		".\nThe execution exec-1 started at 2026-11-23T08:00:01Z.|restart will be cancelled.|restart was cancelled."
+	if got := strings.Join(k.sent, "|"); got != want || state != "Cancelled" {
+		t.Errorf("sent = %q, want %q; state %s", got, want, state)
+	}
+}
+
+// A cancel whose record cannot be written is delivered again, and cancels once.
+func TestCancelWhenTheTablesFail(t *testing.T) {
+	for _, fault := range []webhooktest.Fault{{}, {After: true}} {
+		for n := 1; n < 20; n++ {
+			k := newTalk(t, "Slack")
+			k.say("u1", "restart test")
+			k.Advance(time.Second)
+			c := k.bot.Say("command", platformsim.Message{ID: "cancel", User: "u1", Text: "cancel"})
+			var refs []command.Ref
+			h := k.Handler(func(_ context.Context, ref command.Ref) error { refs = append(refs, ref); return nil })
+			k.FailAt(n, fault)
+			code := k.bot.Post(h, c).Code
+			failed := k.Failed()
+			k.FailAt(0, webhooktest.Fault{})
+			if code != http.StatusOK {
+				code = k.bot.Post(h, c).Code
+			}
+			k.pass(2*time.Minute, 30*time.Second)
+			if _, state := k.record(); state != "Cancelled" || code != http.StatusOK {
+				t.Errorf("%+v at call %d: %d, %s", fault, n, code, state)
+			}
+			if !failed {
+				if n < 4 {
+					t.Errorf("%d calls failed", n)
+				}
+				break
+			}
+		}
+	}
+}
+
+// An action's time-out is the operation's, and nothing that was not declared reaches the target.
+func TestACallOfAnAction(t *testing.T) {
+	k := newTalk(t, "Slack")
+	var calls []*dispatch.Call
+	k.engine.at = func(_ context.Context, _ dispatch.Step, c *dispatch.Call) error {
+		calls = append(calls, c)
+		return nil
+	}
+	k.say("u1", "restart --env=test --password=planted-secret")
+	k.pass(5*time.Second, time.Second)
+	if len(calls) != 3 {
+		t.Fatalf("%d calls", len(calls))
+	}
+	for i, c := range calls {
+		if c.Timeout != 30*time.Minute || c.Role != "OpsRole" || c.Target.TemplateName != "T" ||
+			c.Command.Action != "restart" ||
+			len(c.Command.Parameters) != 2 || c.Command.Parameters[1].Text != "planted-secret" ||
+			(c.Execution == "exec-1") != (i > 0) {
+			t.Errorf("call %d: %+v", i, c)
+		}
+	}
+	k.pass(29*time.Minute, time.Minute)
+	if _, state := k.record(); state != "Running" {
+		t.Errorf("within its time: %s", state)
+	}
+	k.pass(2*time.Minute, time.Minute)
+	if _, state := k.record(); state != "TimedOut" {
+		t.Errorf("after its time: %s", state)
+	}
+}
