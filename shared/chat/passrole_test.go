@@ -461,3 +461,24 @@ func TestPassRoleIsDecidedByWhatIsReplaced(t *testing.T) {
 		t.Error("nobody came in between")
 	}
 }
+
+// TestPassRoleOfManyActions checks that nobody comes by an action's role with Permissions that are
+// too large to be compared.
+func TestPassRoleOfManyActions(t *testing.T) {
+	h := newHouse(t)
+	configuration := func(principal string) secret.Text {
+		return secret.Text(withActions(slack(strings.Replace(plainAllow, `"user:a"],"Commands":["status"`,
+			`"`+principal+`"],"Commands":["restart"`, 1), strings.Replace(plainAllow, `"status"`, repeat(900, `"x%d"`), 1),
+			strings.Replace(plainAllow, `"status"`, repeat(900, `"y%d"`), 1)),
+			repeat(90, `"a%d":{"RamRole":"Dev"}`), restartAction))
+	}
+	h.MustCreate("one", func(in *chat.CreateRequest) { in.Configuration = configuration("user:a") })
+	_, err := h.Update(h.mayPass(policy.RoleResource("*", "Dev")), &chat.UpdateRequest{Name: "one",
+		Configuration: chattest.Ptr(configuration("user:mallory"))})
+	chattest.WantError(t, "an update", err, fault.NoPermission, "", opsRole,
+		"the RamRole that applies to Configuration.Permissions[0]")
+	if _, err = h.Update(h.mayPass(), &chat.UpdateRequest{Name: "one",
+		Configuration: chattest.Ptr(configuration("user:a"))}); err != nil {
+		t.Errorf("the same again: %v", err)
+	}
+}

@@ -84,9 +84,12 @@ func (p *Permissions) newUsesOfActions(before *Permissions, was, is []reach, rol
 			}
 		}
 	}
+	same := slices.EqualFunc(was, is, func(r, s reach) bool {
+		return r.effect == s.effect && r.permission.role == s.permission.role && r.role == s.role && r.sum == s.sum
+	})
 	for _, a := range p.actions.All() {
 		// An action without a role has those of every other command.
-		if changed := !a.isAs(before.actions.Find(FoldName(a.Name))); changed || a.RamRole != "" {
+		if changed := !a.isAs(before.actions.Find(FoldName(a.Name))); changed || a.RamRole != "" && !same {
 			check(FoldName(a.Name), a, changed)
 		}
 	}
@@ -154,13 +157,12 @@ func (a *Action) sum() [sha256.Size]byte {
 }
 
 // reachesOf returns the statements that match a command's name, with its role where they have none,
-// and their indexes. It reports whether the budget held the comparison.
+// and their indexes. It reports whether the budget held the comparison; beyond it, every statement
+// may match.
 func reachesOf(all []reach, name, role string, left *budget) (out []reach, indexes []int, ok bool) {
 	for i := range all {
-		if *left -= budget(len(all[i].commands)); *left < 0 {
-			return out, indexes, false
-		}
-		if !matchesAny(all[i].commands, name) {
+		*left -= budget(len(all[i].commands))
+		if *left >= 0 && !matchesAny(all[i].commands, name) {
 			continue
 		}
 		r := all[i]
@@ -169,7 +171,7 @@ func reachesOf(all []reach, name, role string, left *budget) (out []reach, index
 		}
 		out, indexes = append(out, r), append(indexes, i)
 	}
-	return out, indexes, true
+	return out, indexes, *left >= 0
 }
 
 // A reach is what a statement does, and what it matches.
