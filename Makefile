@@ -24,8 +24,8 @@ help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 # go run would have failed when Ctrl-C ends the service.
-run: tool ## start the service on one file (.chatconf) and print a first call
-	exec dist/chatconf serve
+run: tool ## start the service on one file (.chatconf) and print a first call; ARGS are flags of 'chatconf serve'
+	exec dist/chatconf serve $(ARGS)
 
 tool: ## build the command-line tool, dist/chatconf
 	$(BUILD) -buildvcs=auto -o dist/chatconf ./deploy/chatconf # with the revision, for 'chatconf version'

@@ -107,15 +107,11 @@ CHATCONF_TLS_CERT, CHATCONF_TLS_KEY, CHATCONF_PROGRAMS, CHATCONF_PROGRAMS_AT_ONC
 			if target != targetLocal {
 				return seeAddr(serveTarget(cmd.Context(), cmd.OutOrStdout(), settings, target, dist, emulated))
 			}
-			role := app.Everything(serveActions(trusted(settings)...)...)
-			if settings.Programs != "" {
-				folder, err := openPrograms(&settings)
-				if err != nil {
-					return err
-				}
-				defer folder.Close() // after the service, which starts no program then
-				role = role.With(command.TargetProgram, folder)
+			role, closeTargets, err := localRole(&settings)
+			if err != nil {
+				return err
 			}
+			defer closeTargets() // after the service, which starts no program then
 			started := func(s app.Started) { welcome(cmd.OutOrStdout(), settings, s, nil, emulated) }
 			if store == storeFile {
 				return seeAddr(app.ServeLocal(cmd.Context(), settings, started, role))
@@ -180,14 +176,19 @@ func serveTarget(ctx context.Context, w io.Writer, settings app.Settings, target
 	})
 }
 
-// openPrograms opens the folder of programs of the settings, and puts its real path into them.
-func openPrograms(settings *app.Settings) (*program.Folder, error) {
+// localRole returns the role of a local service, with the targets that the settings name, and what
+// closes these. It puts the real path of the folder of programs into the settings.
+func localRole(settings *app.Settings) (role app.Role, closeTargets func() error, err error) {
+	role = app.Everything(serveActions(trusted(*settings)...)...)
+	if settings.Programs == "" {
+		return role, func() error { return nil }, nil
+	}
 	folder, err := program.Open(program.Options{Dir: settings.Programs, AtOnce: settings.ProgramsAtOnce})
 	if err != nil {
-		return nil, err
+		return app.Role{}, nil, err
 	}
 	settings.Programs = folder.Dir()
-	return folder, nil
+	return role.With(command.TargetProgram, folder), folder.Close, nil
 }
 
 // welcome prints the address of the service, its functions, emulators and programs if it has some,

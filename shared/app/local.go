@@ -545,7 +545,7 @@ func opened(l *Local, err error) (Opened, error) {
 // Serve serves the service that open opens, and closes it at the end. It tells open the URL of the
 // service in the settings, for Outputs. It calls started once, when requests are answered.
 func Serve(ctx context.Context, s Settings, started func(Started), open func(Settings) (Opened, error)) (err error) {
-	logger, flush := NewServerLogger(os.Stderr)
+	logger, flush := NewServerLogger(s.log())
 	defer flush()
 	listener, endpoint, cert, err := Listen(s.Addr, s.TLSCert, s.TLSKey, logger)
 	if err != nil {

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
-	"os"
 	"strconv"
 
 	"chatconf/shared/chat"
@@ -141,7 +140,7 @@ func (p *parts) localWebhook() (serve.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx := invoke.With(context.Background(), &invoke.Invocation{Logger: NewLogger(os.Stderr)})
+	ctx := invoke.With(context.Background(), &invoke.Invocation{Logger: NewLogger(p.settings.log())})
 	worker := dispatch.NewWorker(ctx, dispatcher)
 	p.closers = append(p.closers, worker) // before the tables
 	handler, err := p.webhook(false, worker.Start)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -50,7 +51,12 @@ type Settings struct {
 	TLSKey            string            // CHATCONF_TLS_KEY: PEM file with its private key
 	Programs          string            // CHATCONF_PROGRAMS: folder of the programs of a local service; empty: none
 	ProgramsAtOnce    int               // CHATCONF_PROGRAMS_AT_ONCE: how many run at the same time, default 4
+
+	Log *os.File // of a local service; nil: standard error. It is no setting of the environment
 }
+
+// log returns where a local service writes its log.
+func (s Settings) log() *os.File { return cmp.Or(s.Log, os.Stderr) }
 
 func (s Settings) journalAge() time.Duration { return cmp.Or(s.JournalAge, journal.DefaultRetention) }
 
