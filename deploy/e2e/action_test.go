@@ -104,8 +104,8 @@ func TestActionsThroughTheSDK(t *testing.T) {
 			Type: dara.String("Slack"), Configuration: dara.String(jsonText(wrong))})
 		message := dara.StringValue(wantSDKError(t, err, http.StatusBadRequest,
 			"InvalidParameter.Configuration").Message)
-		for _, path := range []string{"SlackSigningSecret", "Actions.restart.Target.Secret", "Actions.restart.Aliases[1]",
-			"Actions.reboot.DryRn", `Actions["重启.now"].Target.Secret`} {
+		for _, path := range []string{"SlackSigningSecret", "Actions.restart.Target.Secret",
+			"Actions.restart.Aliases[1]", "Actions.reboot.DryRn", `Actions["重启.now"].Target.Secret`} {
 			if !strings.Contains(message, "Configuration."+path+": ") {
 				t.Errorf("%s: the error lacks %s: %s", dialect.name, path, message)
 			}

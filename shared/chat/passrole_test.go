@@ -468,7 +468,8 @@ func TestPassRoleOfManyActions(t *testing.T) {
 	h := newHouse(t)
 	configuration := func(principal string) secret.Text {
 		return secret.Text(withActions(slack(strings.Replace(plainAllow, `"user:a"],"Commands":["status"`,
-			`"`+principal+`"],"Commands":["restart"`, 1), strings.Replace(plainAllow, `"status"`, repeat(900, `"x%d"`), 1),
+			`"`+principal+`"],"Commands":["restart"`, 1),
+			strings.Replace(plainAllow, `"status"`, repeat(900, `"x%d"`), 1),
 			strings.Replace(plainAllow, `"status"`, repeat(900, `"y%d"`), 1)),
 			repeat(90, `"a%d":{"RamRole":"Dev"}`), restartAction))
 	}
