@@ -113,8 +113,8 @@ func (f Function) IsDispatch() bool { return f.Part == Dispatch }
 // IsRedrive reports whether a timer invokes the function.
 func (f Function) IsRedrive() bool { return f.Part == Redrive }
 
-// Dispatches reports whether the function dispatches commands, and so can invoke functions that are
-// targets.
+// Dispatches reports whether the function dispatches commands, and so can assume the roles that
+// they run under.
 func (f Function) Dispatches() bool { return f.IsDispatch() || f.IsRedrive() }
 
 // Name returns the name in CloudFormation: GetChatConfiguration for get-chat-configuration.
@@ -187,7 +187,9 @@ var (
 		"!GetAtt Journal.Arn"}
 	awsDispatch = Resource{"arn:aws:lambda:${AWS_REGION}:${AWS_ACCOUNT_ID}:function:${STACK}-dispatch-command",
 		"!GetAtt DispatchCommand.Arn"}
-	awsKey         = Resource{"arn:aws:kms:${AWS_REGION}:${AWS_ACCOUNT_ID}:key/${KMS_KEY_ID}", "!GetAtt Key.Arn"}
+	awsKey       = Resource{"arn:aws:kms:${AWS_REGION}:${AWS_ACCOUNT_ID}:key/${KMS_KEY_ID}", "!GetAtt Key.Arn"}
+	awsOperators = Resource{"arn:aws:iam::${AWS_ACCOUNT_ID}:role/${OPERATOR_ROLES}",
+		`!Sub "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/${OperatorRoles}"`}
 	awsDeadLetters = Resource{"arn:aws:sqs:${AWS_REGION}:${AWS_ACCOUNT_ID}:${STACK}-dead-letters",
 		"!GetAtt DeadLetters.Arn"}
 )
@@ -229,6 +231,10 @@ func (f Function) AWS() []Statement {
 	if f.IsWebhook() {
 		s = append(s, Statement{Sid: "Dispatch", Actions: []string{"lambda:InvokeFunction"}, Resource: awsDispatch})
 	}
+	if f.Dispatches() {
+		s = append(s, Statement{Sid: "RunAs", Actions: []string{"sts:AssumeRole", "sts:TagSession",
+			"sts:SetSourceIdentity"}, Resource: awsOperators})
+	}
 	return append(s,
 		Statement{Sid: "OpenKeyRing", Actions: []string{"kms:Decrypt"}, Resource: awsKey, Condition: OfKeyRing},
 		Statement{Sid: "OpenTables", Actions: []string{"kms:Decrypt"}, Resource: awsKey, Condition: OfTables},
@@ -264,6 +270,7 @@ const (
 	fcKey         = "acs:kms:${REGION}:${ACCOUNT_ID}:key/${KMS_KEY_ID}"
 	fcDispatch    = "acs:fc:${REGION}:${ACCOUNT_ID}:functions/${PREFIX}-dispatch-command"
 	fcLog         = "acs:log:${REGION}:${ACCOUNT_ID}:project/${LOG_PROJECT}/logstore/${PREFIX}"
+	fcOperators   = "acs:ram::${ACCOUNT_ID}:role/${OPERATOR_ROLES}"
 	fcDeadLetters = "acs:mns:${REGION}:${ACCOUNT_ID}:/queues/${PREFIX}-dead-letters/messages"
 )
 
@@ -296,6 +303,10 @@ func (f Function) FC() []Statement {
 	if f.IsWebhook() {
 		s = append(s, Statement{Sid: "Dispatch", Actions: []string{"fc:InvokeFunction"},
 			Resource: Resource{ARN: fcDispatch}})
+	}
+	if f.Dispatches() {
+		s = append(s, Statement{Sid: "RunAs", Actions: []string{"sts:AssumeRole", "sts:SetSourceIdentity"},
+			Resource: Resource{ARN: fcOperators}})
 	}
 	return append(s,
 		Statement{Sid: "OpenKeyRing", Actions: []string{"kms:Decrypt"}, Resource: Resource{ARN: fcKey}},

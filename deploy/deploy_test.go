@@ -662,6 +662,8 @@ func TestRolesArePolicies(t *testing.T) {
 			"!GetAtt DispatchCommand.Arn",
 			"arn:aws:lambda:${AWS_REGION}:${AWS_ACCOUNT_ID}:function:${STACK}-dispatch-command",
 			"!GetAtt Key.Arn", "arn:aws:kms:${AWS_REGION}:${AWS_ACCOUNT_ID}:key/${KMS_KEY_ID}",
+			"!Sub arn:${AWS::Partition}:iam::${AWS::AccountId}:role/${OperatorRoles}",
+			"arn:aws:iam::${AWS_ACCOUNT_ID}:role/${OPERATOR_ROLES}",
 			"!GetAtt DeadLetters.Arn", "arn:aws:sqs:${AWS_REGION}:${AWS_ACCOUNT_ID}:${STACK}-dead-letters",
 			"!GetAtt "+f.Name()+"Log.Arn",
 			"arn:aws:logs:${AWS_REGION}:${AWS_ACCOUNT_ID}:log-group:/aws/lambda/${STACK}-"+f.Folder+":*",
@@ -704,7 +706,7 @@ func TestRolesArePolicies(t *testing.T) {
 // given are the variables that a function finds in its environment without a template, and those
 // that only tests and private clouds set.
 var given = regexp.MustCompile(`^(AWS_.*|FC_.*|ALIBABA_CLOUD_.*|TABLESTORE_ACCESS_KEY_(ID|SECRET)|CHATCONF_(ROOTS|` +
-	`TARGET_NETWORKS|PLATFORM_ADDRESSES|KMS_ENDPOINT|FC_ENDPOINT))$`)
+	`TARGET_NETWORKS|PLATFORM_ADDRESSES|KMS_ENDPOINT|FC_ENDPOINT|OOS_ENDPOINT|STS_ENDPOINT))$`)
 
 // local are the settings of the local target, which functions do not use.
 var local = []string{"CHATCONF_TLS_CERT", "CHATCONF_TLS_KEY", "CHATCONF_ACCESS_KEY_ID", "CHATCONF_ACCESS_KEY_SECRET",
@@ -784,6 +786,7 @@ func awsEnvironment(t *testing.T, everything bool) map[string]string {
 		"KeyRing": sealedRing, "RegionId": "cn-shanghai", "WebhookBaseUrl": "https://chatconf.example.com",
 		"Hosts":             "chatconf.example.com",
 		"MaxConfigurations": "1000", "KeyRequestsPerSecond": "50",
+		"OwnRights":      "Function",
 		"EventPolicy":    `{"Version":"1","Statement":[{"Effect":"Allow","Action":"oos:Get*","Resource":"*"}]}`,
 		"Configurations": "chatconf", "AccessKeys": "chatconf_keys", "AccessKeyUses": "chatconf_key_uses",
 		"Tickets": "chatconf_tickets", "Journal": "chatconf_journal", "JournalDays": "30",
@@ -883,7 +886,7 @@ func fcEnvironment(t *testing.T, everything bool) map[string]string {
 		used[m[1]+m[2]] = true
 	}
 	for name := range parameters {
-		if !used[name] && name != "KMS_KEY_ID" { // which only the policies name
+		if !used[name] && name != "KMS_KEY_ID" && name != "OPERATOR_ROLES" { // which only the policies name
 			t.Errorf("parameters.env sets %s, which s.yaml does not read", name)
 		}
 	}

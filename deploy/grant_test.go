@@ -26,6 +26,7 @@ import (
 	clouds "chatconf/shared/cloud"
 	"chatconf/shared/cloud/alibaba"
 	awscloud "chatconf/shared/cloud/aws"
+	"chatconf/shared/dispatch"
 	"chatconf/shared/emulator/ots"
 	"chatconf/shared/emulator/ots/otstest"
 	"chatconf/shared/invoke"
@@ -39,6 +40,8 @@ import (
 	"chatconf/shared/table/dynamodb"
 	"chatconf/shared/table/dynamodb/dynamotest"
 	"chatconf/shared/table/tablestore"
+	alibabatarget "chatconf/shared/target/alibaba"
+	awstarget "chatconf/shared/target/aws"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
@@ -125,6 +128,8 @@ type world struct {
 	getenv func(name string) string
 	read   func(getenv func(string) string) (clouds.Cloud, error)
 
+	targets dispatch.CloudReader
+
 	mu      sync.Mutex
 	granted policy
 	denied  []string        // what was asked for and not allowed
@@ -144,6 +149,9 @@ func (w *world) functions(t *testing.T, kind, action, dispatch string) http.Hand
 		parts := strings.Split(r.URL.Path, "/") // /<version>/functions/<name>/invocations
 		switch how := r.Header.Get(kind); {
 		case len(parts) == 5 && parts[3] == targetName && (how == "RequestResponse" || how == "Sync"):
+			if !strings.Contains(r.Header.Get("Authorization"), lentID) {
+				t.Errorf("the target is not invoked under the role: %s", r.Header.Get("Authorization"))
+			}
 			io.WriteString(out, `{"text":"done"}`)
 		case len(parts) == 5 && parts[3] == dispatchName && (how == "Event" || how == "Async"):
 			if !w.ask(t, action, dispatch, nil) {
@@ -158,6 +166,26 @@ func (w *world) functions(t *testing.T, kind, action, dispatch string) http.Hand
 			t.Errorf("invoked is %s, %s", r.URL.Path, how)
 		}
 	})
+}
+
+// roleName is the role that commands run under, and lentID the access key of its sessions.
+const roleName, lentID = "chatconf-operator-ops", "LENTEXAMPLE"
+
+// roles returns the clouds' security token service. resource is that of the policies.
+func (w *world) roles(t *testing.T, resource string, actions []string, answer string) http.HandlerFunc {
+	return func(out http.ResponseWriter, r *http.Request) {
+		if r.FormValue("Action")+r.Header.Get("X-Acs-Action") != "AssumeRole" ||
+			!strings.HasSuffix(r.FormValue("RoleArn"), ":role/"+roleName) {
+			t.Errorf("asked for %s", r.Form)
+		}
+		for _, action := range actions {
+			if !w.ask(t, action, resource, nil) {
+				deny(out)
+				return
+			}
+		}
+		fmt.Fprintf(out, answer, lentID, time.Now().Add(time.Hour).UTC().Format(time.RFC3339))
+	}
 }
 
 // grant makes p the only policy from now on.
@@ -233,7 +261,7 @@ func onAWS(t *testing.T) *world {
 	settle(t, ring, app.Tables{Configurations: open(tableName, 0), Keys: open(keyName, 0),
 		Tickets: open(ticketName, app.TicketAge), Where: "here"})
 
-	w := &world{cloud: "aws", read: awscloud.Read}
+	w := &world{cloud: "aws", read: awscloud.Read, targets: awstarget.Read}
 	resources := map[string]string{
 		tableName:   "arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_TABLE}",
 		keyName:     "arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_KEY_TABLE}",
@@ -243,9 +271,17 @@ func onAWS(t *testing.T) *world {
 	}
 	functions := w.functions(t, "X-Amz-Invocation-Type", "lambda:InvokeFunction",
 		"arn:aws:lambda:${AWS_REGION}:${AWS_ACCOUNT_ID}:function:${STACK}-dispatch-command")
+	roles := w.roles(t, "arn:aws:iam::${AWS_ACCOUNT_ID}:role/${OPERATOR_ROLES}",
+		[]string{"sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"}, `<AssumeRoleResponse><AssumeRoleResult>
+		<Credentials><AccessKeyId>%s</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>
+		<Expiration>%s</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>`)
 	server := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/2015-03-31/functions/") {
 			functions.ServeHTTP(out, r)
+			return
+		}
+		if strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
+			roles(out, r)
 			return
 		}
 		body, err := io.ReadAll(r.Body)
@@ -387,10 +423,14 @@ func onAlibaba(t *testing.T) *world {
 		}
 	}
 
-	w := &world{cloud: "fc", read: alibaba.Read}
+	w := &world{cloud: "fc", read: alibaba.Read, targets: alibabatarget.Read}
 	functions := httptest.NewServer(w.functions(t, "X-Fc-Invocation-Type", "fc:InvokeFunction",
 		"acs:fc:${REGION}:${ACCOUNT_ID}:functions/${PREFIX}-dispatch-command"))
 	t.Cleanup(functions.Close)
+	roles := httptest.NewServer(w.roles(t, "acs:ram::${ACCOUNT_ID}:role/${OPERATOR_ROLES}",
+		[]string{"sts:AssumeRole", "sts:SetSourceIdentity"}, `{"Credentials":{"AccessKeyId":%q,"AccessKeySecret":"s",
+		"SecurityToken":"t","Expiration":%q}}`))
+	t.Cleanup(roles.Close)
 	instance.SetFault(func(r ots.Request) ots.Fault {
 		asked := 0
 		for table, variable := range map[string]string{tableName: "CHATCONF_TABLE", ticketName: "CHATCONF_TICKET_TABLE",
@@ -418,6 +458,7 @@ func onAlibaba(t *testing.T) *world {
 		"CHATCONF_JOURNAL_TABLE": journalName, "CHATCONF_DISPATCH_FUNCTION": dispatchName,
 		"CHATCONF_WEBHOOK_BASE_URL": "https://chatconf.example.com",
 		"CHATCONF_FC_ENDPOINT":      functions.URL,
+		"CHATCONF_STS_ENDPOINT":     roles.URL,
 		"TABLESTORE_ENDPOINT":       instance.Endpoint, "TABLESTORE_INSTANCE": instance.Name,
 		"TABLESTORE_ACCESS_KEY_ID": instance.KeyID, "TABLESTORE_ACCESS_KEY_SECRET": instance.KeySecret,
 	}
@@ -438,8 +479,8 @@ func (w *world) open(t *testing.T, f deploy.Function) *deployed {
 	t.Helper()
 	var actions []rpc.Action
 	names := make(map[string]bool)
-	role, ok := map[deploy.Part]app.Role{deploy.Webhook: app.CloudWebhook(), deploy.Dispatch: app.Dispatch(),
-		deploy.Redrive: app.Redrive()}[f.Part]
+	role, ok := map[deploy.Part]app.Role{deploy.Webhook: app.CloudWebhook(), deploy.Dispatch: app.DispatchIn(w.targets),
+		deploy.Redrive: app.RedriveIn(w.targets)}[f.Part]
 	for _, a := range rpc.Actions() {
 		if f.IsAPI() || a.Name == f.Name() {
 			actions = append(actions, a)
@@ -588,7 +629,8 @@ var steps = []struct{ action, body string }{
 	{"CreateChatConfiguration",
 		`{"Name":"dev","Type":"Slack","Configuration":{"SlackSigningSecret":"not-a-real-secret-of-32-letters."},` +
 			`"ResourceGroupId":"rg-acfmxexample0001"}`},
-	{"UpdateChatConfiguration", `{"Name":"ops","RamRole":"OOSServiceRole","Status":"Inactive","ClientToken":"twice"}`},
+	{"UpdateChatConfiguration",
+		`{"Name":"ops","RamRole":"` + roleName + `","Status":"Inactive","ClientToken":"twice"}`},
 	{"TagResources", `{"ResourceType":"chatconfiguration","ResourceIds":["dev","ops"],` +
 		`"Tags":{"env":"test","team":"sre"}}`},
 	{"UntagResources", `{"ResourceType":"chatconfiguration","ResourceIds":["dev","ops"],"TagKeys":["team"]}`},
@@ -644,7 +686,7 @@ var seldom = regexp.MustCompile(strings.Join([]string{
 	`(dynamodb:PutItem|ots:PutRow) .*/\$\{CHATCONF_KEY_USE_TABLE\}$`, // the day is written once, by one of them
 	// a batch of one; who may BatchWriteRow can do as much anyway
 	`ots:(PutRow|UpdateRow|DeleteRow) .*/\$\{CHATCONF_(JOURNAL_)?TABLE\}$`,
-	`^redrive-commands .*JOURNAL_TABLE\}$`,                                  // nothing is due within a minute
+	`^redrive-commands (.*JOURNAL_TABLE|sts:.*)\}$`,                         // nothing is due within a minute
 	`^(rotate-chat-webhook|create-chat-configuration) dynamodb:DeleteItem `, // client tokens of yesterday
 	` (kms:Decrypt|logs?:[A-Za-z]+|sqs:SendMessage|mns:SendMessage) .+$`,    // the runtimes', and the key ring's
 }, "|"))

@@ -115,3 +115,29 @@ func TestAFunctionLinksWhatItCallsOfPlatforms(t *testing.T) {
 		}
 	}
 }
+
+// Only the functions that dispatch commands link the targets of their cloud and what assumes roles.
+func TestOnlyDispatchersLinkTargets(t *testing.T) {
+	for _, target := range []struct {
+		name, tags string
+		symbols    []string // of the targets
+	}{
+		{"fc", "fc,nethttpomithttp2", []string{"/dispatch/oos.", "/dispatch/function.", "/cloud/alibaba.(*Roles).",
+			"/cloud/alibaba.(*Executions).", "/cloud.(*Sessions)."}},
+		{"lambda", "lambda,lambda.norpc,nethttpomithttp2", []string{"/dispatch/ssm.", "/dispatch/stepfunctions.",
+			"/dispatch/function.", "/cloud/aws.(*Roles).", "/cloud/aws.(*Automations).",
+			"/cloud.(*Sessions)."}},
+	} {
+		for function, want := range map[string]bool{"webhook": false, "dispatch-command": true,
+			"redrive-commands": true} {
+			program := filepath.Join(t.TempDir(), function)
+			run(t, nil, "build", "-trimpath", "-buildvcs=false", "-tags", target.tags, "-o", program, "./"+function)
+			symbols := run(t, nil, "tool", "nm", program)
+			for _, symbol := range target.symbols {
+				if got := strings.Contains(symbols, symbol); got != want {
+					t.Errorf("%s of %s links %s: %v, want %v", function, target.name, symbol, got, want)
+				}
+			}
+		}
+	}
+}

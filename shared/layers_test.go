@@ -84,10 +84,9 @@ var rooms = []room{
 		"shared/webhook"}, nil},
 	{"shared/dispatch", []string{"shared/journal", "shared/fault", "shared/command", "shared/dial",
 		"shared/cloud", "shared/document", "shared/invoke", "shared/secret"}, nil},
-	{"shared/dispatch/oos", []string{"shared/dispatch", "shared/journal", "shared/command", "shared/cloud",
-		"shared/cloud/alibaba", "shared/document"}, nil},
-	{"shared/dispatch/ssm", []string{"shared/dispatch", "shared/journal", "shared/cloud", "shared/cloud/aws",
+	{"shared/dispatch/oos", []string{"shared/dispatch", "shared/journal", "shared/cloud", "shared/cloud/alibaba",
 		"shared/document"}, nil},
+	{"shared/dispatch/ssm", []string{"shared/dispatch", "shared/journal", "shared/cloud", "shared/cloud/aws"}, nil},
 	{"shared/dispatch/stepfunctions", []string{"shared/dispatch", "shared/journal", "shared/cloud", "shared/cloud/aws",
 		"shared/document"}, nil},
 	{"shared/dispatch/program", []string{"shared/dispatch", "shared/journal", "shared/secret", "shared/invoke"}, nil},
@@ -127,8 +126,13 @@ var rooms = []room{
 	{"shared/emulator/runtime/testdata/lambda", []string{"shared/emulator/runtime/testdata/hello"},
 		[]string{"github.com/aws/aws-lambda-go/lambda"}},
 
+	// The targets of a cloud.
+	{"shared/target/alibaba", []string{"shared/command", "shared/cloud/alibaba", "shared/dispatch",
+		"shared/dispatch/*"}, nil},
+	{"shared/target/aws", []string{"shared/command", "shared/cloud/aws", "shared/dispatch", "shared/dispatch/*"}, nil},
+
 	// Programs.
-	{"shared/app", []string{"shared/*", "shared/rpc/sign", "shared/dispatch/*", "shared/table/file",
+	{"shared/app", []string{"shared/*", "shared/rpc/sign", "shared/dispatch/*", "shared/target/*", "shared/table/file",
 		"shared/platform/*", "shared/cloud/*", "shared/serve/*"}, nil},
 	{"functions/testdata/bare", nil, nil}, // what functions are measured against
 	{"functions/testdata/peer/fc", nil, []string{"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore",

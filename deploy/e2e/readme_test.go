@@ -67,7 +67,7 @@ var pagesToFollow = []followed{
 	{page: "deploy/docs/zh/README.md", first: "make run\n"},
 	{page: "functions/README.md"},
 	{page: "shared/platform/README.md"},
-	{page: "shared/command/README.md", shown: 10},
+	{page: "shared/command/README.md", shown: 5},
 }
 
 // A newcomer follows the pages word for word, in a shell that has a cloud account. All of it works,

@@ -68,7 +68,7 @@ func (a *App) Close() error {
 }
 
 // wire puts the service together for a role. Without a table for it there is no journal.
-func wire(s Settings, t Tables, ring *seal.Ring, functions functions, r Role) (*App, error) {
+func wire(s Settings, t Tables, ring *seal.Ring, around around, r Role) (*App, error) {
 	var kept *journal.Journal
 	if t.Journal != nil {
 		var err error
@@ -89,7 +89,7 @@ func wire(s Settings, t Tables, ring *seal.Ring, functions functions, r Role) (*
 		return nil, err
 	}
 	a := &App{Service: service, Keys: keys, Journal: kept}
-	if a.Handler, err = r.open(&parts{a, s, t, functions, r.targets}); err != nil {
+	if a.Handler, err = r.open(&parts{a, s, t, around, r.targets}); err != nil {
 		return nil, err
 	}
 	return a, nil

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"chatconf/shared/cloud"
+	"chatconf/shared/dispatch"
 	"chatconf/shared/invoke"
 	"chatconf/shared/seal"
 	"chatconf/shared/serve"
@@ -26,6 +27,7 @@ type Function struct {
 	settings Settings
 	tables   Tables
 	cloud    cloud.Cloud
+	targets  dispatch.Cloud
 	ring     *seal.Ring // nil: the key service must unseal it
 	role     Role
 
@@ -62,6 +64,11 @@ func NewFunction(getenv func(string) string, read Reader, r Role, names ...strin
 	}
 	if f.cloud, err = read(getenv); err != nil {
 		return nil, mistaken(append(mistakes, err))
+	}
+	if r.cloud != nil {
+		if f.targets, err = r.cloud(getenv); err != nil {
+			mistakes = append(mistakes, err)
+		}
 	}
 	if f.tables, err = s.CloudTables(f.cloud); err != nil {
 		mistakes = append(mistakes, err)
@@ -109,6 +116,9 @@ func (f *Function) Close() error {
 	}
 	err = errors.Join(err, f.tables.Close())
 	f.cloud.Close()
+	if f.targets.Close != nil {
+		f.targets.Close()
+	}
 	return err
 }
 
@@ -177,7 +187,7 @@ func (f *Function) wire(ctx context.Context) (*App, error) {
 	if _, err := proveClaim(f.tables, o.ring, claims[0]); err != nil {
 		return nil, fmt.Errorf("CHATCONF_KEYRING: %w", err)
 	}
-	return wire(f.settings, f.tables, o.ring, functions{f.cloud.Call, f.cloud.Start}, f.role)
+	return wire(f.settings, f.tables, o.ring, around{f.cloud.Start, f.targets}, f.role)
 }
 
 func (f *Function) openRing(ctx context.Context) (*seal.Ring, error) {

@@ -35,6 +35,7 @@ import (
 	clouds "chatconf/shared/cloud"
 	"chatconf/shared/cloud/alibaba"
 	awscloud "chatconf/shared/cloud/aws"
+	"chatconf/shared/dispatch"
 	"chatconf/shared/emulator/ots/otstest"
 	"chatconf/shared/invoke"
 	"chatconf/shared/journal"
@@ -49,6 +50,8 @@ import (
 	"chatconf/shared/table/dynamodb"
 	"chatconf/shared/table/dynamodb/dynamotest"
 	"chatconf/shared/table/tablestore"
+	alibabatarget "chatconf/shared/target/alibaba"
+	awstarget "chatconf/shared/target/aws"
 )
 
 // A cloud is a target on this machine: a store, a key service with one sealed ring, and the
@@ -59,6 +62,8 @@ type cloud struct {
 	env   map[string]string
 	read  func(getenv func(string) string) (clouds.Cloud, error)
 	ring  string // a file
+
+	targets dispatch.CloudReader // of functions that dispatch commands
 
 	asked  atomic.Int64 // how often the key service was
 	broken atomic.Bool  // the key service refuses
@@ -118,7 +123,7 @@ func (c *cloud) keys(t *testing.T, sealed func(*http.Request) string) string {
 
 func openFC(t *testing.T, c *cloud) {
 	instance := otstest.RunT(t)
-	c.store, c.read = "tablestore", alibaba.Read
+	c.store, c.read, c.targets = "tablestore", alibaba.Read, alibabatarget.Read
 	c.env = map[string]string{
 		"TABLESTORE_ENDPOINT": instance.Endpoint, "TABLESTORE_INSTANCE": instance.Name,
 		"TABLESTORE_ACCESS_KEY_ID": instance.KeyID, "TABLESTORE_ACCESS_KEY_SECRET": instance.KeySecret,
@@ -163,7 +168,7 @@ func openLambda(t *testing.T, c *cloud) {
 		t.Errorf("a request to no table: %s", body)
 	}))
 	t.Cleanup(server.Close)
-	c.store, c.read = "dynamodb", awscloud.Read
+	c.store, c.read, c.targets = "dynamodb", awscloud.Read, awstarget.Read
 	c.env = map[string]string{
 		"AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "not-a-real-secret",
 		"AWS_ENDPOINT_URL_DYNAMODB": server.URL,

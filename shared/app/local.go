@@ -224,7 +224,7 @@ func openLocal(ctx context.Context, s Settings, t Tables, first bool, r Role) (*
 	if err != nil {
 		return nil, err
 	}
-	a, err := wire(s, t, ring, functions{}, r)
+	a, err := wire(s, t, ring, around{cloud: r.local}, r)
 	if err != nil {
 		return nil, err
 	}

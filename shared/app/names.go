@@ -13,8 +13,11 @@ const prefix = "CHATCONF_"
 // elsewhere are the settings that readSettings does not read.
 var elsewhere = []string{
 	"CHATCONF_ENDPOINT",     // by the command-line tool
+	"CHATCONF_CLOUD",        // likewise
 	"CHATCONF_FC_ENDPOINT",  // by functions of Function Compute
 	"CHATCONF_KMS_ENDPOINT", // likewise
+	"CHATCONF_OOS_ENDPOINT", // likewise
+	"CHATCONF_STS_ENDPOINT", // likewise
 }
 
 // ofTests are the prefixes of variables that the project's own tests read.

@@ -9,13 +9,14 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/cloud"
 	"chatconf/shared/command"
 	"chatconf/shared/dial"
 	"chatconf/shared/dispatch"
-	"chatconf/shared/dispatch/function"
 	targethttp "chatconf/shared/dispatch/http"
 	"chatconf/shared/invoke"
 	"chatconf/shared/platform"
@@ -30,8 +31,16 @@ type Role struct {
 	check  func(Settings) []error // returns mistakes in the settings of a function with this role; nil: none
 	open   func(*parts) (serve.Handler, error)
 	closed func(Settings, error) serve.Handler // answers while a function cannot be opened; nil: a plain one
+	cloud  dispatch.CloudReader                // of a function that dispatches commands; nil: none
+	local  dispatch.Cloud                      // of a local process; see In
 	// targets are targets of this process, in addition to those of every process
 	targets map[string]dispatch.Target
+}
+
+// In returns the role for a local process that runs commands in a cloud.
+func (r Role) In(c dispatch.Cloud) Role {
+	r.local = c
+	return r
 }
 
 // With returns the role with a further target for a type.
@@ -47,17 +56,19 @@ func (r Role) With(targetType string, t dispatch.Target) Role {
 
 // parts are what a role is made of.
 type parts struct {
-	*App      // without its Handler
-	settings  Settings
-	tables    Tables
-	functions functions
-	targets   map[string]dispatch.Target
+	*App     // without its Handler
+	settings Settings
+	tables   Tables
+	around
+	targets map[string]dispatch.Target
 }
 
-// functions invoke other functions of the cloud; nil where there is none.
-type functions struct {
-	call  func(ctx context.Context, name string, payload []byte) ([]byte, error)
+// around is the cloud that a process has around it; zero: none.
+type around struct {
+	// start invokes a function of the service without waiting for its answer.
 	start func(ctx context.Context, name string, payload []byte) error
+	// cloud is what commands run in; it has no targets in a process that dispatches none.
+	cloud dispatch.Cloud
 }
 
 // Action is the role of a function that serves one action.
@@ -113,7 +124,7 @@ func CloudWebhook() Role {
 				if err != nil {
 					return err
 				}
-				return p.functions.start(ctx, p.settings.DispatchFunction, payload)
+				return p.start(ctx, p.settings.DispatchFunction, payload)
 			})
 			return &requestsOnly{handler}, err
 		},
@@ -174,9 +185,10 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.Handler.ServeHTTP(w, r)
 }
 
-// Dispatch is the role of the function that dispatches one command, which its event names.
-func Dispatch() Role {
-	return Role{open: func(p *parts) (serve.Handler, error) {
+// DispatchIn is the role of the function that dispatches one command, which its event names. The
+// cloud that read returns has the targets; nil means none.
+func DispatchIn(read dispatch.CloudReader) Role {
+	return Role{cloud: read, open: func(p *parts) (serve.Handler, error) {
 		d, err := p.dispatcher()
 		return &eventsOnly{func(ctx context.Context, e serve.Event) ([]byte, error) {
 			ref, ok := parseRef(e.Data)
@@ -201,9 +213,9 @@ func parseRef(data []byte) (ref command.Ref, ok bool) {
 	return ref, ref.Account != "" && ref.Region != "" && ref.Name != "" && ref.ID != ""
 }
 
-// Redrive is the role of the function that dispatches all commands that are due, at every event.
-func Redrive() Role {
-	return Role{open: func(p *parts) (serve.Handler, error) {
+// RedriveIn is the role of the function that dispatches all commands that are due, at every event.
+func RedriveIn(read dispatch.CloudReader) Role {
+	return Role{cloud: read, open: func(p *parts) (serve.Handler, error) {
 		d, err := p.dispatcher()
 		return &eventsOnly{func(ctx context.Context, e serve.Event) ([]byte, error) {
 			found, err := d.Redrive(ctx)
@@ -215,6 +227,9 @@ func Redrive() Role {
 	}}
 }
 
+// cloudTargets are the types of targets that run in a cloud.
+var cloudTargets = []string{command.TargetFunction, command.TargetOOS, command.TargetSSM, command.TargetStepFunctions}
+
 func (p *parts) dispatcher() (*dispatch.Dispatcher, error) {
 	extra, err := readRoots(p.settings)
 	if err != nil {
@@ -224,15 +239,23 @@ func (p *parts) dispatcher() (*dispatch.Dispatcher, error) {
 	redirected := dial.NewRedirected(p.settings.PlatformAddresses, extra)
 	platforms := callback.NewClient(callback.ClientOptions{Transport: redirected})
 	senders := platform.All().Senders()
-	targets := map[string]dispatch.Target{
-		command.TargetHTTP:     targethttp.New(targethttp.Options{Transport: restricted}),
-		command.TargetFunction: function.New(p.functions.call),
+	targets := map[string]dispatch.Target{command.TargetHTTP: targethttp.New(targethttp.Options{Transport: restricted})}
+	var sessions func(context.Context, cloud.Session) (context.Context, error)
+	if p.cloud.Assume != nil {
+		sessions = cloud.NewSessions(p.cloud.Assume, nil).With
+	} else {
+		for _, kind := range cloudTargets {
+			targets[kind] = dispatch.Unavailable("this service does not run in a cloud; start it with --cloud")
+		}
 	}
+	maps.Copy(targets, p.cloud.Targets)
 	maps.Copy(targets, p.targets)
 	return dispatch.New(dispatch.Options{
-		Open:    p.Service.OpenConfiguration,
-		Journal: p.Journal,
-		Targets: targets,
+		Open:      p.Service.OpenConfiguration,
+		Journal:   p.Journal,
+		Targets:   targets,
+		Sessions:  sessions,
+		OwnRights: func(kind string) bool { return slices.Contains(p.settings.OwnRights, kind) },
 		Sender: func(e *command.Endpoint) (dispatch.Sender, error) {
 			sender, ok := senders[e.Type]
 			if !ok {

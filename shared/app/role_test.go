@@ -51,6 +51,7 @@ func onStage(c *cloud) *stage {
 	server := httptest.NewServer(s)
 	c.Cleanup(server.Close)
 	c.env["AWS_ENDPOINT_URL_LAMBDA"], c.env["CHATCONF_FC_ENDPOINT"] = server.URL, server.URL
+	c.env["CHATCONF_OWN_RIGHTS"] = "Function"
 	c.env["CHATCONF_DISPATCH_FUNCTION"], c.env["CHATCONF_WEBHOOK_BASE_URL"] = dispatchName,
 		"https://chatconf.example.com"
 	c.claim(c.ring)
@@ -176,7 +177,7 @@ func TestTheDataPlane(t *testing.T) {
 		if len(s.started) != 1 {
 			t.Fatalf("dispatch-command was invoked %d times", len(s.started))
 		}
-		answer, err := s.function(app.Dispatch()).ServeEvent(s.context(),
+		answer, err := s.function(app.DispatchIn(s.targets)).ServeEvent(s.context(),
 			serve.Event{Source: serve.Direct, ID: "1", Data: s.started[0]})
 		if err != nil || string(answer) != "{}" || len(s.called) != 1 ||
 			!bytes.Contains(s.called[0], []byte(`"type":"chatconf.command.v1"`)) {
@@ -187,7 +188,7 @@ func TestTheDataPlane(t *testing.T) {
 			!bytes.Contains(list, []byte(`"Command":"restart"`)) {
 			t.Errorf("ListChatCommands: %s", list)
 		}
-		answer, err = s.function(app.Redrive()).ServeEvent(s.context(),
+		answer, err = s.function(app.RedriveIn(s.targets)).ServeEvent(s.context(),
 			serve.Event{Source: serve.Timer, ID: "1", Data: []byte(`{}`)})
 		if err != nil || string(answer) != `{"Found":0}` {
 			t.Errorf("redrive: %s %v", answer, err)
@@ -339,7 +340,7 @@ func TestRolesRefuse(t *testing.T) {
 	eachCloud(t, func(t *testing.T, c *cloud) {
 		s := onStage(c)
 		hooks, dispatching, redriving := s.function(app.CloudWebhook()),
-			s.function(app.Dispatch()), s.function(app.Redrive())
+			s.function(app.DispatchIn(s.targets)), s.function(app.RedriveIn(s.targets))
 		answer, err := hooks.ServeEvent(s.context(), serve.Event{Source: serve.SQS, ID: "1", Data: []byte(`{}`)})
 		if err != nil || string(answer) != `{"RequestId":"request-1","Code":"InvalidEvent","Message":"this function `+
 			`serves HTTP requests of chat platforms and takes no events"}` {
@@ -374,7 +375,7 @@ func TestRolesRefuse(t *testing.T) {
 		if out.Code != http.StatusServiceUnavailable || strings.TrimSpace(out.Body.String()) != "unavailable" {
 			t.Errorf("webhook, closed: %d %s", out.Code, out.Body)
 		}
-		if answer, err := s.function(app.Dispatch()).ServeEvent(s.context(),
+		if answer, err := s.function(app.DispatchIn(s.targets)).ServeEvent(s.context(),
 			serve.Event{Source: serve.Direct, ID: "1", Data: []byte(`{}`)}); err == nil {
 			t.Errorf("dispatch, closed: %s", answer)
 		}
@@ -387,7 +388,7 @@ func TestWebhookWantsTheNextFunction(t *testing.T) {
 		for about, test := range map[string]struct {
 			role  app.Role
 			fails bool
-		}{"webhook": {app.CloudWebhook(), true}, "dispatch": {app.Dispatch(), false},
+		}{"webhook": {app.CloudWebhook(), true}, "dispatch": {app.DispatchIn(c.targets), false},
 			"actions": {app.Actions(rpc.Actions()...), false}} {
 			f, err := app.NewFunction(env(c.env), c.read, test.role)
 			if (err != nil) != test.fails || err != nil &&

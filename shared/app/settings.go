@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -43,6 +44,7 @@ type Settings struct {
 	AccessKeySecret   secret.Text       // CHATCONF_ACCESS_KEY_SECRET, of the first start
 	EventPolicy       *policy.Policy    // CHATCONF_EVENT_POLICY: what events may do, as JSON; nil: everything
 	TargetNetworks    dial.Networks     // CHATCONF_TARGET_NETWORKS for targets, comma-separated
+	OwnRights         []string          // CHATCONF_OWN_RIGHTS: types of targets, comma-separated; see cloudTargets
 	PlatformAddresses map[string]string // CHATCONF_PLATFORM_ADDRESSES: host=address, comma-separated; by host:port
 	Roots             string            // CHATCONF_ROOTS: PEM file
 	Data              string            // CHATCONF_DATA, the directory of a local service, default .chatconf
@@ -243,6 +245,14 @@ func (r *settingsReader) readNetwork(s *Settings) {
 			continue
 		}
 		s.TargetNetworks = append(s.TargetNetworks, network)
+	}
+	for _, kind := range r.list("CHATCONF_OWN_RIGHTS") {
+		if !slices.Contains(cloudTargets, kind) {
+			r.wrong("CHATCONF_OWN_RIGHTS", "unknown target type %q; use a list of %s", kind,
+				strings.Join(cloudTargets, ", "))
+			continue
+		}
+		s.OwnRights = append(s.OwnRights, kind)
 	}
 	for _, text := range r.list("CHATCONF_PLATFORM_ADDRESSES") {
 		host, address, ok := platformAddress(text)

@@ -8,6 +8,7 @@ import (
 	"chatconf/shared/cloud/alibaba"
 	"chatconf/shared/rpc"
 	"chatconf/shared/serve/fc"
+	target "chatconf/shared/target/alibaba"
 )
 
 // run runs a role as a function of Function Compute, on Tablestore.
@@ -25,3 +26,9 @@ func API() Role { return Actions(rpc.Actions()...) }
 
 // Webhook is the role of the function webhook.
 func Webhook() Role { return CloudWebhook() }
+
+// Dispatch is the role of the function dispatch-command.
+func Dispatch() Role { return DispatchIn(target.Read) }
+
+// Redrive is the role of the function redrive-commands.
+func Redrive() Role { return RedriveIn(target.Read) }

@@ -24,3 +24,9 @@ func API() Role { return Actions(slices.Concat(rpc.Actions(), rpc.KeyActions()).
 
 // Webhook is the role of the binary webhook, which dispatches commands itself.
 func Webhook() Role { return LocalWebhook() }
+
+// Dispatch is the role of the binary dispatch-command.
+func Dispatch() Role { return DispatchIn(nil) }
+
+// Redrive is the role of the binary redrive-commands.
+func Redrive() Role { return RedriveIn(nil) }

@@ -56,7 +56,7 @@ func (out *settled) actions(path string, n, root *document.Node, keep func(strin
 		out.wrong(path, "has %d actions; the most is %d", len(n.Members), maxActions)
 		return
 	}
-	words := words{settled: out, taken: make(map[string]string), followed: followed(root)}
+	words := words{settled: out, taken: make(map[string]string), followed: followed(n)}
 	for _, m := range n.Members { // names first, so that a mistake is reported at the alias
 		words.take(document.Under(path, m.Key), m.Key)
 	}
@@ -380,10 +380,9 @@ func (m *mistakes) checkMinMax(path string, p *command.Parameter) bool {
 }
 
 // followed reports whether an action has a Target that is followed.
-func followed(root *document.Node) bool {
-	actions := root.Get(command.KeyActions)
+func followed(actions *document.Node) bool {
 	return actions != nil && slices.ContainsFunc(actions.Members, func(m document.Member) bool {
-		return command.Target{Type: targetType(m.Value.Get(keyTarget), root.Get(keyTarget))}.Followed()
+		return command.Target{Type: targetType(m.Value.Get(keyTarget), nil)}.Followed()
 	})
 }
 

@@ -42,6 +42,9 @@ type Refusal struct {
 	Message   string // from the service; it may contain signed text
 	RequestID string
 	Retryable bool // a retry may succeed
+	// Failure is the error of a function that has failed, for the person who runs it. It may
+	// contain anything, so that Error does not show it.
+	Failure string
 }
 
 // Error returns code, message and request id.

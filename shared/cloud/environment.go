@@ -27,9 +27,7 @@ type Cloud struct {
 	Probe func(ctx context.Context, t table.Table) error
 	// Unseal asks the key service to decrypt a base64 text.
 	Unseal func(ctx context.Context, sealed string) ([]byte, error)
-	// Call invokes a function and returns its answer. Start invokes one without waiting for the
-	// answer.
-	Call  func(ctx context.Context, name string, payload []byte) ([]byte, error)
+	// Start invokes a function without waiting for the answer.
 	Start func(ctx context.Context, name string, payload []byte) error
 	// Close closes idle connections. Close the tables first.
 	Close func()

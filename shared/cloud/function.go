@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"encoding/json"
 	"net/http"
 	"time"
 )
@@ -23,4 +24,15 @@ func StartQuestion(refusal func(status int, h http.Header, body []byte) error) Q
 		}
 		return nil, nil
 	}}
+}
+
+// FunctionFailed returns the refusal of a function that has failed; kind is the cloud's word for
+// how, and body the function's error.
+func FunctionFailed(kind, requestID string, body []byte) *Refusal {
+	var failed struct{ ErrorMessage string } // encoding/json ignores case
+	if json.Unmarshal(body, &failed) != nil {
+		failed.ErrorMessage = ""
+	}
+	return &Refusal{Status: http.StatusOK, Code: kind, RequestID: requestID, Retryable: true,
+		Failure: failed.ErrorMessage}
 }

@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,6 +13,16 @@ import (
 	"chatconf/shared/document"
 	"chatconf/shared/secret"
 )
+
+// A Cloud is what a process can run in a cloud.
+type Cloud struct {
+	Targets map[string]Target // by type
+	Assume  cloud.Assumer
+	Close   func() // closes idle connections; nil: there are none
+}
+
+// A CloudReader returns the cloud that an environment describes. It sends nothing.
+type CloudReader func(getenv func(string) string) (Cloud, error)
 
 // CloudError returns the error of a call to a cloud. service is the service's name for people. The
 // first of reasons with the code of a refusal is its text; the refusal's own message may name roles
@@ -93,13 +104,14 @@ func PolicyText(version string, grants ...Grant) string {
 	}{version, statements}))
 }
 
-// ParametersOf returns the parameters for a template as a JSON object. It may hold secrets.
-func ParametersOf(c *Call) (string, error) {
-	text, err := command.TypedObject(c.Command.Parameters).MarshalJSON()
-	if err != nil {
-		return "", &Error{Why: "the parameters cannot be encoded", Refused: true, Cause: err.Error()}
-	}
-	return string(text), nil
+// An Unavailable is a target that this service does not have; its text says why.
+type Unavailable string
+
+var _ Target = Unavailable("")
+
+// Start implements Target.
+func (u Unavailable) Start(context.Context, *Call) (Progress, error) {
+	return Progress{}, &Error{Why: string(u), Refused: true}
 }
 
 // NoDryRun is the error of a target that has no dry run.
@@ -132,6 +144,11 @@ func (c *Call) say(english, chinese, task string, more ...any) string {
 
 // Told returns a text of the target for people: without secrets, and bounded.
 func (c *Call) Told(text string) string { return bounded(c.masked(text)) }
+
+// ParametersOf returns the parameters for a template as a JSON object. It may hold secrets.
+func ParametersOf(c *Call) string {
+	return string(document.Marshal(c.Target.Expand(c.Command.Parameters)))
+}
 
 // AWSReasons returns the reasons for which every service of AWS refuses. denied is what the
 // policies of the role must allow.

@@ -1,6 +1,7 @@
 package dispatch_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -56,3 +57,12 @@ func TestPolicyText(t *testing.T) {
 		t.Errorf("PolicyText = %s, want %s", got, want)
 	}
 }
+
+// calls are functions of a cloud.
+type calls func(ctx context.Context, name string, body []byte) ([]byte, error)
+
+func (f calls) CallIn(ctx context.Context, _, name string, body []byte) ([]byte, error) {
+	return f(ctx, name, body)
+}
+
+func (calls) Right(_, name string) (action, resource string) { return "lambda:InvokeFunction", name }

@@ -113,13 +113,15 @@ func (o *outside) dispatcher(p *webhooktest.Process) *dispatch.Dispatcher {
 				answer, err := o.take(ctx, event{c.ID, body})
 				return dispatch.Progress{State: journal.StateSucceeded, Text: dispatch.TextOf(answer)}, err
 			}),
-			command.TargetFunction: function.New(func(ctx context.Context, name string, body []byte) ([]byte, error) {
+			command.TargetFunction: function.New("Lambda", "1", calls(func(ctx context.Context, name string,
+				body []byte) ([]byte, error) {
 				if name != "restart-bot" {
 					p.Errorf("invoked is %s", name)
 				}
 				return o.take(ctx, event{Body: body})
-			}),
+			})),
 		},
+		Sessions: func(ctx context.Context, _ cloud.Session) (context.Context, error) { return ctx, nil },
 		Sender: func(e *command.Endpoint) (dispatch.Sender, error) {
 			if e.Settings["SlackSigningSecret"].Reveal() == "" && e.Type == "Slack" {
 				p.Error("the sender has no settings")
@@ -385,7 +387,7 @@ func TestGivenUp(t *testing.T) {
 		"the endpoint refuses": {toHTTP, &dispatch.Error{Why: "the endpoint answered 403", Refused: true},
 			"the endpoint answered 403"},
 		"there is no such function": {toFunction, fmt.Errorf("function: %w",
-			&cloud.Refusal{Status: 404, Code: "ResourceNotFoundException"}), "ResourceNotFoundException, status 404"},
+			&cloud.Refusal{Status: 404, Code: "ResourceNotFoundException"}), `Lambda has no function "restart-bot"`},
 	} {
 		s := begin(t, "Slack", "command", "restart", test.target)
 		s.answer = func(context.Context, int) ([]byte, error) { return nil, test.err }
@@ -405,8 +407,9 @@ func TestGivenUp(t *testing.T) {
 func TestWithoutACloud(t *testing.T) {
 	s := begin(t, "Slack", "command", "restart", toFunction)
 	d, err := dispatch.New(dispatch.Options{Open: s.Service.OpenConfiguration, Journal: s.Journal, Now: s.Now,
-		Targets: map[string]dispatch.Target{command.TargetFunction: function.New(nil)},
-		Sender:  func(*command.Endpoint) (dispatch.Sender, error) { return nil, errors.New("no sender") }})
+		Targets: map[string]dispatch.Target{
+			command.TargetFunction: dispatch.Unavailable("this service does not run in a cloud")},
+		Sender: func(*command.Endpoint) (dispatch.Sender, error) { return nil, errors.New("no sender") }})
 	if err != nil {
 		t.Fatal(err)
 	}

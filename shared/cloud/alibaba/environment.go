@@ -40,7 +40,7 @@ func Read(getenv func(string) string) (cloud.Cloud, error) {
 	mistakes = append(mistakes, cloud.Trust(transport, getenv, Roots))
 	o.Credentials, o.Transport = credentials, transport
 	api := Options{
-		Region:      cmp.Or(getenv("FC_REGION"), getenv("CHATCONF_REGION"), "cn-hangzhou"),
+		Region:      regionOf(getenv),
 		Credentials: credentials,
 		Transport:   transport,
 	}
@@ -48,7 +48,7 @@ func Read(getenv func(string) string) (cloud.Cloud, error) {
 	keys, err := NewKeys(api)
 	wrong("CHATCONF_KMS_ENDPOINT", err)
 	api.Endpoint = getenv("CHATCONF_FC_ENDPOINT")
-	functions, err := NewFunctions(cmp.Or(getenv("FC_ACCOUNT_ID"), getenv("CHATCONF_ACCOUNT_ID"), "account"), api)
+	functions, err := NewFunctions(accountOf(getenv), api)
 	wrong("CHATCONF_FC_ENDPOINT", err)
 	if err := errors.Join(mistakes...); err != nil {
 		return cloud.Cloud{}, err
@@ -64,10 +64,56 @@ func Read(getenv func(string) string) (cloud.Cloud, error) {
 			return tablestore.New(name, o)
 		},
 		Unseal: keys.Open,
-		Call:   functions.Call,
 		Start:  functions.Start,
 		Close:  transport.CloseIdleConnections,
 	}, nil
+}
+
+func regionOf(getenv func(string) string) string {
+	return cmp.Or(getenv("FC_REGION"), getenv("CHATCONF_REGION"), "cn-hangzhou")
+}
+
+func accountOf(getenv func(string) string) string {
+	return cmp.Or(getenv("FC_ACCOUNT_ID"), getenv("CHATCONF_ACCOUNT_ID"), "account")
+}
+
+// Services are the services of Alibaba Cloud that commands run in, and that lends their roles.
+type Services struct {
+	Roles      *Roles
+	Executions *Executions
+	Functions  *Functions
+	Close      func() // closes idle connections
+}
+
+// ReadServices configures the services from the environment, as Read does. It sends nothing.
+//
+//	CHATCONF_STS_ENDPOINT    default https://sts.<region>.aliyuncs.com
+//	CHATCONF_OOS_ENDPOINT    default https://oos.<region of the configuration>.aliyuncs.com
+func ReadServices(getenv func(string) string) (Services, error) {
+	credentials, _, err := credentialsOf(getenv)
+	mistakes := []error{err}
+	wrong := func(name string, err error) {
+		if err != nil {
+			mistakes = append(mistakes, fmt.Errorf("%s: %w", name, err))
+		}
+	}
+	transport := tablestore.NewTransport()
+	mistakes = append(mistakes, cloud.Trust(transport, getenv, Roots))
+	s := Services{Close: transport.CloseIdleConnections}
+	api := Options{Region: regionOf(getenv), Credentials: credentials, Transport: transport}
+	api.Endpoint = getenv("CHATCONF_STS_ENDPOINT")
+	s.Roles, err = NewRoles(api)
+	wrong("CHATCONF_STS_ENDPOINT", err)
+	api.Endpoint = getenv("CHATCONF_OOS_ENDPOINT")
+	s.Executions, err = NewExecutions(api)
+	wrong("CHATCONF_OOS_ENDPOINT", err)
+	api.Endpoint = getenv("CHATCONF_FC_ENDPOINT")
+	s.Functions, err = NewFunctions(accountOf(getenv), api)
+	wrong("CHATCONF_FC_ENDPOINT", err)
+	if err := errors.Join(mistakes...); err != nil {
+		return Services{}, err
+	}
+	return s, nil
 }
 
 // credentialsOf returns the credentials of the environment and a display name for them. They may be

@@ -1,6 +1,7 @@
 package alibaba
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,13 +20,14 @@ const functionVersion = "2023-03-30"
 type Functions struct {
 	client func(account string) (*Client, error) // a function, so that printing does not show credentials
 	own    string                                // the account of the service
+	region string
 }
 
 // NewFunctions returns the functions of accounts, of which account is the service's own. It is
 // required unless o.Endpoint is set, at which the functions of all accounts then are. Inside a VPC
 // the endpoint is https://<account>.<region>-internal.fc.aliyuncs.com. It does no I/O.
 func NewFunctions(account string, o Options) (*Functions, error) {
-	f := &Functions{own: account, client: func(account string) (*Client, error) {
+	f := &Functions{own: account, region: o.Region, client: func(account string) (*Client, error) {
 		o := o
 		if o.Endpoint == "" {
 			if !isLabel(account) || !isLabel(o.Region) {
@@ -48,12 +50,17 @@ func NewFunctions(account string, o Options) (*Functions, error) {
 // Call invokes a function of the service's account once and returns its answer. If the function
 // fails, the error is a *cloud.Refusal that is Retryable.
 func (f *Functions) Call(ctx context.Context, name string, payload []byte) ([]byte, error) {
-	return f.CallIn(ctx, f.own, name, payload)
+	return f.CallIn(ctx, "", name, payload)
 }
 
-// CallIn is Call for a function of another account.
+// CallIn is Call for a function of another account; empty is the service's own.
 func (f *Functions) CallIn(ctx context.Context, account, name string, payload []byte) ([]byte, error) {
-	return f.invoke(ctx, account, name, payload, "Sync", cloud.CallQuestion(answer))
+	return f.invoke(ctx, cmp.Or(account, f.own), name, payload, "Sync", cloud.CallQuestion(answer))
+}
+
+// Right returns the action and the resource that a policy must allow for a call.
+func (f *Functions) Right(account, name string) (action, resource string) {
+	return "fc:InvokeFunction", "acs:fc:" + f.region + ":" + cmp.Or(account, f.own) + ":functions/" + name
 }
 
 // Start invokes a function without waiting for its answer.
@@ -82,8 +89,7 @@ func (f *Functions) invoke(ctx context.Context, account, name string, payload []
 // answer parses the answer of a function.
 func answer(status int, h http.Header, body []byte) ([]byte, error) {
 	if failed := h.Get("X-Fc-Error-Type"); failed != "" && status < http.StatusBadRequest {
-		// The body is the function's error, which may contain anything.
-		return nil, &cloud.Refusal{Status: status, Code: failed, RequestID: h.Get("X-Fc-Request-Id"), Retryable: true}
+		return nil, cloud.FunctionFailed(failed, h.Get("X-Fc-Request-Id"), body)
 	}
 	if status != http.StatusOK {
 		return nil, refusal(status, h, body)

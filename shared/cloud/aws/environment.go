@@ -80,7 +80,6 @@ func read(getenv func(string) string, credentials aws.CredentialsProvider, err e
 			return dynamodb.New(name, o)
 		},
 		Unseal: keys.Open,
-		Call:   functions.Call,
 		Start:  functions.Start,
 		Close:  transport.CloseIdleConnections,
 	}
@@ -88,6 +87,55 @@ func read(getenv func(string) string, credentials aws.CredentialsProvider, err e
 		c.Probe = probe
 	}
 	return c, nil
+}
+
+// Services are the services of AWS that commands run in, and that lends their roles.
+type Services struct {
+	Roles         *Roles
+	Automations   *Automations
+	StateMachines *StateMachines
+	Functions     *Functions
+	Close         func() // closes idle connections
+}
+
+// ReadServices configures the services from the environment, as Read does. It sends nothing.
+//
+//	AWS_ENDPOINT_URL_STS, …_SSM, …_SFN, …_LAMBDA    default AWS_ENDPOINT_URL, else the region's
+func ReadServices(getenv func(string) string) (Services, error) {
+	credentials, err := dynamodb.Environment(getenv)
+	mistakes := []error{err}
+	wrong := func(name string, err error) {
+		if err != nil {
+			mistakes = append(mistakes, fmt.Errorf("%s: %w", name, err))
+		}
+	}
+	region := cmp.Or(getenv("AWS_REGION"), getenv("AWS_DEFAULT_REGION"))
+	if region == "" {
+		wrong("AWS_REGION", errors.New("set it to a region, such as eu-central-1"))
+	}
+	transport := dynamodb.NewTransport()
+	mistakes = append(mistakes, cloud.Trust(transport, getenv, Roots))
+	s := Services{Close: transport.CloseIdleConnections}
+	api := func(service string) Options {
+		return Options{
+			Region:      cmp.Or(region, "region"), // already reported
+			Endpoint:    cmp.Or(getenv("AWS_ENDPOINT_URL_"+service), getenv("AWS_ENDPOINT_URL")),
+			Credentials: credentials,
+			Transport:   transport,
+		}
+	}
+	s.Roles, err = NewRoles(api("STS"))
+	wrong("AWS_ENDPOINT_URL_STS", err)
+	s.Automations, err = NewAutomations(api("SSM"))
+	wrong("AWS_ENDPOINT_URL_SSM", err)
+	s.StateMachines, err = NewStateMachines(api("SFN"))
+	wrong("AWS_ENDPOINT_URL_SFN", err)
+	s.Functions, err = NewFunctions(api("LAMBDA"))
+	wrong("AWS_ENDPOINT_URL_LAMBDA", err)
+	if err := errors.Join(mistakes...); err != nil {
+		return Services{}, err
+	}
+	return s, nil
 }
 
 func probe(ctx context.Context, t table.Table) error {

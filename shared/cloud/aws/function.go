@@ -32,6 +32,24 @@ func (f *Functions) Call(ctx context.Context, name string, payload []byte) ([]by
 	return f.invoke(ctx, name, payload, "RequestResponse", cloud.CallQuestion(answer))
 }
 
+// CallIn is Call: a name is of the account whose credentials sign, and an ARN names its account.
+func (f *Functions) CallIn(ctx context.Context, _, name string, payload []byte) ([]byte, error) {
+	return f.Call(ctx, name, payload)
+}
+
+// Right returns the action and the resource that a policy must allow for a call.
+func (f *Functions) Right(account, name string) (action, resource string) {
+	arn := "arn:" + Partition(f.api.region) + ":lambda:" + f.api.region + ":"
+	switch {
+	case strings.HasPrefix(name, "arn:"):
+		arn = ""
+	case strings.Contains(name, ":function:"): // <account>:function:<name>
+	default:
+		arn += account + ":function:"
+	}
+	return "lambda:InvokeFunction", arn + name
+}
+
 // Start invokes a function without waiting for its answer.
 func (f *Functions) Start(ctx context.Context, name string, payload []byte) error {
 	_, err := f.invoke(ctx, name, payload, "Event", cloud.StartQuestion(refusal))
@@ -56,8 +74,7 @@ func answer(status int, h http.Header, body []byte) ([]byte, error) {
 		return nil, refusal(status, h, body)
 	}
 	if failed := h.Get("X-Amz-Function-Error"); failed != "" {
-		// The body is the function's error, which may contain anything.
-		return nil, &cloud.Refusal{Status: status, Code: failed, RequestID: h.Get("X-Amzn-Requestid"), Retryable: true}
+		return nil, cloud.FunctionFailed(failed, h.Get("X-Amzn-Requestid"), body)
 	}
 	return body, nil
 }

@@ -173,3 +173,21 @@ func TestNewFunctions(t *testing.T) {
 		}
 	}
 }
+
+func TestRights(t *testing.T) {
+	client, err := aws.NewFunctions(aws.Options{Region: "cn-north-1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		"restart":                             "arn:aws-cn:lambda:cn-north-1:123456789012:function:restart",
+		"restart:live":                        "arn:aws-cn:lambda:cn-north-1:123456789012:function:restart:live",
+		"9:function:restart":                  "arn:aws-cn:lambda:cn-north-1:9:function:restart",
+		"arn:aws:lambda:r:9:function:restart": "arn:aws:lambda:r:9:function:restart",
+	} {
+		action, resource := client.Right("123456789012", name)
+		if action != "lambda:InvokeFunction" || resource != want {
+			t.Errorf("Right(%s) = %s %s, want %s", name, action, resource, want)
+		}
+	}
+}

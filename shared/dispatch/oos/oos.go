@@ -46,15 +46,11 @@ func (t *Target) Start(ctx context.Context, c *dispatch.Call) (dispatch.Progress
 	if c.Command.DryRun {
 		return dispatch.Progress{}, dispatch.NoDryRun()
 	}
-	parameters, err := dispatch.ParametersOf(c)
-	if err != nil {
-		return dispatch.Progress{}, err
-	}
 	e, err := t.executions.Start(ctx, c.Endpoint.Region, alibaba.StartRequest{
 		TemplateName:    c.Target.TemplateName,
 		TemplateVersion: c.Target.TemplateVersion,
 		SafetyCheck:     c.Target.SafetyCheck,
-		Parameters:      parameters,
+		Parameters:      dispatch.ParametersOf(c),
 		Tags:            tags(c),
 		ClientToken:     c.ID,
 	})

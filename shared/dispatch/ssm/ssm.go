@@ -13,7 +13,6 @@ import (
 	"chatconf/shared/cloud"
 	"chatconf/shared/cloud/aws"
 	"chatconf/shared/dispatch"
-	"chatconf/shared/document"
 	"chatconf/shared/journal"
 )
 
@@ -38,15 +37,7 @@ func (t *Target) Start(ctx context.Context, c *dispatch.Call) (dispatch.Progress
 	if c.Command.DryRun {
 		return dispatch.Progress{}, dispatch.NoDryRun()
 	}
-	text, err := dispatch.ParametersOf(c)
-	if err != nil {
-		return dispatch.Progress{}, err
-	}
-	parameters, err := lists(text)
-	if err != nil {
-		return dispatch.Progress{}, &dispatch.Error{Why: "the parameters cannot be encoded", Refused: true,
-			Cause: err.Error()}
-	}
+	parameters := lists(c.Target.Expand(c.Command.Parameters))
 	id, err := t.automations.Start(ctx, c.Target.DocumentName, token(c.ID), parameters)
 	if err != nil {
 		return dispatch.Progress{}, t.failed(c, dispatch.StepStart, err)
@@ -62,22 +53,19 @@ func token(record string) string {
 }
 
 // lists returns the parameters of a runbook: each is a list of texts.
-func lists(text string) (map[string][]string, error) {
-	n, err := document.Parse("parameters", text)
-	if err != nil {
-		return nil, err
-	}
-	out := make(map[string][]string, len(n.Members))
-	for _, m := range n.Members {
-		if m.Value.Kind != document.Array {
-			out[m.Key] = []string{m.Value.Text}
-			continue
+func lists(parameters map[string]any) map[string][]string {
+	out := make(map[string][]string, len(parameters))
+	for name, value := range parameters {
+		list, ok := value.([]any)
+		if !ok {
+			list = []any{value}
 		}
-		for _, item := range m.Value.Items {
-			out[m.Key] = append(out[m.Key], item.Text)
+		out[name] = make([]string, len(list))
+		for i, item := range list {
+			out[name][i] = fmt.Sprint(item)
 		}
 	}
-	return out, nil
+	return out
 }
 
 // Follow implements dispatch.Follower.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -16,6 +17,7 @@ import (
 	"chatconf/shared/command"
 	"chatconf/shared/dispatch"
 	"chatconf/shared/dispatch/ssm"
+	"chatconf/shared/document"
 	"chatconf/shared/invoke"
 	"chatconf/shared/journal"
 )
@@ -133,6 +135,17 @@ func TestExecution(t *testing.T) {
 	other.ID = "record-2"
 	if _, err := target.Start(ctx, other); err != nil || len(f.tokens) != 2 {
 		t.Errorf("another record: %v, %d tokens", err, len(f.tokens))
+	}
+	parameters, err := document.Parse("p", `{"InstanceId":["{InstanceId}","i-{Count}"],"Force":"{Force}"}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other.ID, other.Target.Parameters = "record-3", parameters
+	_, err = target.Start(ctx, other)
+	if sent := slices.Collect(maps.Values(f.tokens)); err != nil || !slices.ContainsFunc(sent, func(s string) bool {
+		return strings.Contains(s, `"Parameters":{"Force":["true"],"InstanceId":["i-1","i-3"]}`)
+	}) {
+		t.Errorf("sent %s, %v", sent, err)
 	}
 	c.Execution = execution
 	for _, test := range []struct {

@@ -35,11 +35,7 @@ func (t *Target) Start(ctx context.Context, c *dispatch.Call) (dispatch.Progress
 	if c.Command.DryRun {
 		return dispatch.Progress{}, dispatch.NoDryRun()
 	}
-	input, err := dispatch.ParametersOf(c)
-	if err != nil {
-		return dispatch.Progress{}, err
-	}
-	id, err := t.machines.Start(ctx, c.Target.StateMachineArn, c.ID, input)
+	id, err := t.machines.Start(ctx, c.Target.StateMachineArn, c.ID, dispatch.ParametersOf(c))
 	if err != nil {
 		return dispatch.Progress{}, failed(c, dispatch.StepStart, err)
 	}

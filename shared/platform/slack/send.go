@@ -17,7 +17,6 @@ var (
 )
 
 type sender struct {
-	secret.Hidden
 	client *callback.Client
 	token  secret.Text
 }
@@ -26,7 +25,7 @@ var _ callback.Sender = (*sender)(nil)
 
 // NewSender returns the sender of a configuration of type Slack.
 func (Platform) NewSender(s callback.Settings, client *callback.Client) (callback.Sender, error) {
-	return &sender{client: client, token: s["SlackBotToken"]}, nil
+	return &sender{client, s["SlackBotToken"]}, nil
 }
 
 // Send implements callback.Sender: by the response URL, which only the sender of the command sees,

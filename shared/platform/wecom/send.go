@@ -18,7 +18,6 @@ import (
 const api = "qyapi.weixin.qq.com"
 
 type sender struct {
-	secret.Hidden
 	client  *callback.Client
 	corpID  string
 	agentID string
@@ -29,8 +28,7 @@ var _ callback.Sender = (*sender)(nil)
 
 // NewSender returns the sender of a configuration of type WeChat.
 func (Platform) NewSender(s callback.Settings, client *callback.Client) (callback.Sender, error) {
-	out := &sender{client: client, corpID: s.Get("WeChatCorpId"), agentID: s.Get("WeChatAgentId"),
-		secret: s["WeChatSecret"]}
+	out := &sender{client, s.Get("WeChatCorpId"), s.Get("WeChatAgentId"), s["WeChatSecret"]}
 	if out.corpID == "" || out.agentID == "" || out.secret == "" {
 		return nil, callback.Final("wecom: WeChatCorpId, WeChatAgentId or WeChatSecret is not set")
 	}
