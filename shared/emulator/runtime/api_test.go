@@ -298,7 +298,8 @@ func TestAStreamThatBreaksOff(t *testing.T) {
 		resp, _ := p.do("GET", lambdaBase+"invocation/next", "")
 		id := resp.Header.Get("Lambda-Runtime-Aws-Request-Id")
 		p.raw("POST " + lambdaBase + "invocation/" + id +
-			"/response HTTP/1.1\r\nHost: api\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n" + test.trailers + "\r\n")
+			"/response HTTP/1.1\r\nHost: api\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n" +
+			test.trailers + "\r\n")
 		if r := p.call.result(); r.Failure != runtime.Returned || string(r.Payload) != test.want {
 			t.Errorf("%s: %q, %s, want %s", test.name, r.Failure, r.Payload, test.want)
 		}
