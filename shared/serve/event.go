@@ -40,7 +40,6 @@ type Record struct {
 //	AWS EventBridge detail-type                   parameters: detail; a Scheduled Event is a timer
 //	SQS             Records                       parameters: the bodies; eventSource is aws:sqs
 //	FC timer        triggerTime, triggerName      parameters: payload, which may be empty
-//	MNS topic       TopicOwner, SubscriptionName  parameters: Message; notifyContentFormat is JSON
 //
 // A payload with a key of a shape must be complete, and must not have keys of two shapes. An object
 // without such keys is a direct invocation: all of it is the parameters. Only keys at the top
@@ -69,7 +68,6 @@ const (
 	eventBridgeShape
 	sqsShape
 	timerShape
-	mnsTopicShape
 	directShape shape = 0
 )
 
@@ -85,8 +83,6 @@ func claimed(key []byte) shape {
 		return sqsShape
 	case "triggerTime", "triggerName":
 		return timerShape
-	case "TopicOwner", "SubscriptionName":
-		return mnsTopicShape
 	default:
 		return directShape
 	}
@@ -106,8 +102,7 @@ func (s shape) one() bool { return s&(s-1) == 0 }
 // String returns the shapes for errors.
 func (s shape) String() string {
 	names := [...]string{"an HTTP request", "a CloudEvent", "an EventBridge event",
-		"a batch of SQS messages", "a timer's event",
-		"a message of an MNS topic"}
+		"a batch of SQS messages", "a timer's event"}
 	var is []string
 	for i, name := range names {
 		if s&(1<<i) != 0 {
@@ -151,8 +146,6 @@ func decodeRecord(v value, s shape, requestID string) (Record, error) {
 		return decodeEventBridge(v)
 	case timerShape:
 		return decodeTimer(v)
-	case mnsTopicShape:
-		return decodeMNSTopic(v)
 	default:
 		return Record{Event: Event{Source: Direct, ID: requestID, Data: bytes.Clone(v)}}, nil
 	}
@@ -276,22 +269,6 @@ func decodeTimer(v value) (Record, error) {
 	}
 	r := Record{Event: Event{Source: Timer, ID: messageID(triggerName + "@" + triggerTime)}}
 	r.Data, r.Err = optional(payload)
-	return r, nil
-}
-
-// decodeMNSTopic reads a message of an MNS topic. Its attributes are additional keys with any
-// names.
-func decodeMNSTopic(v value) (Record, error) {
-	var id, message value
-	if err := v.fields(field{"MessageId", &id}, field{"Message", &message}); err != nil {
-		return Record{}, err
-	}
-	own, _ := id.text()
-	if own == "" || message == nil {
-		return Record{}, errors.New("its MessageId or Message is missing")
-	}
-	r := Record{Event: Event{Source: MNS, ID: messageID(own)}}
-	r.Data, r.Err = parametersInMessage(message)
 	return r, nil
 }
 

@@ -155,9 +155,6 @@ func TestNoEvents(t *testing.T) {
 			"a CloudEvent and an EventBridge event"},
 		{"records that are a timer's", `{"Records":[` + record + `],"triggerTime":"x"}`,
 			"a batch of SQS messages and a timer's event"},
-		{"an MNS topic's message with an attribute of another shape",
-			`{"TopicOwner":"1","SubscriptionName":"s","MessageId":"1","Message":"{}","specversion":"1.0"}`,
-			"a CloudEvent and a message of an MNS topic"},
 		{"a CloudEvent of another version", `{"specversion":"0.3","id":"1","source":"s","type":"t"}`,
 			"specversion is not 1.0"},
 		{"a CloudEvent whose version is a number", `{"specversion":1.0,"id":"1","source":"s","type":"t"}`,
@@ -196,10 +193,6 @@ func TestNoEvents(t *testing.T) {
 		{"a timer without time", `{"triggerName":"x","payload":"{}"}`, "triggerTime or triggerName"},
 		{"a timer with two payloads", `{"triggerName":"x","triggerTime":"x","payload":"{}","payload":"{}"}`,
 			"payload is given twice"},
-		{"an MNS topic's message without id", `{"TopicOwner":"1","SubscriptionName":"s","Message":"{}"}`,
-			"MessageId or Message"},
-		{"an MNS topic's message whose attribute is its id",
-			`{"MessageId":"2","TopicOwner":"1","Message":"{}","MessageId":"1"}`, "MessageId is given twice"},
 		{"records that are no list", `{"Records":{}}`, "Records is an object"},
 		{"no records", `{"Records":[]}`, "Records is a list; use a list with at least one record"},
 		{"records twice", `{"Records":[` + record + `],"Records":[]}`, "Records is given twice"},
@@ -217,13 +210,13 @@ func TestNoEvents(t *testing.T) {
 		{"a list of lists", `[[{` + ce + `}]]`, "item 0 of the list is a list"},
 		{"a list of EventBridge events", `[{"detail-type":"x"}]`, "is an EventBridge event; use a CloudEvent"},
 		{"a list of requests", `[{"requestContext":{}}]`, "is an HTTP request; use a CloudEvent"},
-		{"a list of two shapes", `[{` + ce + `},{"TopicOwner":"1","MessageId":"1","Message":"{}"}]`,
-			"item 1 of the list is a message of an MNS topic; use a CloudEvent"},
+		{"a list of two shapes", `[{` + ce + `},{"triggerTime":"x","triggerName":"x"}]`,
+			"item 1 of the list is a timer's event; use a CloudEvent"},
 		{"a list of texts", `["{\"specversion\":\"1.0\"}"]`, "item 0 of the list is a string; use a CloudEvent"},
 		{"a list with a broken one", `[{` + ce + `},{"specversion":"1.0"}]`,
 			"item 1 of the list looks like a CloudEvent"},
-		{"a list with a doubtful one", `[{"specversion":"1.0","TopicOwner":"x"}]`,
-			"is a CloudEvent and a message of an MNS topic; use a CloudEvent"},
+		{"a list with a doubtful one", `[{"specversion":"1.0","triggerName":"x"}]`,
+			"is a CloudEvent and a timer's event; use a CloudEvent"},
 		{"a list with too much", `[` + strings.Repeat(`{`+ce+`},`, serve.MaxRecords) +
 			`{` + ce + `}]`, "more than 10000"},
 		{"too many records", `{"Records":[` + strings.Repeat(record+",", serve.MaxRecords) +
@@ -308,7 +301,7 @@ func TestParametersAreNoEnvelope(t *testing.T) {
 		`{"version":"0","id":"1","source":"s","type":"t","data":{},"detail":{},"headers":{},"body":"{}",` +
 			`"rawPath":"/","payload":"","topic":"t","Message":"m","MessageId":"1"}`,
 		`{"SpecVersion":"1.0","Detail-Type":"x","records":[],"RequestContext":{},"TriggerTime":"x",` +
-			`"topicowner":"1","MessageBody":""}`,
+			`"MessageBody":""}`,
 		`{"messageId":"1","messageBody":"{}"}`,
 		`{"systemProperties":{"UNIQ_KEY":"1"},"body":"{}"}`,
 		`{"Configuration":"{\"specversion\":\"1.0\"}","Tags":{"specversion":"1.0",` +
@@ -334,7 +327,7 @@ func TestMessageIDs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		events, err := serve.Decode([]byte(`{"TopicOwner":"1","MessageId":`+string(text)+`,"Message":"{}"}`), "r")
+		events, err := serve.Decode([]byte(`{"version":"0","source":"s","detail-type":"x","detail":{},"id":`+string(text)+`}`), "r")
 		if err != nil {
 			t.Fatal(err)
 		}
