@@ -103,8 +103,8 @@ var rooms = []room{
 		"shared/table/dynamodb"}, []string{"github.com/aws/aws-sdk-go-v2/aws"}},
 	{"shared/cloud/cloudtest", []string{"shared/cloud"}, nil},
 	// Emulators: never the domain, the wiring or an adapter.
-	{"shared/emulator/ots", []string{"shared/bolt", "shared/emulator/ots/*"}, otsModules},
-	{"shared/emulator/ots/*", []string{"shared/bolt", "shared/emulator/ots", "shared/emulator/ots/*"}, otsModules},
+	{"shared/emulator/ots", []string{"shared/bolt", "shared/secret", "shared/emulator/ots/*"}, otsModules},
+	{"shared/emulator/ots/*", []string{"shared/emulator/ots", "shared/emulator/ots/*"}, otsModules},
 	{"shared/emulator/runtime", []string{"shared/secret"}, nil},
 	{"shared/emulator/sts", []string{"shared/document", "shared/policy", "shared/rpc/sign", "shared/secret"}, nil},
 	{"shared/emulator/oos", []string{"shared/document", "shared/emulator/sts", "shared/page", "shared/secret"}, nil},

@@ -136,7 +136,7 @@ func holders(t *testing.T) map[string]any {
 		"an access key file":   app.AccessKey{ID: "id", Secret: hiddenText},
 		"credentials":          credentials,
 		"emulated credentials": runtime.Credentials(credentials),
-		"an environment":       runtime.Environment{"A": hiddenText},
+		"an environment":       secret.Map{"A": hiddenText},
 		"a function": runtime.Function{Env: map[string]string{"A": hiddenText},
 			Credentials: runtime.Credentials(credentials)},
 		"an invocation":         invoke.Invocation{Credentials: credentials},
@@ -266,7 +266,7 @@ func TestNothingThatHoldsSecretsPrintsThem(t *testing.T) {
 // secretTypes are types that hold secrets. In an unexported field fmt does not find their methods;
 // nor does it anywhere below a value that it prints for a verb that the value does not have.
 var secretTypes = regexp.MustCompile(
-	`\b(Secret|Credentials|Settings|AccessKeys|Environment|EnvelopeKey|(sign|seal)\.Key)\b`)
+	`\b(Secret|Credentials|Settings|EnvelopeKey|(sign|seal)\.Key|secret\.Map)\b`)
 
 // secretNames are names of fields of text or bytes that are secrets.
 var secretNames = regexp.MustCompile(`(?i)^(.*(secret|password|credential)s?|tokens?|tokenkeys|(aes|encrypt|` +

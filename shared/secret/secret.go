@@ -28,6 +28,21 @@ func (Text) MarshalText() ([]byte, error) { return []byte(Mask), nil }
 // LogValue returns the mask.
 func (Text) LogValue() slog.Value { return slog.StringValue(Mask) }
 
+// A Map has secrets by name, such as an environment. It prints as Mask in fmt, JSON and slog.
+type Map map[string]string
+
+// String returns the mask.
+func (Map) String() string { return Mask }
+
+// Format writes the mask for every verb.
+func (Map) Format(s fmt.State, _ rune) { io.WriteString(s, Mask) }
+
+// MarshalJSON returns the mask.
+func (Map) MarshalJSON() ([]byte, error) { return []byte(`"` + Mask + `"`), nil }
+
+// LogValue returns the mask.
+func (Map) LogValue() slog.Value { return slog.StringValue(Mask) }
+
 // Hidden is for embedding in a struct with secrets: the whole struct prints as Mask in fmt, JSON
 // and slog. If the struct is in an unexported field, fmt does not find these methods; the outer
 // struct must have its own.

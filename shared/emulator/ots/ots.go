@@ -17,7 +17,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -25,6 +24,7 @@ import (
 	"time"
 
 	"chatconf/shared/bolt"
+	"chatconf/shared/secret"
 )
 
 // FileVersion is the version of the file in Options.Path; this code opens no other. A change to the
@@ -39,10 +39,10 @@ type Options struct {
 	// Path is the data file; New creates it if needed. Empty keeps the data until Close only.
 	Path string
 	// AccessKeys maps access key ids to secrets.
-	AccessKeys AccessKeys
+	AccessKeys secret.Map
 	// STSTokens maps ids of temporary access keys to their STS tokens. A request with such a key
 	// must have the key's token; a request with any other key must have none.
-	STSTokens AccessKeys
+	STSTokens secret.Map
 	// Unsigned accepts requests without checking signature and date.
 	Unsigned bool
 	// Now is the clock for versions, time to live and transactions. The default is time.Now.
@@ -56,23 +56,6 @@ type Options struct {
 	// Log receives internal errors of the emulator. The default discards them.
 	Log *slog.Logger
 }
-
-// AccessKeys maps access key ids to secrets or tokens. It prints as a placeholder.
-type AccessKeys map[string]string
-
-const keysPlaceholder = "[access keys]"
-
-// String returns a placeholder.
-func (AccessKeys) String() string { return keysPlaceholder }
-
-// Format writes the placeholder, for every verb.
-func (AccessKeys) Format(s fmt.State, _ rune) { io.WriteString(s, keysPlaceholder) }
-
-// LogValue returns the placeholder.
-func (AccessKeys) LogValue() slog.Value { return slog.StringValue(keysPlaceholder) }
-
-// MarshalJSON returns the placeholder.
-func (AccessKeys) MarshalJSON() ([]byte, error) { return []byte(`"` + keysPlaceholder + `"`), nil }
 
 // A Server is an emulator: an http.Handler for the root path.
 type Server struct {

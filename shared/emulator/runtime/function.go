@@ -3,8 +3,6 @@ package runtime
 import (
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"path/filepath"
 	"regexp"
 	"time"
@@ -54,7 +52,7 @@ type Function struct {
 	// Env is the function's environment. A process also gets the variables of its cloud, GOMAXPROCS
 	// for its memory size, and from this process PATH, HOME, TMPDIR and the root certificates. Env
 	// may override all of them except the address of the runtime API.
-	Env Environment
+	Env secret.Map
 	// Memory is the size in MB that the function sees and that is reported. It is not a limit. Zero
 	// means 128.
 	Memory int
@@ -91,25 +89,6 @@ type Function struct {
 	Credentials Credentials
 
 	http bool // it uses fc.StartHttp
-}
-
-// An Environment maps names to values, some of which may be secrets. It prints as a placeholder.
-type Environment map[string]string
-
-const environmentPlaceholder = "[environment]"
-
-// String returns a placeholder.
-func (Environment) String() string { return environmentPlaceholder }
-
-// Format writes the placeholder of String, whatever the verb.
-func (Environment) Format(s fmt.State, _ rune) { io.WriteString(s, environmentPlaceholder) }
-
-// LogValue returns the placeholder of String.
-func (Environment) LogValue() slog.Value { return slog.StringValue(environmentPlaceholder) }
-
-// MarshalJSON returns the placeholder of String.
-func (Environment) MarshalJSON() ([]byte, error) {
-	return []byte(`"` + environmentPlaceholder + `"`), nil
 }
 
 // Credentials are the temporary credentials that a cloud gives a function.
