@@ -234,7 +234,7 @@ func (s *Server) batchGetLocked(in request) (any, error) {
 }
 
 func (s *Server) queryLocked(in request) (any, error) {
-	e, err := parse(in, in.KeyConditionExpression)
+	e, err := parse(in, in.KeyConditionExpression, "")
 	if err != nil || !in.ConsistentRead || in.Limit < 0 {
 		return nil, cmp.Or(err, invalid("not consistent, or limit %d", in.Limit))
 	}
@@ -305,9 +305,7 @@ func (s *Server) changeLocked(in request, op string) (table.Key, Row, error) {
 		if after = maps.Clone(old); after == nil {
 			after = maps.Clone(in.Key)
 		}
-		if err := e.update(in.UpdateExpression, after); err != nil {
-			return k, nil, err
-		}
+		e.update(in.UpdateExpression, after)
 	}
 	if size(after) > 400<<10 {
 		return k, nil, invalid("Item size has exceeded the maximum allowed size")

@@ -8,21 +8,26 @@ import (
 	"strings"
 )
 
-// An expression is an expression while it is evaluated.
-type expression struct {
-	in     request
-	source []string
-	tokens []string
-	item   Row
-}
+// The forms of the adapter's expressions: alternatives in brackets, combined by AND; an ADD and
+// assignments. Other expressions panic.
+var (
+	token      = regexp.MustCompile(`[#:]?\w+`)
+	function   = regexp.MustCompile(`^(attribute_not_exists|begins_with)\((\S+?)(?:, (\S+))?\)$`)
+	comparison = regexp.MustCompile(`^(\S+) ([<>]?=?) (\S+)$`)
+	addition   = regexp.MustCompile(`^ADD (\S+) (\S+) SET `)
+	assignment = regexp.MustCompile(`(\S+) = (?:if_not_exists\((\S+), )?([#:]\w+)`)
+)
 
-var token = regexp.MustCompile(`[(),]|<=|>=|[<>=]|[#:]?\w+`)
+// An expression is the condition of a request.
+type expression struct {
+	in        request
+	condition string
+}
 
 // parse returns condition. Unused names and values of the request, and reserved words, are an
 // error.
-func parse(in request, condition string, others ...string) (*expression, error) {
-	all := strings.Join(append(others, condition), " ")
-	tokens := token.FindAllString(all, -1)
+func parse(in request, condition, update string) (*expression, error) {
+	tokens := token.FindAllString(condition+" "+update, -1)
 	for name := range in.ExpressionAttributeNames {
 		if !slices.Contains(tokens, name) {
 			return nil, invalid("Value provided in ExpressionAttributeNames unused in expressions: keys: {%s}", name)
@@ -38,90 +43,54 @@ func parse(in request, condition string, others ...string) (*expression, error) 
 			return nil, invalid("Attribute name is a reserved keyword; reserved keyword: %s", word)
 		}
 	}
-	return &expression{in: in, source: token.FindAllString(condition, -1)}, nil
+	return &expression{in, condition}, nil
 }
 
-// holds reports whether the expression holds for r. It panics if the expression is invalid.
+// holds reports whether the condition holds for r.
 func (e *expression) holds(r Row) bool {
-	e.tokens, e.item = e.source, r
-	ok := e.or()
-	if len(e.tokens) > 0 {
-		panic("expression " + strings.Join(e.source, " "))
+	all := strings.Split(e.condition, " AND ")
+	for _, any := range all {
+		if inside, ok := strings.CutPrefix(any, "("); ok {
+			any = strings.TrimSuffix(inside, ")")
+		} else if len(all) > 1 && strings.Contains(any, " OR ") {
+			panic("expression " + e.condition)
+		}
+		if !slices.ContainsFunc(strings.Split(any, " OR "), func(term string) bool { return e.term(term, r) }) {
+			return false
+		}
 	}
-	return ok
-}
-
-func (e *expression) next() (t string) {
-	t, e.tokens = e.tokens[0], e.tokens[1:]
-	return t
-}
-
-func (e *expression) take(t string) bool {
-	if len(e.tokens) == 0 || e.tokens[0] != t {
-		return false
-	}
-	e.tokens = e.tokens[1:]
 	return true
 }
 
-func (e *expression) or() bool {
-	ok := e.and()
-	for e.take("OR") {
-		right := e.and()
-		ok = ok || right
+func (e *expression) term(text string, r Row) bool {
+	if f := function.FindStringSubmatch(text); f != nil {
+		a := e.operand(f[2], r)
+		return f[3] == "" && a == nil || f[3] != "" && strings.HasPrefix(a["S"], e.operand(f[3], r)["S"])
 	}
-	return ok
+	m := comparison.FindStringSubmatch(text)
+	if m == nil {
+		panic("expression " + e.condition)
+	}
+	a, b := e.operand(m[1], r), e.operand(m[3], r)
+	if a == nil || b == nil {
+		return false
+	}
+	c := strings.Compare(a["S"], b["S"])
+	if a["N"] != "" {
+		c = number(a).Cmp(number(b))
+	}
+	return strings.Contains(m[2], string("<=>"[c+1]))
 }
 
-func (e *expression) and() bool {
-	ok := e.term()
-	for e.take("AND") {
-		right := e.term()
-		ok = ok && right
+func (e *expression) operand(name string, r Row) Value {
+	if name[0] != ':' {
+		return r[e.name(name)]
 	}
-	return ok
-}
-
-func (e *expression) term() (ok bool) {
-	switch {
-	case e.take("("):
-		ok = e.or()
-		e.next()
-	case e.take("attribute_not_exists"):
-		e.next()
-		ok = e.operand() == nil
-		e.next()
-	case e.take("begins_with"):
-		e.next()
-		a := e.operand()
-		e.next()
-		ok = strings.HasPrefix(a["S"], e.operand()["S"])
-		e.next()
-	default:
-		a, op, b := e.operand(), e.next(), e.operand()
-		if a == nil || b == nil {
-			return false
-		}
-		c := strings.Compare(a["S"], b["S"])
-		if a["N"] != "" {
-			c = number(a).Cmp(number(b))
-		}
-		ok = op == "=" && c == 0 || op == "<" && c < 0 || op == "<=" && c <= 0 ||
-			op == ">" && c > 0 || op == ">=" && c >= 0
+	v, ok := e.in.ExpressionAttributeValues[name]
+	if !ok {
+		panic("no value " + name)
 	}
-	return ok
-}
-
-func (e *expression) operand() Value {
-	t := e.next()
-	if t[0] == ':' {
-		v, ok := e.in.ExpressionAttributeValues[t]
-		if !ok {
-			panic("no value " + t)
-		}
-		return v
-	}
-	return e.item[e.name(t)]
+	return v
 }
 
 func (e *expression) name(t string) string { return cmp.Or(e.in.ExpressionAttributeNames[t], t) }
@@ -134,34 +103,17 @@ func number(v Value) *big.Int {
 	return n
 }
 
-// update applies the ADD and the SET of an update expression to r.
-func (e *expression) update(source string, r Row) error {
-	e.tokens, e.item = token.FindAllString(source, -1), r
-	for len(e.tokens) > 0 {
-		switch verb := e.next(); verb {
-		case "ADD":
-			name := e.name(e.next())
-			sum := new(big.Int).Add(number(r[name]), number(e.operand()))
-			r[name] = Value{"N": sum.String()}
-		case "SET", ",":
-			name := e.name(e.next())
-			e.next()
-			var v Value
-			if e.take("if_not_exists") {
-				e.next()
-				old := e.operand()
-				e.next()
-				if v = e.operand(); old != nil {
-					v = old
-				}
-				e.next()
-			} else {
-				v = e.operand()
-			}
-			r[name] = v
-		default:
-			return invalid("update expression %s", source)
+// update applies an update expression to r.
+func (e *expression) update(source string, r Row) {
+	add := addition.FindStringSubmatch(source)
+	if add == nil {
+		panic("expression " + source)
+	}
+	name := e.name(add[1])
+	r[name] = Value{"N": new(big.Int).Add(number(r[name]), number(e.operand(add[2], r))).String()}
+	for _, set := range assignment.FindAllStringSubmatch(source[len(add[0]):], -1) {
+		if set[2] == "" || e.operand(set[2], r) == nil {
+			r[e.name(set[1])] = e.operand(set[3], r)
 		}
 	}
-	return nil
 }
