@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"chatconf/shared/emulator/sts"
 )
@@ -18,15 +17,13 @@ const (
 	maxResults     = 100
 )
 
-// filters are the parameters of ListExecutions that choose and sort, so a page token is bound to
-// them.
-var filters = []string{"ExecutionId", "TemplateName", "Status", "Mode", "RamRole", "ExecutedBy", "Category",
-	"Description", "ResourceGroupId", "ParentExecutionId", "Tags", "StartDateAfter", "StartDateBefore", "EndDateAfter",
-	"EndDateBefore", "SortField", "SortOrder"}
+// filters are the parameters of ListExecutions that choose, so a page token is bound to them.
+var filters = []string{"ExecutionId", "TemplateName", "Status", "Mode", "RamRole", "ExecutedBy", "Description",
+	"ResourceGroupId", "Tags"}
 
-// list is the operation ListExecutions.
+// list is the operation ListExecutions: the execution that was started last comes first.
 func (s *Server) list(c *sts.Call) (any, error) {
-	names := append([]string{"MaxResults", "NextToken", "IncludeChildExecution", "Depth"}, filters...)
+	names := append([]string{"MaxResults", "NextToken"}, filters...)
 	if err := s.onlyTakes(c, names...); err != nil {
 		return nil, err
 	}
@@ -47,10 +44,6 @@ func (s *Server) list(c *sts.Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	order, err := readOrder(c)
-	if err != nil {
-		return nil, err
-	}
 	scope := make([]string, len(filters))
 	for i, name := range filters {
 		scope[i] = c.Get(name)
@@ -63,7 +56,6 @@ func (s *Server) list(c *sts.Call) (any, error) {
 			found = append(found, e)
 		}
 	}
-	slices.SortStableFunc(found, order)
 	answer := struct {
 		Executions []wireExecution
 		MaxResults int
@@ -96,20 +88,10 @@ func readFilters(c *sts.Call) (func(*execution) bool, error) {
 	if status := c.Get("Status"); status != "" && !slices.Contains(statuses, Status(status)) {
 		return nil, sts.Errorf("InvalidParameter", "The parameter Status has no value %q.", status)
 	}
-	dates := make(map[string]time.Time)
-	for _, name := range []string{"StartDateAfter", "StartDateBefore", "EndDateAfter", "EndDateBefore"} {
-		if text := c.Get(name); text != "" {
-			if dates[name], err = time.Parse("2006-01-02T15:04:05Z", text); err != nil {
-				return nil, sts.Errorf("InvalidParameter",
-					"The parameter %s must be a time such as 2019-05-16T10:26:14Z.", name)
-			}
-		}
-	}
 	return func(e *execution) bool {
 		for name, value := range map[string]string{
 			"ExecutionId": e.ID, "Status": string(e.Status), "Mode": e.mode,
-			"RamRole": e.RamRole, "ExecutedBy": e.executedBy,
-			"Category": "Other", "Description": e.Description, "ResourceGroupId": e.group, "ParentExecutionId": "",
+			"RamRole": e.RamRole, "ExecutedBy": e.executedBy, "Description": e.Description, "ResourceGroupId": e.group,
 		} {
 			if wanted := c.Get(name); wanted != "" && wanted != value {
 				return false
@@ -120,42 +102,7 @@ func readFilters(c *sts.Call) (func(*execution) bool, error) {
 				return false
 			}
 		}
-		return strings.Contains(e.TemplateName, c.Get("TemplateName")) &&
-			within(e.Created, dates["StartDateAfter"], dates["StartDateBefore"]) &&
-			within(e.Ended, dates["EndDateAfter"], dates["EndDateBefore"])
-	}, nil
-}
-
-// within reports whether t is between two times, which are included. A bound that is zero is none;
-// a t that is zero fits no bound.
-func within(t, after, before time.Time) bool {
-	t = t.Truncate(time.Second)
-	return (after.IsZero() || !t.IsZero() && !t.Before(after)) && (before.IsZero() || !t.IsZero() && !t.After(before))
-}
-
-// readOrder returns the order of a list. Executions that it does not tell apart are in the order of
-// their starts, the last first.
-func readOrder(c *sts.Call) (func(a, b *execution) int, error) {
-	field, err := oneOf(c, "SortField", "StartDate", "EndDate", "Status")
-	if err != nil {
-		return nil, err
-	}
-	direction, err := oneOf(c, "SortOrder", "Descending", "Ascending")
-	if err != nil {
-		return nil, err
-	}
-	return func(a, b *execution) int {
-		order := a.Created.Compare(b.Created)
-		switch field {
-		case "EndDate":
-			order = a.Ended.Compare(b.Ended)
-		case "Status":
-			order = strings.Compare(string(a.Status), string(b.Status))
-		}
-		if direction == "Descending" {
-			order = -order
-		}
-		return order
+		return strings.Contains(e.TemplateName, c.Get("TemplateName"))
 	}, nil
 }
 
