@@ -40,7 +40,6 @@ func (l *leaves) find(key []byte) int {
 	return max(0, sort.Search(len(l.pages), func(i int) bool { return bytes.Compare(l.low(i), key) > 0 })-1)
 }
 
-// check checks leaf i once.
 func (l *leaves) check(i int) error {
 	l.mu.RLock()
 	checked := l.checked[i]

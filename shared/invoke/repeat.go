@@ -97,7 +97,6 @@ func (r *repeats) first(key string, h slog.Handler, record slog.Record) bool {
 	return true
 }
 
-// end closes the window of a key.
 func (r *repeats) end(key string, ended *repeat) {
 	r.mu.Lock()
 	if r.open[key] != ended {

@@ -77,7 +77,6 @@ func verdictOf(ok bool) verdict {
 	return fails
 }
 
-// test evaluates c for req.
 func (c *condition) test(req *Request) verdict {
 	var value string
 	known := false

@@ -145,7 +145,6 @@ func ParseRing(data []byte) (*Ring, error) {
 	return NewRing(keys...)
 }
 
-// parseKey parses one key of the ring.
 func parseKey(path string, n *document.Node) (Key, error) {
 	if err := checkMembers(path, n, "id", "key"); err != nil {
 		return Key{}, err

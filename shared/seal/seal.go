@@ -138,7 +138,6 @@ func associated(header []byte, p Place) []byte {
 	return b
 }
 
-// newAEAD returns the cipher that seals under the given secret.
 func newAEAD(secret *[KeySize]byte) (cipher.AEAD, error) {
 	key, err := hkdf.Key(sha256.New, secret[:], []byte(sealSalt), sealInfo, KeySize)
 	if err != nil {

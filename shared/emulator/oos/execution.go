@@ -137,10 +137,8 @@ func (s *Server) beginLocked(e *execution, step *Step) (message string) {
 	return ""
 }
 
-// to sets the status.
 func (e *execution) to(status Status, at time.Time) { e.Status, e.updated = status, at }
 
-// next goes to the next step.
 func (e *execution) next(at time.Time) {
 	e.step++
 	e.entered, e.begun, e.approved, e.failures = at, false, false, 0
@@ -158,7 +156,6 @@ func (e *execution) fail(step *Step, message string, at time.Time) {
 	e.to(Waiting, at)
 }
 
-// end ends the execution.
 func (e *execution) end(status Status, message string, at time.Time) {
 	e.StatusMessage, e.Ended, e.waiting = message, at, forNothing
 	e.to(status, at)
@@ -274,7 +271,6 @@ func (e *execution) counters() map[string]int {
 	return c
 }
 
-// task returns the current task.
 func (e *execution) task() task {
 	step := e.template.Steps[e.step]
 	return task{step.Action, fmt.Sprintf("task-%s#%d", e.ID, e.step+1), step.Name}
@@ -288,7 +284,6 @@ func date(t time.Time) string {
 	return t.UTC().Format(time.RFC3339)
 }
 
-// randomKey returns a key for page tokens.
 func randomKey() []byte {
 	key := make([]byte, page.KeySize)
 	rand.Read(key) // never fails

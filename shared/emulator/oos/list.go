@@ -129,7 +129,6 @@ func (s *Server) findLocked(c *sts.Call) (*execution, error) {
 		Message: "The specified execution does not exist."}
 }
 
-// cancel is the operation CancelExecution.
 func (s *Server) cancel(c *sts.Call) (any, error) {
 	if err := s.onlyTakes(c, "ExecutionId"); err != nil {
 		return nil, err
@@ -144,7 +143,6 @@ func (s *Server) cancel(c *sts.Call) (any, error) {
 	return struct{}{}, nil
 }
 
-// notify is the operation NotifyExecution.
 func (s *Server) notify(c *sts.Call) (any, error) {
 	if err := s.onlyTakes(c, "ExecutionId", "NotifyType", "NotifyNote", "TaskExecutionId", "TaskName"); err != nil {
 		return nil, err

@@ -58,10 +58,8 @@ func (s *Server) start(c *sts.Call) (any, error) {
 	return started(e), nil
 }
 
-// requestText returns the parameters of a call as one text.
 func requestText(c *sts.Call) string { return string(document.Marshal(c.Params())) }
 
-// started returns the answer of StartExecution.
 func started(e *execution) any {
 	w := e.wire()
 	w.Parameters = string(document.Marshal(w.Parameters))

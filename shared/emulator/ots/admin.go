@@ -295,7 +295,6 @@ func (s *Server) deleteDefinedColumn(c *call, req *otsprotocol.DeleteDefinedColu
 	return &otsprotocol.DeleteDefinedColumnResponse{}, err
 }
 
-// redefine changes the defined columns of a table.
 func (s *Server) redefine(c *call, name string, fn func(*table) error) error {
 	s.schema.Lock()
 	defer s.schema.Unlock()

@@ -57,7 +57,6 @@ func checkBatchGet(req *otsprotocol.BatchGetRowRequest) error {
 	return nil
 }
 
-// getRows reads the rows of one table of a batch.
 func (s *Server) getRows(c *call, tx *bolt.Tx,
 	in *otsprotocol.TableInBatchGetRowRequest) ([]*otsprotocol.RowInBatchGetRowResponse, error) {
 	out := make([]*otsprotocol.RowInBatchGetRowResponse, len(in.PrimaryKey))
@@ -193,7 +192,6 @@ func checkBatchWrite(req *otsprotocol.BatchWriteRowRequest) error {
 	return nil
 }
 
-// newBatches checks all rows of the request.
 func (s *Server) newBatches(c *call, req *otsprotocol.BatchWriteRowRequest) (batches []batch, size int, err error) {
 	for _, in := range req.Tables {
 		b, err := s.newBatch(c, in)
@@ -344,7 +342,6 @@ func (s *Server) writeBatch(w *writer, b *batch, atomic bool) error {
 	return above.flush()
 }
 
-// applyEach applies the changes in order.
 func (s *Server) applyEach(w *writer, b *batch, rows rows) error {
 	for i, ch := range b.changes {
 		if ch == nil {

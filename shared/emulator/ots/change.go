@@ -240,7 +240,6 @@ func (c *change) onlyRemoves() bool {
 		})
 }
 
-// checkSize returns an error if a single put or update is too large.
 func (c *change) checkSize(operation string) error {
 	if c.size > maxWrite {
 		return invalid("The total data size of %s request exceeds the limit, limit size: %d, data size: %d.", operation,

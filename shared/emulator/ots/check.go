@@ -62,7 +62,6 @@ func checkColumnName(name string) error {
 	return nil
 }
 
-// isAttribute reports whether attributes can have values of the type.
 func isAttribute(t plainbuffer.Type) bool {
 	switch t {
 	case plainbuffer.Integer, plainbuffer.Double, plainbuffer.Boolean, plainbuffer.String, plainbuffer.Blob:
@@ -71,7 +70,6 @@ func isAttribute(t plainbuffer.Type) bool {
 	return false
 }
 
-// tooLong returns the error for a value larger than maxCellValue.
 func tooLong(name []byte, v plainbuffer.Value) error {
 	return invalid("The length of attribute column: '%s' exceeds the MaxLength:%d with CurrentLength:%d.",
 		name, maxCellValue, len(v.Data))

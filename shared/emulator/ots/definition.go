@@ -79,7 +79,6 @@ func (t *table) setKey(columns []*otsprotocol.PrimaryKeySchema) error {
 	return nil
 }
 
-// addDefined adds defined columns to the table.
 func (t *table) addDefined(columns []*otsprotocol.DefinedColumnSchema) error {
 	if len(t.Defined)+len(columns) > maxDefined {
 		return invalid("The number of defined columns must be in range: [0, %d].", maxDefined)

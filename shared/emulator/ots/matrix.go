@@ -71,7 +71,6 @@ func (m *matrix) add(r *row, s *selection) (size int, ok bool, err error) {
 	return size, true, nil
 }
 
-// bytes implements collector.
 func (m *matrix) bytes() ([]byte, otsprotocol.DataBlockType) {
 	switch {
 	case len(m.rows) == 0:
@@ -82,7 +81,6 @@ func (m *matrix) bytes() ([]byte, otsprotocol.DataBlockType) {
 	return m.encode(), otsprotocol.DataBlockType_DBT_SIMPLE_ROW_MATRIX
 }
 
-// plain returns the page as PlainBuffer.
 func (m *matrix) plain() []byte {
 	b := plainbuffer.AppendHeader(nil)
 	for i := range m.rows {

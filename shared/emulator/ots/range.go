@@ -35,7 +35,6 @@ func (s *span) holds(key []byte) bool {
 	return bytes.Compare(key, s.end) < 0
 }
 
-// newSpan checks the bounds of a range.
 func (t *table) newSpan(start, end []byte, direction otsprotocol.Direction) (*span, error) {
 	from, err := t.readKey(start, forRange)
 	if err != nil {
@@ -190,7 +189,6 @@ type page struct {
 	size int                       // bytes read
 }
 
-// read reads one page.
 func (s *selection) read(w walker, into collector, limit int) (page, error) {
 	var out page
 	var r row // outside the loop, because it escapes to the heap

@@ -240,7 +240,6 @@ func (s *selection) cells(scan *plainbuffer.Scanner) ([]picked, error) {
 	}
 }
 
-// wants reports whether the selection includes the column.
 func (s *selection) wants(name []byte) bool {
 	if s.start != "" && string(name) < s.start || s.end != "" && string(name) >= s.end {
 		return false

@@ -78,7 +78,6 @@ func (s *sessions) removeLocked(in *session) {
 	}
 }
 
-// drop ends the sessions of a table.
 func (s *sessions) drop(table string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -65,7 +65,6 @@ func (t *table) streamBucket() string {
 	return streamPrefix + t.Instance + "/" + t.Stream.GetStreamId()
 }
 
-// newStreamID returns a unique stream id.
 func (s *Server) newStreamID(t *table) string {
 	sum := sha256.Sum256([]byte(s.newID()))
 	return t.Name + "_" + hex.EncodeToString(sum[:8])
@@ -84,7 +83,6 @@ func (t *table) streams() bool { return t.Stream != nil }
 // keepsOrigin reports whether records include columns of the row before the write.
 func (t *table) keepsOrigin() bool { return len(t.Stream.GetColumnsToGet()) > 0 }
 
-// removeStream removes all records of the table's stream.
 func (t *table) removeStream(tx *bolt.Tx) error {
 	if !t.streams() {
 		return nil

@@ -66,7 +66,6 @@ func (k *keyColumn) valueType() plainbuffer.Type {
 	return plainbuffer.String
 }
 
-// isKey reports whether name is one of the primary key's columns.
 func (t *table) isKey(name string) bool { return t.keyIndex(name) >= 0 }
 
 func (t *table) keyIndex(name string) int {
@@ -118,7 +117,6 @@ func tableID(instance, name string) string { return instance + "/" + name }
 func (t *table) id() string     { return tableID(t.Instance, t.Name) }
 func (t *table) bucket() string { return rowsPrefix + t.id() }
 
-// save stores the definition.
 func (t *table) save(tx *bolt.Tx) error {
 	b, err := json.Marshal(t)
 	if err != nil {
@@ -131,7 +129,6 @@ func (t *table) save(tx *bolt.Tx) error {
 	return catalog.Put([]byte(t.id()), b)
 }
 
-// create stores a new table.
 func (t *table) create(tx *bolt.Tx) error {
 	if _, err := tx.CreateBucket(t.bucket()); err != nil {
 		return err
@@ -139,7 +136,6 @@ func (t *table) create(tx *bolt.Tx) error {
 	return t.save(tx)
 }
 
-// remove removes the definition and all rows.
 func (t *table) remove(tx *bolt.Tx) error {
 	if err := tx.DeleteBucket(t.bucket()); err != nil {
 		return err
@@ -153,7 +149,6 @@ func (t *table) remove(tx *bolt.Tx) error {
 	return tx.Bucket(catalogBucket).Delete([]byte(t.id()))
 }
 
-// loadTables reads all definitions.
 func loadTables(st *bolt.DB) (map[string]*table, error) {
 	tables := map[string]*table{}
 	err := st.View(func(tx *bolt.Tx) error {

@@ -18,7 +18,6 @@ const extensionBase = "/2020-01-01/extension/"
 // maxHead limits the head of a request. aws-lambda-go sends errors of up to 1 MiB in one header.
 const maxHead = 2 << 20
 
-// server returns the server of the runtime API of one process.
 func (in *instance) server() *http.Server {
 	return &http.Server{
 		Handler: http.HandlerFunc(in.serve), MaxHeaderBytes: maxHead,
@@ -43,7 +42,6 @@ func (l admitting) Accept() (net.Conn, error) {
 	}
 }
 
-// serve handles the runtime API of one process.
 func (in *instance) serve(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	if path, ok := strings.CutPrefix(r.URL.Path, in.pool.cloud.base); ok {

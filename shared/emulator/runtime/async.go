@@ -80,7 +80,6 @@ func (q *asyncQueue) run(c *call, done func(*Result)) {
 	}
 }
 
-// tell calls done and recovers a panic of done.
 func (q *asyncQueue) tell(done func(*Result), result *Result) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -116,7 +115,6 @@ func (q *asyncQueue) hurry() {
 	close(q.rush)
 }
 
-// drop ends all retries.
 func (q *asyncQueue) drop() { close(q.gone) }
 
 func (q *asyncQueue) wait() { q.calls.Wait() }

@@ -211,7 +211,6 @@ func lambdaTrace() string {
 	return "Root=1-" + randomHex(4) + "-" + randomHex(12) + ";Parent=" + randomHex(8) + ";Sampled=0"
 }
 
-// randomHex returns n random bytes in hexadecimal digits.
 func randomHex(n int) string {
 	b := make([]byte, n)
 	rand.Read(b) // never fails: crypto/rand ends the program instead
@@ -247,7 +246,6 @@ func lambdaTooLarge(size, limit int) *Error {
 		"operation", limit)}
 }
 
-// lambdaReport is the REPORT line.
 func lambdaReport(r *Report) string {
 	line := fmt.Sprintf("REPORT RequestId: %s\tDuration: %s ms\tBilled Duration: %d ms\tMemory Size: %d MB\tMax "+
 		"Memory Used: %d MB",
@@ -264,7 +262,6 @@ func lambdaReport(r *Report) string {
 	return line
 }
 
-// randomID returns an id in the cloud's format.
 func randomID(k Kind) string {
 	var b [16]byte
 	rand.Read(b[:]) // never fails: crypto/rand ends the program instead

@@ -162,7 +162,6 @@ func readBody(r *http.Request, limit int) ([]byte, error) {
 	return body, err
 }
 
-// event returns a request as the payload of an invocation.
 func (p *pool) event(r *http.Request, body []byte, id string) []byte {
 	var event any
 	if p.fn.Kind == FC {
@@ -368,7 +367,6 @@ type answer struct {
 	body   []byte
 }
 
-// write sends an answer.
 func (a *answer) write(w http.ResponseWriter, method string) {
 	h := w.Header()
 	for name, values := range a.header {
@@ -496,7 +494,6 @@ func (a *answer) setHeaders(headers map[string]*json.RawMessage) error {
 	return nil
 }
 
-// addHeader adds one header value that a function set.
 func (a *answer) addHeader(name, value string) error {
 	if !isToken(name) {
 		return fmt.Errorf("invalid header name %q", name)

@@ -178,7 +178,6 @@ func (in *instance) settle(how string) {
 	close(in.gone)
 }
 
-// initTimedOut kills a process that did not become ready in time.
 func (in *instance) initTimedOut() {
 	in.pool.mu.Lock()
 	defer in.pool.unlock()
@@ -427,7 +426,6 @@ func (in *instance) taken(id string) *call {
 	return nil
 }
 
-// reportLocked makes the report of a call.
 func (in *instance) reportLocked(c *call, f Failure) Report {
 	p := in.pool
 	r := Report{

@@ -27,7 +27,6 @@ func (m *memory) peak() int64 {
 	return m.max
 }
 
-// of sets the process to measure.
 func (m *memory) of(pid int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

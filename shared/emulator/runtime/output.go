@@ -96,7 +96,6 @@ func (o *output) end(c *call) {
 	}
 }
 
-// finish reads the rest when the process is dead.
 func (o *output) finish() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -119,7 +118,6 @@ func (o *output) drainLocked() {
 
 var pullBuffers = sync.Pool{New: func() any { b := make([]byte, 16<<10); return &b }}
 
-// pullLocked reads from a pipe once.
 func (o *output) pullLocked(i int) (n int, again bool) {
 	p := &o.pipes[i]
 	if p.read == nil {
@@ -157,7 +155,6 @@ func (o *output) splitLocked(i int, text []byte) {
 
 var newline = []byte("\n")
 
-// flushLocked ends an incomplete line.
 func (o *output) flushLocked() {
 	for i := range o.pipes {
 		if p := &o.pipes[i]; len(p.partial) > 0 {

@@ -46,7 +46,6 @@ func newPool(h *Host, f Function) *pool {
 	return p
 }
 
-// newHook returns a call of a hook.
 func (p *pool) newHook(h hook) *call {
 	return &call{id: p.host.o.NewID(p.fn.Kind), hook: h, done: make(chan struct{})}
 }
@@ -128,7 +127,6 @@ func (p *pool) withdraw(c *call) {
 	}
 }
 
-// popLocked returns the call that has waited longest, or nil.
 func (p *pool) popLocked() *call {
 	if len(p.queue) == 0 {
 		return nil
@@ -176,7 +174,6 @@ func (p *pool) unlistLocked(in *instance) {
 	p.free = slices.Delete(p.free, i, i+1)
 }
 
-// armLocked sets the timer for idle instances.
 func (p *pool) armLocked(d time.Duration) {
 	if !p.armed && !p.closed {
 		p.armed = true

@@ -54,7 +54,6 @@ func CheckProgram(name string, r io.Reader) error {
 	return fmt.Errorf("%s is not a Linux program", name)
 }
 
-// checkELF checks the machine in the header of an ELF file.
 func checkELF(name string, head []byte) error {
 	if len(head) < 20 {
 		return fmt.Errorf("%s is incomplete", name)
@@ -74,7 +73,6 @@ func checkELF(name string, head []byte) error {
 	return fmt.Errorf("%s is built for %s, but this machine runs %s", name, built, here)
 }
 
-// checkScript checks that the interpreter of a script exists.
 func checkScript(name string, head []byte) error {
 	line, _, _ := strings.Cut(string(head[2:]), "\n")
 	if strings.HasSuffix(line, "\r") {

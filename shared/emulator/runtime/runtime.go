@@ -111,7 +111,6 @@ func New(o Options) *Host {
 	return &Host{o: o, spawner: newSpawner(), logs: o.Log != nil, pools: map[string]*pool{}}
 }
 
-// log sends a line to Options.Log.
 func (h *Host) log(l Line) {
 	h.logMu.Lock()
 	defer h.logMu.Unlock()

@@ -24,7 +24,6 @@ const (
 	maxPolicy       = 2048 // characters
 )
 
-// assumeRole is the operation AssumeRole.
 func (a *Account) assumeRole(c *Call) (any, error) {
 	s, r, err := a.readAssumeRole(c)
 	if err != nil {

@@ -101,7 +101,6 @@ func (a *Account) Serve(api API) http.Handler {
 // errDrop is the error of a request whose connection a fault closes.
 var errDrop = errors.New("dropped")
 
-// serve returns the JSON of an answer.
 func (a *Account) serve(r *http.Request, api API) ([]byte, error) {
 	call, err := a.open(r, api)
 	if err != nil {
@@ -143,7 +142,6 @@ func (a *Account) serve(r *http.Request, api API) ([]byte, error) {
 	return result, nil
 }
 
-// open reads a request and proves its signature.
 func (a *Account) open(r *http.Request, api API) (*Call, error) {
 	if r.URL.Path != "" && r.URL.Path != "/" {
 		return nil, &Error{Status: http.StatusNotFound, Code: "InvalidApi.NotFound",

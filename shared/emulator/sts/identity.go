@@ -119,7 +119,6 @@ func (a *Account) Authorize(who *Identity, action, resource string) error {
 	return a.denied(who, action, resource, refused, decided.Explicit())
 }
 
-// denied returns the error of a refusal.
 func (a *Account) denied(who *Identity, action, resource, policyType string, explicit bool) *Error {
 	detail := &AccessDenied{
 		AuthAction: action, AuthPrincipalType: "SubUser", AuthPrincipalOwnerId: a.id,

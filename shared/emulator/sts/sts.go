@@ -229,7 +229,6 @@ func (a *Account) Handler() http.Handler {
 	})
 }
 
-// randomID returns a random UUID.
 func randomID() string {
 	var b [16]byte
 	rand.Read(b[:]) // never fails

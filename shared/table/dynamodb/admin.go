@@ -76,7 +76,6 @@ type step struct {
 	do   func(ctx context.Context) error
 }
 
-// steps finds what the table lacks.
 func (t *Table) steps(ctx context.Context, s Setup) ([]step, error) {
 	d, err := t.describe(ctx)
 	if err != nil {

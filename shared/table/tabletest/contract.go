@@ -12,7 +12,6 @@ import (
 	"chatconf/shared/table"
 )
 
-// testVerbs tests what each verb does if there is no error.
 func testVerbs(t *testing.T, s *suite) {
 	now := newClock()
 	tb := s.table(t, Options{Now: now.Now})
@@ -87,7 +86,6 @@ func testVerbs(t *testing.T, s *suite) {
 	}
 }
 
-// testInvalid makes every kind of invalid call.
 func testInvalid(t *testing.T, s *suite) {
 	tb := s.table(t, Options{})
 	p := partition()
@@ -271,7 +269,6 @@ func testContext(t *testing.T, s *suite) {
 	writers.Wait()
 }
 
-// testConditions tests each condition on each state of an item.
 func testConditions(t *testing.T, s *suite) {
 	tb := s.table(t, Options{})
 	states := map[string]func(p string){

@@ -16,7 +16,6 @@ import (
 // seedVariable is the environment variable for repeating a run with its seed.
 const seedVariable = "TABLETEST_SEED"
 
-// newSeed returns the seed of this run and logs it.
 func newSeed(t *testing.T) uint64 {
 	seed := rand.Uint64()
 	if text, ok := os.LookupEnv(seedVariable); ok {

@@ -81,7 +81,6 @@ func (s *suite) fewer(n, slow int) int {
 	return n
 }
 
-// table opens a table and closes it when the test ends.
 func (s *suite) table(t *testing.T, o Options) table.Table {
 	t.Helper()
 	tb := s.open(t, o)
@@ -224,7 +223,6 @@ func describe(c table.Change) string {
 	return strings.TrimSpace(b.String())
 }
 
-// canceled returns a canceled context.
 func canceled() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()

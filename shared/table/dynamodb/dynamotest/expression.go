@@ -46,7 +46,6 @@ func parse(in request, condition, update string) (*expression, error) {
 	return &expression{in, condition}, nil
 }
 
-// holds reports whether the condition holds for r.
 func (e *expression) holds(r Row) bool {
 	all := strings.Split(e.condition, " AND ")
 	for _, any := range all {
@@ -103,7 +102,6 @@ func number(v Value) *big.Int {
 	return n
 }
 
-// update applies an update expression to r.
 func (e *expression) update(source string, r Row) {
 	add := addition.FindStringSubmatch(source)
 	if add == nil {
