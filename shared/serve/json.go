@@ -120,7 +120,7 @@ func (v value) text() (string, bool) {
 // A cursor walks the members of an object, or the items of a list, in order. An iterator function
 // would allocate.
 type cursor struct {
-	at    scanner
+	rest  value // after an element, or after the opening bracket
 	isKey bool
 	key   []byte // of the member
 	value value
@@ -136,28 +136,60 @@ func (v value) inside(open byte) cursor {
 	if v.kind() != open {
 		return cursor{}
 	}
-	return cursor{at: scanner{text: v, at: 1}, isKey: open == '{'}
+	return cursor{rest: v[1:], isKey: open == '{'}
 }
 
 // next moves to the next element, and reports whether there is one.
 func (c *cursor) next() bool {
-	s := &c.at
-	if s.space(); s.peek() == ',' {
-		s.at++
-		s.space()
-	}
-	switch s.peek() {
-	case 0, '}', ']':
+	c.value = c.take()
+	if len(c.value) == 0 {
 		return false
 	}
 	if c.isKey {
-		c.key = s.next().key()
-		s.space()
-		s.at++ // the colon
-		s.space()
+		c.key, c.value = c.value.key(), c.take()
 	}
-	c.value = s.next()
 	return true
+}
+
+// take returns the next value; it is empty at the end of the object or list.
+func (c *cursor) take() value {
+	v := bytes.TrimLeft(c.rest, " \t\r\n,:")
+	n := valueSize(v)
+	c.rest = v[n:]
+	return v[:n]
+}
+
+// valueSize returns the size of the value at the start of valid JSON; zero before a closing
+// bracket.
+func valueSize(text []byte) int {
+	depth := 0
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '"':
+			for i++; text[i] != '"'; i++ {
+				if text[i] == '\\' {
+					i++
+				}
+			}
+			if depth == 0 {
+				return i + 1
+			}
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth == 0 { // of what encloses the value
+				return i
+			}
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		case ',', ':', ' ', '\t', '\r', '\n':
+			if depth == 0 {
+				return i
+			}
+		}
+	}
+	return len(text)
 }
 
 func (v value) key() []byte {
@@ -190,78 +222,4 @@ func (v value) fields(wanted ...field) error {
 		}
 	}
 	return nil
-}
-
-// A scanner reads valid JSON text.
-type scanner struct {
-	text []byte
-	at   int
-}
-
-func (s *scanner) peek() byte {
-	if s.at < len(s.text) {
-		return s.text[s.at]
-	}
-	return 0
-}
-
-func (s *scanner) space() {
-	for s.at < len(s.text) {
-		switch s.text[s.at] {
-		case ' ', '\t', '\r', '\n':
-			s.at++
-		default:
-			return
-		}
-	}
-}
-
-func (s *scanner) next() value {
-	from := s.at
-	depth := 0
-	for {
-		switch s.text[s.at] {
-		case '{', '[':
-			depth++
-			s.at++
-		case '}', ']':
-			depth--
-			s.at++
-		case '"':
-			s.skipString()
-		case ',', ':', ' ', '\t', '\r', '\n':
-			s.at++
-			continue
-		default: // a number, true, false or null
-			for s.at < len(s.text) && !isEnd(s.text[s.at]) {
-				s.at++
-			}
-		}
-		if depth == 0 {
-			return s.text[from:s.at]
-		}
-	}
-}
-
-func (s *scanner) skipString() {
-	s.at++
-	end := bytes.IndexByte(s.text[s.at:], '"')
-	if bytes.IndexByte(s.text[s.at:s.at+end], '\\') < 0 {
-		s.at += end + 1
-		return
-	}
-	for ; s.text[s.at] != '"'; s.at++ {
-		if s.text[s.at] == '\\' {
-			s.at++
-		}
-	}
-	s.at++
-}
-
-func isEnd(c byte) bool {
-	switch c {
-	case ',', ':', '}', ']', ' ', '\t', '\r', '\n':
-		return true
-	}
-	return false
 }
