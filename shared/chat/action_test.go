@@ -30,6 +30,7 @@ func TestMistakesInActions(t *testing.T) {
 		types   = "Journal, Http, Function, Program, Oos, Ssm or StepFunctions."
 		signing = `"Secret":"` + chattest.TargetSecret + `"`
 	)
+	const notRE2 = `@.Parameters[0].Pattern: is not a regular expression of RE2: `
 	action := func(members string) string { return `"Actions":{"restart":{` + members + `}}` }
 	param := func(members string) string { return action(`"Parameters":[{"Name":"env",` + members + `}]`) }
 	target := func(members string) string { return action(`"Target":{` + members + `}`) }
@@ -141,16 +142,18 @@ func TestMistakesInActions(t *testing.T) {
 		{param(`"Type":"Integer","Min":5,"Max":"-4"`), `@.Parameters[0].Max: is less than Min.`},
 		{param(`"Pattern":1`), `@.Parameters[0].Pattern: write a regular expression such as "i-[a-z0-9]+".`},
 		{param(`"Pattern":""`), `@.Parameters[0].Pattern: write a regular expression such as "i-[a-z0-9]+".`},
-		{param(`"Pattern":"a)|(b"`), `@.Parameters[0].Pattern: is not a regular expression of RE2: unexpected ) in "a)|(b".`},
-		{param(`"Pattern":"(a"`), `@.Parameters[0].Pattern: is not a regular expression of RE2: missing closing ) in "(a".`},
+		{param(`"Pattern":"a)|(b"`), notRE2 + `unexpected ) in "a)|(b".`},
+		{param(`"Pattern":"(a"`), notRE2 + `missing closing ) in "(a".`},
 		{param(`"Pattern":"(a)\\1"`),
-			`@.Parameters[0].Pattern: is not a regular expression of RE2: invalid escape sequence in "\\1".`},
+			notRE2 + `invalid escape sequence in "\\1".`},
 		{param(`"Pattern":"(?=a)"`),
-			`@.Parameters[0].Pattern: is not a regular expression of RE2: invalid or unsupported Perl syntax in "(?=".`},
+			notRE2 + `invalid or unsupported Perl syntax in "(?=".`},
 		{param(`"Pattern":"` + strings.Repeat("a", 257) + `"`),
 			`@.Parameters[0].Pattern: has 257 characters; the most is 256.`},
 		{param(`"Pattern":"(a{1000}b{1000}c{1000})"`),
 			`@.Parameters[0].Pattern: takes too long to match; use smaller repetitions.`},
+		{action(`"Parameters":[` + repeat(22, `{"Name":"a%d","Pattern":".{950}"}`) + `]`), `@.Parameters[21].` +
+			`Pattern: the patterns up to here are too large together; use smaller repetitions.`},
 		{param(`"Required":"yes"`), `@.Parameters[0].Required: "yes" is not true or false.`},
 		{param(`"Secret":0`), `@.Parameters[0].Secret: is a number; write a string of true or false.`},
 		{param(`"Help":"a\u0007"`), `@.Parameters[0].Help: "a\a" is not 1 to 200 characters.`},

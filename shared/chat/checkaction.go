@@ -44,6 +44,8 @@ const (
 	maxAliases    = 100 // of one action
 	maxParameters = 30  // of one action
 	maxValues     = 100 // of one parameter
+	// maxPatterns is the size of all patterns together, which are compiled in some 20 ms.
+	maxPatterns = 20_000
 )
 
 // actions checks the actions of a Configuration.
@@ -281,8 +283,13 @@ func (m *mistakes) checkPattern(path string, n *document.Node) {
 		m.wrong(path, "write a regular expression such as \"i-[a-z0-9]+\"")
 		return
 	}
-	if _, err := command.CompilePattern(n.Text); err != nil {
+	pattern, err := command.CompilePattern(n.Text)
+	if err != nil {
 		m.wrong(path, "%s", strings.TrimPrefix(err.Error(), "command: the pattern "))
+		return
+	}
+	if m.patterns += pattern.Size(); m.patterns > maxPatterns {
+		m.wrong(path, "the patterns up to here are too large together; use smaller repetitions")
 	}
 }
 

@@ -49,6 +49,8 @@ type mistakes struct {
 	list    []string          // at most MaxMistakes sentences
 	more    bool              // there are more mistakes
 	written map[string]string // by our key: the key that the caller wrote
+
+	patterns int // size of the patterns of parameters so far
 }
 
 func (m *mistakes) wrong(path, format string, args ...any) {

@@ -22,6 +22,7 @@ const (
 type Pattern struct {
 	text    string
 	matcher *regexp.Regexp
+	size    int
 }
 
 // CompilePattern reads the Pattern of a parameter.
@@ -39,15 +40,42 @@ func CompilePattern(text string) (*Pattern, error) {
 	if err != nil {
 		return nil, fmt.Errorf("command: the pattern %w", err)
 	}
-	if program, err := syntax.Compile(tree.Simplify()); err != nil || len(program.Inst) > maxInstructions {
-		return nil, errors.New("command: the pattern takes too long to match; use smaller repetitions")
+	tooLong := errors.New("command: the pattern takes too long to match; use smaller repetitions")
+	if sizeOf(tree) > maxInstructions { // before it is compiled, which takes time too
+		return nil, tooLong
+	}
+	program, err := syntax.Compile(tree.Simplify())
+	if err != nil || len(program.Inst) > maxInstructions {
+		return nil, tooLong
 	}
 	matcher, err := regexp.Compile(`\A(?:` + text + `)\z`)
 	if err != nil {
 		return nil, fmt.Errorf("command: the pattern %w", err)
 	}
-	return &Pattern{text, matcher}, nil
+	return &Pattern{text, matcher, len(program.Inst)}, nil
 }
+
+// sizeOf returns a number of instructions that the compiled tree has at least. Over
+// maxInstructions it returns any larger number.
+func sizeOf(tree *syntax.Regexp) int {
+	size := 1
+	switch tree.Op {
+	case syntax.OpEmptyMatch, syntax.OpConcat, syntax.OpCapture, syntax.OpRepeat:
+		size = 0
+	}
+	for _, sub := range tree.Sub {
+		if size += sizeOf(sub); size > maxInstructions {
+			return size
+		}
+	}
+	if tree.Op == syntax.OpRepeat {
+		size *= max(tree.Min, tree.Max)
+	}
+	return size
+}
+
+// Size returns the number of instructions, to which the time to compile the pattern is linear.
+func (p *Pattern) Size() int { return p.size }
 
 // String returns the text of the pattern.
 func (p *Pattern) String() string { return p.text }

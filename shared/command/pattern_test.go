@@ -57,6 +57,8 @@ func TestPatternsThatAreRefused(t *testing.T) {
 		"a{1001}":                      "invalid repeat count",
 		"a{1000}b{1000}c{1000}":        "too long to match",
 		`\pL{200}`:                     "",
+		"(?:a|b*|(?:c?d){0}){1,199}":   "",
+		"(?:a|b*|(?:c?d){0}){1,999}":   "too long to match",
 		strings.Repeat(`\w{1000}`, 32): "too long to match",
 		"((((a{1000}){1000}){1000}){1000}){1000}":           "invalid repeat count",
 		strings.Repeat("(", 128) + strings.Repeat(")", 128): "",
