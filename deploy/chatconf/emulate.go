@@ -23,12 +23,13 @@ const (
 	emulateSTS = "sts"
 )
 
-// The access key and the role of the emulated account. They are valid nowhere else, so they are not
-// secret.
+// The access key and the roles of the emulated account: one for executions, and one for the steps of
+// templates. They are valid nowhere else, so they are not secret.
 const (
 	emulatedKeyID     = "emulated-key"
 	emulatedKeySecret = "not-a-real-secret"
 	emulatedRole      = "chatconf-operator"
+	emulatedSteps     = "chatconf-steps"
 )
 
 // emulatedBody is how much memory a request to an emulator needs, in bytes.
@@ -102,7 +103,7 @@ func (e *emulators) introduce(w io.Writer) {
 		}
 	}
 	fmt.Fprintf(w, "    signed with    %s and the secret %s\n", emulatedKeyID, emulatedKeySecret)
-	fmt.Fprintf(w, "    role           acs:ram::%s:role/%s\n", e.account.ID(), emulatedRole)
+	fmt.Fprintf(w, "    roles          acs:ram::%s:role/%s, for steps %s\n", e.account.ID(), emulatedRole, emulatedSteps)
 	if url := e.urls[emulateOOS]; url != "" {
 		fmt.Fprintf(w, "    try            aliyun oos StartExecution --endpoint %s "+
 			"--insecure --region %s --mode AK \\\n"+
@@ -112,20 +113,28 @@ func (e *emulators) introduce(w io.Writer) {
 	}
 }
 
-// emulatedAccount is an account with one user and one role. The role can do what the templates
-// need, and the user can do the same and assume roles of its prefix.
+// emulatedAccount is an account with one user and two roles. The role for executions may pass the
+// one for steps, which only OOS can assume. The user can do all of it, and assume the first role.
 func emulatedAccount(id string) sts.Options {
 	const work = `{"Version":"1","Statement":[{"Effect":"Allow","Resource":"*","Action":["oos:StartExecution",
-		"oos:ListExecutions","oos:CancelExecution","oos:NotifyExecution","ecs:RebootInstance"]}]}`
+		"oos:ListExecutions","oos:CancelExecution","oos:NotifyExecution"]}]}`
+	const step = `{"Version":"1","Statement":[{"Effect":"Allow","Resource":"*","Action":"ecs:RebootInstance"}]}`
 	assume := `{"Version":"1","Statement":[{"Effect":"Allow","Resource":"acs:ram::` + id + `:role/chatconf-*",
 		"Action":["sts:AssumeRole","sts:SetSourceIdentity","ram:PassRole"]}]}`
-	trust := `{"Version":"1","Statement":[{"Effect":"Allow","Action":["sts:AssumeRole","sts:SetSourceIdentity"],
-		"Principal":{"RAM":"acs:ram::` + id + `:root","Service":"oos.aliyuncs.com"}}]}`
+	pass := `{"Version":"1","Statement":[{"Effect":"Allow","Action":"ram:PassRole",
+		"Resource":"acs:ram::` + id + `:role/` + emulatedSteps + `"}]}`
+	trust := func(principal string) string {
+		return `{"Version":"1","Statement":[{"Effect":"Allow","Action":["sts:AssumeRole","sts:SetSourceIdentity"],
+			"Principal":{` + principal + `}}]}`
+	}
 	return sts.Options{
 		AccountID: id,
 		Users: []sts.User{{Name: "chatconf", KeyID: emulatedKeyID, KeySecret: emulatedKeySecret,
-			Policies: []string{work, assume}}},
-		Roles: []sts.Role{{Name: emulatedRole, Trust: trust, Policies: []string{work}}},
+			Policies: []string{work, step, assume}}},
+		Roles: []sts.Role{
+			{Name: emulatedRole, Trust: trust(`"RAM":"acs:ram::` + id + `:root"`), Policies: []string{work, step, pass}},
+			{Name: emulatedSteps, Trust: trust(`"Service":"oos.aliyuncs.com"`), Policies: []string{step}},
+		},
 	}
 }
 
@@ -135,7 +144,8 @@ func demoTemplates() []oos.Template {
 	return []oos.Template{
 		{
 			Name:       "restart-instance",
-			Parameters: []oos.Parameter{{Name: "InstanceId", Required: true}},
+			RamRole:    "{{ OOSAssumeRole }}",
+			Parameters: []oos.Parameter{{Name: "InstanceId", Required: true}, {Name: "OOSAssumeRole"}},
 			Steps: []oos.Step{
 				{Name: "reboot", Action: "ACS::ECS::RebootInstance", Takes: time.Second, Needs: reboot},
 				{Name: "wait", Action: "ACS::Sleep", Takes: time.Second},

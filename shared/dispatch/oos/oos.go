@@ -111,17 +111,38 @@ func tags(c *dispatch.Call) map[string]string {
 // https://www.alibabacloud.com/help/en/oos/ram-authorization-policies
 func (t *Target) Policy(step dispatch.Step, c *dispatch.Call) string {
 	const version = "1"
-	prefix := "acs:oos:" + c.Endpoint.Region + ":" + cloud.RoleAccount(c.Role, c.Endpoint.Account) + ":"
+	ofRole := cloud.RoleAccount(c.Role, c.Endpoint.Account)
+	prefix := "acs:oos:" + c.Endpoint.Region + ":" + ofRole + ":"
 	grant := dispatch.Grant{Action: []string{"oos:ListExecutions"},
 		Resource: []string{prefix + "execution/" + c.Execution}}
 	switch step {
 	case dispatch.StepStart:
 		grant = dispatch.Grant{Action: []string{"oos:StartExecution"},
 			Resource: []string{prefix + "template/" + c.Target.TemplateName, prefix + "execution/*"}}
+		if role := stepRole(c); role != "" {
+			return dispatch.PolicyText(version, grant, dispatch.Grant{Action: []string{"ram:PassRole"},
+				Resource: []string{"acs:ram::" + ofRole + ":role/" + role}})
+		}
 	case dispatch.StepCancel:
 		grant.Action[0] = "oos:CancelExecution"
 	}
 	return dispatch.PolicyText(version, grant)
+}
+
+// keyStepRole is the parameter by which a template gets the role of its steps, as all public
+// templates of OOS have it. Without such a role the steps have the session's rights: none.
+// https://www.alibabacloud.com/help/en/oos/user-guide/grant-ram-permissions-to-oos
+const keyStepRole = "OOSAssumeRole"
+
+// stepRole returns the role that the steps of the template run under; empty if the parameters name
+// none, or no possible one, which the policy of a session must not contain.
+func stepRole(c *dispatch.Call) string {
+	role, _ := c.Target.Expand(c.Command.Parameters)[keyStepRole].(string)
+	const allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"
+	if len(role) > 64 || strings.Trim(role, allowed) != "" {
+		return ""
+	}
+	return role
 }
 
 // failed returns the error of a step.

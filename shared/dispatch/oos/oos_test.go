@@ -300,6 +300,51 @@ func TestTags(t *testing.T) {
 	}
 }
 
+// The steps of a template run under the role that its parameter names. The session may pass exactly
+// that role, and has no right of its own for a step.
+func TestStepsUnderARole(t *testing.T) {
+	for _, test := range []struct {
+		role  string
+		state journal.State
+		text  string
+	}{
+		{"worker", journal.StateSucceeded, ""},
+		{"", journal.StateFailed, "reboot: NoPermission: You are not authorized to do this action. "},
+		{"weak", "", `the role of the template "reboot" does not exist, or does not trust oos.aliyuncs.com`},
+		{"*", "", `the role "ops" was denied by OOS. `},
+		{"work*", "", `the role "ops" was denied by OOS. `},
+		{strings.Repeat("w", 65), "", `the role "ops" was denied by OOS. `},
+	} {
+		f := newFixture(t, func(o *oostest.Options) {
+			o.Account.Roles = append(o.Account.Roles, sts.Role{Name: "worker",
+				Trust: `{"Version":"1","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole",
+					"Principal":{"Service":"oos.aliyuncs.com"}}]}`,
+				Policies: []string{oostest.Allow("*", "ecs:RebootInstance")}})
+			o.Templates = []oos.Template{{Name: "reboot", RamRole: "{{ OOSAssumeRole }}",
+				Parameters: []oos.Parameter{{Name: "OOSAssumeRole"}},
+				Steps: []oos.Step{{Name: "reboot", Action: "ACS::ECS::RebootInstance",
+					Needs: []oos.Permission{{Action: "ecs:RebootInstance", Resource: "acs:ecs:*:*:instance/i-1"}}}}}}
+		})
+		c := f.call("reboot", text("OOSAssumeRole", test.role))
+		p, err := f.target.Start(f.as(dispatch.StepStart, c), c)
+		if test.state == "" {
+			if err == nil || !strings.HasPrefix(err.Error(), test.text) {
+				t.Errorf("%q: %+v, %v, want %q", test.role, p, err, test.text)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Execution = p.Execution
+		f.in.Advance(time.Second)
+		if p := f.follow(c); p.State != test.state || !strings.HasPrefix(p.Text, test.text) {
+			t.Errorf("%q: %+v, want %s %q", test.role, p, test.state, test.text)
+		}
+		f.narrow()
+	}
+}
+
 // A role of another account has its templates there.
 func TestPolicyOfAnotherAccount(t *testing.T) {
 	f := newFixture(t)
