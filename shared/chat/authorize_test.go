@@ -19,10 +19,10 @@ import (
 func TestDefaultDeny(t *testing.T) {
 	noAccount := *chattest.Administrator
 	noAccount.Account = ""
-	denied := chattest.Caller(t, "CCKdenied", `{"Effect":"Allow","Action":"oos:*","Resource":"*"}`,
+	denied := callerOf(t, "CCKdenied", `{"Effect":"Allow","Action":"oos:*","Resource":"*"}`,
 		`{"Effect":"Deny","Action":"*","Resource":"*"}`)
-	wrongAccount := chattest.Caller(t, "CCKwrong", `{"Effect":"Allow","Action":"oos:*","Resource":"acs:oos:*:9:*"}`)
-	zero := chattest.Caller(t, "CCKzero", `{"Effect":"Allow","Action":"oos:*","Resource":"*"}`)
+	wrongAccount := callerOf(t, "CCKwrong", `{"Effect":"Allow","Action":"oos:*","Resource":"acs:oos:*:9:*"}`)
+	zero := callerOf(t, "CCKzero", `{"Effect":"Allow","Action":"oos:*","Resource":"*"}`)
 	zero.Policies = append(zero.Policies, nil)
 	for about, c := range map[string]struct {
 		ctx  context.Context
@@ -32,8 +32,8 @@ func TestDefaultDeny(t *testing.T) {
 		"nobody":                           {t.Context(), "ImplicitDeny", &chat.Caller{}},
 		"a nil caller":                     {chattest.As(t.Context(), nil), "ImplicitDeny", &chat.Caller{}},
 		"an administrator without account": {chattest.As(t.Context(), &noAccount), "ImplicitDeny", &noAccount},
-		"a caller without policies": {chattest.As(t.Context(), chattest.Caller(t, "CCKnone")),
-			"ImplicitDeny", chattest.Caller(t, "CCKnone")},
+		"a caller without policies": {chattest.As(t.Context(), callerOf(t, "CCKnone")),
+			"ImplicitDeny", callerOf(t, "CCKnone")},
 		"a caller who is allowed all and denied": {chattest.As(t.Context(), denied), "ExplicitDeny", denied},
 		"a caller for another account's things": {chattest.As(t.Context(), wrongAccount),
 			"ImplicitDeny", wrongAccount},
@@ -65,7 +65,7 @@ func TestEachActionNeedsItsOwnPermission(t *testing.T) {
 	for action := range everyAction(nil, here) {
 		h := newHouse(t)
 		h.MustCreate("one", func(in *chat.CreateRequest) { in.Tags = map[string]string{"env": "prod"} })
-		only := chattest.As(t.Context(), chattest.Caller(t, "CCKonly", `{"Effect":"Allow","Action":"oos:`+action+
+		only := chattest.As(t.Context(), callerOf(t, "CCKonly", `{"Effect":"Allow","Action":"oos:`+action+
 			`","Resource":"acs:oos:cn-hangzhou:`+chattest.Account+`:chatconfiguration/*"}`))
 		for other, call := range everyAction(h.Service, here) {
 			if other == action {
@@ -86,7 +86,7 @@ func TestTagConditions(t *testing.T) {
 	h.MustCreate("dev", func(in *chat.CreateRequest) { in.Tags = map[string]string{"env": "dev"} })
 	h.MustCreate("prod", func(in *chat.CreateRequest) { in.Tags = map[string]string{"env": "prod"} })
 	h.MustCreate("bare")
-	ctx := chattest.As(t.Context(), chattest.Caller(t, "CCKdev",
+	ctx := chattest.As(t.Context(), callerOf(t, "CCKdev",
 		`{"Effect":"Allow","Action":"oos:*","Resource":"*","Condition":{"StringEquals":{"oos:tag/env":"dev"}}}`))
 	for name, want := range map[string]fault.Code{"dev": fault.Internal, "prod": fault.NoPermission,
 		"bare": fault.NoPermission, "none": fault.NoPermission} {
@@ -145,7 +145,7 @@ func TestRequestConditions(t *testing.T) {
 		{"a time to come", `"DateLessThan":{"acs:CurrentTime":"2026-11-23T08:00:01Z"}`, nil, true},
 		{"a time gone by", `"DateLessThan":{"acs:CurrentTime":"2026-11-23T07:59:59Z"}`, nil, false},
 	} {
-		ctx := chattest.As(t.Context(), chattest.Caller(t, "CCKif",
+		ctx := chattest.As(t.Context(), callerOf(t, "CCKif",
 			`{"Effect":"Allow","Action":"oos:GetChatConfiguration","Resource":"*","Condition":{`+c.condition+`}}`))
 		if c.inv != nil {
 			ctx = invoke.With(ctx, c.inv)
@@ -163,7 +163,7 @@ func (h *house) only(actions ...string) context.Context {
 	for _, action := range actions {
 		statements = append(statements, `{"Effect":"Allow","Action":"oos:`+action+`","Resource":"*"}`)
 	}
-	return chattest.As(h.T.Context(), chattest.Caller(h.T, "CCKonly", statements...))
+	return chattest.As(h.T.Context(), callerOf(h.T, "CCKonly", statements...))
 }
 
 // TestOneChangeMayTakeSeveralPermissions holds that tags and a resource group need their own
@@ -223,7 +223,7 @@ func TestOneChangeMayTakeSeveralPermissions(t *testing.T) {
 			if errors.As(err, &e) && e.Denied.AuthAction != "oos:"+needed {
 				t.Errorf("%s without %s: the detail is of %s", about, needed, e.Denied.AuthAction)
 			}
-			allowed := chattest.Caller(t, "CCKdenied", `{"Effect":"Allow","Action":"oos:*","Resource":"*"}`,
+			allowed := callerOf(t, "CCKdenied", `{"Effect":"Allow","Action":"oos:*","Resource":"*"}`,
 				`{"Effect":"Deny","Action":"oos:`+needed+`","Resource":"*"}`)
 			chattest.WantError(t, about+" with "+needed+" denied", c.do(h, chattest.As(t.Context(), allowed)),
 				fault.NoPermission, "", "oos:"+needed)
@@ -247,9 +247,9 @@ func TestTagsAreDecidedByWhatIsAndWhatWouldBe(t *testing.T) {
 		h.MustCreate(env, func(in *chat.CreateRequest) { in.Tags = map[string]string{"env": env, "team": "a"} })
 	}
 	h.MustCreate("bare")
-	dev := chattest.As(t.Context(), chattest.Caller(t, "CCKdev",
+	dev := chattest.As(t.Context(), callerOf(t, "CCKdev",
 		`{"Effect":"Allow","Action":"oos:*","Resource":"*","Condition":{"StringEquals":{"oos:tag/env":"dev"}}}`))
-	notProd := chattest.As(t.Context(), chattest.Caller(t, "CCKnotprod",
+	notProd := chattest.As(t.Context(), callerOf(t, "CCKnotprod",
 		`{"Effect":"Allow","Action":"oos:*","Resource":"*"}`,
 		`{"Effect":"Deny","Action":["oos:TagResources","oos:UntagResources"],"Resource":"*",`+
 			`"Condition":{"StringEquals":{"oos:tag/env":"prod"}}}`))
@@ -335,9 +335,9 @@ func TestListsAreForPatternsOfAllNames(t *testing.T) {
 	for pattern, all := range map[string]bool{"?": false, "??": false, "o*": false, "*e": false, "one": false,
 		"*": true, "?*": true, "*?": true, "**": true} {
 		resource := `"Resource":"acs:oos:*:*:chatconfiguration/` + pattern + `"}`
-		allowed := chattest.As(t.Context(), chattest.Caller(t, "CCKallowed",
+		allowed := chattest.As(t.Context(), callerOf(t, "CCKallowed",
 			`{"Effect":"Allow","Action":"oos:*",`+resource))
-		denied := chattest.As(t.Context(), chattest.Caller(t, "CCKdenied",
+		denied := chattest.As(t.Context(), callerOf(t, "CCKdenied",
 			`{"Effect":"Allow","Action":"oos:*","Resource":"*"}`, `{"Effect":"Deny","Action":"oos:*",`+resource))
 		for action, err := range lists(allowed) {
 			if (err == nil) != all {
@@ -372,7 +372,7 @@ func second[T any](_ T, err error) error { return err }
 func TestReadOnlyChangesNothing(t *testing.T) {
 	h := newHouse(t)
 	h.MustCreate("one", func(in *chat.CreateRequest) { in.Tags = map[string]string{"env": "prod"} })
-	reader := chattest.Caller(t, "CCKreader")
+	reader := callerOf(t, "CCKreader")
 	reader.Policies = []*policy.Policy{policy.ReadOnly()}
 	for action, call := range everyAction(h.Service, here) {
 		err := call(chattest.As(t.Context(), reader))

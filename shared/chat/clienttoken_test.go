@@ -251,11 +251,11 @@ func TestOneClientTokenAtOnceHasOneEffect(t *testing.T) {
 // action now, and that to others a token says nothing: neither that it was used, nor for what.
 func TestClientTokenIsLookedUpForWhoMay(t *testing.T) {
 	h := newHouse(t)
-	creator := chattest.Caller(t, "CCKcreator",
+	creator := callerOf(t, "CCKcreator",
 		`{"Effect":"Allow","Action":"oos:CreateChatConfiguration","Resource":"*"}`)
-	updater := chattest.Caller(t, "CCKupdater",
+	updater := callerOf(t, "CCKupdater",
 		`{"Effect":"Allow","Action":["oos:UpdateChatConfiguration","ram:PassRole"],"Resource":["*/one","*:role/Ops"]}`)
-	stranger := chattest.Caller(t, "CCKstranger",
+	stranger := callerOf(t, "CCKstranger",
 		`{"Effect":"Allow","Action":"oos:UpdateChatConfiguration","Resource":"*/two"}`)
 	create := &chat.CreateRequest{Name: "one", Type: "Slack", Configuration: chattest.Slack, ClientToken: "c"}
 	update := &chat.UpdateRequest{Name: "one", RamRole: chattest.Ptr("Ops"), ClientToken: "u"}
@@ -275,7 +275,7 @@ func TestClientTokenIsLookedUpForWhoMay(t *testing.T) {
 		t.Errorf("Update by the same: %v", err)
 	}
 	// Whatever the token and the parameters are, and even of those who had it done and may no more.
-	lost := chattest.Caller(t, "CCKupdater", `{"Effect":"Allow","Action":"oos:Get*","Resource":"*"}`)
+	lost := callerOf(t, "CCKupdater", `{"Effect":"Allow","Action":"oos:Get*","Resource":"*"}`)
 	other := *update
 	other.RamRole = chattest.Ptr("Dev")
 	unused := *update
@@ -309,9 +309,9 @@ func TestClientTokenIsLookedUpForWhoMay(t *testing.T) {
 func TestARepeatedDeleteIsDecidedByTheTagsThatWere(t *testing.T) {
 	h := newHouse(t)
 	h.MustCreate("one", func(in *chat.CreateRequest) { in.Tags = map[string]string{"env": "dev"} })
-	dev := chattest.Caller(t, "CCKdev",
+	dev := callerOf(t, "CCKdev",
 		`{"Effect":"Allow","Action":"oos:*","Resource":"*","Condition":{"StringEquals":{"oos:tag/env":"dev"}}}`)
-	prod := chattest.Caller(t, "CCKprod",
+	prod := callerOf(t, "CCKprod",
 		`{"Effect":"Allow","Action":"oos:*","Resource":"*","Condition":{"StringEquals":{"oos:tag/env":"prod"}}}`)
 	in := &chat.DeleteRequest{Name: "one", ClientToken: "token"}
 	first, err := h.Delete(chattest.As(t.Context(), dev), in)
@@ -432,7 +432,7 @@ func TestClientTokenOfAnotherIsNoWayAroundADeny(t *testing.T) {
 	h.MustCreate("one", func(in *chat.CreateRequest) { in.Tags = map[string]string{"env": "prod"} })
 	in := &chat.UpdateRequest{Name: "one", RamRole: chattest.Ptr("Ops"), ClientToken: "token"}
 	h.MustUpdate(in)
-	other := chattest.Caller(t, "CCKother", `{"Effect":"Allow","Action":"oos:*","Resource":"*"}`,
+	other := callerOf(t, "CCKother", `{"Effect":"Allow","Action":"oos:*","Resource":"*"}`,
 		`{"Effect":"Deny","Action":"oos:*","Resource":"*","Condition":{"StringEquals":{"oos:tag/env":"prod"}}}`)
 	_, err := h.Update(chattest.As(h.Ctx, other), in)
 	chattest.WantError(t, "a repeat by another", err, fault.NoPermission, "")

@@ -581,13 +581,13 @@ func TestRotateRepeatedByWhoMayNotAnyMore(t *testing.T) {
 	h.MustCreate("one")
 	const may = `{"Effect":"Allow","Action":"oos:RotateChatWebhook","Resource":"*"}`
 	in := &chat.RotateRequest{Name: "one", ClientToken: "t"}
-	if _, err := h.Rotate(chattest.As(h.Ctx, chattest.Caller(t, "CCKonce", may)), in); err != nil {
+	if _, err := h.Rotate(chattest.As(h.Ctx, callerOf(t, "CCKonce", may)), in); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.Rotate(chattest.As(h.Ctx, chattest.Caller(t, "CCKonce", may)), in); err != nil {
+	if _, err := h.Rotate(chattest.As(h.Ctx, callerOf(t, "CCKonce", may)), in); err != nil {
 		t.Errorf("once more: %v", err)
 	}
-	_, err := h.Rotate(chattest.As(h.Ctx, chattest.Caller(t, "CCKonce",
+	_, err := h.Rotate(chattest.As(h.Ctx, callerOf(t, "CCKonce",
 		`{"Effect":"Allow","Action":"oos:ListTagKeys","Resource":"*"}`)), in)
 	chattest.WantError(t, "Rotate by who may not any more", err, fault.NoPermission, "")
 }

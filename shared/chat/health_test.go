@@ -154,7 +154,7 @@ func TestListCommandsOfWhatWasDeletedKeepsItsTags(t *testing.T) {
 	tags := []string{`{"Effect":"Allow","Action":"oos:*","Resource":"*"}`,
 		`{"Effect":"Deny","Action":"oos:ListChatCommands","Resource":"*",` +
 			`"Condition":{"StringEquals":{"oos:tag/env":["prod"]}}}`}
-	closed := chattest.As(h.Ctx, chattest.Caller(t, "CCKclosed", tags...))
+	closed := chattest.As(h.Ctx, callerOf(t, "CCKclosed", tags...))
 	list := func(ctx context.Context, name string) error {
 		_, err := h.ListCommands(ctx, &chat.ListCommandsRequest{Name: name})
 		return err

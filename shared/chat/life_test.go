@@ -118,7 +118,7 @@ func TestWhoMayReadAnEarlierLife(t *testing.T) {
 	h.MustRecord(first, chattest.Arrival(t, first, "m1", "u1", "restart"))
 	h.MustRecord(first, chattest.Arrival(t, first, "m2", "u1", "restart"))
 	team := func(name string) context.Context {
-		return chattest.As(t.Context(), chattest.Caller(t, "CCK"+name,
+		return chattest.As(t.Context(), callerOf(t, "CCK"+name,
 			`{"Effect":"Allow","Action":"oos:*","Resource":"*","Condition":{"StringEquals":{"oos:tag/team":"`+
 				name+`"}}}`))
 	}

@@ -126,7 +126,7 @@ func (c *crowd) walk(filters []chat.Filter, n int64) []string {
 		if calls := c.Spy.Took(); len(strings.Fields(calls)) > 10 {
 			c.T.Errorf("List(%+v) of %d: page %d made the calls %s", filters, n, page, calls)
 		}
-		list = append(list, chattest.Names(out.ChatConfigurations)...)
+		list = append(list, namesOf(out.ChatConfigurations)...)
 		if want := max(n, 0); n > 0 && (int64(len(out.ChatConfigurations)) > want || out.MaxResults != want) {
 			c.T.Errorf("List(%+v) of %d: %d results, MaxResults = %d", filters,
 				n, len(out.ChatConfigurations), out.MaxResults)
@@ -307,7 +307,7 @@ func TestFiltersThatSelectNothing(t *testing.T) {
 		if out.NextToken != "" || out.TotalCount == nil || *out.TotalCount != int64(len(out.ChatConfigurations)) {
 			t.Errorf("List(%v): NextToken %q, TotalCount %v", filters, out.NextToken, out.TotalCount)
 		}
-		return chattest.Names(out.ChatConfigurations)
+		return namesOf(out.ChatConfigurations)
 	}
 	chattest.Equal(t, "the documentation's filters", list(chat.Filter{Name: "status", Value: "inactive"},
 		chat.Filter{Name: "type", Value: "private"}), []string{})
@@ -504,7 +504,7 @@ func TestListWhileThingsChange(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			page := chattest.Names(out.ChatConfigurations)
+			page := namesOf(out.ChatConfigurations)
 			got = append(got, page...)
 			if out.NextToken == "" {
 				break
@@ -554,7 +554,7 @@ func TestListByNameBesidePrefix(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got = append(got, chattest.Names(out.ChatConfigurations)...)
+			got = append(got, namesOf(out.ChatConfigurations)...)
 			if in.NextToken = out.NextToken; in.NextToken == "" {
 				break
 			}
@@ -583,7 +583,7 @@ func TestListBetweenIndexAndDocument(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	chattest.Equal(t, "listed", chattest.Names(out.ChatConfigurations), []string{"stays"})
+	chattest.Equal(t, "listed", namesOf(out.ChatConfigurations), []string{"stays"})
 }
 
 // TestListShowsWhatMovesOnce has a configuration change its tag between the reading of an index and
@@ -607,5 +607,5 @@ func TestListShowsWhatMovesOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	chattest.Equal(t, "what was listed", chattest.Names(out.ChatConfigurations), []string{"one"})
+	chattest.Equal(t, "what was listed", namesOf(out.ChatConfigurations), []string{"one"})
 }

@@ -84,7 +84,7 @@ func TestOutputsAreRevealedToWhoMay(t *testing.T) {
 			})
 		}
 		first := h.stored("one").Secrets
-		got := h.allOutputs(chattest.As(t.Context(), chattest.Caller(t, "CCKasker", c.statements...)), "one")
+		got := h.allOutputs(chattest.As(t.Context(), callerOf(t, "CCKasker", c.statements...)), "one")
 		last := h.stored("one").Secrets
 		for _, action := range []string{"Get", "List", "Rotate", "Rotate again"} {
 			hyphened := strings.ReplaceAll(action, " ", "-")

@@ -40,7 +40,7 @@ func (h *house) mayPass(resources ...string) context.Context {
 	for _, r := range resources {
 		statements = append(statements, `{"Effect":"Allow","Action":"ram:PassRole","Resource":"`+r+`"}`)
 	}
-	return chattest.As(h.T.Context(), chattest.Caller(h.T, "CCKpasser", statements...))
+	return chattest.As(h.T.Context(), callerOf(h.T, "CCKpasser", statements...))
 }
 
 // A change with a role needs the permission to pass it, whoever names it where, and whichever
@@ -113,7 +113,7 @@ func TestPassRole(t *testing.T) {
 			h := newHouse(t)
 			h.MustCreate("one")
 			before := h.Dump()
-			err := do(h, chattest.As(t.Context(), chattest.Caller(t, "CCKci", c.statements...)))
+			err := do(h, chattest.As(t.Context(), callerOf(t, "CCKci", c.statements...)))
 			if c.kind == "" {
 				if err != nil {
 					t.Errorf("%s with %s: %v", way, about, err)
@@ -149,7 +149,7 @@ func TestPredefinedPoliciesPassRoles(t *testing.T) {
 		"Owner": {policy.Owner(), true}, "Administrator": {policy.Administrator(), true},
 		"ReadOnly": {policy.ReadOnly(), false}, "an Administrator of before": {old, false},
 	} {
-		who := chattest.Caller(t, "CCKwho")
+		who := callerOf(t, "CCKwho")
 		who.Policies = []*policy.Policy{c.p}
 		_, err := h.Create(chattest.As(t.Context(), who), &chat.CreateRequest{Name: strings.ReplaceAll(name, " ", "-"),
 			Type: "Slack", RamRole: "Ops", Configuration: chattest.Slack})
@@ -313,7 +313,7 @@ func TestPassRoleIsNamedWithTheOthers(t *testing.T) {
 	chattest.WantError(t, "an update", err, fault.NoPermission, "", "oos:UpdateChatConfiguration on ",
 		opsRole+" (for RamRole, Configuration.Permissions[0].RamRole, Configuration.Actions.restart.RamRole), ",
 		":role/Adm (for ")
-	event := chattest.Caller(t, "", allowOOS)
+	event := callerOf(t, "", allowOOS)
 	_, err = h.Create(chattest.As(t.Context(), event), &in)
 	chattest.WantError(t, "an event", err, fault.NoPermission, "",
 		"). To let events pass a role, allow ram:PassRole in CHATCONF_EVENT_POLICY.")
@@ -379,7 +379,7 @@ func TestPassRoleTellsNothing(t *testing.T) {
 // TestPassRoleIsDecidedByTags checks that a policy can tie roles to the tags of configurations.
 func TestPassRoleIsDecidedByTags(t *testing.T) {
 	h := newHouse(t)
-	ctx := chattest.As(t.Context(), chattest.Caller(t, "CCKdev", allowOOS,
+	ctx := chattest.As(t.Context(), callerOf(t, "CCKdev", allowOOS,
 		`{"Effect":"Allow","Action":"ram:PassRole","Resource":"*","Condition":{"StringEquals":{"oos:tag/env":"dev"}}}`))
 	for _, env := range []string{"dev", "prod"} {
 		h.MustCreate(env, func(in *chat.CreateRequest) { in.Tags = map[string]string{"env": env} })

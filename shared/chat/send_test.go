@@ -62,7 +62,7 @@ func TestOpenToSendIsAuthorised(t *testing.T) {
 		"one who may, but in another region": {[]*policy.Policy{mustPolicy(t, "Allow", "oos:SendChatMessage",
 			"acs:oos:us-east-1:*:chatconfiguration/one")}, false},
 	} {
-		asker := chattest.Caller(t, "CCKasker")
+		asker := callerOf(t, "CCKasker")
 		asker.Policies = c.policies
 		e, url, err := h.OpenToSend(chattest.As(t.Context(), asker), "", "one", false)
 		if got := err == nil; got != c.want || got != (e != nil) || got != (url != "") {
@@ -86,7 +86,7 @@ func TestOpenToSendIsAuthorised(t *testing.T) {
 		"only to see":   {[]*policy.Policy{reveals}, []string{"oos:SendChatMessage on "}},
 		"both of these": {[]*policy.Policy{sends, reveals}, nil},
 	} {
-		asker := chattest.Caller(t, "CCKasker")
+		asker := callerOf(t, "CCKasker")
 		asker.Policies = c.policies
 		_, _, err := h.OpenToSend(chattest.As(t.Context(), asker), "", "one", true)
 		if c.texts != nil {

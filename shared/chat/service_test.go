@@ -212,34 +212,34 @@ func TestDeleteLeavesNothingButHistory(t *testing.T) {
 func TestHistory(t *testing.T) {
 	h := newHouse(t)
 	start := h.Clock.Now()
-	ctx := chattest.From(h.Ctx, "REQ-1", "192.0.2.1")
+	ctx := from(h.Ctx, "REQ-1", "192.0.2.1")
 	if _, err := h.Create(ctx, &chat.CreateRequest{Name: "one", Type: "Slack", Configuration: chattest.Slack,
 		Tags: map[string]string{"a": "b"}}); err != nil {
 		t.Fatal(err)
 	}
 	h.Clock.Advance(time.Second)
-	event := chattest.Caller(t, "", `{"Effect":"Allow","Action":"*","Resource":"*"}`)
+	event := callerOf(t, "", `{"Effect":"Allow","Action":"*","Resource":"*"}`)
 	event.Name = "event"
-	if _, err := h.Update(chattest.From(chattest.As(t.Context(), event), "REQ-2", ""),
+	if _, err := h.Update(from(chattest.As(t.Context(), event), "REQ-2", ""),
 		&chat.UpdateRequest{Name: "one", RamRole: chattest.Ptr("Ops"),
 			Configuration: chattest.Ptr(secret.Text(fullSlack))}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.Tag(chattest.From(h.Ctx, "REQ-3", "::1"), &chat.TagRequest{ResourceType: "chatconfiguration",
+	if _, err := h.Tag(from(h.Ctx, "REQ-3", "::1"), &chat.TagRequest{ResourceType: "chatconfiguration",
 		ResourceIDs: []string{"one"}, Tags: map[string]string{"c": "d"}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.Untag(chattest.From(h.Ctx, "REQ-4", "::1"), &chat.UntagRequest{ResourceType: "chatconfiguration",
+	if _, err := h.Untag(from(h.Ctx, "REQ-4", "::1"), &chat.UntagRequest{ResourceType: "chatconfiguration",
 		ResourceIDs: []string{"one"}, TagKeys: []string{"a"}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.ChangeResourceGroup(chattest.From(h.Ctx, "REQ-5", "::1"),
+	if _, err := h.ChangeResourceGroup(from(h.Ctx, "REQ-5", "::1"),
 		&chat.ChangeResourceGroupRequest{ResourceType: "chatconfiguration", ResourceID: "one",
 			NewResourceGroupID: "rg"}); err != nil {
 		t.Fatal(err)
 	}
 	last := h.stored("one")
-	if _, err := h.Delete(chattest.From(h.Ctx, "REQ-6", "::1"), &chat.DeleteRequest{Name: "one"}); err != nil {
+	if _, err := h.Delete(from(h.Ctx, "REQ-6", "::1"), &chat.DeleteRequest{Name: "one"}); err != nil {
 		t.Fatal(err)
 	}
 	list := h.history("one")
@@ -538,7 +538,7 @@ func TestBlindUpdatesAllHappen(t *testing.T) {
 	h := newHouse(t)
 	h.MustCreate("one")
 	chattest.InParallel(t, callers, func(i int) error {
-		_, err := h.Tag(chattest.From(h.Ctx, fmt.Sprint("REQ-", i), ""), &chat.TagRequest{
+		_, err := h.Tag(from(h.Ctx, fmt.Sprint("REQ-", i), ""), &chat.TagRequest{
 			ResourceType: "chatconfiguration", ResourceIDs: []string{"one"},
 			Tags: map[string]string{fmt.Sprint("k", i%16): fmt.Sprint(i)},
 		})

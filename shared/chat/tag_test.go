@@ -198,7 +198,7 @@ func TestTagIsAllOrNothing(t *testing.T) {
 		slices.Delete(slices.Clone(list), 48, 49)...), fault.ResourceNotFound, "ResourceIds", `"n-0049"`)
 	chattest.WantError(t, "Tag when one is full", h.tag(map[string]string{"a": "b"}, list[:49]...), fault.QuotaExceeded,
 		"Tag", `"n-0048"`, "21 tags", "20")
-	some := chattest.As(t.Context(), chattest.Caller(t, "CCKsome", `{"Effect":"Allow","Action":"oos:*","Resource":"*"}`,
+	some := chattest.As(t.Context(), callerOf(t, "CCKsome", `{"Effect":"Allow","Action":"oos:*","Resource":"*"}`,
 		`{"Effect":"Deny","Action":"oos:*","Resource":"*/n-0047"}`))
 	_, err := h.Tag(some, &chat.TagRequest{ResourceType: resourceType, ResourceIDs: list[:48],
 		Tags: map[string]string{"a": "b"}})

@@ -173,7 +173,7 @@ func TestWrongTokenShowsInHealth(t *testing.T) {
 	h := chattest.New(t, chat.Options{})
 	h.MustCreate("one")
 	for range 3 {
-		h.Stranger("one")
+		stranger(h, "one")
 	}
 	got := h.MustHealth("one")
 	if got.State != chat.HealthFailing || got.LastError == nil || got.LastError.Step != "token" ||
@@ -190,7 +190,7 @@ func TestStrangersDoNotSpeakForThePlatform(t *testing.T) {
 	stranger := func() {
 		t.Helper()
 		h.Clock.Advance(10 * time.Second)
-		h.Stranger("one")
+		stranger(h, "one")
 	}
 	note := func(n journal.Note) {
 		t.Helper()

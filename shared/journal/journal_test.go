@@ -961,3 +961,17 @@ func TestRecordMasksTheNameOfACommand(t *testing.T) {
 		}
 	}
 }
+
+// stranger calls the webhook of a configuration with another token. Its handler notes that.
+func stranger(h *chattest.House, name string) {
+	h.T.Helper()
+	_, err := h.OpenWebhook(h.Ctx, chattest.Account, chattest.Region, name, "x")
+	var why *chat.Unproven
+	if !errors.As(err, &why) || why.Of.Name != name {
+		h.T.Fatal(err)
+	}
+	note := journal.Note{Counter: journal.CountRefused, Step: journal.StepToken, Reason: "the URL has another token"}
+	if err := h.Journal.Note(h.Ctx, why.Of, note); err != nil {
+		h.T.Fatal(err)
+	}
+}

@@ -21,7 +21,6 @@ import (
 	"chatconf/shared/chat"
 	"chatconf/shared/command"
 	"chatconf/shared/fault"
-	"chatconf/shared/invoke"
 	"chatconf/shared/journal"
 	"chatconf/shared/platform"
 	"chatconf/shared/policy"
@@ -83,39 +82,10 @@ func (h *House) ServiceWith(o chat.Options, ring *seal.Ring) *chat.Service {
 	return s
 }
 
-// serviceWithPlatforms returns another service on the same tables and clock that knows other
-// platforms.
-func (h *House) ServiceWithPlatforms(platforms ...command.Platform) *chat.Service {
-	h.T.Helper()
-	s, err := chat.New(h.Spy, h.Ring, platforms, chat.Options{Now: h.Clock.Now, Journal: h.Journal})
-	if err != nil {
-		h.T.Fatal(err)
-	}
-	return s
-}
-
 var Administrator = &chat.Caller{Account: Account, AccessKeyID: "CCKadmin", Name: "admin",
 	Policies: []*policy.Policy{policy.Owner()}}
 
-// caller returns somebody of the same account with the given statements, each a JSON object.
-func Caller(t testing.TB, id string, statements ...string) *chat.Caller {
-	t.Helper()
-	c := &chat.Caller{Account: Account, AccessKeyID: id, Name: "the " + id}
-	if len(statements) > 0 {
-		p, err := policy.Parse([]byte(`{"Version":"1","Statement":[` + strings.Join(statements, ",") + `]}`))
-		if err != nil {
-			t.Fatal(err)
-		}
-		c.Policies = []*policy.Policy{p}
-	}
-	return c
-}
-
 func As(ctx context.Context, c *chat.Caller) context.Context { return chat.WithCaller(ctx, c) }
-
-func From(ctx context.Context, requestID, ip string) context.Context {
-	return invoke.With(ctx, &invoke.Invocation{RequestID: requestID, SourceIP: ip})
-}
 
 // newRing returns a ring of keys that are made of the given bytes, the current one first.
 func NewRing(t testing.TB, fill ...byte) *seal.Ring {
@@ -145,15 +115,6 @@ func (h *House) MustCreate(name string, edit ...func(*chat.CreateRequest)) *chat
 		h.T.Fatalf("Create(%q): %v", name, err)
 	}
 	return out
-}
-
-// createAll makes many configurations; those that wait share a flush of the disk.
-func (h *House) MustCreateAll(requests []*chat.CreateRequest) {
-	h.T.Helper()
-	InParallel(h.T, len(requests), func(i int) error {
-		_, err := h.Create(h.Ctx, requests[i])
-		return err
-	})
 }
 
 // inParallel calls do for 0 … n-1 from several goroutines at once, and fails the test on an error.
@@ -187,61 +148,6 @@ func (h *House) MustGet(name string) chat.Configuration {
 		h.T.Fatalf("Get(%q): %v", name, err)
 	}
 	return out.ChatConfiguration
-}
-
-func (h *House) MustUpdate(in *chat.UpdateRequest) *chat.WriteResponse {
-	h.T.Helper()
-	out, err := h.Update(h.Ctx, in)
-	if err != nil {
-		h.T.Fatalf("Update(%q): %v", in.Name, err)
-	}
-	return out
-}
-
-func (h *House) MustDelete(name string) {
-	h.T.Helper()
-	if _, err := h.Delete(h.Ctx, &chat.DeleteRequest{Name: name}); err != nil {
-		h.T.Fatalf("Delete(%q): %v", name, err)
-	}
-}
-
-// mustAgree fails the test unless documents, index, counters and history agree.
-func (h *House) MustAgree() *chat.Report {
-	h.T.Helper()
-	report, err := h.Check(h.Ctx, Account, Region)
-	if err != nil {
-		h.T.Fatalf("Check: %v", err)
-	}
-	for _, p := range report.Problems {
-		h.T.Errorf("Check: %s", p)
-	}
-	return report
-}
-
-// dump returns every item of the partition.
-func (h *House) Dump() []table.Item {
-	h.T.Helper()
-	var all []table.Item
-	after := ""
-	for {
-		items, err := h.Spy.Table.Query(h.Ctx, table.Range{Partition: Partition, After: after, Limit: table.MaxQuery})
-		if err != nil {
-			h.T.Fatal(err)
-		}
-		all = append(all, items...)
-		if len(items) < table.MaxQuery {
-			return all
-		}
-		after = items[len(items)-1].Sort
-	}
-}
-
-// tamper writes to the table behind the service's back.
-func (h *House) Tamper(c table.Change) {
-	h.T.Helper()
-	if err := h.Spy.Table.Write(h.Ctx, Partition, c); err != nil {
-		h.T.Fatal(err)
-	}
 }
 
 // item returns the item under a sort key.
@@ -419,14 +325,6 @@ func WantError(t testing.TB, what string, err error, code fault.Code, param stri
 
 func Ptr[T any](v T) *T { return &v }
 
-func Names(list []chat.Summary) []string {
-	out := make([]string, len(list))
-	for i, c := range list {
-		out[i] = c.Name
-	}
-	return out
-}
-
 // equal fails the test unless got and want are the same.
 func Equal(t testing.TB, what string, got, want any) {
 	t.Helper()
@@ -599,20 +497,6 @@ func Counters(given map[string]int64) map[string]int64 {
 		out[name] = n
 	}
 	return out
-}
-
-// stranger calls the webhook of a configuration with another token. Its handler notes that.
-func (h *House) Stranger(name string) {
-	h.T.Helper()
-	_, err := h.OpenWebhook(h.Ctx, Account, Region, name, "x")
-	var why *chat.Unproven
-	if !errors.As(err, &why) || why.Of.Name != name {
-		h.T.Fatal(err)
-	}
-	note := journal.Note{Counter: journal.CountRefused, Step: journal.StepToken, Reason: "the URL has another token"}
-	if err := h.Journal.Note(h.Ctx, why.Of, note); err != nil {
-		h.T.Fatal(err)
-	}
 }
 
 // pending records a message that must be dispatched.
