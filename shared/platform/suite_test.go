@@ -14,7 +14,7 @@ import (
 
 // TestReceivers runs the suite over the whole list, so that no platform is left out.
 func TestReceivers(t *testing.T) {
-	platformtest.Run(t, platform.All(), os.DirFS("."))
+	runSuite(t, platform.All(), os.DirFS("."))
 }
 
 // TestEveryFolderIsInTheList holds that a platform's folder is in the list, so that no platform is

@@ -6,11 +6,6 @@ import (
 	"io/fs"
 	"strconv"
 	"strings"
-	"testing"
-
-	"chatconf/shared/command"
-	"chatconf/shared/platform/callback"
-	"chatconf/shared/platform/platformsim"
 )
 
 // A Kind is one kind of message or event that a platform sends, and its outcome.
@@ -64,42 +59,4 @@ func ReadKinds(folder fs.FS) ([]Kind, error) {
 		return nil, errors.New("kinds.txt contains no kinds")
 	}
 	return all, nil
-}
-
-// runKinds tests that each kind of message has the outcome in the platform's file.
-func runKinds(t *testing.T, p command.Platform, n New, folder fs.FS) {
-	all, err := ReadKinds(folder)
-	if err != nil {
-		t.Fatal(err)
-	}
-	settings := With(p.Type, "BotName", "ops")
-	for _, k := range all {
-		c, err := (&platformsim.Maker{Settings: settings, Now: Now}).Enclose(p.Type, k.Enclosure, k.Text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		received, err := Receiver(t, n, settings).Receive(c.Received(Now))
-		if err != nil {
-			t.Errorf("%s: %v, want it %s", k.About, err, k.Outcome)
-			continue
-		}
-		if got := OutcomeOf(received); got != k.Outcome {
-			t.Errorf("%s: it is %s, want %s", k.About, got, k.Outcome)
-		}
-	}
-}
-
-// OutcomeOf returns the outcome of a callback, in the form of Kind.Outcome.
-func OutcomeOf(received *callback.Received) string {
-	switch m := received.Message; {
-	case received.Handshake != nil:
-		return "a handshake"
-	case m != nil && m.Unread != "":
-		return "answered " + m.Unread
-	case m != nil:
-		return "heard " + m.Text
-	case received.Unproven:
-		return "unproven " + received.Kind
-	}
-	return "counted " + received.Kind
 }

@@ -1,4 +1,4 @@
-package platformtest
+package platform_test
 
 import (
 	"fmt"
@@ -14,7 +14,7 @@ import (
 	"chatconf/shared/secret"
 )
 
-// A Vector is a callback in a file, and the expected result of a receiver.
+// A vector is a callback in a file, and the expected result of a receiver.
 //
 // The file begins with comment lines with # that name the source and the purpose. Then it has lines
 // with a name, a colon and a value:
@@ -30,7 +30,7 @@ import (
 //	timeless                      the callback has no time
 //
 // After an empty line comes the request: method and query, headers, an empty line, the body.
-type Vector struct {
+type vector struct {
 	Name     string
 	Type     string
 	Settings callback.Settings
@@ -42,9 +42,9 @@ type Vector struct {
 	Timeless bool
 }
 
-// ReadVectors reads the vectors in testdata/vectors of a platform's folder. A platform without
+// readVectors reads the vectors in testdata/vectors of a platform's folder. A platform without
 // vectors is an error.
-func ReadVectors(folder fs.FS) ([]Vector, error) {
+func readVectors(folder fs.FS) ([]vector, error) {
 	names, err := fs.Glob(folder, "testdata/vectors/*.txt")
 	if err == nil && len(names) == 0 {
 		err = fs.ErrNotExist
@@ -52,7 +52,7 @@ func ReadVectors(folder fs.FS) ([]Vector, error) {
 	if err != nil {
 		return nil, err
 	}
-	var all []Vector
+	var all []vector
 	for _, name := range names {
 		text, err := fs.ReadFile(folder, name)
 		if err != nil {
@@ -68,8 +68,8 @@ func ReadVectors(folder fs.FS) ([]Vector, error) {
 	return all, nil
 }
 
-func parseVector(text string) (*Vector, error) {
-	v := &Vector{Settings: make(callback.Settings), Request: &callback.Request{Header: make(http.Header),
+func parseVector(text string) (*vector, error) {
+	v := &vector{Settings: make(callback.Settings), Request: &callback.Request{Header: make(http.Header),
 		Query: make(url.Values)}, Fields: make(map[string]string)}
 	head, rest, ok := strings.Cut(text, "\n\n")
 	if !ok || !strings.HasPrefix(text, "# ") {

@@ -1,4 +1,4 @@
-package platformtest
+package platform_test
 
 import (
 	"fmt"
@@ -30,7 +30,7 @@ func runValues(t *testing.T, p command.Platform, folder fs.FS) {
 		switch {
 		case line == "" || line[0] == '#':
 		case line[0] != '\t':
-			if len(settings) == 0 || line != marked(settings[0]) {
+			if len(settings) == 0 || line != markedRows(settings[0]) {
 				t.Fatalf("the file has %q where the platform has %q", line, append(settings, command.Setting{})[0].Key)
 			}
 			at, settings = &settings[0], settings[1:]
@@ -54,8 +54,8 @@ func runValues(t *testing.T, p command.Platform, folder fs.FS) {
 	}
 }
 
-// marked returns a setting's line in the file.
-func marked(s command.Setting) string {
+// markedRows returns a setting's line in the file.
+func markedRows(s command.Setting) string {
 	line := s.Key
 	for _, mark := range []struct {
 		is   bool
