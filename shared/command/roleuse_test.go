@@ -170,7 +170,7 @@ func TestNewUses(t *testing.T) {
 func TestNewUsesMissesNothing(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	wider := 0
-	for range 4000 {
+	for range 3000 {
 		a := make([]byte, 45)
 		for i := range a {
 			a[i] = byte(random.IntN(256))

@@ -922,6 +922,49 @@ func TestEvent(t *testing.T) {
 	}
 }
 
+// The values of an action reach its target through the outbox, and a secret one goes nowhere else.
+func TestEventOfAnAction(t *testing.T) {
+	h := chattest.New(t, chat.Options{})
+	e := h.Bot("one", `"Actions":{"login":{"Aliases":["signin"],"DryRun":true,"Parameters":[{"Name":"user"},`+
+		`{"Name":"password","Secret":true},{"Name":"count","Type":"Integer","Default":"7"}]}}`)
+	a := chattest.Arrival(t, e, "m1", "u1", "signin password=planted-words bob --dry-run")
+	a.Pending = &journal.Pending{}
+	ref := h.MustRecord(e, a)
+	recorded := h.Commands("one")[0]
+	if args := []string{"user=bob", "password=******", "count=7", "--dry-run"}; recorded.Command != "login" ||
+		!slices.Equal(recorded.Arguments, args) {
+		t.Errorf("the record is %+v", recorded)
+	}
+	for _, item := range h.JournalItems(chattest.Account + "/" + chattest.Region) {
+		if strings.Contains(string(item.Value), "planted") {
+			t.Errorf("%s holds %s", item.Sort, item.Value)
+		}
+	}
+	job, err := h.Journal.Claim(h.Ctx, ref, time.Minute)
+	if err != nil || e.Again(job.Command) != nil || e.Decide(job.Command) != a.Decision {
+		t.Fatalf("Claim: %v", err)
+	}
+	got, err := job.Event().MarshalJSON()
+	const text = `"text":"login user=bob password=****** count=7 --dry-run","command":"login",` +
+		`"arguments":["user=bob","password=******","count=7","--dry-run"],`
+	const values = `"action":"login","parameters":{"user":"bob","password":"planted-words","count":7},"dryRun":true}}`
+	if err != nil || !strings.Contains(string(got), text) || !strings.HasSuffix(string(got), values) {
+		t.Errorf("event = %s, %v", got, err)
+	}
+
+	// A command that its action cannot read is recorded without what may be a secret.
+	wrong, err := e.Command(&command.Message{ID: "m2", User: "u1", Conversation: "c1", Text: "login bob pw planted 2"})
+	d := e.Decide(wrong)
+	if err == nil || d.Allowed {
+		t.Fatalf("too many values: %+v", d)
+	}
+	h.MustRecord(e, journal.Arrival{Command: wrong, Decision: d, Pending: &journal.Pending{Answer: e.Reply(wrong, d)}})
+	if recorded := h.Commands("one")[0]; strings.Contains(fmt.Sprintf("%+v", recorded), "planted") ||
+		recorded.Command != "login" || len(recorded.Arguments) != 4 {
+		t.Errorf("the record is %+v", recorded)
+	}
+}
+
 func TestRefThatHasNoTime(t *testing.T) {
 	for id, want := range map[string]bool{"1795420801234-0000000000000000": true, "": false, "x-y": false} {
 		if got := !journal.RefTime(command.Ref{ID: id}).IsZero(); got != want {
