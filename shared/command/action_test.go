@@ -269,6 +269,10 @@ func TestOperations(t *testing.T) {
 	if _, err := followed.RecordedCommand("deploy", []string{"env=******"}); err == nil {
 		t.Error("a masked value is taken")
 	}
+	hidden, err := followed.RecordedCommand("deploy", []string{"version=v1", "env=test", "Note=token=******"})
+	if err != nil || !followed.MayOperate(by("dev", "status"), hidden) {
+		t.Errorf("a masked value that no statement names: %v", err)
+	}
 	// An action that is not declared any more is decided by its name.
 	gone, err := followed.RecordedCommand("gone", []string{"a=b", "--dry-run"})
 	if err != nil || !followed.MayOperate(by("all", "status"), gone) || followed.MayOperate(by("dev",

@@ -95,7 +95,11 @@ func (c Command) Recorded() (name string, args []string) {
 		}
 		return c.Name, redact(c.Arguments)
 	}
-	return c.Name, redact(c.shownValues())
+	args = c.shownValues()
+	for i := range args { // one by one, so that each keeps its name
+		args[i] = redact(args[i : i+1])[0]
+	}
+	return c.Name, args
 }
 
 // shownValues returns the values as name=value, with secrets masked.

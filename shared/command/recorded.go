@@ -2,6 +2,7 @@ package command
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"chatconf/shared/secret"
@@ -37,12 +38,21 @@ func (e *Endpoint) RecordedCommand(name string, args []string) (Command, error) 
 				v.Type, v.Secret = a.Parameters[i].Type, a.Parameters[i].Secret
 			}
 		}
-		if v.Text == secret.Mask && !v.Secret {
+		if strings.Contains(v.Text, secret.Mask) && !v.Secret && e.Permissions.names(v.Name) {
 			return Command{}, errHidden
 		}
 		out.Parameters = append(out.Parameters, v)
 	}
 	return out, nil
+}
+
+// names reports whether a statement names values of the parameter.
+func (p *Permissions) names(parameter string) bool {
+	return slices.ContainsFunc(p.statements, func(s permission) bool {
+		return slices.ContainsFunc(s.values, func(of valuePatterns) bool {
+			return strings.EqualFold(of.name, parameter)
+		})
+	})
 }
 
 // MayOperate reports whether the sender of a Status or Cancel may have the state of an operation,

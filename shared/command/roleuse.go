@@ -70,9 +70,10 @@ func (p *Permissions) NewUses(before *Permissions, otherwise bool) []RoleUse {
 // one.
 func (p *Permissions) newUsesOfActions(before *Permissions, was, is []reach, roleIsNew bool,
 	left *budget) (uses []RoleUse) {
+	names, seen := budget(mostNamed), make(map[RoleUse]struct{})
 	check := func(name string, a *Action, changed bool) {
-		wasOf, _, ok := reachesOf(was, name, before.roleOf(name), left)
-		isOf, indexes, okToo := reachesOf(is, name, p.roleOf(name), left)
+		wasOf, _, ok := reachesOf(was, name, before.roleOf(name), &names)
+		isOf, indexes, okToo := reachesOf(is, name, p.roleOf(name), &names)
 		for i, s := range isOf {
 			named := p.statements[indexes[i]].role != ""
 			switch {
@@ -80,7 +81,11 @@ func (p *Permissions) newUsesOfActions(before *Permissions, was, is []reach, rol
 			case !named && (a == nil || a.RamRole == "") && roleIsNew: // listed already
 			case !named && a != nil && a.RamRole != "" && changed: // listed already
 			case changed || !ok || !okToo || !isKept(wasOf, isOf, i, left):
-				uses = append(uses, RoleUse{Role: s.role, Statement: indexes[i], Named: named})
+				use := RoleUse{Role: s.role, Statement: indexes[i], Named: named}
+				if _, ok := seen[use]; !ok {
+					seen[use] = struct{}{}
+					uses = append(uses, use)
+				}
 			}
 		}
 	}
@@ -317,6 +322,9 @@ func isKept(was, is []reach, i int, left *budget) bool {
 
 // mostCompared is how many pairs of patterns one call of NewUses compares: some 50 ms.
 const mostCompared = 200_000
+
+// mostNamed is how many patterns one call of NewUses compares with names of actions: some 50 ms.
+const mostNamed = 1_000_000
 
 // A budget is how many pairs of patterns may still be compared.
 type budget int
