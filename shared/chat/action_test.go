@@ -38,6 +38,11 @@ func TestMistakesInActions(t *testing.T) {
 		return action(`"Parameters":[{"Name":"Env"},{"Name":"region"}],` +
 			`"Target":{"Type":"Oos","TemplateName":"T","Parameters":` + value + `}`)
 	}
+	allowing := func(value string) string {
+		return action(`"Parameters":[{"Name":"Env"},{"Name":"key","Secret":true}],` +
+			`"Target":{"Type":"Oos","TemplateName":"T","Allow":` + value + `}`)
+	}
+	const anAllow = `{"Action":"ecs:RebootInstance","Resource":"acs:ecs:*:*:instance/{instance}"}.`
 	statement := func(effect, commands, values string) string {
 		return `"Actions":{"restart":{"Parameters":[{"Name":"env","Type":"Enum","Values":["test","prod"]},` +
 			`{"Name":"password","Secret":true},{"Name":"force","Type":"Boolean"},{"Name":"zone","Fixed":"a"},` +
@@ -237,6 +242,23 @@ func TestMistakesInActions(t *testing.T) {
 		{templated(`{"a":[` + repeat(201, `"%d"`) + `]}`), `@.Target.Parameters.a: has 201 entries; the most is 200.`},
 		{target(`"Type":"Oos","TemplateName":"T","Parameters":{"a":"{env}"}`),
 			`@.Target.Parameters.a: {env} is not a parameter of the action; none is declared.`},
+		{allowing(`{}`), `@.Target.Allow: write an array of 1 to 20 statements such as ` + anAllow},
+		{allowing(`[]`), `@.Target.Allow: write an array of 1 to 20 statements such as ` + anAllow},
+		{allowing(`[` + repeat(21, `{"Action":"a:%d","Resource":"r"}`) + `]`),
+			`@.Target.Allow: write an array of 1 to 20 statements such as ` + anAllow},
+		{allowing(`["x"]`), `@.Target.Allow[0]: is a string; write an object such as ` + anAllow},
+		{allowing(`[{"Action":"a:b","Effect":"Deny"}]`), `@.Target.Allow[0].Effect: unknown key; use one of ` +
+			`Action, Resource. Configuration.Actions.restart.Target.Allow[0].Resource: is missing.`},
+		{allowing(`[{"Action":[],"Resource":"r"}]`),
+			`@.Target.Allow[0].Action: write a string or an array of 1 to 20 strings.`},
+		{allowing(`[{"Action":"a b","Resource":"r"}]`),
+			`@.Target.Allow[0].Action: "a b" is not 1 to 512 printable ASCII characters without blanks.`},
+		{allowing(`[{"Action":"a:b","Resource":["x/{env}","x/{en}"]}]`),
+			`@.Target.Allow[0].Resource: {en} is not a parameter of the action; did you mean Env?`},
+		{allowing(`[{"Action":"a:b","Resource":"x/{KEY}"}]`),
+			`@.Target.Allow[0].Resource: {KEY} is Secret, and may not be in a policy.`},
+		{target(`"Type":"StepFunctions","StateMachineArn":"arn:aws:states:r:1:stateMachine:x","Allow":[]`),
+			`@.Target.Allow: unknown key; use one of Type, StateMachineArn, Parameters.`},
 
 		// TimeoutSeconds and DryRun.
 		{action(`"TimeoutSeconds":5`), `@.TimeoutSeconds: has no meaning for a Target of type Journal.`},

@@ -27,9 +27,9 @@ var targetKinds = []targetKind{
 	{name: command.TargetFunction, required: []string{"Name"}, timeout: 40},
 	{name: command.TargetProgram, required: []string{"Name"}, timeout: 10 * 60},
 	{name: command.TargetOOS, required: []string{"TemplateName"},
-		optional: []string{"TemplateVersion", keyParameters, "SafetyCheck"},
+		optional: []string{"TemplateVersion", keyParameters, "SafetyCheck", keyAllow},
 		timeout:  24 * 60 * 60, actionOnly: true, noDryRun: true},
-	{name: command.TargetSSM, required: []string{"DocumentName"}, optional: []string{keyParameters},
+	{name: command.TargetSSM, required: []string{"DocumentName"}, optional: []string{keyParameters, keyAllow},
 		timeout: 24 * 60 * 60, actionOnly: true, noDryRun: true},
 	{name: command.TargetStepFunctions, required: []string{"StateMachineArn"}, optional: []string{keyParameters},
 		timeout: 24 * 60 * 60, actionOnly: true, noDryRun: true},
@@ -93,6 +93,8 @@ func (out *settled) target(path, field string, n, action *document.Node, keep fu
 			out.secret(at, field, webhookSecret, m.Value, keep)
 		case keyParameters:
 			out.checkTemplate(at, m.Value, action)
+		case keyAllow:
+			out.checkAllow(at, m.Value, action)
 		default:
 			out.checkText(at, m.Value, targetShape(kind.name, m.Key))
 		}
@@ -235,6 +237,70 @@ func (m *mistakes) checkTemplate(path string, n, action *document.Node) {
 }
 
 var templateKey = command.Text(200)
+
+const (
+	keyAllow = "Allow"
+	// maxAllow is the maximum number of statements in Allow, and of texts in a list of them. A
+	// session policy has at most 2,048 characters.
+	maxAllow = 20
+)
+
+// allowText is the shape of an action and of a resource of Allow.
+var allowText = command.Visible(1, 512)
+
+// checkAllow checks the Allow of a Target: statements of Action and Resource. In a resource, {name}
+// stands for a parameter of the action that is not secret.
+func (m *mistakes) checkAllow(path string, n, action *document.Node) {
+	const example = `{"Action":"ecs:RebootInstance","Resource":"acs:ecs:*:*:instance/{instance}"}`
+	if n.Kind != document.Array || len(n.Items) == 0 || len(n.Items) > maxAllow {
+		m.wrong(path, "write an array of 1 to %d statements such as %s", maxAllow, example)
+		return
+	}
+	declared := declare(action)
+	for i, item := range n.Items {
+		at := document.At(path, i)
+		if item.Kind != document.Object {
+			m.wrong(at, "is %v; write an object such as %s", item.Kind, example)
+			continue
+		}
+		keys := []string{"Action", "Resource"}
+		m.checkKnown(at, item, keys, keys)
+		for _, member := range item.Members {
+			if slices.Contains(keys, member.Key) {
+				m.checkAllowed(document.Under(at, member.Key), member.Key, member.Value, declared)
+			}
+		}
+	}
+}
+
+// checkAllowed checks the Action or the Resource of a statement: a text or an array of texts.
+func (m *mistakes) checkAllowed(path, key string, n *document.Node, declared map[string][]*document.Node) {
+	items := n.Items
+	if n.Kind != document.Array {
+		items = []*document.Node{n}
+	}
+	if len(items) == 0 || len(items) > maxAllow {
+		m.wrong(path, "write a string or an array of 1 to %d strings", maxAllow)
+		return
+	}
+	for _, item := range items {
+		m.checkText(path, item, allowText)
+		if key != "Resource" {
+			continue
+		}
+		for _, name := range command.Placeholders(item.Text) {
+			parameters, ok := declared[strings.ToLower(name)]
+			if !ok {
+				m.wrong(path, "{%s} is not a parameter of the action; %s", name, suggestParameter(name, declared))
+			} else if slices.ContainsFunc(parameters, isSecret) {
+				m.wrong(path, "{%s} is Secret, and may not be in a policy", name)
+			}
+		}
+	}
+}
+
+// isSecret reports whether a declared parameter is secret.
+func isSecret(n *document.Node) bool { return n.TextOf("Secret", "false") == "true" }
 
 func (m *mistakes) checkTemplateText(path string, n *document.Node, declared map[string][]*document.Node) {
 	if n.Kind != document.String {

@@ -389,6 +389,40 @@ func TestExpand(t *testing.T) {
 	}
 }
 
+// What steps may do names the values, and a value cannot widen it.
+func TestRights(t *testing.T) {
+	e := endpoint(t, `"Actions":{"restart":{"Target":{"Type":"Oos","TemplateName":"t","Allow":[
+		{"Action":"ecs:RebootInstance","Resource":"acs:ecs:*:*:instance/{ID}"},
+		{"Action":["a:B","a:C"],"Resource":["{zone}","fixed","{id}/{zone}"]},
+		{"Action":"a:D","Resource":"{zone}"}]},
+		"Parameters":[{"Name":"id"},{"Name":"zone"},{"Name":"note"}]}}`+allowAll)
+	for text, want := range map[string]string{
+		"restart i-1": `[{[ecs:RebootInstance] [acs:ecs:*:*:instance/i-1]} {[a:B a:C] [fixed]}]`,
+		"restart i-1 z note=*": `[{[ecs:RebootInstance] [acs:ecs:*:*:instance/i-1]} {[a:B a:C] [z fixed i-1/z]} ` +
+			`{[a:D] [z]}]`,
+		"restart":          `[{[a:B a:C] [fixed]}]`,
+		`restart "i-*"`:    "the value of id may not have '*', '?' or '$': the target's Allow uses it",
+		"restart i-1 ?":    "the value of zone may not have '*', '?' or '$': the target's Allow uses it",
+		"restart '${aws}'": "the value of id may not have '*', '?' or '$': the target's Allow uses it",
+	} {
+		c, err := e.Command(said(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		rights, err := e.TargetOf(c).Rights(c.Parameters)
+		got := fmt.Sprint(rights)
+		if err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("%s:\n got %s\nwant %s", text, got, want)
+		}
+	}
+	if rights, err := (command.Target{}).Rights(nil); rights != nil || err != nil {
+		t.Errorf("without Allow: %v, %v", rights, err)
+	}
+}
+
 // The target of a command is its action's, else the configuration's.
 func TestTargetOf(t *testing.T) {
 	e := endpoint(t, twoActions+`,"Target":{"Type":"Function","Name":"f"}`+allowAll)

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -40,6 +41,16 @@ type Target struct {
 	// Parameters is an object with what the target's template gets; nil: every parameter of the
 	// action under its own name. Expand reads it.
 	Parameters *document.Node
+
+	// Allow is an array of what the steps of a template do with the session of the role, for Oos
+	// and Ssm. In a resource, {name} stands for a parameter of the action. Rights reads it.
+	Allow *document.Node
+}
+
+// A Right is a statement of a session policy: actions that are allowed on resources.
+type Right struct {
+	Action   []string
+	Resource []string
 }
 
 // Followed reports whether the target starts an execution that is followed to its end.
@@ -87,7 +98,45 @@ func NewTarget(n *document.Node, hidden secret.Text) Target {
 		DocumentName:    n.TextOf("DocumentName", ""),
 		StateMachineArn: n.TextOf("StateMachineArn", ""),
 		Parameters:      n.Get("Parameters"),
+		Allow:           n.Get("Allow"),
 	}
+}
+
+// oneOrMore returns a text, or the texts of an array.
+func oneOrMore(n *document.Node) []string {
+	if n != nil && n.Kind == document.String {
+		return []string{n.Text}
+	}
+	return texts(n)
+}
+
+// Rights returns Allow for the values of an action. A resource that names a value which is not
+// given is left out. A value with a character that is a wildcard or a variable in policies is an
+// error, since it would allow more than the value says.
+func (t Target) Rights(values []Value) ([]Right, error) {
+	if t.Allow == nil {
+		return nil, nil
+	}
+	var rights []Right
+	for _, item := range t.Allow.Items {
+		var resources []string
+		for _, resource := range oneOrMore(item.Get("Resource")) {
+			for _, name := range Placeholders(resource) {
+				i := slices.IndexFunc(values, func(v Value) bool { return strings.EqualFold(v.Name, name) })
+				if i >= 0 && strings.ContainsAny(values[i].Text, "*?$") {
+					return nil, fmt.Errorf("the value of %s may not have '*', '?' or '$': the target's Allow uses it",
+						values[i].Name)
+				}
+			}
+			if text, ok := expand(resource, values); ok {
+				resources = append(resources, fmt.Sprint(text))
+			}
+		}
+		if len(resources) > 0 {
+			rights = append(rights, Right{oneOrMore(item.Get("Action")), resources})
+		}
+	}
+	return rights, nil
 }
 
 // Expand returns what the target's template gets, by name, as json.Marshal writes it. It holds

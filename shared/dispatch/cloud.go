@@ -81,22 +81,16 @@ func bounded(text string) string {
 	return text
 }
 
-// A Grant allows actions on resources in a session policy.
-type Grant struct {
-	Action   []string
-	Resource []string
-}
-
-// PolicyText returns a session policy that allows only the grants. version is that of the cloud's
+// PolicyText returns a session policy that allows only these rights. version is that of the cloud's
 // policy language.
-func PolicyText(version string, grants ...Grant) string {
+func PolicyText(version string, rights ...command.Right) string {
 	type statement struct {
 		Effect string
-		Grant
+		command.Right
 	}
-	statements := make([]statement, len(grants))
-	for i, g := range grants {
-		statements[i] = statement{"Allow", g}
+	statements := make([]statement, len(rights))
+	for i, r := range rights {
+		statements[i] = statement{"Allow", r}
 	}
 	return string(document.Marshal(struct {
 		Version   string
@@ -144,6 +138,15 @@ func (c *Call) say(english, chinese, task string, more ...any) string {
 
 // Told returns a text of the target for people: without secrets, and bounded.
 func (c *Call) Told(text string) string { return bounded(c.masked(text)) }
+
+// Allowed returns the rights of the target's Allow for the values of a call.
+func Allowed(c *Call) ([]command.Right, *Error) {
+	rights, err := c.Target.Rights(c.Command.Parameters)
+	if err != nil {
+		return nil, &Error{Why: err.Error(), Refused: true}
+	}
+	return rights, nil
+}
 
 // ParametersOf returns the parameters for a template as a JSON object. It may hold secrets.
 func ParametersOf(c *Call) string {

@@ -52,7 +52,7 @@ func TestTold(t *testing.T) {
 
 func TestPolicyText(t *testing.T) {
 	want := `{"Version":"1","Statement":[{"Effect":"Allow","Action":["a:B","a:C"],"Resource":["<r>"]}]}`
-	if got := dispatch.PolicyText("1", dispatch.Grant{Action: []string{"a:B", "a:C"},
+	if got := dispatch.PolicyText("1", command.Right{Action: []string{"a:B", "a:C"},
 		Resource: []string{"<r>"}}); got != want {
 		t.Errorf("PolicyText = %s, want %s", got, want)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"chatconf/shared/cloud"
+	"chatconf/shared/command"
 	"chatconf/shared/dispatch"
 	"chatconf/shared/journal"
 )
@@ -49,7 +50,7 @@ func account(c *dispatch.Call) string {
 // Policy implements dispatch.Scoped.
 func (t *Target) Policy(_ dispatch.Step, c *dispatch.Call) string {
 	action, resource := t.functions.Right(account(c), c.Target.Name)
-	return dispatch.PolicyText(t.version, dispatch.Grant{Action: []string{action}, Resource: []string{resource}})
+	return dispatch.PolicyText(t.version, command.Right{Action: []string{action}, Resource: []string{resource}})
 }
 
 // Start implements dispatch.Target. The function has ended when it returns.

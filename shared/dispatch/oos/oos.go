@@ -10,6 +10,7 @@ import (
 
 	"chatconf/shared/cloud"
 	"chatconf/shared/cloud/alibaba"
+	"chatconf/shared/command"
 	"chatconf/shared/dispatch"
 	"chatconf/shared/document"
 	"chatconf/shared/journal"
@@ -45,6 +46,9 @@ func New(executions *alibaba.Executions, now func() time.Time) *Target {
 func (t *Target) Start(ctx context.Context, c *dispatch.Call) (dispatch.Progress, error) {
 	if c.Command.DryRun {
 		return dispatch.Progress{}, dispatch.NoDryRun()
+	}
+	if _, err := dispatch.Allowed(c); err != nil {
+		return dispatch.Progress{}, err
 	}
 	e, err := t.executions.Start(ctx, c.Endpoint.Region, alibaba.StartRequest{
 		TemplateName:    c.Target.TemplateName,
@@ -107,30 +111,32 @@ func tags(c *dispatch.Call) map[string]string {
 	return map[string]string{tagPlatform: c.Command.Platform, tagSender: sender, tagRecord: c.ID}
 }
 
-// Policy implements dispatch.Scoped.
+// Policy implements dispatch.Scoped. The steps of a template without a RamRole run with the session
+// of StepStart, so that it has the target's Allow too.
 // https://www.alibabacloud.com/help/en/oos/ram-authorization-policies
 func (t *Target) Policy(step dispatch.Step, c *dispatch.Call) string {
 	const version = "1"
 	ofRole := cloud.RoleAccount(c.Role, c.Endpoint.Account)
 	prefix := "acs:oos:" + c.Endpoint.Region + ":" + ofRole + ":"
-	grant := dispatch.Grant{Action: []string{"oos:ListExecutions"},
-		Resource: []string{prefix + "execution/" + c.Execution}}
+	rights := []command.Right{{Action: []string{"oos:ListExecutions"},
+		Resource: []string{prefix + "execution/" + c.Execution}}}
 	switch step {
 	case dispatch.StepStart:
-		grant = dispatch.Grant{Action: []string{"oos:StartExecution"},
-			Resource: []string{prefix + "template/" + c.Target.TemplateName, prefix + "execution/*"}}
+		rights, _ = dispatch.Allowed(c) // of which Start returns the error
+		rights = append(rights, command.Right{Action: []string{"oos:StartExecution"},
+			Resource: []string{prefix + "template/" + c.Target.TemplateName, prefix + "execution/*"}})
 		if role := stepRole(c); role != "" {
-			return dispatch.PolicyText(version, grant, dispatch.Grant{Action: []string{"ram:PassRole"},
+			rights = append(rights, command.Right{Action: []string{"ram:PassRole"},
 				Resource: []string{"acs:ram::" + ofRole + ":role/" + role}})
 		}
 	case dispatch.StepCancel:
-		grant.Action[0] = "oos:CancelExecution"
+		rights[0].Action[0] = "oos:CancelExecution"
 	}
-	return dispatch.PolicyText(version, grant)
+	return dispatch.PolicyText(version, rights...)
 }
 
 // keyStepRole is the parameter by which a template gets the role of its steps, as all public
-// templates of OOS have it. Without such a role the steps have the session's rights: none.
+// templates of OOS have it. Without such a role the steps have the session's rights.
 // https://www.alibabacloud.com/help/en/oos/user-guide/grant-ram-permissions-to-oos
 const keyStepRole = "OOSAssumeRole"
 

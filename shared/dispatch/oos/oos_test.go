@@ -13,6 +13,7 @@ import (
 	"chatconf/shared/command"
 	"chatconf/shared/dispatch"
 	target "chatconf/shared/dispatch/oos"
+	"chatconf/shared/document"
 	"chatconf/shared/emulator/oos"
 	"chatconf/shared/emulator/oos/oostest"
 	"chatconf/shared/emulator/sts"
@@ -49,6 +50,9 @@ func newFixture(t *testing.T, set ...func(*oostest.Options)) *fixture {
 			{Name: "approve", Steps: []oos.Step{{Name: "ask", Action: "ACS::Approve", Approve: true}}},
 			{Name: "risky", Steps: []oos.Step{{Name: "format", Action: "ACS::ECS::Format", Risky: true}}},
 			{Name: "slow", Steps: []oos.Step{{Name: "wait", Endless: true}}},
+			{Name: "needs", Parameters: []oos.Parameter{{Name: "instance", Required: true}},
+				Steps: []oos.Step{{Name: "reboot", Needs: []oos.Permission{{Action: "ecs:RebootInstance",
+					Resource: "acs:ecs:*:*:instance/{{ instance }}"}}}}},
 		}
 	}}, set...)...)
 	options := alibaba.Options{Credentials: invoke.Credentials{AccessKeyID: oostest.KeyID,
@@ -177,6 +181,41 @@ func TestStates(t *testing.T) {
 			t.Errorf("%s: %+v, want %s %q", test.template, p, test.state, test.text)
 		}
 		f.narrow()
+	}
+}
+
+// What the steps of a template need is what Allow says, for this value and no other.
+func TestAllow(t *testing.T) {
+	allow, err := document.Parse("Allow",
+		`[{"Action":"ecs:RebootInstance","Resource":"acs:ecs:*:*:instance/{instance}"}]`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		allow *document.Node
+		state journal.State
+	}{{nil, journal.StateFailed}, {allow, journal.StateSucceeded}} {
+		f := newFixture(t)
+		c := f.call("needs", text("instance", "i-1"))
+		c.Target.Allow = test.allow
+		c.Execution = f.start(c).Execution
+		f.in.Advance(time.Second)
+		if p := f.follow(c); p.State != test.state ||
+			p.State == journal.StateFailed && !strings.Contains(p.Text, "ecs:RebootInstance") {
+			t.Errorf("Follow = %+v, want %s", p, test.state)
+		}
+		f.narrow()
+	}
+	f := newFixture(t)
+	c := f.call("needs", text("instance", "i-*"))
+	c.Target.Allow = allow
+	var e *dispatch.Error
+	if _, err := f.target.Start(f.as(dispatch.StepStart, c), c); !errors.As(err, &e) || !e.Refused || e.Again ||
+		!strings.Contains(e.Why, "the value of instance may not have") || len(f.in.Server.Executions()) != 0 {
+		t.Errorf("Start with a wildcard = %v", err)
+	}
+	if policy := f.target.Policy(dispatch.StepStart, c); strings.Contains(policy, "ecs:") {
+		t.Errorf("the policy with a wildcard is %s", policy)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"chatconf/shared/cloud"
 	"chatconf/shared/cloud/aws"
+	"chatconf/shared/command"
 	"chatconf/shared/dispatch"
 	"chatconf/shared/journal"
 )
@@ -36,6 +37,9 @@ func New(automations *aws.Automations) *Target { return &Target{automations} }
 func (t *Target) Start(ctx context.Context, c *dispatch.Call) (dispatch.Progress, error) {
 	if c.Command.DryRun {
 		return dispatch.Progress{}, dispatch.NoDryRun()
+	}
+	if _, err := dispatch.Allowed(c); err != nil {
+		return dispatch.Progress{}, err
 	}
 	parameters := lists(c.Target.Expand(c.Command.Parameters))
 	id, err := t.automations.Start(ctx, c.Target.DocumentName, token(c.ID), parameters)
@@ -94,16 +98,19 @@ func (t *Target) Cancel(ctx context.Context, c *dispatch.Call) error {
 	return nil
 }
 
-// Policy implements dispatch.Scoped.
+// Policy implements dispatch.Scoped. The steps of a runbook without a role run with the session of
+// StepStart, so that it has the target's Allow too.
 // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssystemsmanager.html
 func (t *Target) Policy(step dispatch.Step, c *dispatch.Call) string {
 	const version = "2012-10-17"
 	account := cloud.RoleAccount(c.Role, c.Endpoint.Account)
 	arn := "arn:" + aws.Partition(t.automations.Region()) + ":ssm:" + t.automations.Region() + ":"
-	grant := dispatch.Grant{Action: []string{"ssm:GetAutomationExecution"},
+	grant := command.Right{Action: []string{"ssm:GetAutomationExecution"},
 		Resource: []string{arn + account + ":automation-execution/" + c.Execution}}
+	var more []command.Right
 	switch step {
 	case dispatch.StepStart:
+		more, _ = dispatch.Allowed(c) // of which Start returns the error
 		name := c.Target.DocumentName
 		if strings.HasPrefix(name, "AWS") {
 			account = "" // a runbook of AWS
@@ -111,12 +118,12 @@ func (t *Target) Policy(step dispatch.Step, c *dispatch.Call) string {
 			// arn:aws:ssm:<region>:<account>:document/<name>
 			account, name = fields[4], strings.TrimPrefix(fields[5], "document/")
 		}
-		grant = dispatch.Grant{Action: []string{"ssm:StartAutomationExecution"}, Resource: []string{
+		grant = command.Right{Action: []string{"ssm:StartAutomationExecution"}, Resource: []string{
 			arn + account + ":document/" + name, arn + account + ":automation-definition/" + name + ":$DEFAULT"}}
 	case dispatch.StepCancel:
 		grant.Action[0] = "ssm:StopAutomationExecution"
 	}
-	return dispatch.PolicyText(version, grant)
+	return dispatch.PolicyText(version, append([]command.Right{grant}, more...)...)
 }
 
 // failed returns the error of a step.

@@ -232,6 +232,14 @@ func TestRefusals(t *testing.T) {
 	}
 	target, f := newTarget(t)
 	c := newCall()
+	c.Command.Parameters[0].Text = "*"
+	var err error
+	if c.Target.Allow, err = document.Parse("Allow", `[{"Action":"a","Resource":"{InstanceId}"}]`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := target.Start(t.Context(), c); err == nil || len(f.asked) > 0 {
+		t.Errorf("a wildcard: %v", err)
+	}
 	c.Command.DryRun = true
 	var e *dispatch.Error
 	if _, err := target.Start(t.Context(), c); !errors.As(err, &e) || !e.Refused || len(f.asked) > 0 {
@@ -244,6 +252,10 @@ func TestPolicies(t *testing.T) {
 	policy := func(action, resources string) string {
 		return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["ssm:` + action + `"],"Resource":[` +
 			resources + `]}]}`
+	}
+	allow, err := document.Parse("Allow", `[{"Action":["ec2:RebootInstances"],"Resource":"i/{InstanceId}"}]`)
+	if err != nil {
+		t.Fatal(err)
 	}
 	for _, test := range []struct {
 		step           dispatch.Step
@@ -265,6 +277,10 @@ func TestPolicies(t *testing.T) {
 			`"arn:aws:ssm:eu-central-1:123456789012:automation-execution/` + execution + `"`},
 	} {
 		c := newCall()
+		c.Target.Allow = allow
+		if test.step == dispatch.StepStart {
+			test.allows += `]},{"Effect":"Allow","Action":["ec2:RebootInstances"],"Resource":["i/i-1"`
+		}
 		c.Target.DocumentName, c.Role, c.Execution = test.runbook, test.role, execution
 		if got, want := target.Policy(test.step, c), policy(test.action, test.allows); got != want {
 			t.Errorf("Policy(%s, %s) = %s, want %s", test.step, test.runbook, got, want)

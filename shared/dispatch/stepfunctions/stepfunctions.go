@@ -9,6 +9,7 @@ import (
 
 	"chatconf/shared/cloud"
 	"chatconf/shared/cloud/aws"
+	"chatconf/shared/command"
 	"chatconf/shared/dispatch"
 	"chatconf/shared/document"
 	"chatconf/shared/journal"
@@ -96,10 +97,10 @@ func (t *Target) Cancel(ctx context.Context, c *dispatch.Call) error {
 // Policy implements dispatch.Scoped.
 // https://docs.aws.amazon.com/step-functions/latest/dg/concept-create-iam-advanced.html
 func (t *Target) Policy(step dispatch.Step, c *dispatch.Call) string {
-	grant := dispatch.Grant{Action: []string{"states:DescribeExecution"}, Resource: []string{c.Execution}}
+	grant := command.Right{Action: []string{"states:DescribeExecution"}, Resource: []string{c.Execution}}
 	switch step {
 	case dispatch.StepStart:
-		grant = dispatch.Grant{Action: []string{"states:StartExecution"}, Resource: []string{c.Target.StateMachineArn}}
+		grant = command.Right{Action: []string{"states:StartExecution"}, Resource: []string{c.Target.StateMachineArn}}
 	case dispatch.StepCancel:
 		grant.Action[0] = "states:StopExecution"
 	}
