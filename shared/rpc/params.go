@@ -81,7 +81,7 @@ func readParams(r *http.Request, body []byte) (p params, isJSON bool, err error)
 func (p params) over(query params, twice *twiceNamed) params {
 	for name, values := range query {
 		if given, there := p[name]; there && given[0] != values[0] {
-			twice.add(name)
+			*twice = append(*twice, name)
 		}
 		p[name] = values
 	}
@@ -111,24 +111,17 @@ func pairs(text string) int {
 	return strings.Count(text, "&") + 1
 }
 
-// A twiceNamed is the first parameter, in byte order, that is given more than once. The order makes
-// the answer to a request always the same.
-type twiceNamed struct {
-	name  string
-	found bool
-}
+// twiceNamed are parameters that are given more than once.
+type twiceNamed []string
 
-func (t *twiceNamed) add(name string) {
-	if !t.found || name < t.name {
-		t.name, t.found = name, true
-	}
-}
-
-func (t *twiceNamed) err() error {
-	if !t.found {
+// err names the first in byte order, so that the answer to a request is always the same.
+func (t twiceNamed) err() error {
+	if len(t) == 0 {
 		return nil
 	}
-	return twiceError(t.name)
+	name := shown(slices.Min(t))
+	return &fault.Error{Code: fault.InvalidParameter, Param: name,
+		Message: fmt.Sprintf("Parameter %s is given more than once; give it once.", strconv.Quote(name))}
 }
 
 // merge adds the members of a JSON body. A parameter that exists must have the same value.
@@ -137,18 +130,13 @@ func (p params) merge(more []document.Member) error {
 	for _, m := range more {
 		text, ok := memberText(m.Value)
 		if before, there := p[m.Key]; there && ok && before[0] != text {
-			twice.add(m.Key)
+			twice = append(twice, m.Key)
 		}
 		if ok {
 			p[m.Key] = []string{text}
 		}
 	}
 	return twice.err()
-}
-
-func twiceError(name string) error {
-	return &fault.Error{Code: fault.InvalidParameter, Param: shown(name),
-		Message: fmt.Sprintf("Parameter %s is given more than once; give it once.", strconv.Quote(shown(name)))}
 }
 
 // shown returns the name of a parameter for an answer, cut if it is long.
@@ -162,71 +150,26 @@ func shown(name string) string {
 // split reads URL-encoded parameters into p, as url.ParseQuery does. It appends their values to
 // list, which has room for them.
 func (p params) split(where, text string, list []string, twice *twiceNamed) ([]string, error) {
-	var decoded strings.Builder // one allocation for all
-	if strings.ContainsAny(text, "%+") {
-		decoded.Grow(len(text))
-	}
 	for part := range strings.SplitSeq(text, "&") {
 		if part == "" {
 			continue
 		}
 		name, value, _ := strings.Cut(part, "=")
-		name, ok := unescape(&decoded, name)
-		if ok {
-			value, ok = unescape(&decoded, value)
+		name, err := url.QueryUnescape(name)
+		if err == nil {
+			value, err = url.QueryUnescape(value)
 		}
-		if !ok || strings.Contains(part, ";") {
+		if err != nil || strings.Contains(part, ";") {
 			return nil, &fault.Error{Code: fault.InvalidParameter, Message: "The " + where + " is not URL-encoded."}
 		}
 		if _, there := p[name]; there {
-			twice.add(name)
+			*twice = append(*twice, name)
 			continue
 		}
 		list = append(list, value)
 		p[name] = list[len(list)-1 : len(list) : len(list)]
 	}
 	return list, nil
-}
-
-// unescape decodes URL-encoded text, and reports whether it is valid. It decodes into b, which has
-// room.
-func unescape(b *strings.Builder, text string) (string, bool) {
-	if !strings.ContainsAny(text, "%+") {
-		return text, true
-	}
-	from := b.Len()
-	for i := 0; i < len(text); i++ {
-		switch c := text[i]; c {
-		case '+':
-			b.WriteByte(' ')
-		case '%':
-			if i+2 >= len(text) {
-				return "", false
-			}
-			high, low := digit(text[i+1]), digit(text[i+2])
-			if high < 0 || low < 0 {
-				return "", false
-			}
-			b.WriteByte(byte(high<<4 | low))
-			i += 2
-		default:
-			b.WriteByte(c)
-		}
-	}
-	return b.String()[from:], true
-}
-
-// digit returns the value of a hexadecimal digit; -1 for any other byte.
-func digit(c byte) int {
-	switch {
-	case '0' <= c && c <= '9':
-		return int(c - '0')
-	case 'a' <= c && c <= 'f':
-		return int(c-'a') + 10
-	case 'A' <= c && c <= 'F':
-		return int(c-'A') + 10
-	}
-	return -1
 }
 
 // parseJSON reads a body that is an object with at most the given number of members.

@@ -140,25 +140,11 @@ func parseAuthorization(s string) (authorization, error) {
 // decodeHex decodes a signature of exactly 64 lower-case hexadecimal digits. encoding/hex also
 // accepts upper case.
 func decodeHex(dst []byte, s string) error {
-	bad := len(s) != 2*sha256.Size
-	for i := range len(s) {
-		c := s[i]
-		bad = bad || !('0' <= c && c <= '9' || 'a' <= c && c <= 'f')
+	if len(s) == 2*sha256.Size && strings.Trim(s, "0123456789abcdef") == "" {
+		_, err := hex.Decode(dst, []byte(s))
+		return err
 	}
-	if bad {
-		return incomplete("the Signature is not 64 lower-case hexadecimal digits")
-	}
-	for i := range sha256.Size {
-		dst[i] = nibble(s[2*i])<<4 | nibble(s[2*i+1])
-	}
-	return nil
-}
-
-func nibble(c byte) byte {
-	if c <= '9' {
-		return c - '0'
-	}
-	return c - 'a' + 10
+	return incomplete("the Signature is not 64 lower-case hexadecimal digits")
 }
 
 // parseSignedHeaders parses "a;b;c": lower-case names, sorted, without duplicates.
