@@ -24,10 +24,12 @@ import (
 	"chatconf/shared/invoke"
 	"chatconf/shared/rpc"
 	"chatconf/shared/rpc/sign"
+	"chatconf/shared/secret"
 )
 
 // A client calls a service.
 type client struct {
+	secret.Hidden
 	endpoint string // with http:// or https://
 	key      credential
 	http     *http.Client
@@ -41,6 +43,7 @@ type credential struct {
 
 // clientFlags are the flags of the service to call and of the access key to sign with.
 type clientFlags struct {
+	secret.Hidden
 	endpoint, id, secret, data, caCert string
 }
 

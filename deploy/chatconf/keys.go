@@ -22,6 +22,7 @@ import (
 	"chatconf/shared/chat"
 	"chatconf/shared/policy"
 	"chatconf/shared/rpc"
+	"chatconf/shared/secret"
 )
 
 func newKeys() *cobra.Command {
@@ -122,6 +123,7 @@ type keyManager interface {
 
 // keyFlags select the service whose keys are managed.
 type keyFlags struct {
+	secret.Hidden
 	dataFlags
 	endpoint, id, secret string
 }

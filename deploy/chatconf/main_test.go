@@ -499,7 +499,7 @@ func TestWhereEndpointAndKeyComeFrom(t *testing.T) {
 		"the first key of a service elsewhere": {flags: clientFlags{endpoint: "http://elsewhere:2", data: claimed},
 			env:      []env{official},
 			endpoint: "http://elsewhere:2", id: idOf(claimed), from: "the local service in " + claimed},
-		"flags": {flags: clientFlags{"http://flag:3", "flag-id", "flag-secret", data, ""},
+		"flags": {flags: clientFlags{endpoint: "http://flag:3", id: "flag-id", secret: "flag-secret", data: data},
 			env: []env{ours, official, temporary, elsewhere}, endpoint: "http://flag:3",
 			id: "flag-id", from: "--access-key-id"},
 		"a local service whose key was deleted, named": {flags: clientFlags{endpoint: "http://127.0.0.1:7001",

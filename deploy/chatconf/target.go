@@ -26,11 +26,13 @@ import (
 	"chatconf/shared/emulator/localcloud"
 	"chatconf/shared/emulator/runtime"
 	"chatconf/shared/rpc"
+	"chatconf/shared/secret"
 	"chatconf/shared/webhook"
 )
 
 // A deployment is the functions of a target on this machine, with the store of their cloud.
 type deployment struct {
+	secret.Hidden
 	*localcloud.Cloud
 	target   string
 	service  *app.Local   // on the tables of the functions, for SendChatMessage
@@ -42,6 +44,7 @@ type deployment struct {
 
 // deploymentOptions are the parts of a deployment.
 type deploymentOptions struct {
+	secret.Hidden
 	target   string
 	dist     string // the folder of built functions
 	only     string // the only function to add; empty adds all

@@ -89,6 +89,7 @@ func (m *mistakes) under(key string) string {
 
 // A settled Configuration is valid; its secrets are separated from its text.
 type settled struct {
+	secret.Hidden
 	mistakes
 	text    string            // compact JSON, every secret masked, members in the caller's order
 	secrets map[string]string // by field: the secrets from the caller and the generated ones

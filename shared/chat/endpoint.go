@@ -12,6 +12,7 @@ import (
 	"chatconf/shared/command"
 	"chatconf/shared/document"
 	"chatconf/shared/fault"
+	"chatconf/shared/secret"
 	"chatconf/shared/table"
 )
 
@@ -87,6 +88,7 @@ func newEndpoints(s store, v *vault, ps platforms) *endpoints {
 }
 
 type madeEndpoint struct {
+	secret.Hidden
 	of     []byte    // the stored record
 	until  time.Time // when it expires; zero if never
 	tokens [][]byte  // of the webhook's URL: the present one, and the previous one while it is valid

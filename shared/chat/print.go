@@ -5,16 +5,8 @@ import (
 	"io"
 )
 
-// Types with secrets in unexported fields, where fmt cannot call their methods, print as a
-// placeholder.
-
-// Format writes a placeholder, for every verb.
-func (madeEndpoint) Format(s fmt.State, _ rune) { io.WriteString(s, "[made endpoint]") }
-
-// Format writes a placeholder, for every verb.
-func (settled) Format(s fmt.State, _ rune) { io.WriteString(s, "[settled configuration]") }
-
-// Format writes a placeholder, for every verb.
+// Format writes a placeholder, for every verb: fmt does not call the methods of secrets in
+// unexported fields.
 func (*Service) Format(s fmt.State, _ rune) { io.WriteString(s, "[service]") }
 
 // Format writes all fields except the secrets, for every verb.

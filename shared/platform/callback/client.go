@@ -27,6 +27,7 @@ const callTimeout = 10 * time.Second
 // access tokens. Its errors hold no address and no secret. A process uses one Client for all, since
 // it has the cache. It is safe for concurrent use.
 type Client struct {
+	secret.Hidden
 	http *http.Client
 	now  func() time.Time
 
@@ -169,6 +170,7 @@ func (c *Client) Do(ctx context.Context, call Call) (*Answer, error) {
 
 // A token is an access token, or one that is being fetched.
 type token struct {
+	secret.Hidden
 	fetching chan struct{} // closed when text, until and err are set
 	text     secret.Text
 	until    time.Time

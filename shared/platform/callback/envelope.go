@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"chatconf/shared/secret"
 )
 
 // WeCom and DingTalk put their callbacks into an envelope: SHA-1 over a token, the time, a nonce
@@ -35,7 +37,10 @@ const headerSize = 16 + 4
 var errDamaged = errors.New("callback: the ciphertext is damaged or was made with another key")
 
 // An EnvelopeKey encrypts.
-type EnvelopeKey struct{ aes [32]byte }
+type EnvelopeKey struct {
+	secret.Hidden
+	aes [32]byte
+}
 
 // ParseEnvelopeKey reads an EncodingAESKey: 43 characters that with "=" are base64 of 32 bytes.
 // Only four bits of the last character count. The platforms' own keys have other bits set there, so
@@ -118,6 +123,7 @@ func (k EnvelopeKey) Seal(random io.Reader, message, receiver string) (string, e
 
 // A Box opens the envelopes of one configuration, and seals the answers.
 type Box struct {
+	secret.Hidden
 	tokens   []string
 	keys     []EnvelopeKey
 	multiple int
@@ -150,6 +156,7 @@ func NewBox(s Settings, token, key, receiver string, multiple int) (*Box, error)
 // A Session holds the token and the key with which an envelope was made. Its answer is made with
 // the same.
 type Session struct {
+	secret.Hidden
 	token    string
 	key      EnvelopeKey
 	receiver string

@@ -37,6 +37,7 @@ const (
 const maxText = 12_000
 
 type receiver struct {
+	secret.Hidden
 	secrets   []string      // of the robot
 	cards     []string      // of card callbacks; none if they are not set up
 	events    *callback.Box // of the event subscription; nil if it is not set up

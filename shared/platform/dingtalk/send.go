@@ -22,6 +22,7 @@ var (
 )
 
 type sender struct {
+	secret.Hidden
 	client    *callback.Client
 	clientID  string
 	secret    secret.Text
@@ -36,8 +37,8 @@ const normalCode = "normal"
 
 // NewSender returns the sender of a configuration of type DingTalk.
 func (Platform) NewSender(s callback.Settings, client *callback.Client) (callback.Sender, error) {
-	out := &sender{client, s.Get("DingTalkClientId"), s["DingTalkClientSecret"],
-		cmp.Or(s.Get("DingTalkRobotCode"), s.Get("DingTalkClientId"))}
+	out := &sender{client: client, clientID: s.Get("DingTalkClientId"), secret: s["DingTalkClientSecret"],
+		robotCode: cmp.Or(s.Get("DingTalkRobotCode"), s.Get("DingTalkClientId"))}
 	if out.robotCode == normalCode {
 		out.robotCode = out.clientID
 	}

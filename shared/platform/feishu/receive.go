@@ -14,6 +14,7 @@ import (
 
 	"chatconf/shared/command"
 	"chatconf/shared/platform/callback"
+	"chatconf/shared/secret"
 )
 
 // The ways to answer later.
@@ -26,6 +27,7 @@ const (
 const maxToast = 600
 
 type receiver struct {
+	secret.Hidden
 	keys    []string // Encrypt Keys
 	tokens  []string // Verification Tokens; none if it is not set
 	cards   bool     // the cards' older callback is taken

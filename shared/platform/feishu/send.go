@@ -16,6 +16,7 @@ import (
 const maxText = 12_000
 
 type sender struct {
+	secret.Hidden
 	client *callback.Client
 	host   string
 	appID  string
@@ -27,7 +28,7 @@ var _ callback.Sender = (*sender)(nil)
 // NewSender returns the sender of a configuration of type Feishu. FeishuDomain says whether its app
 // is in Feishu or in Lark.
 func (Platform) NewSender(s callback.Settings, client *callback.Client) (callback.Sender, error) {
-	out := &sender{client, "open.feishu.cn", s.Get("FeishuAppId"), s["FeishuAppSecret"]}
+	out := &sender{client: client, host: "open.feishu.cn", appID: s.Get("FeishuAppId"), secret: s["FeishuAppSecret"]}
 	if s.Get("FeishuDomain") == "lark" {
 		out.host = "open.larksuite.com"
 	}

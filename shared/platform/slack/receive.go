@@ -38,6 +38,7 @@ const (
 )
 
 type receiver struct {
+	secret.Hidden
 	secrets []string
 	teamID  string
 	botName string
@@ -52,7 +53,7 @@ func (Platform) NewReceiver(s callback.Settings) (callback.Receiver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("slack: %w", err)
 	}
-	return &receiver{secrets, s.Get("SlackTeamId"), s.Get("BotName")}, nil
+	return &receiver{secrets: secrets, teamID: s.Get("SlackTeamId"), botName: s.Get("BotName")}, nil
 }
 
 // Receive implements callback.Receiver. All that Slack sends is signed alike, but for the probe of

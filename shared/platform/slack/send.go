@@ -17,6 +17,7 @@ var (
 )
 
 type sender struct {
+	secret.Hidden
 	client *callback.Client
 	token  secret.Text
 }
@@ -25,7 +26,7 @@ var _ callback.Sender = (*sender)(nil)
 
 // NewSender returns the sender of a configuration of type Slack.
 func (Platform) NewSender(s callback.Settings, client *callback.Client) (callback.Sender, error) {
-	return &sender{client, s["SlackBotToken"]}, nil
+	return &sender{client: client, token: s["SlackBotToken"]}, nil
 }
 
 // Send implements callback.Sender: by the response URL, which only the sender of the command sees,

@@ -12,6 +12,7 @@ import (
 
 	"chatconf/shared/command"
 	"chatconf/shared/platform/callback"
+	"chatconf/shared/secret"
 )
 
 // maxText is the maximum length of an answer in bytes. An activity has at most 28 KB with its other
@@ -19,6 +20,7 @@ import (
 const maxText = 12_000
 
 type receiver struct {
+	secret.Hidden
 	secrets  []string // decoded
 	tenantID string
 	botName  string

@@ -30,6 +30,7 @@ const (
 const retries = 5 * time.Minute
 
 type receiver struct {
+	secret.Hidden
 	box     *callback.Box
 	corpID  string
 	agentID string

@@ -18,6 +18,7 @@ import (
 const api = "qyapi.weixin.qq.com"
 
 type sender struct {
+	secret.Hidden
 	client  *callback.Client
 	corpID  string
 	agentID string
@@ -28,7 +29,8 @@ var _ callback.Sender = (*sender)(nil)
 
 // NewSender returns the sender of a configuration of type WeChat.
 func (Platform) NewSender(s callback.Settings, client *callback.Client) (callback.Sender, error) {
-	out := &sender{client, s.Get("WeChatCorpId"), s.Get("WeChatAgentId"), s["WeChatSecret"]}
+	out := &sender{client: client, corpID: s.Get("WeChatCorpId"), agentID: s.Get("WeChatAgentId"),
+		secret: s["WeChatSecret"]}
 	if out.corpID == "" || out.agentID == "" || out.secret == "" {
 		return nil, callback.Final("wecom: WeChatCorpId, WeChatAgentId or WeChatSecret is not set")
 	}
