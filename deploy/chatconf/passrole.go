@@ -28,10 +28,13 @@ func (f *policyFlags) checkPassRoles() error {
 			"so it cannot pass a role; use --policy")
 	}
 	for _, pattern := range f.passRoles {
-		name := strings.NewReplacer("*", "", "?", "x").Replace(pattern)
-		if pattern == "" || chat.CheckRole(name) != nil {
-			return usagef("--pass-role %q matches no role; write the name of a RAM role, without acs:ram:…; "+
-				"'*' and '?' are wildcards", pattern)
+		name := pattern
+		if _, of, ok := policy.CutRole(pattern); ok {
+			name = of
+		}
+		if name == "" || chat.CheckRole(strings.NewReplacer("*", "", "?", "x").Replace(name)) != nil {
+			return usagef("--pass-role %q matches no role; write the name of a RAM role, or its ARN to pass it of "+
+				"one account only; '*' and '?' are wildcards", pattern)
 		}
 	}
 	return nil

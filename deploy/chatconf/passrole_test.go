@@ -150,8 +150,10 @@ func TestKeysWithPassRole(t *testing.T) {
 		{"Deny statement", denies, []string{"create", "--name", "x", "--policy", "-", "--pass-role", "Ops"}},
 		{"matches no role", saves, []string{"create", "--name", "x", "--policy", "-", "--pass-role", ""}},
 		{"matches no role", saves, []string{"create", "--name", "x", "--policy", "-", "--pass-role", "a b"}},
-		{"without acs:ram", saves, []string{"create", "--name", "x", "--policy", "-", "--pass-role",
-			"acs:ram::1:role/Ops"}},
+		{"matches no role", saves, []string{"create", "--name", "x", "--policy", "-", "--pass-role",
+			"acs:ram::1:role/"}},
+		{"matches no role", saves, []string{"create", "--name", "x", "--policy", "-", "--pass-role",
+			"acs:ram::1:user/Ops"}},
 		{"matches no role", saves, []string{"update", ids["two"], "--policy", "-", "--pass-role",
 			strings.Repeat("x", 65)}},
 		{"at least one of", "", []string{"create", "--name", "x", "--pass-role", "Ops"}},
@@ -167,6 +169,12 @@ func TestKeysWithPassRole(t *testing.T) {
 	_, err = run(t, "", "keys", "update", "CCKnobody", "--pass-role", "Ops", "--data", data)
 	if err == nil || isUsage(err) || !strings.Contains(err.Error(), "there is no access key CCKnobody") {
 		t.Errorf("a key that does not exist: %v", err)
+	}
+	mustRun(t, "keys", "update", ids["two"], "--policy", writePolicy(t, saves), "--pass-role",
+		"arn:aws:iam::210000000000:role/Ops*", "--data", data)
+	if out := mustRun(t, "keys", "list", "--data", data); !lineHas(out, ids["two"],
+		"acs:ram::210000000000:role/Ops*") {
+		t.Errorf("keys list after --pass-role with an ARN:\n%s", out)
 	}
 	mustRun(t, "keys", "update", ids["two"], "--policy", writePolicy(t, saves), "--pass-role", "*", "--data", data)
 	if out := mustRun(t, "keys", "list", "--data", data); !lineHas(out, ids["two"], "acs:ram::*:role/*") ||

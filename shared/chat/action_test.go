@@ -25,7 +25,8 @@ func TestMistakesInActions(t *testing.T) {
 	const (
 		notAWord = " is not a word that a sender can type as a command; write 1 to 128 characters without blanks, " +
 			"'*', '?' and quotes."
-		aRole   = "is not a role name; use 1 to 64 letters, digits, '.', '@', '-' and '_'."
+		aRole = "is not a role; write a name of 1 to 64 letters, digits, '.', '@', '-' and '_', or the ARN of a role " +
+			"of another account."
 		aName   = "1 to 64 letters, digits, '-' and '_' that begin with a letter."
 		types   = "Journal, Http, Function, Program, Oos, Ssm or StepFunctions."
 		signing = `"Secret":"` + chattest.TargetSecret + `"`
@@ -69,6 +70,13 @@ func TestMistakesInActions(t *testing.T) {
 		{action(`"RamRole":""`), `@.RamRole: ` + aRole},
 		{action(`"RamRole":"a b"`), `@.RamRole: ` + aRole},
 		{action(`"RamRole":1`), `@.RamRole: ` + aRole},
+		{action(`"RamRole":"acs:ram::*:role/ops"`), `@.RamRole: ` + aRole},
+		{action(`"RamRole":"acs:ram::1:role/o*s"`), `@.RamRole: ` + aRole},
+		{action(`"RamRole":"acs:ram:cn-hangzhou:1:role/ops"`), `@.RamRole: ` + aRole},
+		{action(`"RamRole":"acs:ram::1:user/ops"`), `@.RamRole: ` + aRole},
+		{action(`"RamRole":"arn:aws:iam::1:role/"`), `@.RamRole: ` + aRole},
+		{action(`"RamRole":"arn:aws:iam::1:role/a:role/b"`), `@.RamRole: ` + aRole},
+		{action(`"RamRole":"arn:aws:sts::1:role/ops"`), `@.RamRole: ` + aRole},
 
 		// Names and aliases.
 		{`"Actions":{"a b":{}}`, `Configuration.Actions["a b"]: "a b"` + notAWord},

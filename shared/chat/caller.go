@@ -167,7 +167,7 @@ func (c scope) require(needs ...need) error {
 		if decision.Allowed {
 			continue
 		}
-		what := n.action + " on " + n.resource()
+		what := n.action + " on " + c.resourceOf(n)
 		if slices.Contains(missing, what) {
 			continue // already reported for the present tags
 		}

@@ -77,10 +77,11 @@ func (m *mistakes) checkPermission(path string, n, root *document.Node, actions 
 	}
 }
 
-// checkRoleName checks for the name of a role.
+// checkRoleName checks for the role of a statement or an action.
 func (m *mistakes) checkRoleName(path string, n *document.Node) {
-	if n.Kind != document.String || n.Text == "" || checkRole(roleParam, n.Text) != nil {
-		m.wrong(path, "is not a role name; use 1 to 64 letters, digits, '.', '@', '-' and '_'")
+	if n.Kind != document.String || !isRole(n.Text) {
+		m.wrong(path, "is not a role; write a name of 1 to 64 letters, digits, '.', '@', '-' and '_', or the ARN of "+
+			"a role of another account")
 	}
 }
 

@@ -4,7 +4,9 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"chatconf/shared/accesskey"
 	"chatconf/shared/fault"
+	"chatconf/shared/policy"
 	"chatconf/shared/table"
 )
 
@@ -50,6 +52,15 @@ func checkRole(param, role string) error {
 			param, fault.Quote(role))
 	}
 	return nil
+}
+
+// isRole reports whether a statement or an action may have the role: a name, or the ARN of a role,
+// also of another account.
+func isRole(role string) bool {
+	if account, name, ok := policy.CutRole(role); ok && accesskey.ValidAccount(account) {
+		role = name
+	}
+	return role != "" && checkRole(roleParam, role) == nil
 }
 
 // checkGroup returns an error unless id is empty or a valid resource group id.

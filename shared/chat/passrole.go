@@ -52,9 +52,9 @@ func pathOf(use command.RoleUse) string {
 }
 
 // resource returns the name of the resource, as far as the caller may know it.
-func (n need) resource() string {
+func (c scope) resourceOf(n need) string {
 	if n.action == policy.PassRole && n.role == "" {
-		return n.of.Resource[:strings.LastIndexByte(n.of.Resource, '/')+1] + secret.Mask
+		return policy.RoleResource(c.account, secret.Mask)
 	}
 	return n.of.Resource
 }
@@ -185,7 +185,7 @@ func (v *vault) sameSecrets(c scope, a, b *record) (bool, error) {
 func (in *UpdateRequest) namedRoles() []command.RoleUse {
 	var uses []command.RoleUse
 	add := func(role string, statement int, action string) {
-		if role != "" && checkRole(roleParam, role) == nil {
+		if isRole(role) {
 			uses = append(uses, command.RoleUse{Role: role, Statement: statement, Action: action, Named: true})
 		}
 	}

@@ -483,3 +483,40 @@ func TestPassRoleOfManyActions(t *testing.T) {
 		t.Errorf("the same again: %v", err)
 	}
 }
+
+// TestPassRoleOfAnotherAccount checks that a role's ARN needs the permission for the role of that
+// account, and that a caller who may not read the configuration does not learn the account.
+func TestPassRoleOfAnotherAccount(t *testing.T) {
+	const own = "acs:ram::" + chattest.Account + ":role/*"
+	for _, arn := range []string{"acs:ram::210000000000:role/Ops", "arn:aws:iam::210000000000:role/Ops",
+		"arn:aws-cn:iam::210000000000:role/Ops"} {
+		for where, configuration := range map[string]string{
+			"Permissions[0]":  slack(strings.Replace(opsAllow, `"Ops"`, `"`+arn+`"`, 1)),
+			"Actions.restart": withActions(slack(plainAllow), strings.Replace(restartAction, `"Ops"`, `"`+arn+`"`, 1)),
+		} {
+			h := newHouse(t)
+			in := &chat.CreateRequest{Name: "one", Type: "Slack", Configuration: secret.Text(configuration)}
+			_, err := h.Create(h.mayPass(own), in)
+			chattest.WantError(t, arn, err, fault.NoPermission, "",
+				"ram:PassRole on acs:ram::210000000000:role/Ops (for Configuration."+where+".RamRole). ",
+				"--pass-role "+arn+"'.")
+			if _, err := h.Create(h.mayPass("acs:ram::210000000000:role/O*"), in); err != nil {
+				t.Errorf("%s in %s with the permission: %v", arn, where, err)
+			}
+		}
+	}
+	h := newHouse(t)
+	h.MustCreate("one", func(in *chat.CreateRequest) {
+		in.Configuration = secret.Text(withActions(slack(plainAllow),
+			`"status":{"RamRole":"acs:ram::210000000000:role/Ops"}`))
+	})
+	_, err := h.Update(h.only("UpdateChatConfiguration"), &chat.UpdateRequest{Name: "one", Configuration: chattest.Ptr(
+		secret.Text(withActions(slack(strings.Replace(plainAllow, "user:a", "*", 1)), `"status":{"RamRole":"acs:ram::`+
+			`210000000000:role/Ops"}`)))})
+	chattest.WantError(t, "a caller who may not get", err, fault.NoPermission, "",
+		"ram:PassRole on acs:ram::"+chattest.Account+":role/****** (for the RamRole that applies to "+
+			"Configuration.Permissions[0]).")
+	if strings.Contains(err.Error(), "210000000000") {
+		t.Errorf("it tells the stored account: %v", err)
+	}
+}

@@ -514,3 +514,22 @@ func BenchmarkDecide(b *testing.B) {
 		policy.Decide(req, policies...)
 	}
 }
+
+func TestRoleResource(t *testing.T) {
+	for role, want := range map[string]string{
+		"Ops":                               "acs:ram::1:role/Ops",
+		"acs:ram::2:role/Ops":               "acs:ram::2:role/Ops",
+		"arn:aws:iam::2:role/Ops":           "acs:ram::2:role/Ops",
+		"arn:aws-us-gov:iam::2:role/path/O": "acs:ram::2:role/path/O",
+		// not of a role
+		"acs:ram:cn:2:role/Ops":    "acs:ram::1:role/acs:ram:cn:2:role/Ops",
+		"arn:aws:iam:x:2:role/Ops": "acs:ram::1:role/arn:aws:iam:x:2:role/Ops",
+		"arn:gcp:iam::2:role/Ops":  "acs:ram::1:role/arn:gcp:iam::2:role/Ops",
+		"acs:ram::2:user/Ops":      "acs:ram::1:role/acs:ram::2:user/Ops",
+		":role/Ops":                "acs:ram::1:role/:role/Ops",
+	} {
+		if got := policy.RoleResource("1", role); got != want {
+			t.Errorf("RoleResource(%q) = %q, want %q", role, got, want)
+		}
+	}
+}

@@ -11,6 +11,7 @@ package policy
 
 import (
 	"errors"
+	"strings"
 	"sync"
 )
 
@@ -116,10 +117,32 @@ func Names() []string { return []string{"Owner", "Administrator", "ReadOnly"} }
 // operations: oos:* does not cover it.
 const PassRole = "ram:PassRole"
 
-// RoleResource returns the resource of a role of an account; * is for every account, and role may
-// be a pattern.
+// RoleResource returns the resource of a role: of the account, or of the one in the role's ARN. *
+// is for every account, and the name may be a pattern.
 // https://www.alibabacloud.com/help/en/ram/user-guide/policy-elements
-func RoleResource(account, role string) string { return "acs:ram::" + account + ":role/" + role }
+func RoleResource(account, role string) string {
+	if of, name, ok := CutRole(role); ok {
+		account, role = of, name
+	}
+	return "acs:ram::" + account + ":role/" + role
+}
+
+// CutRole splits the ARN of a role: acs:ram::<account>:role/<name>, or on AWS
+// arn:aws:iam::<account>:role/<name>, also of another partition. ok is false for any other text,
+// such as a name.
+func CutRole(arn string) (account, name string, ok bool) {
+	place, name, ok := strings.Cut(arn, ":role/")
+	fields := strings.Split(place, ":")
+	switch {
+	case !ok:
+	case len(fields) == 4 && fields[0] == "acs" && fields[1] == "ram" && fields[2] == "":
+		return fields[3], name, true
+	case len(fields) == 5 && fields[0] == "arn" && strings.HasPrefix(fields[1], "aws") && fields[2] == "iam" &&
+		fields[3] == "":
+		return fields[4], name, true
+	}
+	return "", "", false
+}
 
 // Operations that a policy must name; no pattern allows them. The first one acts for any chat user;
 // the others create access keys with any permission.
