@@ -90,6 +90,10 @@ var rooms = []room{
 		"shared/cloud/aws"}, nil},
 	{"shared/dispatch/stepfunctions", []string{"shared/dispatch", "shared/command", "shared/journal", "shared/cloud",
 		"shared/cloud/aws", "shared/document"}, nil},
+	{"shared/dispatch/program", []string{"shared/dispatch", "shared/journal", "shared/secret", "shared/invoke"}, nil},
+	{"shared/dispatch/dispatchtest", []string{"shared/dispatch", "shared/chat", "shared/cloud", "shared/command",
+		"shared/invoke", "shared/journal", "shared/platform/platformsim", "shared/platform/platformtest",
+		"shared/webhook/webhooktest"}, nil},
 	{"shared/dispatch/*", []string{"shared/dispatch", "shared/journal", "shared/command", "shared/dial",
 		"shared/cloud", "shared/invoke"}, nil},
 	{"shared/serve/fc", []string{"shared/serve", "shared/invoke"}, []string{"github.com/aliyun/fc-runtime-go-sdk"}},
@@ -355,7 +359,7 @@ func TestFunctionsLinkNothingThatKeepsTheLinkerFromDropping(t *testing.T) {
 	}
 	for _, folder := range []string{"shared/table/tabletest", "shared/platform/platformtest",
 		"shared/platform/platformsim", "shared/webhook/webhooktest", "shared/serve/servetest",
-		"shared/cloud/cloudtest", "deploy/chatconf"} {
+		"shared/cloud/cloudtest", "shared/dispatch/dispatchtest", "deploy/chatconf"} {
 		if seen[folder] {
 			t.Errorf("functions link %s", folder)
 		}
