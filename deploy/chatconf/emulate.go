@@ -12,9 +12,11 @@ import (
 	"time"
 
 	"chatconf/shared/app"
+	"chatconf/shared/dispatch"
 	"chatconf/shared/emulator/oos"
 	"chatconf/shared/emulator/sts"
 	"chatconf/shared/serve"
+	targetalibaba "chatconf/shared/target/alibaba"
 )
 
 // The values of --emulate.
@@ -23,8 +25,8 @@ const (
 	emulateSTS = "sts"
 )
 
-// The access key and the roles of the emulated account: one for executions, and one for the steps of
-// templates. They are valid nowhere else, so they are not secret.
+// The access key and the roles of the emulated account: one for executions, and one for the steps
+// of templates. They are valid nowhere else, so they are not secret.
 const (
 	emulatedKeyID     = "emulated-key"
 	emulatedKeySecret = "not-a-real-secret"
@@ -92,6 +94,20 @@ func (e *emulators) close() {
 	}
 }
 
+// cloud returns the targets of the emulated cloud; ok is false unless both emulators run.
+func (e *emulators) cloud(region string) (c dispatch.Cloud, ok bool, err error) {
+	if e == nil || e.urls[emulateOOS] == "" || e.urls[emulateSTS] == "" {
+		return dispatch.Cloud{}, false, nil
+	}
+	environment := map[string]string{
+		"ALIBABA_CLOUD_ACCESS_KEY_ID": emulatedKeyID, "ALIBABA_CLOUD_ACCESS_KEY_SECRET": emulatedKeySecret,
+		"CHATCONF_OOS_ENDPOINT": e.urls[emulateOOS], "CHATCONF_STS_ENDPOINT": e.urls[emulateSTS],
+		"CHATCONF_REGION": region, "CHATCONF_ACCOUNT_ID": e.account.ID(),
+	}
+	c, err = targetalibaba.Read(func(name string) string { return environment[name] })
+	return c, true, err
+}
+
 // introduce prints the addresses of the emulators, and a call to try.
 func (e *emulators) introduce(w io.Writer) {
 	if e == nil {
@@ -103,7 +119,8 @@ func (e *emulators) introduce(w io.Writer) {
 		}
 	}
 	fmt.Fprintf(w, "    signed with    %s and the secret %s\n", emulatedKeyID, emulatedKeySecret)
-	fmt.Fprintf(w, "    roles          acs:ram::%s:role/%s, for steps %s\n", e.account.ID(), emulatedRole, emulatedSteps)
+	fmt.Fprintf(w, "    roles          acs:ram::%s:role/%s, for steps %s\n", e.account.ID(), emulatedRole,
+		emulatedSteps)
 	if url := e.urls[emulateOOS]; url != "" {
 		fmt.Fprintf(w, "    try            aliyun oos StartExecution --endpoint %s "+
 			"--insecure --region %s --mode AK \\\n"+
@@ -132,7 +149,8 @@ func emulatedAccount(id string) sts.Options {
 		Users: []sts.User{{Name: "chatconf", KeyID: emulatedKeyID, KeySecret: emulatedKeySecret,
 			Policies: []string{work, step, assume}}},
 		Roles: []sts.Role{
-			{Name: emulatedRole, Trust: trust(`"RAM":"acs:ram::` + id + `:root"`), Policies: []string{work, step, pass}},
+			{Name: emulatedRole, Trust: trust(`"RAM":"acs:ram::` + id + `:root"`),
+				Policies: []string{work, step, pass}},
 			{Name: emulatedSteps, Trust: trust(`"Service":"oos.aliyuncs.com"`), Policies: []string{step}},
 		},
 	}
@@ -148,7 +166,7 @@ func demoTemplates() []oos.Template {
 			Parameters: []oos.Parameter{{Name: "InstanceId", Required: true}, {Name: "OOSAssumeRole"}},
 			Steps: []oos.Step{
 				{Name: "reboot", Action: "ACS::ECS::RebootInstance", Takes: time.Second, Needs: reboot},
-				{Name: "wait", Action: "ACS::Sleep", Takes: time.Second},
+				{Name: "wait", Action: "ACS::Sleep", Takes: 2 * time.Second},
 			},
 			Outputs: map[string]string{"message": "{{ InstanceId }} has been restarted"},
 		},

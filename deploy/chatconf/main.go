@@ -78,7 +78,7 @@ is invalid.`,
 	}
 	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	root.AddCommand(newServe(), newCall(), newSend(), newEnv(), newKeys(), newCheck(), newTables(),
-		newKeyRing(), newOTS(), newInvoke(), newVersion())
+		newKeyRing(), newOTS(), newInvoke(), newVersion(), newDemo())
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages ",
 		fmt.Sprintf(".FlagUsagesWrapped %d ", helpWidth)))
 	return root

@@ -107,7 +107,7 @@ CHATCONF_TLS_CERT, CHATCONF_TLS_KEY, CHATCONF_PROGRAMS, CHATCONF_PROGRAMS_AT_ONC
 			if target != targetLocal {
 				return seeAddr(serveTarget(cmd.Context(), cmd.OutOrStdout(), settings, target, dist, emulated))
 			}
-			role, closeTargets, err := localRole(&settings)
+			role, closeTargets, err := localRole(&settings, emulated)
 			if err != nil {
 				return err
 			}
@@ -178,8 +178,15 @@ func serveTarget(ctx context.Context, w io.Writer, settings app.Settings, target
 
 // localRole returns the role of a local service, with the targets that the settings name, and what
 // closes these. It puts the real path of the folder of programs into the settings.
-func localRole(settings *app.Settings) (role app.Role, closeTargets func() error, err error) {
+func localRole(settings *app.Settings, emulated *emulators) (role app.Role, closeTargets func() error, err error) {
 	role = app.Everything(serveActions(trusted(*settings)...)...)
+	c, ok, err := emulated.cloud(settings.Region)
+	if err != nil {
+		return app.Role{}, nil, err
+	}
+	if ok {
+		role = role.In(c)
+	}
 	if settings.Programs == "" {
 		return role, func() error { return nil }, nil
 	}
