@@ -124,7 +124,7 @@ func NewParameter(n *document.Node) Parameter {
 		Help:     n.TextOf("Help", ""),
 	}
 	if pattern := n.TextOf("Pattern", ""); pattern != "" {
-		p.Pattern, _ = CompilePattern(pattern)
+		p.Pattern = &Pattern{text: pattern}
 	}
 	return p
 }

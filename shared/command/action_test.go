@@ -18,6 +18,7 @@ const rules = `,"Permissions":[
 	{"Effect":"Deny","Principals":["user:sre"],"Commands":["*"],"Parameters":{"env":["prod"],"force":["true"]}},
 	{"Effect":"Allow","Principals":["user:few"],"Commands":["*"],"Parameters":{"count":["1","2"],"env":["prod"]}},
 	{"Effect":"Allow","Principals":["user:all"],"Commands":["*"]},
+	{"Effect":"Allow","Principals":["user:any"],"Commands":["anything"]},
 	{"Effect":"Allow","Principals":["user:alias"],"Commands":["发布"]},
 	{"Effect":"Deny","Principals":["user:never"],"Commands":["SHIP"]},
 	{"Effect":"Allow","Principals":["user:never"],"Commands":["*"]}]`
@@ -54,8 +55,8 @@ func TestPermissionsByValue(t *testing.T) {
 		{"all", "undeclared", true, 4, "ConfigurationRole", "Permissions[4] allows undeclared."},
 		{"all", "ping", true, 4, "ConfigurationRole", "Permissions[4] allows ping."},
 		{"all", "deploy v1", true, 4, "ActionRole", "Permissions[4] allows deploy."},
-		{"alias", "deploy v1", true, 5, "ActionRole", "Permissions[5] allows deploy."},
-		{"never", "发布 v1", false, 6, "", "Permissions[6] denies deploy."},
+		{"alias", "deploy v1", true, 6, "ActionRole", "Permissions[6] allows deploy."},
+		{"never", "发布 v1", false, 7, "", "Permissions[7] denies deploy."},
 		{"nobody", "deploy v1", false, -1, "", "No statement of Permissions allows deploy"},
 	} {
 		m := said(c.text)
@@ -143,6 +144,9 @@ func TestHelpOfActions(t *testing.T) {
 			"password: text of at least 4 characters; required. It is not recorded.\n" +
 			"Example: login user=USER password=PASSWORD"},
 		{"all", "help ping", "Usage: ping\nExample: ping"},
+		{"dev", "help help", "You may run here: deploy.\n" + one + "\n" + more + "\n" + builtIn},
+		{"any", "help anything", "You may run it here, with any arguments.\nYou may run here: anything.\n" + builtIn},
+		{"any", "help other", "You may run no such command here.\nYou may run here: anything.\n" + builtIn},
 		{"nobody", "help deploy", "You may run no such command here.\nYou may not run any command here.\n" + builtIn},
 	} {
 		m := said(c.text)
@@ -203,6 +207,17 @@ func TestUsageAndExample(t *testing.T) {
 		if c, err := e.Command(said(example)); err != nil || c.Action == "" {
 			t.Errorf("%s: %s: %v", text, example, err)
 		}
+	}
+}
+
+// A pattern that no version saves lets no value through.
+func TestAnInvalidPatternMatchesNothing(t *testing.T) {
+	e := endpoint(t, `"Actions":{"a":{"Parameters":[{"Name":"x","Pattern":"("}]}}`+allowAll)
+	if _, err := e.Command(said("a (")); err == nil {
+		t.Error("a value is taken")
+	}
+	if _, err := e.Command(said("a")); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -183,7 +183,10 @@ func (r *reader) unknown(name string) *Error {
 	if r.action.DryRun {
 		known = append(known, dryRun)
 	}
-	out := &Error{problem: usageUnknown, choice: Similar(name, known)}
+	out := &Error{problem: usageUnknown}
+	if len(name) <= 4*MaxParameterName { // comparing takes time
+		out.choice = Similar(name, known)
+	}
 	if out.word, _ = redactWord(name); r.action.hasSecret() || utf8.RuneCountInString(name) > MaxParameterName {
 		out.problem, out.word = usageUnknownHidden, ""
 	}
@@ -203,7 +206,7 @@ func (r *reader) values() ([]Value, *Error) {
 			canonical, ok := p.Canonical(*given)
 			if !ok {
 				wrong := &Error{problem: usageWrong, parameter: p}
-				if p.Type == TypeEnum && !p.Secret {
+				if p.Type == TypeEnum && !p.Secret && len(*given) <= 4*MaxParameterName { // comparing takes time
 					wrong.choice = Similar(*given, p.Values)
 				}
 				return nil, wrong

@@ -16,9 +16,11 @@ import (
 // value obeys its bounds, that required and fixed ones are there, and that the values written back
 // are the same command.
 func FuzzArguments(f *testing.F) {
-	for _, text := range []string{"deploy v1 prod 3 true 'a note' --dry-run", "发布 ｅｎｖ＝预发 最新 count=-2 note=a=b=c",
-		"deploy --env=prod --version v1 -count 3 —force", `login "bob smith" password='hunter 2'`, "deploy -- v1 -- prod",
-		"deploy region=x", "deploy v1 --force false note=", "ping --dry-run=no", "deploy v1 env=PROD –count=４"} {
+	for _, text := range []string{
+		"deploy v1 prod 3 true 'a note' --dry-run", "deploy v1 --force false note=", "deploy -- v1 -- prod",
+		"deploy --env=prod --version v1 -count 3 —force", "deploy v1 env=PROD –count=４", "deploy region=x",
+		"发布 ｅｎｖ＝预发 最新 count=-2 note=a=b=c", `login "bob smith" password='hunter 2'`, "ping --dry-run=no",
+	} {
 		f.Add(text)
 	}
 	e := endpoint(f, twoActions+allowAll)

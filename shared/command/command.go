@@ -1,8 +1,9 @@
 // Package command parses chat messages into commands, decides who may run them, and has the
 // sentences that people in chat read.
 //
-// An Endpoint is one chat configuration, Permissions decide on a Command, and Redact masks likely
-// secrets before a command is shown. The package does no I/O.
+// An Endpoint is one chat configuration. Its Actions are declared commands with typed parameters.
+// Permissions decide on a Command, and may name values of parameters. Redact masks likely secrets
+// before a command is shown. The package does no I/O.
 package command
 
 import (

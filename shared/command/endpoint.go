@@ -162,11 +162,17 @@ const mostListed = 20
 func (e *Endpoint) help(c Command) []string {
 	var lines []string
 	if e.Actions != nil && len(c.Arguments) > 0 {
-		a := e.Actions.Find(FoldName(c.Arguments[0]))
-		if a != nil && e.Permissions.mayRun(c.User, c.Conversation, a) {
+		name := FoldName(c.Arguments[0])
+		a := e.Actions.Find(name)
+		switch {
+		case e.Actions.IsBuiltIn(name):
+		case a != nil && e.Permissions.mayRun(c.User, c.Conversation, a):
 			return a.describe(e.Language)
+		case a == nil && e.Decide(Command{User: c.User, Conversation: c.Conversation, Name: name}).Allowed:
+			lines = append(lines, sentenceIn(e.Language, saidUndeclared))
+		default:
+			lines = append(lines, sentenceIn(e.Language, saidNotHere))
 		}
-		lines = append(lines, sentenceIn(e.Language, saidNotHere))
 	}
 	list := func(p phrase, commands []string) {
 		if len(commands) > 0 {

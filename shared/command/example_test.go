@@ -39,6 +39,37 @@ func ExamplePermissions_Decide() {
 	// false  No statement of Permissions allows status for the user alice in the conversation cid1.
 }
 
+func ExampleEndpoint_Command() {
+	configuration, err := document.Parse("Configuration", `{
+		"Actions": {"scale": {"Aliases": ["扩容"], "Parameters": [
+			{"Name": "id", "Required": true},
+			{"Name": "n", "Type": "Integer", "Min": 1, "Max": 9},
+			{"Name": "env", "Type": "Enum", "Values": ["test", "prod"], "Default": "test"}]}},
+		"Permissions": [
+			{"Effect": "Allow", "Principals": ["*"], "Commands": ["scale"], "Parameters": {"env": ["test"]}}]}`)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	bot := &command.Endpoint{
+		Actions:     command.NewActions(configuration, nil),
+		Permissions: command.NewPermissions(command.PermissionOptions{Name: "ops", Active: true}, configuration),
+	}
+	for _, text := range []string{"扩容 web n=３", "scale web 3 --env prod", "scale web 30"} {
+		c, err := bot.Command(&command.Message{User: "alice", Conversation: "cid1", Text: text})
+		if err != nil {
+			fmt.Println(err)
+			continue
+		}
+		d := bot.Decide(c)
+		fmt.Println(c.Name, c.Parameters, d.Allowed)
+	}
+	// Output:
+	// scale [id=web n=3 env=test] true
+	// scale [id=web n=3 env=prod] false
+	// command: n must be a whole number from 1 to 9. Usage: scale id=… [n=1..9] [env=test|prod]
+}
+
 func ExampleRedact() {
 	fmt.Println(command.Redact("login", []string{"--user", "ops", "--password", "hunter2"}))
 	// Output: login [--user ops --password ******]

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"regexp/syntax"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -18,11 +19,13 @@ const (
 	maxInstructions = 2000
 )
 
-// A Pattern is a regular expression of RE2 that matches a whole value.
+// A Pattern is a regular expression of RE2 that matches a whole value. That of a Configuration is
+// compiled when it is first needed, so that a cold start does not wait for all of them.
 type Pattern struct {
 	text    string
-	matcher *regexp.Regexp
 	size    int
+	once    sync.Once
+	matcher *regexp.Regexp // nil if the text is invalid
 }
 
 // CompilePattern reads the Pattern of a parameter.
@@ -52,7 +55,7 @@ func CompilePattern(text string) (*Pattern, error) {
 	if err != nil {
 		return nil, fmt.Errorf("command: the pattern %w", err)
 	}
-	return &Pattern{text, matcher, len(program.Inst)}, nil
+	return &Pattern{text: text, size: len(program.Inst), matcher: matcher}, nil
 }
 
 // sizeOf returns a number of instructions that the compiled tree has at least. Over
@@ -80,7 +83,16 @@ func (p *Pattern) Size() int { return p.size }
 // String returns the text of the pattern.
 func (p *Pattern) String() string { return p.text }
 
-// Match reports whether the pattern matches all of a text. A text over MaxPatterned matches none.
+// Match reports whether the pattern matches all of a text. A text over MaxPatterned matches none,
+// and an invalid pattern matches no text.
 func (p *Pattern) Match(text string) bool {
-	return len(text) <= MaxPatterned && p.matcher.MatchString(text)
+	p.once.Do(func() {
+		if p.matcher != nil {
+			return
+		}
+		if compiled, err := CompilePattern(p.text); err == nil {
+			p.matcher = compiled.matcher
+		}
+	})
+	return p.matcher != nil && len(text) <= MaxPatterned && p.matcher.MatchString(text)
 }

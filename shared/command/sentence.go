@@ -78,6 +78,7 @@ const (
 	saidAction
 	saidActionMore
 	saidNotHere
+	saidUndeclared
 	saidAliases
 	saidParameter
 	saidParameterRequired
@@ -201,6 +202,7 @@ var sentences = [phrases][2]string{
 	saidAction:               {"{usage}: {summary}", "{usage}：{summary}"},
 	saidActionMore:           {"Say help and a command for more about it.", "发送 help 加命令名查看详情。"},
 	saidNotHere:              {"You may run no such command here.", "您在此没有可执行的该命令。"},
+	saidUndeclared:           {"You may run it here, with any arguments.", "您可以在此执行该命令，参数不限。"},
 	saidAliases:              {"Other names: {aliases}.", "别名：{aliases}。"},
 	saidParameter:            {"{name}: {want}.", "{name}：{want}。"},
 	saidParameterRequired:    {"{name}: {want}; required.", "{name}：{want}，必填。"},
