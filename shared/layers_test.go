@@ -152,7 +152,7 @@ var rooms = []room{
 	{"deploy/chatconf", []string{"shared/*", "shared/emulator/ots", "shared/emulator/runtime",
 		"shared/emulator/oos", "shared/emulator/sts",
 		"shared/emulator/localcloud", "shared/rpc/sign", "shared/cloud/*", "shared/table/file",
-		"shared/dispatch/http", "shared/dispatch/program",
+		"shared/dispatch/http", "shared/dispatch/program", "shared/target/*",
 		"shared/table/tablestore", "shared/table/dynamodb", "shared/platform/*"},
 		[]string{"github.com/spf13/cobra", "github.com/aws/aws-sdk-go-v2/config"}},
 }

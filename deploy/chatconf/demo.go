@@ -367,7 +367,9 @@ func (d *demo) running(ctx context.Context) (*chat.ChatCommand, error) {
 	ctx, cancel := context.WithTimeout(ctx, maxWait)
 	defer cancel()
 	for pause := firstPause; ; pause = min(2*pause, maxPause) {
-		r, err := d.find(ctx, func(r *chat.ChatCommand) bool { return r.State != "" && r.State != journal.StateAccepted })
+		r, err := d.find(ctx, func(r *chat.ChatCommand) bool {
+			return r.State != "" && r.State != journal.StateAccepted
+		})
 		if r != nil || err != nil {
 			return r, err
 		}

@@ -84,8 +84,9 @@ func (e *echo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case json.Unmarshal(body, &event) != nil:
 		http.Error(w, "no event", http.StatusBadRequest)
 	default:
-		json.NewEncoder(w).Encode(map[string]string{"text": fmt.Sprintf("%s sent %s with %s, and the signature is valid",
-			event.Data.UserID, event.Data.Action, event.Data.Parameters)})
+		json.NewEncoder(w).Encode(map[string]string{"text": fmt.Sprintf(
+			"%s sent %s with %s, and the signature is valid", event.Data.UserID, event.Data.Action,
+			event.Data.Parameters)})
 	}
 }
 
