@@ -327,7 +327,8 @@ func TestMessageIDs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		events, err := serve.Decode([]byte(`{"version":"0","source":"s","detail-type":"x","detail":{},"id":`+string(text)+`}`), "r")
+		payload := `{"version":"0","source":"s","detail-type":"x","detail":{},"id":` + string(text) + `}`
+		events, err := serve.Decode([]byte(payload), "r")
 		if err != nil {
 			t.Fatal(err)
 		}
