@@ -51,21 +51,14 @@ const maxInvocation = 32 << 20
 // ServeHTTP implements http.Handler.
 func (a *invokeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	for _, d := range []*dialect{&lambdaDialect, &fcDialect} {
-		name, ok := strings.CutPrefix(r.URL.Path, d.prefix)
-		if name, ok = cutSuffix(name, ok, "/invocations"); ok && r.Method == http.MethodPost {
+		rest, ours := strings.CutPrefix(r.URL.Path, d.prefix)
+		if name, ok := strings.CutSuffix(rest, "/invocations"); ours && ok && r.Method == http.MethodPost {
 			a.invoke(w, r, d, name)
 			return
 		}
 	}
 	const only = "Unknown path or method; use POST %s{name}/invocations or POST %s{name}/invocations."
 	http.Error(w, fmt.Sprintf(only, lambdaDialect.prefix, fcDialect.prefix), http.StatusNotFound)
-}
-
-func cutSuffix(s string, ok bool, suffix string) (string, bool) {
-	if !ok {
-		return "", false
-	}
-	return strings.CutSuffix(s, suffix)
 }
 
 // A dialect is the API of one cloud.

@@ -135,12 +135,12 @@ func fcTrace() string {
 
 func fcTimedOut(in *instance, _ *call) errorDocument {
 	return errorDocument{Message: fmt.Sprintf("Function time out after %v seconds (maxMemoryUsage: %s)",
-		in.pool.fn.Timeout.Seconds(), megabytes(in.memory.peak()))}
+		in.pool.fn.Timeout.Seconds(), megabytes(in.peakLocked()))}
 }
 
 func fcExited(in *instance, _, how string) errorDocument {
 	return errorDocument{Message: fmt.Sprintf("Process exited unexpectedly before completing request (%s, "+
-		"maxMemoryUsage: %s)", how, megabytes(in.memory.peak()))}
+		"maxMemoryUsage: %s)", how, megabytes(in.peakLocked()))}
 }
 
 func fcOversize(in *instance, _ int64) errorDocument {
@@ -265,20 +265,10 @@ func lambdaReport(r *Report) string {
 func randomID(k Kind) string {
 	var b [16]byte
 	rand.Read(b[:]) // never fails: crypto/rand ends the program instead
-	text := make([]byte, 0, 36)
-	if k == FC { // 1-64f6cd87-0123456789ab-0123456789ab
-		text = append(text, "1-"...)
-		text = hex.AppendEncode(text, b[:4])
-		text = append(text, '-')
-		text = hex.AppendEncode(text, b[4:10])
-		text = append(text, '-')
-		return string(hex.AppendEncode(text, b[10:]))
+	if k == FC {
+		return fmt.Sprintf("1-%x-%x-%x", b[:4], b[4:10], b[10:])
 	}
 	b[6] = b[6]&0x0f | 0x40
 	b[8] = b[8]&0x3f | 0x80
-	text = hex.AppendEncode(text, b[:4])
-	for _, part := range [...][]byte{b[4:6], b[6:8], b[8:10], b[10:]} {
-		text = hex.AppendEncode(append(text, '-'), part)
-	}
-	return string(text)
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }

@@ -21,7 +21,6 @@ type instance struct {
 	gone   chan struct{} // closed when the process is dead and its call is settled
 	halt   chan struct{} // closed when the process is dead: no more deliveries
 	output output
-	memory memory
 
 	proc *process // set before the API serves
 
@@ -42,6 +41,7 @@ type instance struct {
 	registered bool
 	expired    bool // it received SIGTERM because a call timed out
 	stopInit   func() bool
+	memory     int64 // the peak so far
 }
 
 func newInstance(p *pool) *instance {
@@ -87,7 +87,6 @@ func (in *instance) start() (how string, err error) {
 	}
 	p.mu.Lock()
 	in.proc = proc
-	in.memory.of(proc.pid)
 	doomed := in.stopping || in.doomed
 	p.unlock()
 	p.host.o.Logger.Info("a function's process was started", "function", p.fn.Name, "instance", in.id, "pid", proc.pid)
@@ -426,11 +425,19 @@ func (in *instance) taken(id string) *call {
 	return nil
 }
 
+// peakLocked returns the peak resident memory of the process in bytes; zero if unknown.
+func (in *instance) peakLocked() int64 {
+	if in.proc != nil && !in.dead {
+		in.memory = max(in.memory, maxResident(in.proc.pid))
+	}
+	return in.memory
+}
+
 func (in *instance) reportLocked(c *call, f Failure) Report {
 	p := in.pool
 	r := Report{
 		Function: p.fn.Name, RequestID: c.id, Instance: in.id, Start: c.delivered, Duration: p.now().Sub(c.delivered),
-		Memory: p.fn.Memory, MaxMemory: in.memory.peak(), Failure: f,
+		Memory: p.fn.Memory, MaxMemory: in.peakLocked(), Failure: f,
 	}
 	r.Billed = (r.Duration + time.Millisecond - 1).Truncate(time.Millisecond)
 	if c.hook == invocation {

@@ -13,7 +13,6 @@ import (
 	stdruntime "runtime"
 	"slices"
 	"strings"
-	"unicode/utf8"
 )
 
 // machines maps ELF machines to Go's names.
@@ -48,10 +47,8 @@ func CheckProgram(name string, r io.Reader) error {
 		return checkScript(name, head)
 	case len(head) == 0:
 		return fmt.Errorf("%s is empty", name)
-	case isScript(head):
-		return fmt.Errorf("%s is a text file without an interpreter; start it with a line such as #!/bin/sh", name)
 	}
-	return fmt.Errorf("%s is not a Linux program", name)
+	return fmt.Errorf("%s is not a Linux program; start a script with a line such as #!/bin/sh", name)
 }
 
 func checkELF(name string, head []byte) error {
@@ -84,16 +81,6 @@ func checkScript(name string, head []byte) error {
 		return fmt.Errorf("%s is a script for %s, which is not installed here", name, interpreter)
 	}
 	return nil
-}
-
-// isScript reports whether the beginning of a file is text. The last character may be incomplete.
-func isScript(head []byte) bool {
-	for n := len(head); n > len(head)-utf8.UTFMax && n > 0; n-- {
-		if utf8.Valid(head[:n]) {
-			return !bytes.ContainsRune(head[:n], 0)
-		}
-	}
-	return false
 }
 
 // checkFiles checks the program, so that a mistake is reported before the first invocation.

@@ -12,7 +12,6 @@ package sts
 
 import (
 	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -232,8 +231,7 @@ func (a *Account) Handler() http.Handler {
 func randomID() string {
 	var b [16]byte
 	rand.Read(b[:]) // never fails
-	text := hex.EncodeToString(b[:])
-	return strings.Join([]string{text[:8], text[8:12], text[12:16], text[16:20], text[20:]}, "-")
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
 // Sessions returns what AssumeRole has answered so far, in order, without the credentials.
