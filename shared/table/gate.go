@@ -1,14 +1,19 @@
 package table
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
+	"unicode/utf8"
 )
 
-// A Gate implements the port's rule for Close: calls in progress finish, later ones are ErrClosed.
-// The zero Gate is open.
+// A Gate is where an adapter's calls begin. It checks them, and implements the port's rule for
+// Close: calls in progress finish, later ones are ErrClosed. The zero Gate is open.
 type Gate struct {
+	Text bool // the engine's keys are text: a key that is not UTF-8 is ErrInvalid
+
 	calls  sync.RWMutex // read-locked by every call in progress
 	closed atomic.Bool
 }
@@ -26,6 +31,55 @@ func (g *Gate) Enter(ctx context.Context) error {
 	if g.closed.Load() {
 		g.calls.RUnlock()
 		return ErrClosed
+	}
+	return nil
+}
+
+// EnterGet is Enter for a Get with these keys.
+func (g *Gate) EnterGet(ctx context.Context, keys []Key) error {
+	err := CheckGet(keys)
+	for _, k := range keys {
+		err = cmp.Or(err, g.checkText("get", k.Partition), g.checkText("get", k.Sort))
+	}
+	return g.enter(ctx, "get", err)
+}
+
+// EnterQuery is Enter for a Query of r.
+func (g *Gate) EnterQuery(ctx context.Context, r Range) error {
+	err := cmp.Or(CheckQuery(r), g.checkText("query", r.Partition), g.checkText("query", r.Prefix),
+		g.checkText("query", r.After))
+	return g.enter(ctx, "query", err)
+}
+
+// EnterWrite is Enter for a Write of c.
+func (g *Gate) EnterWrite(ctx context.Context, partition string, c Change) error {
+	err := cmp.Or(CheckWrite(partition, c), g.checkText("write", partition))
+	for _, p := range c.Puts {
+		err = cmp.Or(err, g.checkText("write", p.Sort))
+	}
+	for _, d := range c.Deletes {
+		err = cmp.Or(err, g.checkText("write", d.Sort))
+	}
+	for _, a := range c.Adds {
+		err = cmp.Or(err, g.checkText("write", a.Sort))
+	}
+	return g.enter(ctx, "write", err)
+}
+
+func (g *Gate) checkText(verb, key string) error {
+	if g.Text && !utf8.ValidString(key) {
+		return fmt.Errorf("table: %s: key %.80q is not UTF-8: %w", verb, key, ErrInvalid)
+	}
+	return nil
+}
+
+// enter begins a call unless it is invalid.
+func (g *Gate) enter(ctx context.Context, verb string, invalid error) error {
+	if invalid != nil {
+		return invalid
+	}
+	if err := g.Enter(ctx); err != nil {
+		return fmt.Errorf("table: %s: %w", verb, err)
 	}
 	return nil
 }

@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-	"unicode/utf8"
 )
 
 // Limits of the port, which every engine supports. A call beyond them is ErrInvalid, and nothing is
@@ -186,7 +185,7 @@ func (e *ConditionError) Error() string {
 	return fmt.Sprintf("item %q is not %v", e.Key.Sort, e.If)
 }
 
-// CheckGet returns ErrInvalid if keys are invalid for a Get. Adapters call it first.
+// CheckGet returns ErrInvalid if keys are invalid for a Get.
 func CheckGet(keys []Key) error {
 	if len(keys) > MaxGet {
 		return fmt.Errorf("table: get: %d keys; use at most %d: %w", len(keys), MaxGet, ErrInvalid)
@@ -207,7 +206,7 @@ func CheckGet(keys []Key) error {
 	return nil
 }
 
-// CheckQuery returns ErrInvalid if r is invalid for a Query. Adapters call it first.
+// CheckQuery returns ErrInvalid if r is invalid for a Query.
 func CheckQuery(r Range) error {
 	if err := checkKey("query", "partition", r.Partition); err != nil {
 		return err
@@ -222,7 +221,7 @@ func CheckQuery(r Range) error {
 	return nil
 }
 
-// CheckWrite returns ErrInvalid if partition and c are invalid for a Write. Adapters call it first.
+// CheckWrite returns ErrInvalid if partition and c are invalid for a Write.
 func CheckWrite(partition string, c Change) error {
 	if err := checkKey("write", "partition", partition); err != nil {
 		return err
@@ -262,17 +261,6 @@ func CheckWrite(partition string, c Change) error {
 	for _, a := range c.Adds {
 		if err := check(a.Sort); err != nil {
 			return err
-		}
-	}
-	return nil
-}
-
-// CheckText returns ErrInvalid unless all keys are UTF-8. Adapters for engines with text keys call
-// it after the other checks; verb is get, query or write.
-func CheckText(verb string, keys ...string) error {
-	for _, k := range keys {
-		if !utf8.ValidString(k) {
-			return fmt.Errorf("table: %s: key %.80q is not UTF-8: %w", verb, k, ErrInvalid)
 		}
 	}
 	return nil

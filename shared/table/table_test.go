@@ -164,17 +164,45 @@ func checkValid(t *testing.T, what string, err error, valid bool) {
 	}
 }
 
-func TestCheckText(t *testing.T) {
-	for verb, good := range map[string][]string{"get": nil, "query": {"", "a", "\x00"},
-		"write": {"名", "\U0001f600", "\uffff"}} {
-		if err := table.CheckText(verb, good...); err != nil {
-			t.Errorf("CheckText(%q) = %v, want nil", good, err)
+func TestAGateOfTextRefusesOtherKeys(t *testing.T) {
+	bytes, text := new(table.Gate), &table.Gate{Text: true}
+	enter := func(g *table.Gate, verb, key string) error {
+		var err error
+		switch verb {
+		case "get":
+			err = g.EnterGet(t.Context(), []table.Key{{Partition: "p", Sort: "a"}, {Partition: "p", Sort: key}})
+		case "query":
+			err = g.EnterQuery(t.Context(), table.Range{Partition: "p", After: key, Limit: 1})
+		case "put":
+			err = g.EnterWrite(t.Context(), "p", table.Change{Puts: []table.Put{{Sort: key}}})
+		case "delete":
+			err = g.EnterWrite(t.Context(), "p", table.Change{Deletes: []table.Delete{{Sort: key}}})
+		case "add":
+			err = g.EnterWrite(t.Context(), key, table.Change{Adds: []table.Add{{Sort: "a"}}})
 		}
+		if err == nil {
+			g.Leave()
+		}
+		return err
 	}
-	for _, bad := range []string{"\xff", "a\xc3", "\xed\xa0\x80", strings.Repeat("\x80", table.MaxKey)} {
-		err := table.CheckText("write", "good", bad)
-		if !errors.Is(err, table.ErrInvalid) || !strings.Contains(err.Error(), "write") || len(err.Error()) > 500 {
-			t.Errorf("CheckText(%q) = %v, want a short ErrInvalid that names the verb", bad, err)
+	for _, verb := range []string{"get", "query", "put", "delete", "add"} {
+		for _, good := range []string{"b", "\x00", "名", "\U0001f600", "\uffff"} {
+			if err := enter(text, verb, good); err != nil {
+				t.Errorf("%s %q = %v, want nil", verb, good, err)
+			}
 		}
+		for _, bad := range []string{"\xff", "a\xc3", "\xed\xa0\x80", strings.Repeat("\x80", table.MaxKey)} {
+			if err := enter(bytes, verb, bad); err != nil {
+				t.Errorf("%s %q of bytes = %v, want nil", verb, bad, err)
+			}
+			if err := enter(text, verb, bad); !errors.Is(err, table.ErrInvalid) || len(err.Error()) > 500 {
+				t.Errorf("%s %q = %v, want a short ErrInvalid", verb, bad, err)
+			}
+		}
+		text.Close()
+		if err := enter(text, verb, "b"); !errors.Is(err, table.ErrClosed) {
+			t.Errorf("%s after Close = %v, want ErrClosed", verb, err)
+		}
+		text = &table.Gate{Text: true}
 	}
 }

@@ -99,6 +99,8 @@ func New(name string, o Options) (*Table, error) {
 		sleep:       invoke.Sleep,
 
 		invalidating: make(chan struct{}, 1),
+
+		gate: table.Gate{Text: true},
 	}
 	if t.timeout == 0 {
 		t.timeout = defaultTimeout

@@ -18,16 +18,8 @@ var errAnswer = errors.New("the answer does not match the request")
 
 // Get implements table.Table: a GetItem for one key, a BatchGetItem for several.
 func (t *Table) Get(ctx context.Context, keys ...table.Key) ([]table.Item, error) {
-	if err := table.CheckGet(keys); err != nil {
+	if err := t.gate.EnterGet(ctx, keys); err != nil {
 		return nil, err
-	}
-	for _, k := range keys {
-		if err := table.CheckText("get", k.Partition, k.Sort); err != nil {
-			return nil, err
-		}
-	}
-	if err := t.gate.Enter(ctx); err != nil {
-		return nil, fmt.Errorf("table: get: %w", err)
 	}
 	defer t.gate.Leave()
 	var items []table.Item
@@ -153,14 +145,8 @@ func checkUnprocessed(keys []attributes, pending map[table.Key]bool) error {
 // Query implements table.Table: one Query, and more if the answer exceeds 1 MB or has expired
 // items.
 func (t *Table) Query(ctx context.Context, r table.Range) ([]table.Item, error) {
-	if err := table.CheckQuery(r); err != nil {
+	if err := t.gate.EnterQuery(ctx, r); err != nil {
 		return nil, err
-	}
-	if err := table.CheckText("query", r.Partition, r.Prefix, r.After); err != nil {
-		return nil, err
-	}
-	if err := t.gate.Enter(ctx); err != nil {
-		return nil, fmt.Errorf("table: query: %w", err)
 	}
 	defer t.gate.Leave()
 	start, empty := clamp(r)

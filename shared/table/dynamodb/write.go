@@ -28,47 +28,20 @@ const conditionalCheckFailed = "ConditionalCheckFailed"
 // An Add to an expired item that DynamoDB has not deleted yet takes a second request, which
 // replaces the item.
 func (t *Table) Write(ctx context.Context, partition string, c table.Change) error {
-	if err := table.CheckWrite(partition, c); err != nil {
+	if err := t.gate.EnterWrite(ctx, partition, c); err != nil {
 		return err
-	}
-	if err := checkChange(partition, c); err != nil {
-		return err
-	}
-	if err := t.gate.Enter(ctx); err != nil {
-		return fmt.Errorf("table: write: %w", err)
 	}
 	defer t.gate.Leave()
-	if err := t.write(ctx, partition, c); err != nil {
-		return fmt.Errorf("table: write: %w", mapError(ctx, err))
-	}
-	return nil
-}
-
-// checkChange returns ErrInvalid for changes that exceed DynamoDB's own limits.
-func checkChange(partition string, c table.Change) error {
-	if err := table.CheckText("write", partition); err != nil {
-		return err
-	}
 	size := 0
 	for _, p := range c.Puts {
-		if err := table.CheckText("write", p.Sort); err != nil {
-			return err
-		}
 		size += sizeOf(partition, p.Sort, p.Value)
 	}
 	if size > maxTransaction {
 		return fmt.Errorf("table: write: %d bytes in one write; use at most %d: %w",
 			size, maxTransaction, table.ErrInvalid)
 	}
-	for _, d := range c.Deletes {
-		if err := table.CheckText("write", d.Sort); err != nil {
-			return err
-		}
-	}
-	for _, a := range c.Adds {
-		if err := table.CheckText("write", a.Sort); err != nil {
-			return err
-		}
+	if err := t.write(ctx, partition, c); err != nil {
+		return fmt.Errorf("table: write: %w", mapError(ctx, err))
 	}
 	return nil
 }

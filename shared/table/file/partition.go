@@ -10,8 +10,12 @@ import (
 // Partitions returns the partition keys of all items, also of expired ones. It reads one row of
 // each partition.
 func (t *Table) Partitions(ctx context.Context) ([]string, error) {
+	if err := t.gate.Enter(ctx); err != nil {
+		return nil, fmt.Errorf("table: partitions: %w", err)
+	}
+	defer t.gate.Leave()
 	var partitions []string
-	err := t.view(ctx, func(b *bolt.Bucket) error {
+	err := t.view(func(b *bolt.Bucket) error {
 		c := b.Cursor()
 		for key, _ := c.First(); key != nil; {
 			if err := ctx.Err(); err != nil {

@@ -28,11 +28,12 @@ var _ table.Table = (*Table)(nil)
 
 // Get implements table.Table.
 func (t *Table) Get(ctx context.Context, keys ...table.Key) ([]table.Item, error) {
-	if err := table.CheckGet(keys); err != nil {
+	if err := t.gate.EnterGet(ctx, keys); err != nil {
 		return nil, err
 	}
+	defer t.gate.Leave()
 	var items []table.Item
-	err := t.view(ctx, func(b *bolt.Bucket) error {
+	err := t.view(func(b *bolt.Bucket) error {
 		var buf [128]byte // enough for most keys
 		now := t.db.now()
 		for _, k := range keys {
@@ -59,11 +60,12 @@ func (t *Table) Get(ctx context.Context, keys ...table.Key) ([]table.Item, error
 
 // Query implements table.Table.
 func (t *Table) Query(ctx context.Context, r table.Range) ([]table.Item, error) {
-	if err := table.CheckQuery(r); err != nil {
+	if err := t.gate.EnterQuery(ctx, r); err != nil {
 		return nil, err
 	}
+	defer t.gate.Leave()
 	var items []table.Item
-	err := t.view(ctx, func(b *bolt.Bucket) (err error) {
+	err := t.view(func(b *bolt.Bucket) (err error) {
 		items, err = t.scan(ctx, b, r)
 		return err
 	})
@@ -121,11 +123,8 @@ func start(c *bolt.Cursor, r table.Range, prefix []byte) (k, v []byte) {
 
 // Write implements table.Table.
 func (t *Table) Write(ctx context.Context, partition string, c table.Change) error {
-	if err := table.CheckWrite(partition, c); err != nil {
+	if err := t.gate.EnterWrite(ctx, partition, c); err != nil {
 		return err
-	}
-	if err := t.gate.Enter(ctx); err != nil {
-		return fmt.Errorf("table: write: %w", err)
 	}
 	defer t.gate.Leave()
 	err := t.db.bolt.Update(ctx, size(partition, c), func(tx *bolt.Tx) error {
@@ -246,11 +245,7 @@ func (t *Table) Close() error {
 	return nil
 }
 
-func (t *Table) view(ctx context.Context, fn func(*bolt.Bucket) error) error {
-	if err := t.gate.Enter(ctx); err != nil {
-		return err
-	}
-	defer t.gate.Leave()
+func (t *Table) view(fn func(*bolt.Bucket) error) error {
 	err := t.db.bolt.View(func(tx *bolt.Tx) error { return fn(tx.Bucket(t.bucket)) })
 	if err != nil {
 		return mapError(err)

@@ -13,16 +13,8 @@ import (
 
 // Get implements table.Table. It is one request.
 func (t *Table) Get(ctx context.Context, keys ...table.Key) ([]table.Item, error) {
-	if err := table.CheckGet(keys); err != nil {
+	if err := t.gate.EnterGet(ctx, keys); err != nil {
 		return nil, err
-	}
-	for _, k := range keys {
-		if err := table.CheckText("get", k.Partition, k.Sort); err != nil {
-			return nil, err
-		}
-	}
-	if err := t.gate.Enter(ctx); err != nil {
-		return nil, fmt.Errorf("table: get: %w", err)
 	}
 	defer t.gate.Leave()
 	if len(keys) == 0 {
@@ -139,14 +131,8 @@ func readRow(k table.Key, answered *sdk.PrimaryKey, columns []*sdk.AttributeColu
 // Query implements table.Table. It is one request for every 5,000 rows or 4 MB, and more if the
 // table still has expired items.
 func (t *Table) Query(ctx context.Context, r table.Range) ([]table.Item, error) {
-	if err := table.CheckQuery(r); err != nil {
+	if err := t.gate.EnterQuery(ctx, r); err != nil {
 		return nil, err
-	}
-	if err := table.CheckText("query", r.Partition, r.Prefix, r.After); err != nil {
-		return nil, err
-	}
-	if err := t.gate.Enter(ctx); err != nil {
-		return nil, fmt.Errorf("table: query: %w", err)
 	}
 	defer t.gate.Leave()
 	items, err := t.query(ctx, r)

@@ -118,6 +118,7 @@ func New(name string, o Options) (*Table, error) {
 		now:         o.Now,
 		newID:       rand.Int64,
 		transport:   o.Transport,
+		gate:        table.Gate{Text: true},
 	}
 	if t.now == nil {
 		t.now = time.Now

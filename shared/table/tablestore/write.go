@@ -20,17 +20,14 @@ import (
 // Write was done. If neither is known, such as for an add alone before another add, the error is
 // table.ErrUnavailable.
 func (t *Table) Write(ctx context.Context, partition string, c table.Change) error {
-	if err := table.CheckWrite(partition, c); err != nil {
+	if err := t.gate.EnterWrite(ctx, partition, c); err != nil {
 		return err
 	}
+	defer t.gate.Leave()
 	w := t.newWriting(partition, c)
 	if err := w.check(); err != nil {
 		return err
 	}
-	if err := t.gate.Enter(ctx); err != nil {
-		return fmt.Errorf("table: write: %w", err)
-	}
-	defer t.gate.Leave()
 	if err := w.run(ctx); err != nil {
 		return fmt.Errorf("table: write: %w", portError(ctx, err))
 	}
@@ -94,17 +91,11 @@ func (t *Table) newWriting(partition string, c table.Change) *writing {
 
 // check returns ErrInvalid for a Write beyond the service's own limits.
 func (w *writing) check() error {
-	if err := table.CheckText("write", w.partition); err != nil {
-		return err
-	}
 	// An upper bound for the rest of a row: five columns with their names, and two conditions.
 	const frame = 512
 	size := 0
 	for i := range w.parts {
 		p := &w.parts[i]
-		if err := table.CheckText("write", p.sort); err != nil {
-			return err
-		}
 		size += len(w.partition) + len(p.sort) + len(p.value) + len(p.base.value) + frame
 	}
 	if size > maxBatch {

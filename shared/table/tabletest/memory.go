@@ -18,9 +18,9 @@ type memory struct {
 	ttl time.Duration
 	now func() time.Time
 
-	mu     sync.Mutex
-	items  map[table.Key]table.Item
-	closed bool
+	gate  table.Gate
+	mu    sync.Mutex
+	items map[table.Key]table.Item
 }
 
 var _ table.Table = (*memory)(nil)
@@ -33,14 +33,12 @@ func newMemory(o Options) *memory {
 }
 
 func (m *memory) Get(ctx context.Context, keys ...table.Key) ([]table.Item, error) {
-	if err := table.CheckGet(keys); err != nil {
+	if err := m.gate.EnterGet(ctx, keys); err != nil {
 		return nil, err
 	}
+	defer m.gate.Leave()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err := m.readyLocked(ctx); err != nil {
-		return nil, err
-	}
 	var items []table.Item
 	for _, k := range keys {
 		if item, ok := m.itemLocked(k); ok {
@@ -51,14 +49,12 @@ func (m *memory) Get(ctx context.Context, keys ...table.Key) ([]table.Item, erro
 }
 
 func (m *memory) Query(ctx context.Context, r table.Range) ([]table.Item, error) {
-	if err := table.CheckQuery(r); err != nil {
+	if err := m.gate.EnterQuery(ctx, r); err != nil {
 		return nil, err
 	}
+	defer m.gate.Leave()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err := m.readyLocked(ctx); err != nil {
-		return nil, err
-	}
 	keys := slices.SortedFunc(maps.Keys(m.items), func(a, b table.Key) int { return strings.Compare(a.Sort, b.Sort) })
 	if r.Reverse {
 		slices.Reverse(keys)
@@ -75,14 +71,12 @@ func (m *memory) Query(ctx context.Context, r table.Range) ([]table.Item, error)
 }
 
 func (m *memory) Write(ctx context.Context, partition string, c table.Change) error {
-	if err := table.CheckWrite(partition, c); err != nil {
+	if err := m.gate.EnterWrite(ctx, partition, c); err != nil {
 		return err
 	}
+	defer m.gate.Leave()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err := m.readyLocked(ctx); err != nil {
-		return err
-	}
 	if err := m.conditionsLocked(partition, c); err != nil {
 		return err
 	}
@@ -91,17 +85,8 @@ func (m *memory) Write(ctx context.Context, partition string, c table.Change) er
 }
 
 func (m *memory) Close() error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.closed = true
+	m.gate.Close()
 	return nil
-}
-
-func (m *memory) readyLocked(ctx context.Context) error {
-	if m.closed {
-		return table.ErrClosed
-	}
-	return ctx.Err()
 }
 
 // itemLocked returns the item under k unless it has expired.
