@@ -72,7 +72,7 @@ var rooms = []room{
 	{"shared/table/tabletest", []string{"shared/table"}, []string{"github.com/anishathalye/porcupine",
 		"github.com/google/go-cmp"}},
 
-	// Doors and wires.
+	// Requests and connections.
 	{"shared/rpc", []string{"shared/accesskey", "shared/fault", "shared/secret", "shared/chat", "shared/invoke",
 		"shared/policy", "shared/table", "shared/document", "shared/rpc/sign"}, nil},
 	{"shared/serve", []string{"shared/invoke", "shared/document"}, nil},

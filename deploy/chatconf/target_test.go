@@ -504,7 +504,7 @@ func TestFunctionsAreAsDeployed(t *testing.T) {
 	}
 }
 
-// Whatever the front door is asked, the right function is, at the path that is its own.
+// Whatever the front is asked, the right function is, at the path that is its own.
 func TestFront(t *testing.T) {
 	noEnv(t)
 	d := newDeployment(t, runtime.FC, t.TempDir(), nil)

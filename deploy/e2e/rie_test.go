@@ -114,7 +114,7 @@ func TestZipsRunUnderAWSsEmulator(t *testing.T) {
 	if c := readCreated(t, create(creation(t, "direct"))); c.Code == "" {
 		t.Errorf("the same name again: %+v", c)
 	}
-	sqs := doors[slices.IndexFunc(doors, func(d door) bool { return d.name == "SQS" })]
+	sqs := eventSources[slices.IndexFunc(eventSources, func(d eventSource) bool { return d.name == "SQS" })]
 	queue := text(t, sqs.event(message{"m1", creation(t, "one")}, message{"m2", creation(t, "two")}, message{"m3",
 		"nonsense"}))
 	for range 2 {

@@ -322,7 +322,7 @@ func TestAFunctionThatIsWarm(t *testing.T) {
 	})
 }
 
-// What cannot be opened says so by every door, and is opened by the first invocation that can.
+// What cannot be opened says so over HTTP and to events, and is opened by the first invocation that can.
 func TestAFunctionThatCannotOpen(t *testing.T) {
 	eachCloud(t, func(t *testing.T, c *cloud) {
 		f := c.function()
@@ -339,10 +339,10 @@ func TestAFunctionThatCannotOpen(t *testing.T) {
 			}
 			warm := f.Warm(t.Context())
 			for _, part := range why {
-				for door, text := range map[string]string{"http": got.log,
+				for way, text := range map[string]string{"http": got.log,
 					"event": other.log, "warm": fmt.Sprint(warm)} {
 					if !strings.Contains(text, part) {
-						t.Errorf("%s says %s, want %q", door, text, part)
+						t.Errorf("%s says %s, want %q", way, text, part)
 					}
 				}
 				if strings.Contains(got.body+other.body, part) {
@@ -373,7 +373,7 @@ func TestAFunctionThatCannotOpen(t *testing.T) {
 	})
 }
 
-// What stands in for DynamoDB and has no transactions is found at the start. All doors say so, once
+// What stands in for DynamoDB and has no transactions is found at the start. HTTP and events say so, once
 // and for all.
 func TestAFunctionOnAStoreWithoutTransactions(t *testing.T) {
 	eachCloud(t, func(t *testing.T, c *cloud) {
@@ -806,7 +806,7 @@ func TestASealedRingIsForFunctions(t *testing.T) {
 	}
 }
 
-// Events reach a local service by no door; whoever embeds one may hand them over.
+// Events reach a local service in no way of its own; whoever embeds one may hand them over.
 func TestEventsOfALocalService(t *testing.T) {
 	s := settings(t)
 	s.EventPolicy = policy.ReadOnly()

@@ -404,7 +404,7 @@ func TestAnEventWithoutARequestIDGetsOne(t *testing.T) {
 	}
 }
 
-// Whatever comes through an event door gets an answer in JSON that bears the request id and no
+// Every event gets an answer in JSON that bears the request id and no
 // secret, and only what is refused or wanted changes nothing or something: a reader's event never
 // does.
 func FuzzEvent(f *testing.F) {

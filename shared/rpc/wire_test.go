@@ -519,7 +519,7 @@ func TestHeadIsGet(t *testing.T) {
 	}
 }
 
-// Where no door has given a request its id, the handler does, a new one each time.
+// Where no runtime has given a request its id, the handler does, a new one each time.
 func TestRequestIDsAreMade(t *testing.T) {
 	w := newWorld(t, nil)
 	seen := make(map[string]bool)

@@ -10,7 +10,7 @@ import (
 	"chatconf/shared/serve"
 )
 
-// What a door costs an invocation, with a handler that does nothing.
+// What reading and answering a request cost an invocation, with a handler that does nothing.
 func BenchmarkDeliver(b *testing.B) {
 	p := serve.Function{
 		Handler: handler{

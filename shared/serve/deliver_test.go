@@ -57,7 +57,7 @@ func program(h handler) (serve.Function, *log) {
 	return serve.Function{Handler: h, Logger: slog.New(slog.NewJSONHandler(l, nil))}, l
 }
 
-// echo answers an event with its id, its door and its data.
+// echo answers an event with its id, its source and its data.
 func echo(_ context.Context, e serve.Event) ([]byte, error) {
 	return fmt.Appendf(nil, `{"got":%s}`, e.Data), nil
 }
@@ -254,7 +254,7 @@ func TestRequestID(t *testing.T) {
 	}
 }
 
-// Whatever a platform calls its request, no answer of a door is broken by it.
+// Whatever a platform calls its request, no answer is broken by it.
 func TestHostileRequestIDs(t *testing.T) {
 	p, _ := program(handler{event: echo})
 	answer, err := serve.Deliver(t.Context(), p, serve.Call{RequestID: `","Code":"OK`}, []byte("nonsense"))

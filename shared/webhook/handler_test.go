@@ -1028,7 +1028,7 @@ func TestSlackMessageRunsOnce(t *testing.T) {
 	}
 }
 
-// Slack's probe of the certificate is answered through the whole door, with no write, and only at
+// Slack's probe of the certificate is answered through the whole handler, with no write, and only at
 // the configuration's own URL.
 func TestSlackProbe(t *testing.T) {
 	w := webhooktest.New(t)

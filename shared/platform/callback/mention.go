@@ -15,7 +15,7 @@ type Whose uint8
 const (
 	Unknown  Whose = iota // at most a name, which may be BotName
 	ThisBot               // by an id or an entity
-	Somebody              // a person, a group or another bot, by an id or an entity
+	Other                 // a person, a group or another bot, by an id or an entity
 	Everyone              // all, here, channel
 )
 

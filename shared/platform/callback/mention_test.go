@@ -92,7 +92,7 @@ func TestHearOfMentions(t *testing.T) {
 	at := func(name string, whose callback.Whose) callback.Part {
 		return callback.Part{Text: "@" + name, Mention: true, Whose: whose, Name: name}
 	}
-	bot, carl, all, other := at("ops", callback.ThisBot), at("carl", callback.Somebody), at("all", callback.Everyone),
+	bot, carl, all, other := at("ops", callback.ThisBot), at("carl", callback.Other), at("all", callback.Everyone),
 		at("Ops Bot", callback.Unknown)
 	for _, c := range []struct {
 		about  string

@@ -96,7 +96,7 @@ func (r *receiver) mentioned(key string, f callback.Fields, way callback.Way) ca
 	case key == allKey:
 		p.Whose = callback.Everyone
 	case kind != "" && kind != "bot", !f.IsText("id") && f.Object("id").Text("user_id") != "":
-		p.Whose = callback.Somebody
+		p.Whose = callback.Other
 	case kind == "bot" && r.botName == "" && way == callback.Addressed:
 		p.Whose = callback.ThisBot
 	}

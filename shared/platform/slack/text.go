@@ -48,7 +48,7 @@ func split(text string, bots map[string]bool) []callback.Part {
 func mention(target, label string, bots map[string]bool) callback.Part {
 	switch {
 	case strings.HasPrefix(target, "@"):
-		p := callback.Part{Mention: true, Text: target, Name: strings.TrimPrefix(label, "@"), Whose: callback.Somebody}
+		p := callback.Part{Mention: true, Text: target, Name: strings.TrimPrefix(label, "@"), Whose: callback.Other}
 		switch {
 		case bots[target[1:]]:
 			p.Whose = callback.ThisBot
@@ -57,7 +57,7 @@ func mention(target, label string, bots map[string]bool) callback.Part {
 		}
 		return p
 	case strings.HasPrefix(target, "!subteam^"):
-		return callback.Part{Mention: true, Text: "@" + target[len("!subteam^"):], Whose: callback.Somebody}
+		return callback.Part{Mention: true, Text: "@" + target[len("!subteam^"):], Whose: callback.Other}
 	case target == "!here", target == "!channel", target == "!everyone":
 		return callback.Part{Mention: true, Text: "@" + target[1:], Whose: callback.Everyone}
 	}

@@ -216,7 +216,7 @@ func (r *reader) mention(whole, inside string) {
 		case strings.HasPrefix(id, "19:"): // a channel or a team
 			p.Whose = callback.Everyone
 		default:
-			p.Whose = callback.Somebody
+			p.Whose = callback.Other
 		}
 	} else if r.botName != "" && name == r.botName {
 		p.Whose = callback.ThisBot

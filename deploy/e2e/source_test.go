@@ -92,17 +92,17 @@ func text(t *testing.T, v any) string {
 	return string(out)
 }
 
-// A message is what a door delivers.
+// A message is what an event source delivers.
 type message struct{ id, body string }
 
-// A door is a way in which a target delivers messages. The payloads are those of the vendors'
+// An eventSource is a way in which a target delivers messages. The payloads are those of the vendors'
 // documents.
-type door struct {
+type eventSource struct {
 	name   string
 	target string
 	batch  bool
 	event  func(messages ...message) any
-	// what each message was answered; nil if the door does not say
+	// what each message was answered; nil if the event source does not say
 	answer func(t *testing.T, answer []byte) []json.RawMessage
 }
 
@@ -149,8 +149,8 @@ func eventBridge(id, kind string, detail json.RawMessage) object {
 	}
 }
 
-// doors are all of both targets but direct invocation, whose messages have no id of their own.
-var doors = []door{
+// eventSources are all of both targets but direct invocation, whose messages have no id of their own.
+var eventSources = []eventSource{
 	{"MNS", targetFC, true, listOf(func(m message) any {
 		return cloudEvent("event-"+m.id, "mns:Queue:SendMessage",
 			object{"requestId": "r", "messageId": m.id, "messageBody": m.body})
@@ -182,20 +182,20 @@ var doors = []door{
 	}, one},
 }
 
-// eachDoor runs a test for each door of the run's target, on one service.
-func eachDoor(t *testing.T, test func(t *testing.T, s *service, d door)) {
+// eachEventSource runs a test for each event source of the run's target, on one service.
+func eachEventSource(t *testing.T, test func(t *testing.T, s *service, d eventSource)) {
 	t.Helper()
 	onlyFunctions(t)
 	s := serve(t)
 	n := 0
-	for _, d := range doors {
+	for _, d := range eventSources {
 		if d.target == functions.target {
 			n++
 			t.Run(d.name, func(t *testing.T) { test(t, s, d) })
 		}
 	}
 	if n < 3 {
-		t.Errorf("only %d doors of %s", n, functions.target)
+		t.Errorf("only %d event sources of %s", n, functions.target)
 	}
 	s.check(" 0 problems")
 }
@@ -227,7 +227,7 @@ func readCreated(t *testing.T, answer []byte) (c created) {
 // its ClientToken.
 func TestRedeliveryChangesNothing(t *testing.T) {
 	t.Parallel()
-	eachDoor(t, func(t *testing.T, s *service, d door) {
+	eachEventSource(t, func(t *testing.T, s *service, d eventSource) {
 		name := "redelivered-" + strings.ReplaceAll(strings.ToLower(d.name), " ", "-")
 		m := message{"id-" + name, creation(t, name)}
 		for range 3 {
@@ -269,7 +269,7 @@ func TestRedeliveryChangesNothing(t *testing.T) {
 // again.
 func TestOneBadRecordDoesNotRedoTheOthers(t *testing.T) {
 	t.Parallel()
-	eachDoor(t, func(t *testing.T, s *service, d door) {
+	eachEventSource(t, func(t *testing.T, s *service, d eventSource) {
 		if !d.batch {
 			t.Skip("it delivers one message at a time")
 		}
@@ -332,7 +332,7 @@ func TestOnlyWhatFailedIsDeliveredAgain(t *testing.T) {
 	}))
 	defer between.Close()
 	s := serve(t, "AWS_ENDPOINT_URL_DYNAMODB="+between.URL)
-	sqs := doors[slices.IndexFunc(doors, func(d door) bool { return d.name == "SQS" })]
+	sqs := eventSources[slices.IndexFunc(eventSources, func(d eventSource) bool { return d.name == "SQS" })]
 	batch := func(prefix string) []message {
 		return []message{
 			{prefix + "-1", creation(t, prefix+"-a")},
@@ -805,7 +805,7 @@ func withBody(r *http.Request, body string) *http.Request {
 }
 
 // Every function of an action answers its event.json, in the order of a configuration's life,
-// through every door of its cloud.
+// through every event source of its cloud.
 func TestInvokeCommand(t *testing.T) {
 	t.Parallel()
 	onlyFunctions(t)
@@ -854,7 +854,7 @@ func TestInvokeCommand(t *testing.T) {
 			Log      []string
 		}
 		r := invoke("create-chat-configuration", "--event", eventOf("create-chat-configuration"), "--as", shape, "--id",
-			"of-all-doors", "-o", "json").run(t)
+			"of-all-event-sources", "-o", "json").run(t)
 		if err := json.Unmarshal([]byte(r.ok(t)), &out); err != nil || out.Duration <= 0 ||
 			out.Report == "" || len(out.Log) == 0 {
 			t.Errorf("%s: %s: %v", shape, r.stdout, err)
