@@ -139,20 +139,7 @@ func sameGround(a, b *document.Node) bool {
 		}
 		return other
 	}
-	return sameNode(ground(a), ground(b))
-}
-
-// sameNode reports whether two nodes are equal, regardless of the order of members.
-func sameNode(a, b *document.Node) bool {
-	if a == nil || b == nil || a.Kind != b.Kind || a.Text != b.Text || len(a.Members) != len(b.Members) {
-		return a == b
-	}
-	for _, m := range a.Members {
-		if !sameNode(m.Value, b.Get(m.Key)) {
-			return false
-		}
-	}
-	return slices.EqualFunc(a.Items, b.Items, sameNode)
+	return document.Same(ground(a), ground(b))
 }
 
 // sameSecrets reports whether two records have the same secrets of the Configuration.

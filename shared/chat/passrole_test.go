@@ -172,6 +172,8 @@ func TestPassRoleOfAnUpdate(t *testing.T) {
 	}
 	const http = `{"Type":"Http","Url":"https://ops.example.com/run",` +
 		`"Secret":"bm90LWEtcmVhbC1zZWNyZXQtb2YtMzItYnl0ZXM="}`
+	const oosAction = `"Target":{"Type":"Oos","TemplateName":"T","Parameters":{"Help":"about"},` +
+		`"Allow":[{"Action":"ecs:Describe*","Resource":"*"}]}`
 	anyone := strings.Replace(opsAllow, `,"RamRole":"Ops"`, "", 1)
 	action := func(pairs ...string) *secret.Text {
 		text := withActions(slack(anyone, plainAllow), restartAction)
@@ -241,6 +243,14 @@ func TestPassRoleOfAnUpdate(t *testing.T) {
 		"an action's summary": {"", action(), chat.UpdateRequest{Configuration: action("Restarts", "R")}, nil},
 		"an action's parameters": {"", action(),
 			chat.UpdateRequest{Configuration: action(`"id"`, `"instance"`)}, []string{"Ops (for " + actionRole + ")"}},
+		"an action's help": {"", action(`{"Name":"id"}`, `{"Name":"id","Help":"x"}`),
+			chat.UpdateRequest{Configuration: action(`{"Name":"id"}`, `{"Help":"y","Name":"id"}`)}, nil},
+		"what the steps of an action may do": {"", action(`"Parameters"`, oosAction+`,"Parameters"`),
+			chat.UpdateRequest{Configuration: action(`"Parameters"`, strings.Replace(oosAction, "Describe", "", 1)+
+				`,"Parameters"`)}, []string{"Ops (for " + actionRole + ")"}},
+		"what a template gets": {"", action(`"Parameters"`, oosAction+`,"Parameters"`),
+			chat.UpdateRequest{Configuration: action(`"Parameters"`, strings.Replace(oosAction, "about", "x", 1)+
+				`,"Parameters"`)}, []string{"Ops (for " + actionRole + ")"}},
 		"another action": {"", action(),
 			chat.UpdateRequest{Configuration: action(`"restart":`, `"stop":{},"restart":`)}, nil},
 		"the target's secret of an action": {"", action(`"Parameters"`, `"Target":`+http+`,"Parameters"`),

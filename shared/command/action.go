@@ -24,6 +24,8 @@ type Action struct {
 	RamRole    string        // for commands that a statement without a RamRole allows; may be empty
 	Timeout    time.Duration // 0: the target's default
 	DryRun     bool          // --dry-run is accepted
+
+	node *document.Node // with secrets masked
 }
 
 // A ParameterType is the type of a Parameter.
@@ -98,6 +100,7 @@ func newAction(name string, n *document.Node) *Action {
 		Aliases: texts(n.Get("Aliases")),
 		RamRole: n.TextOf("RamRole", ""),
 		DryRun:  n.TextOf("DryRun", "false") == "true",
+		node:    n,
 	}
 	seconds, _ := strconv.ParseInt(n.TextOf("TimeoutSeconds", "0"), 10, 32)
 	a.Timeout = time.Duration(seconds) * time.Second

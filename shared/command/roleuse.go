@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"chatconf/shared/document"
 	"chatconf/shared/policy"
 )
 
@@ -109,56 +110,26 @@ func (p *Permissions) newUsesOfActions(before *Permissions, was, is []reach, rol
 }
 
 // isAs reports whether two actions do the same and read the same arguments.
-func (a *Action) isAs(b *Action) bool { return b != nil && a.sum() == b.sum() }
+func (a *Action) isAs(b *Action) bool { return b != nil && document.Same(work(a.node), work(b.node)) }
 
-// sum returns a hash of what the action does and reads.
-func (a *Action) sum() [sha256.Size]byte {
-	var b []byte
-	add := func(texts ...string) {
-		for _, text := range texts {
-			b = strconv.AppendQuote(b, text)
+// work returns an action without its texts for people.
+func work(n *document.Node) *document.Node {
+	out := &document.Node{Kind: n.Kind}
+	for _, m := range n.Members {
+		switch m.Key {
+		case "Summary":
+			continue
+		case "Parameters":
+			list := &document.Node{Kind: m.Value.Kind}
+			for _, p := range m.Value.Items {
+				without := slices.DeleteFunc(slices.Clone(p.Members), func(m document.Member) bool { return m.Key == "Help" })
+				list.Items = append(list.Items, &document.Node{Kind: p.Kind, Members: without})
+			}
+			m.Value = list
 		}
-		b = append(b, '/')
+		out.Members = append(out.Members, m)
 	}
-	optional := func(text *string) {
-		if text == nil {
-			add()
-		} else {
-			add(*text)
-		}
-	}
-	number := func(n *int64) {
-		if n == nil {
-			add()
-		} else {
-			add(strconv.FormatInt(*n, 10))
-		}
-	}
-	add(a.Aliases...)
-	add(a.RamRole, a.Timeout.String(), strconv.FormatBool(a.DryRun))
-	target, pattern := Target{}, ""
-	if a.Target != nil {
-		target = *a.Target
-	}
-	add(target.Type, target.URL.Reveal(), target.Name, target.TemplateName, target.TemplateVersion,
-		target.SafetyCheck, target.DocumentName, target.StateMachineArn)
-	if target.Parameters != nil {
-		add(target.Parameters.String())
-	} else {
-		add()
-	}
-	for _, p := range a.Parameters {
-		if pattern = ""; p.Pattern != nil {
-			pattern = p.Pattern.String()
-		}
-		add(p.Name, string(p.Type), strconv.FormatBool(p.Required), strconv.FormatBool(p.Secret), pattern)
-		add(p.Values...)
-		number(p.Min)
-		number(p.Max)
-		optional(p.Default)
-		optional(p.Fixed)
-	}
-	return sha256.Sum256(b)
+	return out
 }
 
 // reachesOf returns the statements that match a command's name, with its role where they have none,

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -259,6 +260,19 @@ func (n *Node) TextOf(key, otherwise string) string {
 		return member.Text
 	}
 	return otherwise
+}
+
+// Same reports whether two nodes are equal, regardless of the order of members.
+func Same(a, b *Node) bool {
+	if a == nil || b == nil || a.Kind != b.Kind || a.Text != b.Text || len(a.Members) != len(b.Members) {
+		return a == b
+	}
+	for _, m := range a.Members {
+		if !Same(m.Value, b.Get(m.Key)) {
+			return false
+		}
+	}
+	return slices.EqualFunc(a.Items, b.Items, Same)
 }
 
 // String returns the node as compact JSON, members in their order.
