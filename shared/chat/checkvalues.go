@@ -124,7 +124,7 @@ func suggestParameter(name string, declared map[string][]*document.Node) string 
 // It is false if there is too much to compare.
 func (m *mistakes) checkValuePatterns(path string, n *document.Node, parameters []*document.Node,
 	actions *declaredActions) bool {
-	patterns := m.checkStrings(path, n, command.Text(200))
+	patterns := m.checkStrings(path, n, command.Text(command.MaxValuePattern))
 	var values []string
 	for _, p := range parameters {
 		known, ok := possibleValues(p)

@@ -104,11 +104,16 @@ func TestAGrantByValue(t *testing.T) {
 		}
 	}
 	// A value with a wildcard grants little more than itself.
-	e = endpoint(t, `"Actions":{"say":{"Parameters":[{"Name":"text"}]}},"Permissions":[`+
+	e = endpoint(t, `"Actions":{"say":{"Parameters":[{"Name":"text","Min":0}]}},"Permissions":[`+
 		`{"Effect":"Allow","Principals":["*"],"Commands":["say"],"Parameters":{"text":["hello"]}}]`)
-	parsed, _ := e.Command(said(`say "b*"`))
-	if got := e.Reply(parsed, e.Decide(parsed)); !strings.Contains(got, `"Parameters":{"text":["b?"]}}`) {
-		t.Errorf("with a wildcard: %s", got)
+	for value, pattern := range map[string]string{"b*?": `"b??"`, "a\n\tb": `"a??b"`, `"`: `"\""`,
+		strings.Repeat("中", 201): `"` + strings.Repeat("中", 199) + `*"`, "": ""} {
+		parsed, err := e.Command(said(command.Format("say", []string{value})))
+		got := e.Reply(parsed, e.Decide(parsed))
+		if err != nil || !strings.HasSuffix(got, `"Conversations":["c"],"Parameters":{"text":[`+pattern+`]}}`) &&
+			(pattern != "" || !strings.HasSuffix(got, `"Conversations":["c"]}`)) {
+			t.Errorf("%q: %v, %s", value, err, got)
+		}
 	}
 }
 

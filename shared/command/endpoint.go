@@ -214,8 +214,23 @@ func (e *Endpoint) help(c Command) []string {
 	return lines
 }
 
-// noWildcards replaces the wildcards of a value by one that matches little more.
-var noWildcards = strings.NewReplacer("*", "?")
+// MaxValuePattern is the length of a pattern of values in a statement, in characters.
+const MaxValuePattern = 200
+
+// patternOf returns a pattern that can be saved, and matches a value and little more; empty for an
+// empty value.
+func patternOf(value string) string {
+	runes := []rune(strings.Map(func(r rune) rune {
+		if r == '*' || r < ' ' || r == 0x7f {
+			return '?'
+		}
+		return r
+	}, value))
+	if len(runes) > MaxValuePattern {
+		return string(runes[:MaxValuePattern-1]) + "*"
+	}
+	return string(runes)
+}
 
 // grant returns the statement that would allow the command to its user in its conversation, with
 // its values of the named parameters.
@@ -230,13 +245,13 @@ func grant(c Command, names []string) string {
 	b.WriteByte(']')
 	before := `,"Parameters":{`
 	for _, v := range c.Parameters {
-		if v.Secret || !slices.Contains(names, v.Name) {
+		if v.Secret || v.Text == "" || !slices.Contains(names, v.Name) {
 			continue
 		}
 		b.WriteString(before)
 		document.WriteString(&b, v.Name)
 		b.WriteString(`:[`)
-		document.WriteString(&b, noWildcards.Replace(v.Text))
+		document.WriteString(&b, patternOf(v.Text))
 		b.WriteByte(']')
 		before = ","
 	}
