@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"time"
 
 	"chatconf/shared/chat"
 	"chatconf/shared/cloud"
@@ -147,7 +148,7 @@ func LocalWebhook() Role { return Role{open: (*parts).localWebhook} }
 
 // localWebhook returns a webhook that dispatches commands in this process.
 func (p *parts) localWebhook() (serve.Handler, error) {
-	dispatcher, err := p.dispatcher()
+	dispatcher, err := p.dispatcher(0)
 	if err != nil {
 		return nil, err
 	}
@@ -189,7 +190,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // cloud that read returns has the targets; nil means none.
 func DispatchIn(read dispatch.CloudReader) Role {
 	return Role{cloud: read, open: func(p *parts) (serve.Handler, error) {
-		d, err := p.dispatcher()
+		d, err := p.dispatcher(dispatch.MaxStay)
 		return &eventsOnly{func(ctx context.Context, e serve.Event) ([]byte, error) {
 			ref, ok := parseRef(e.Data)
 			if !ok {
@@ -216,7 +217,7 @@ func parseRef(data []byte) (ref command.Ref, ok bool) {
 // RedriveIn is the role of the function that dispatches all commands that are due, at every event.
 func RedriveIn(read dispatch.CloudReader) Role {
 	return Role{cloud: read, open: func(p *parts) (serve.Handler, error) {
-		d, err := p.dispatcher()
+		d, err := p.dispatcher(0)
 		return &eventsOnly{func(ctx context.Context, e serve.Event) ([]byte, error) {
 			found, err := d.Redrive(ctx)
 			if err != nil {
@@ -230,7 +231,8 @@ func RedriveIn(read dispatch.CloudReader) Role {
 // cloudTargets are the types of targets that run in a cloud.
 var cloudTargets = []string{command.TargetFunction, command.TargetOOS, command.TargetSSM, command.TargetStepFunctions}
 
-func (p *parts) dispatcher() (*dispatch.Dispatcher, error) {
+// dispatcher returns a dispatcher that stays with an operation that it started for the given time.
+func (p *parts) dispatcher(stay time.Duration) (*dispatch.Dispatcher, error) {
 	extra, err := readRoots(p.settings)
 	if err != nil {
 		return nil, err
@@ -255,6 +257,7 @@ func (p *parts) dispatcher() (*dispatch.Dispatcher, error) {
 		Journal:   p.Journal,
 		Targets:   targets,
 		Sessions:  sessions,
+		Stay:      stay,
 		OwnRights: func(kind string) bool { return slices.Contains(p.settings.OwnRights, kind) },
 		Sender: func(e *command.Endpoint) (dispatch.Sender, error) {
 			sender, ok := senders[e.Type]
