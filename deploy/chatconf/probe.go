@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -9,7 +10,6 @@ import (
 	"io"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -122,10 +122,7 @@ func (p *prober) atomic(ctx context.Context) error {
 
 // strong writes with one client while the other reads, and then the other way round.
 func (p *prober) strong(ctx context.Context) error {
-	if err := p.follow(ctx, "forth", p.table, p.other); err != nil {
-		return err
-	}
-	return p.follow(ctx, "back", p.other, p.table)
+	return cmp.Or(p.follow(ctx, "forth", p.table, p.other), p.follow(ctx, "back", p.other, p.table))
 }
 
 // follow writes an item repeatedly. The writer reads it after each write, and others read it all
@@ -162,8 +159,7 @@ func (p *prober) follow(ctx context.Context, sort string, writer, reader table.T
 	if err := write(0); err != nil {
 		return err
 	}
-	var well, none int
-	return contend(clients, func(i int) error {
+	return cmp.Or(together(clients, func(i int) error {
 		if i > 0 {
 			for !ended.Load() {
 				if err := read(i%2 == 1); err != nil {
@@ -179,7 +175,7 @@ func (p *prober) follow(ctx context.Context, sort string, writer, reader table.T
 			}
 		}
 		return nil
-	}, func(error) bool { return false }, &well, &none)
+	})...)
 }
 
 // read returns the items under a sort key: at most one.
@@ -230,36 +226,35 @@ func (p *prober) client(i int) table.Table {
 // counter is not checked.
 func (p *prober) adds(ctx context.Context) error {
 	const each = 10
-	done, unknown := 0, 0
-	err := contend(contenders, func(i int) error {
+	unknown := 0
+	for _, err := range together(contenders, func(i int) error {
 		for range each {
-			if err := p.client(i).Write(ctx, p.partition,
-				table.Change{Adds: []table.Add{{Sort: "counter", N: 1}}}); err != nil &&
-				!errors.Is(err, table.ErrUnavailable) {
+			c := table.Change{Adds: []table.Add{{Sort: "counter", N: 1}}}
+			if err := p.client(i).Write(ctx, p.partition, c); err != nil {
 				return err
-			} else if err != nil {
-				return errUnknown
 			}
 		}
 		return nil
-	}, func(err error) bool { return errors.Is(err, errUnknown) }, &done, &unknown)
-	if err != nil {
-		return err
+	}) {
+		switch {
+		case errors.Is(err, table.ErrUnavailable):
+			unknown++
+		case err != nil:
+			return err
+		}
+	}
+	if unknown > 0 {
+		return fmt.Errorf("%d of %d writers ended without an outcome; run the check again", unknown, contenders)
 	}
 	items, err := p.all(ctx, false)
 	if err != nil {
 		return err
 	}
-	if unknown == 0 && (len(items) != 1 || items[0].Count != contenders*each) {
+	if len(items) != 1 || items[0].Count != contenders*each {
 		return fmt.Errorf("the counter is not at %d", contenders*each)
-	}
-	if unknown > 0 {
-		return fmt.Errorf("%d of %d writers ended without an outcome; run the check again", unknown, contenders)
 	}
 	return nil
 }
-
-var errUnknown = errors.New("no outcome")
 
 // race has many writers replace the same revision at once, repeatedly.
 func (p *prober) race(ctx context.Context) error {
@@ -268,13 +263,18 @@ func (p *prober) race(ctx context.Context) error {
 		if revision == 0 {
 			condition = table.Absent()
 		}
-		won, lost := 0, 0
-		err := contend(contenders, func(i int) error {
+		won := 0
+		for _, err := range together(contenders, func(i int) error {
 			return p.client(i).Write(ctx, p.partition,
 				table.Change{Puts: []table.Put{{Sort: "k", Revision: revision + 1, If: condition}}})
-		}, func(err error) bool { var broken *table.ConditionError; return errors.As(err, &broken) }, &won, &lost)
-		if err != nil {
-			return err
+		}) {
+			var broken *table.ConditionError
+			switch {
+			case err == nil:
+				won++
+			case !errors.As(err, &broken):
+				return err
+			}
 		}
 		if won != 1 {
 			return fmt.Errorf("%d of %d writers succeeded, not one", won, contenders)
@@ -283,30 +283,13 @@ func (p *prober) race(ctx context.Context) error {
 	return nil
 }
 
-// contend runs do on n goroutines at once. It counts those that succeeded and those with an
-// expected error, and returns all other errors.
-func contend(n int, do func(i int) error, expected func(error) bool, well, otherwise *int) error {
-	var mu sync.Mutex
+// together runs do on n goroutines at once and returns their errors.
+func together(n int, do func(i int) error) []error {
 	var wg sync.WaitGroup
-	var unexpected []string
+	errs := make([]error, n)
 	for i := range n {
-		wg.Go(func() {
-			err := do(i)
-			mu.Lock()
-			defer mu.Unlock()
-			switch {
-			case err == nil:
-				*well++
-			case expected(err):
-				*otherwise++
-			default:
-				unexpected = append(unexpected, err.Error())
-			}
-		})
+		wg.Go(func() { errs[i] = do(i) })
 	}
 	wg.Wait()
-	if len(unexpected) > 0 {
-		return errors.New(strings.Join(slices.Compact(slices.Sorted(slices.Values(unexpected))), "; "))
-	}
-	return nil
+	return errs
 }
