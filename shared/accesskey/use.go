@@ -3,6 +3,7 @@ package accesskey
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"chatconf/shared/invoke"
@@ -93,13 +94,11 @@ func (k *Store) LastUses(ctx context.Context, ids ...string) (map[string]string,
 	if k.uses == nil {
 		return days, nil
 	}
-	for len(ids) > 0 {
-		n := min(len(ids), table.MaxGet)
-		keys := make([]table.Key, n)
-		for i, id := range ids[:n] {
+	for some := range slices.Chunk(ids, table.MaxGet) {
+		keys := make([]table.Key, len(some))
+		for i, id := range some {
 			keys[i] = table.Key{Partition: usePartition, Sort: table.Escape(id)}
 		}
-		ids = ids[n:]
 		items, err := k.uses.Get(ctx, keys...)
 		if err != nil {
 			return nil, storeError(ctx, "list access keys", err)

@@ -129,14 +129,12 @@ func (s *Service) manageKey(ctx context.Context, regionID, action, id string) (s
 	case err != nil:
 		return scope{}, err
 	case s.keys == nil:
-		return scope{}, &fault.Error{Code: fault.Unavailable, Err: errNoKeys}
+		return scope{}, &fault.Error{Code: fault.Unavailable, Err: errors.New("chat: a service without access keys")}
 	case id == "":
 		return scope{}, fault.Missing("UserAccessKeyId")
 	}
 	return c, c.require(need{action: actionPrefix + action, of: c.requestOn(ctx, c.keyResource(id), nil)})
 }
-
-var errNoKeys = errors.New("chat: a service without access keys")
 
 // confirm waits until it is certain that the request is not a replay.
 func (c scope) confirm(ctx context.Context) error {

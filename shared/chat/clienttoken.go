@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"time"
 
 	"chatconf/shared/fault"
@@ -133,15 +134,8 @@ func (i intent) key() string {
 }
 
 func (i intent) matches(entry tokenEntry) bool {
-	if entry.Action != i.action {
-		return false
-	}
-	for _, sum := range i.sums {
-		if hmac.Equal(sum, entry.Sum) {
-			return true
-		}
-	}
-	return false
+	return entry.Action == i.action &&
+		slices.ContainsFunc(i.sums, func(sum []byte) bool { return hmac.Equal(sum, entry.Sum) })
 }
 
 // remember adds the answer to its change. The entry comes first: of two requests with one token,

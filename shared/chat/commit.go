@@ -20,13 +20,6 @@ type step struct {
 	before, after *record
 }
 
-func (st step) name() string {
-	if st.after != nil {
-		return st.after.Name
-	}
-	return st.before.Name
-}
-
 // revision returns the entry of history for an action of the caller, still without its record.
 func (c scope) revision(ctx context.Context, action string) revision {
 	return revision{
@@ -41,17 +34,19 @@ func (c scope) revision(ctx context.Context, action string) revision {
 // addStep adds the writes of a step to a change: document, history, index entries and counter. how
 // is the entry of history without its record.
 func addStep(how revision, st step, to *table.Change) error {
-	name, condition := st.name(), table.Absent()
+	how.record = st.after
+	if st.after == nil {
+		how.record, how.Deleted = st.before.clone(), true
+		how.record.Revision++
+	}
+	name, condition := how.record.Name, table.Absent()
 	if st.before != nil {
 		condition = table.AtRevision(st.before.Revision)
 	}
 	if st.after == nil {
-		how.record, how.Deleted = st.before.clone(), true
-		how.record.Revision++
 		to.Deletes = append(to.Deletes, table.Delete{Sort: configurationKey(name), If: condition})
 		to.Adds = append(to.Adds, table.Add{Sort: counterKey(name), N: -1})
 	} else {
-		how.record = st.after
 		value, err := document.Encode(st.after)
 		if err != nil {
 			return fmt.Errorf("chat: encode %q: %w", name, err)

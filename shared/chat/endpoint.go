@@ -147,13 +147,74 @@ func (e *endpoints) get(ctx context.Context, ref command.Ref) (*madeEndpoint, er
 	return &known, nil
 }
 
-// make returns the endpoint of a record.
+// make returns the endpoint of a record, with its secrets.
 func (e *endpoints) make(c scope, r *record) (*command.Endpoint, error) {
 	p, err := e.platforms.of(r)
 	if err != nil {
 		return nil, err
 	}
-	return e.vault.endpoint(c, p, r)
+	root, err := r.parse()
+	if err != nil {
+		return nil, err
+	}
+	signing := make(map[string]secret.Text) // by field
+	for _, field := range targetSecrets(root) {
+		hidden, err := e.vault.open(c, r, field)
+		if err != nil {
+			return nil, err
+		}
+		signing[field] = secret.Text(hidden)
+	}
+	out := &command.Endpoint{
+		Account:  c.account,
+		Region:   c.region,
+		Name:     r.Name,
+		Type:     r.Type,
+		Revision: r.Revision,
+		Life:     r.life(),
+		Created:  r.Created,
+		Active:   r.Status == StatusActive,
+		Language: root.TextOf(command.KeyLanguage, command.English),
+		BotName:  root.TextOf(keyBotName, ""),
+		RamRole:  r.RamRole,
+		Settings: make(map[string]secret.Text),
+		Target:   command.NewTarget(root.Get(keyTarget), signing[fieldTargetSecret]),
+		Actions: command.NewActions(root, func(action string) secret.Text {
+			return signing[actionSecretField(action)]
+		}),
+		Permissions: permissionsOf(r, p, root),
+	}
+	if out.BotName != "" {
+		out.Settings[keyBotName] = secret.Text(out.BotName)
+	}
+	for _, setting := range p.Settings {
+		n := root.Get(setting.Key)
+		switch {
+		case n == nil:
+			continue
+		case !setting.Secret:
+			out.Settings[setting.Key] = secret.Text(n.Text)
+			continue
+		}
+		hidden, err := e.vault.open(c, r, setting.Key)
+		if err != nil {
+			return nil, err
+		}
+		out.Settings[setting.Key] = secret.Text(hidden)
+	}
+	if !r.Rotation.live(e.vault.now()) {
+		return out, nil
+	}
+	for _, field := range r.Rotation.Fields {
+		hidden, err := e.vault.open(c, r, previousField(field))
+		if err != nil {
+			return nil, err
+		}
+		if field != fieldWebhookToken && len(hidden) > 0 {
+			out.Settings[field+command.Previous] = secret.Text(hidden)
+		}
+	}
+	return out, nil
 }
 
 // permissionsOf returns the permissions of a record; root is its parsed Configuration.

@@ -135,15 +135,10 @@ func (ps platforms) find(param, name string) (*platform, error) {
 	if name == "" {
 		return nil, fault.Missing(param)
 	}
+	same := func(alias string) bool { return strings.EqualFold(name, alias) }
 	for i := range ps {
-		p := &ps[i]
-		if strings.EqualFold(name, p.Type) {
+		if p := &ps[i]; same(p.Type) || slices.ContainsFunc(p.Aliases, same) {
 			return p, nil
-		}
-		for _, alias := range p.Aliases {
-			if strings.EqualFold(name, alias) {
-				return p, nil
-			}
 		}
 	}
 	types := make([]string, len(ps))

@@ -156,13 +156,3 @@ func (r *record) dropPrevious(p *platform) error {
 	r.Configuration = root.String()
 	return nil
 }
-
-// isPrevious reports whether field is the previousField of one of the fields.
-func isPrevious(fields []string, field string) bool {
-	for _, f := range fields {
-		if previousField(f) == field {
-			return true
-		}
-	}
-	return false
-}

@@ -2,6 +2,7 @@ package chat
 
 import (
 	"context"
+	"slices"
 
 	"chatconf/shared/table"
 )
@@ -48,13 +49,11 @@ func (s store) lastLife(ctx context.Context, c scope, name string) (last *record
 // getAll reads several configurations, by name; missing ones are absent. names has no duplicates.
 func (s store) getAll(ctx context.Context, c scope, names []string) (map[string]*record, error) {
 	found := make(map[string]*record, len(names))
-	for len(names) > 0 {
-		n := min(len(names), table.MaxGet)
-		keys := make([]table.Key, n)
-		for i, name := range names[:n] {
+	for some := range slices.Chunk(names, table.MaxGet) {
+		keys := make([]table.Key, len(some))
+		for i, name := range some {
 			keys[i] = table.Key{Partition: c.partition(), Sort: configurationKey(name)}
 		}
-		names = names[n:]
 		items, err := s.table.Get(ctx, keys...)
 		if err != nil {
 			return nil, err

@@ -345,23 +345,17 @@ func (s store) findTags(ctx context.Context, c scope, sel *selection, from curso
 	if err != nil {
 		return nil, nil, err
 	}
-	for i, r := range found {
+	after := from.After
+	for _, r := range found {
 		if len(entries) == n {
-			return entries, &cursor{Range: from.Range, After: before(found, i, from.After)}, nil
+			return entries, &cursor{Range: from.Range, After: after}, nil
 		}
+		after = r.Name
 		if inside := appendTags(&entries, r, cursor{Range: from.Range, After: r.Name}, n); inside != nil {
 			return entries, inside, nil
 		}
 	}
 	return entries, next, nil
-}
-
-// before returns the name of the record before the i-th, or first before the first.
-func before(list []*record, i int, first string) string {
-	if i == 0 {
-		return first
-	}
-	return list[i-1].Name
 }
 
 // appendTags appends the tags of a record after cur.Rest until there are n entries. It returns a

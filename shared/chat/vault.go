@@ -4,13 +4,10 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"time"
 
-	"chatconf/shared/command"
 	"chatconf/shared/seal"
-	"chatconf/shared/secret"
 )
 
 // A vault seals the secrets of records, opens them and replaces them.
@@ -98,10 +95,11 @@ func (v *vault) open(c scope, r *record, field string) ([]byte, error) {
 // the generated secrets in Outputs. The present values stay valid for the grace time.
 func (v *vault) rotate(c scope, p *platform, before *record, grace time.Duration) (*record, error) {
 	after := before.clone()
-	// The secrets of an earlier rotation are no longer valid.
-	maps.DeleteFunc(after.Secrets, func(field string, _ []byte) bool {
-		return before.Rotation != nil && isPrevious(before.Rotation.Fields, field)
-	})
+	if before.Rotation != nil { // the secrets of an earlier rotation are no longer valid
+		for _, field := range before.Rotation.Fields {
+			delete(after.Secrets, previousField(field))
+		}
+	}
 	after.advance(v.now())
 	after.Rotation = &rotation{Until: v.now().UTC().Truncate(time.Millisecond).Add(grace),
 		Fields: []string{fieldWebhookToken}}
@@ -166,70 +164,4 @@ func (v *vault) webhookTokens(c scope, r *record) ([][]byte, error) {
 		return [][]byte{current}, err
 	}
 	return [][]byte{current, before}, nil
-}
-
-// endpoint returns the endpoint of a configuration, with its secrets.
-func (v *vault) endpoint(c scope, p *platform, r *record) (*command.Endpoint, error) {
-	root, err := r.parse()
-	if err != nil {
-		return nil, err
-	}
-	signing := make(map[string]secret.Text) // by field
-	for _, field := range targetSecrets(root) {
-		hidden, err := v.open(c, r, field)
-		if err != nil {
-			return nil, err
-		}
-		signing[field] = secret.Text(hidden)
-	}
-	e := &command.Endpoint{
-		Account:  c.account,
-		Region:   c.region,
-		Name:     r.Name,
-		Type:     r.Type,
-		Revision: r.Revision,
-		Life:     r.life(),
-		Created:  r.Created,
-		Active:   r.Status == StatusActive,
-		Language: root.TextOf(command.KeyLanguage, command.English),
-		BotName:  root.TextOf(keyBotName, ""),
-		RamRole:  r.RamRole,
-		Settings: make(map[string]secret.Text),
-		Target:   command.NewTarget(root.Get(keyTarget), signing[fieldTargetSecret]),
-		Actions: command.NewActions(root, func(action string) secret.Text {
-			return signing[actionSecretField(action)]
-		}),
-		Permissions: permissionsOf(r, p, root),
-	}
-	if e.BotName != "" {
-		e.Settings[keyBotName] = secret.Text(e.BotName)
-	}
-	for _, setting := range p.Settings {
-		n := root.Get(setting.Key)
-		switch {
-		case n == nil:
-			continue
-		case !setting.Secret:
-			e.Settings[setting.Key] = secret.Text(n.Text)
-			continue
-		}
-		hidden, err := v.open(c, r, setting.Key)
-		if err != nil {
-			return nil, err
-		}
-		e.Settings[setting.Key] = secret.Text(hidden)
-	}
-	if !r.Rotation.live(v.now()) {
-		return e, nil
-	}
-	for _, field := range r.Rotation.Fields {
-		hidden, err := v.open(c, r, previousField(field))
-		if err != nil {
-			return nil, err
-		}
-		if field != fieldWebhookToken && len(hidden) > 0 {
-			e.Settings[field+command.Previous] = secret.Text(hidden)
-		}
-	}
-	return e, nil
 }
