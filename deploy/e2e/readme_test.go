@@ -68,7 +68,7 @@ var pagesToFollow = []followed{
 	{page: "deploy/docs/zh/README.md", serve: "make run\n", with: map[string]string{"make tool": ":"}},
 	{page: "functions/README.md"},
 	{page: "shared/platform/README.md"},
-	{page: "shared/command/README.md", shown: 5},
+	{page: "shared/command/README.md", shown: 10},
 }
 
 // A newcomer follows the pages word for word, in a shell that has a cloud account. All of it works,

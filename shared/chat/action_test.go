@@ -110,6 +110,8 @@ func TestMistakesInActions(t *testing.T) {
 			`Configuration.Actions.run.Aliases[1]: "/R" is the same word as @.Aliases[0]; choose another one.`},
 		{`"Actions":{"restart":{"Aliases":["cancel"]},"x":{"Target":{"Type":"Ssm","DocumentName":"D"}}}`,
 			`@.Aliases[0]: "cancel" is a built-in command; choose another word.`},
+		{`"Target":{"Type":"Program","Name":"p"},"Actions":{"restart":{"Aliases":["cancel"]}}`,
+			`@.Aliases[0]: "cancel" is a built-in command; choose another word.`},
 		{`"Actions":{"x":{"Target":{"Type":"Oos","TemplateName":"T"}}},` +
 			`"Permissions":[{"Effect":"Deny","Principals":["*"],"Commands":["Status"]}]`,
 			`Configuration.Permissions[0].Commands[0]: "Status" is always allowed, so it cannot be denied.`},

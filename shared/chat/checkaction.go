@@ -58,7 +58,7 @@ func (out *settled) actions(path string, n, root *document.Node, keep func(strin
 		out.wrong(path, "has %d actions; the most is %d", len(n.Members), maxActions)
 		return
 	}
-	words := words{settled: out, taken: make(map[string]string), followed: followed(n)}
+	words := words{settled: out, taken: make(map[string]string), followed: followed(root)}
 	for _, m := range n.Members { // names first, so that a mistake is reported at the alias
 		words.take(document.Under(path, m.Key), m.Key)
 	}
@@ -387,9 +387,10 @@ func (m *mistakes) checkMinMax(path string, p *command.Parameter) bool {
 }
 
 // followed reports whether an action has a Target that is followed.
-func followed(actions *document.Node) bool {
+func followed(root *document.Node) bool {
+	actions := root.Get(command.KeyActions)
 	return actions != nil && slices.ContainsFunc(actions.Members, func(m document.Member) bool {
-		return command.Target{Type: targetType(m.Value.Get(keyTarget), nil)}.Followed()
+		return command.Target{Type: targetType(m.Value.Get(keyTarget), root.Get(keyTarget))}.Followed()
 	})
 }
 

@@ -29,7 +29,7 @@ func (m *mistakes) checkPermissions(path string, n, root *document.Node) {
 		m.wrong(path, "has %d statements; the most is %d", len(n.Items), maxStatements)
 		return
 	}
-	actions := declaredActions{node: root.Get(command.KeyActions), left: maxCompared}
+	actions := declaredActions{node: root.Get(command.KeyActions), followed: followed(root), left: maxCompared}
 	for i, statement := range n.Items {
 		if m.full() {
 			return

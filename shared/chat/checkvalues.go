@@ -13,8 +13,9 @@ import (
 // declaredActions are the actions of a Configuration whose statements are checked. The
 // Configuration may have mistakes.
 type declaredActions struct {
-	node *document.Node // the value of Actions; nil if there are none
-	left int            // how many characters may still be compared
+	node     *document.Node // the value of Actions; nil if there are none
+	followed bool           // status and cancel are built in
+	left     int            // how many characters may still be compared
 }
 
 // maxCompared is how many pairs of characters of patterns and names a check compares: some 20 ms.
@@ -22,7 +23,7 @@ const maxCompared = 5_000_000
 
 // isBuiltIn reports whether a folded name is of a built-in command.
 func (d *declaredActions) isBuiltIn(name string) bool {
-	return command.IsBuiltIn(name) || command.IsOperation(name) && followed(d.node)
+	return command.IsBuiltIn(name) || d.followed && command.IsOperation(name)
 }
 
 // match reports whether pattern matches text. Once there was too much to compare, it is false.

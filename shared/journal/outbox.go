@@ -114,7 +114,7 @@ func (job *Job) LogValue() slog.Value {
 func (j *Journal) outboxPut(e *command.Endpoint, ref command.Ref, due time.Time, a Arrival) (table.Put, error) {
 	p := payload{Created: e.Created, Command: a.Command, RamRole: a.Decision.RamRole, Answer: a.Pending.Answer}
 	if p.Answer != "" {
-		p.Command.Text, p.Command.Arguments = "", nil // not needed, and may be long
+		p.Command.Text, p.Command.Arguments, p.Command.Parameters = "", nil, nil // not needed, and may be long
 	}
 	sealed, err := j.sealPayload(ref, p, a.Pending.ReplyTo)
 	if err != nil {
