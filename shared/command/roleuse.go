@@ -122,8 +122,9 @@ func work(n *document.Node) *document.Node {
 		case "Parameters":
 			list := &document.Node{Kind: m.Value.Kind}
 			for _, p := range m.Value.Items {
-				without := slices.DeleteFunc(slices.Clone(p.Members), func(m document.Member) bool { return m.Key == "Help" })
-				list.Items = append(list.Items, &document.Node{Kind: p.Kind, Members: without})
+				members := slices.DeleteFunc(slices.Clone(p.Members),
+					func(m document.Member) bool { return m.Key == "Help" })
+				list.Items = append(list.Items, &document.Node{Kind: p.Kind, Members: members})
 			}
 			m.Value = list
 		}
