@@ -49,6 +49,10 @@ func TestEmulators(t *testing.T) {
 				t.Errorf("%s answers %d %s, %v", name, resp.StatusCode, body, err)
 			}
 		}
+		_, ok, err := e.cloud(settings.Region)
+		if err != nil || ok != (len(test.names) > 1) {
+			t.Errorf("%v: a cloud is there: %v, %v", test.names, ok, err)
+		}
 		e.close()
 		for _, name := range test.names {
 			if c, err := net.Dial("tcp", strings.TrimPrefix(e.urls[name], "http://")); err == nil {

@@ -15,7 +15,9 @@ func TestServeRunsPrograms(t *testing.T) {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	script := "#!/bin/sh\necho \"$(grep -o i-123 | head -1) is restarted [$CHATCONF_ACCESS_KEY_SECRET$HOME]\"\n"
+	script := "#!/bin/sh\n" +
+		"echo \"$CHATCONF_PARAM_INSTANCE is restarted [$CHATCONF_ACCESS_KEY_SECRET$HOME$CHATCONF_PARAM_TOKEN]\"\n" +
+		"grep -c '\"token\":\"s3cr3t-token\"'\n"
 	if err := os.WriteFile(filepath.Join(dir, "restart.sh"), []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -29,14 +31,16 @@ func TestServeRunsPrograms(t *testing.T) {
 	}
 	mustRun(t, "call", "--data", data, "CreateChatConfiguration", "Name=ops", "Type=Slack",
 		`Configuration={"SlackSigningSecret":"not-a-real-secret",
-			"Target":{"Type":"Program","Name":"restart.sh"},
+			"Actions":{"restart":{"Parameters":[{"Name":"instance","Required":true},{"Name":"token","Secret":true}],
+				"Target":{"Type":"Program","Name":"restart.sh"}}},
 			"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"]}]}`)
-	answer := mustRun(t, "send", "--data", data, "--wait", "20s", "ops", "--user", "U1", "restart i-123")
-	if !strings.Contains(answer, "i-123 is restarted []\n") || strings.Contains(answer, planted) {
+	answer := mustRun(t, "send", "--data", data, "--wait", "20s", "ops", "--user", "U1",
+		"restart i-123 token=s3cr3t-token")
+	if !strings.Contains(answer, "i-123 is restarted []\n  1\n") || strings.Contains(answer, planted) {
 		t.Errorf("send printed %s", answer)
 	}
 	if records := mustRun(t, "call", "--data", data, "ListChatCommands", "Name=ops"); !strings.Contains(records,
-		`"Target": "Program restart.sh"`) {
+		`"Target": "Program restart.sh"`) || strings.Contains(records, "s3cr3t") {
 		t.Errorf("the records are %s", records)
 	}
 }

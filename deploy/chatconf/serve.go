@@ -37,8 +37,8 @@ The first start creates the directory, a key ring (keyring.json) and an access k
 CHATCONF_ACCESS_KEY_SECRET are set at the first start, they become that key.
 
 --emulate oos,sts also starts emulators of Alibaba Cloud's OOS and STS on free ports of this
-machine. They have an account, a role and a few templates, in memory. Their addresses and a call to
-try are printed.
+machine. They have an account, two roles and a few templates, in memory. Their addresses and a call
+to try are printed. Where both run, targets of the type Oos run in them.
 
 --programs DIR lets commands with a Target of the type Program run the executables in DIR, at most
 CHATCONF_PROGRAMS_AT_ONCE (default 4) at the same time. They have the rights of this service. So

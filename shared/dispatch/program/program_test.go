@@ -199,7 +199,8 @@ func TestAProgramGetsTheEventAndAFewVariables(t *testing.T) {
 func TestSecretsAreMasked(t *testing.T) {
 	f := open(t)
 	f.add("leak", `event=$(cat); printf '%s' "$event" | wc -c; printf 's3cr'; sleep 0.1; printf '3t-planted.'
-		echo s3cr3t-planted >&2; echo s3cr3t-planted; env | grep -c 3t-planted; exit 3`)
+		echo s3cr3t-planted >&2; echo s3cr3t-planted
+		cat /proc/$$/environ /proc/$$/cmdline 2>/dev/null | grep -c 3t-planted; env | grep -c 3t-planted; exit 3`)
 	secret := command.Value{Name: "password", Type: command.TypeString, Text: "s3cr3t-planted", Secret: true}
 	c := call("leak", "1", secret)
 	event, err := c.Event.MarshalJSON()
@@ -207,7 +208,7 @@ func TestSecretsAreMasked(t *testing.T) {
 		t.Fatalf("%s, %v", event, err)
 	}
 	p := f.finish(c)
-	if want := fmt.Sprintf("%d\n******.******\n0", len(event)); p.Text != want || p.State != journal.StateFailed {
+	if want := fmt.Sprintf("%d\n******.******\n0\n0", len(event)); p.Text != want || p.State != journal.StateFailed {
 		t.Errorf("got %q, want %q", p.Text, want)
 	}
 	if log := f.log.String(); strings.Contains(log, "planted") || !strings.Contains(log, "stderr=******") ||
