@@ -163,145 +163,87 @@ func readBody(r *http.Request, limit int) ([]byte, error) {
 }
 
 func (p *pool) event(r *http.Request, body []byte, id string) []byte {
-	var event any
+	now := p.now().UTC()
+	prefix, _, _ := strings.Cut(r.Host, ".")
+	about := map[string]any{ // what both clouds have in requestContext
+		"accountId": p.fn.Account, "domainName": r.Host, "domainPrefix": prefix, "requestId": id,
+		"http": map[string]string{"method": r.Method, "path": r.URL.Path, "protocol": r.Proto,
+			"sourceIp": sourceIP(r), "userAgent": r.UserAgent()},
+	}
+	event := map[string]any{"rawPath": rawPath(r), "requestContext": about}
 	if p.fn.Kind == FC {
-		event = p.fcEvent(r, body, id)
+		fcEvent(event, about, r, body, now)
 	} else {
-		event = p.lambdaEvent(r, body, id)
+		p.lambdaEvent(event, about, r, body, now)
 	}
 	text, _ := json.Marshal(event) // strings, maps of strings, and numbers: it cannot fail
 	return text
 }
 
-// An httpContext describes a request in the events of both clouds.
-type httpContext struct {
-	Method    string `json:"method"`
-	Path      string `json:"path"`
-	Protocol  string `json:"protocol"`
-	SourceIP  string `json:"sourceIp"`
-	UserAgent string `json:"userAgent"`
-}
-
-// An fcEvent follows
+// fcEvent completes the event of FC:
 // https://www.alibabacloud.com/help/en/functioncompute/fc/http-trigger-invoking-function.
-type fcEvent struct {
-	Version         string            `json:"version"`
-	RawPath         string            `json:"rawPath"`
-	Body            string            `json:"body"`
-	IsBase64Encoded bool              `json:"isBase64Encoded"`
-	Headers         map[string]string `json:"headers"`
-	QueryParameters map[string]string `json:"queryParameters"`
-	RequestContext  struct {
-		AccountID    string      `json:"accountId"`
-		DomainName   string      `json:"domainName"`
-		DomainPrefix string      `json:"domainPrefix"`
-		HTTP         httpContext `json:"http"`
-		RequestID    string      `json:"requestId"`
-		Time         string      `json:"time"`
-		TimeEpoch    string      `json:"timeEpoch"`
-	} `json:"requestContext"`
-}
-
-// fcEvent makes the event of FC. Header names are in net/http's canonical form, as documented.
-// Therefore Host is not among them: the domain name is the host. Here it is the host that the
-// client asked for.
-func (p *pool) fcEvent(r *http.Request, body []byte, id string) *fcEvent {
-	e := &fcEvent{
-		Version: "v1", RawPath: rawPath(r), Headers: make(map[string]string, len(r.Header)),
-		QueryParameters: joinQuery(r.URL.RawQuery),
-	}
-	e.Body, e.IsBase64Encoded = encodeBody(FC, r.Header.Get("Content-Type"), body)
+// Header names are in net/http's canonical form, as documented. Therefore Host is not among them:
+// the domain name is the host. Here it is the host that the client asked for.
+func fcEvent(event, about map[string]any, r *http.Request, body []byte, now time.Time) {
+	headers := make(map[string]string, len(r.Header))
 	for name, values := range r.Header {
-		e.Headers[name] = strings.Join(values, ",")
+		headers[name] = strings.Join(values, ",")
 	}
-	now := p.now().UTC()
-	c := &e.RequestContext
-	c.AccountID, c.RequestID = p.fn.Account, id
-	c.DomainName = r.Host
-	c.DomainPrefix, _, _ = strings.Cut(r.Host, ".")
-	c.Time, c.TimeEpoch = now.Format(time.RFC3339), strconv.FormatInt(now.UnixMilli(), 10)
-	c.HTTP = httpContext{Method: r.Method, Path: r.URL.Path, Protocol: r.Proto, SourceIP: sourceIP(r),
-		UserAgent: r.UserAgent()}
-	return e
+	about["time"], about["timeEpoch"] = now.Format(time.RFC3339), strconv.FormatInt(now.UnixMilli(), 10)
+	event["version"], event["headers"], event["queryParameters"] = "v1", headers, joinQuery(r.URL.RawQuery)
+	event["body"], event["isBase64Encoded"] = encodeBody(FC, r.Header.Get("Content-Type"), body)
 }
 
-// A lambdaEvent is payload format 2.0 of
+// lambdaEvent completes an event in payload format 2.0 of
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html.
 // Function URLs use it too.
-type lambdaEvent struct {
-	Version               string            `json:"version"`
-	RouteKey              string            `json:"routeKey"`
-	RawPath               string            `json:"rawPath"`
-	RawQueryString        string            `json:"rawQueryString"`
-	Cookies               []string          `json:"cookies,omitempty"`
-	Headers               map[string]string `json:"headers"`
-	QueryStringParameters map[string]string `json:"queryStringParameters,omitempty"`
-	RequestContext        struct {
-		AccountID    string      `json:"accountId"`
-		APIID        string      `json:"apiId"`
-		DomainName   string      `json:"domainName"`
-		DomainPrefix string      `json:"domainPrefix"`
-		HTTP         httpContext `json:"http"`
-		RequestID    string      `json:"requestId"`
-		RouteKey     string      `json:"routeKey"`
-		Stage        string      `json:"stage"`
-		Time         string      `json:"time"`
-		TimeEpoch    int64       `json:"timeEpoch"`
-	} `json:"requestContext"`
-	Body            string `json:"body,omitempty"`
-	IsBase64Encoded bool   `json:"isBase64Encoded"`
-}
-
-func (p *pool) lambdaEvent(r *http.Request, body []byte, id string) *lambdaEvent {
-	e := &lambdaEvent{
-		Version: "2.0", RouteKey: "$default", RawPath: rawPath(r), RawQueryString: r.URL.RawQuery,
-		Headers: make(map[string]string, len(r.Header)+4),
-	}
+func (p *pool) lambdaEvent(event, about map[string]any, r *http.Request, body []byte, now time.Time) {
+	event["version"], event["routeKey"], event["rawQueryString"] = "2.0", "$default", r.URL.RawQuery
 	if r.URL.RawQuery != "" {
-		e.QueryStringParameters = joinQuery(r.URL.RawQuery)
+		event["queryStringParameters"] = joinQuery(r.URL.RawQuery)
 	}
+	event["isBase64Encoded"] = false
 	if len(body) > 0 {
-		e.Body, e.IsBase64Encoded = encodeBody(Lambda, r.Header.Get("Content-Type"), body)
+		event["body"], event["isBase64Encoded"] = encodeBody(Lambda, r.Header.Get("Content-Type"), body)
 	}
+	headers := make(map[string]string, len(r.Header)+4)
+	event["headers"] = headers
 	for name, values := range r.Header {
 		if name != "Cookie" {
-			e.Headers[strings.ToLower(name)] = strings.Join(values, ",")
+			headers[strings.ToLower(name)] = strings.Join(values, ",")
 		}
 	}
+	var cookies []string
 	for _, line := range r.Header["Cookie"] {
 		for cookie := range strings.SplitSeq(line, ";") {
 			if cookie = strings.TrimSpace(cookie); cookie != "" {
-				e.Cookies = append(e.Cookies, cookie)
+				cookies = append(cookies, cookie)
 			}
 		}
 	}
-	ip := sourceIP(r)
-	e.Headers["host"] = r.Host
-	e.Headers["x-forwarded-for"] = strings.TrimPrefix(e.Headers["x-forwarded-for"]+", "+ip, ", ")
-	// The gateway overwrites these two.
-	e.Headers["x-forwarded-proto"] = "http"
-	if r.TLS != nil {
-		e.Headers["x-forwarded-proto"] = "https"
+	if cookies != nil {
+		event["cookies"] = cookies
 	}
-	delete(e.Headers, "x-forwarded-port")
+	headers["host"] = r.Host
+	headers["x-forwarded-for"] = strings.TrimPrefix(headers["x-forwarded-for"]+", "+sourceIP(r), ", ")
+	// The gateway overwrites these two.
+	headers["x-forwarded-proto"] = "http"
+	if r.TLS != nil {
+		headers["x-forwarded-proto"] = "https"
+	}
+	delete(headers, "x-forwarded-port")
 	if _, port, err := net.SplitHostPort(r.Host); err == nil {
-		e.Headers["x-forwarded-port"] = port
+		headers["x-forwarded-port"] = port
 	}
 	if body != nil && r.ContentLength >= 0 {
-		e.Headers["content-length"] = strconv.Itoa(len(body))
+		headers["content-length"] = strconv.Itoa(len(body))
 	}
-	now := p.now().UTC()
-	c := &e.RequestContext
-	c.AccountID, c.APIID = "anonymous", "local"
-	if p.fn.Gateway {
-		c.AccountID = p.fn.Account
+	if !p.fn.Gateway {
+		about["accountId"] = "anonymous"
 	}
-	c.DomainName = r.Host
-	c.DomainPrefix, _, _ = strings.Cut(r.Host, ".")
-	c.RequestID, c.RouteKey, c.Stage = id, "$default", "$default"
-	c.Time, c.TimeEpoch = now.Format("02/Jan/2006:15:04:05 -0700"), now.UnixMilli()
-	c.HTTP = httpContext{Method: r.Method, Path: e.RawPath, Protocol: r.Proto, SourceIP: ip, UserAgent: r.UserAgent()}
-	return e
+	about["apiId"], about["routeKey"], about["stage"] = "local", "$default", "$default"
+	about["time"], about["timeEpoch"] = now.Format("02/Jan/2006:15:04:05 -0700"), now.UnixMilli()
+	about["http"].(map[string]string)["path"] = rawPath(r)
 }
 
 // rawPath returns the path as the client sent it.
