@@ -195,53 +195,26 @@ func (s *Server) Executions() []Execution {
 // A task is a running task on the wire.
 type task struct{ TaskAction, TaskExecutionId, TaskName string }
 
-// A wireExecution is an execution on the wire. Parameters is JSON text in the answer of
+// wire returns an execution as the service answers it. Parameters is JSON text in the answer of
 // StartExecution, and an object in that of ListExecutions.
-type wireExecution struct {
-	ExecutionId     string
-	TemplateId      string
-	TemplateName    string
-	TemplateVersion string
-	Status          Status
-	StatusMessage   string
-	Mode            string
-	SafetyCheck     string
-	LoopMode        string
-	Category        string
-	Description     string
-	RamRole         string
-	ExecutedBy      string
-	ResourceGroupId string
-	IsParent        bool
-	Parameters      any
-	Outputs         string
-	Tags            map[string]string
-	Counters        map[string]int
-	CurrentTasks    []task
-	CreateDate      string
-	StartDate       string
-	EndDate         string
-	UpdateDate      string
-}
-
-// wire returns an execution as the service answers it.
-func (e *execution) wire() wireExecution {
-	w := wireExecution{
-		ExecutionId: e.ID, TemplateId: fmt.Sprintf("t-%08x", crc32.ChecksumIEEE([]byte(e.TemplateName))),
-		TemplateName: e.TemplateName, TemplateVersion: e.TemplateVersion, Status: e.Status,
-		StatusMessage: e.StatusMessage, Mode: e.mode, SafetyCheck: e.safety, LoopMode: "Automatic", Category: "Other",
-		Description: e.Description, RamRole: e.RamRole, ExecutedBy: e.executedBy, ResourceGroupId: e.group,
-		Parameters: e.object(), Outputs: string(document.Marshal(e.Outputs)), Tags: e.Tags,
-		Counters: e.counters(), CurrentTasks: []task{},
-		CreateDate: date(e.Created), StartDate: date(e.Created), EndDate: date(e.Ended), UpdateDate: date(e.updated),
+func (e *execution) wire(parameters any) map[string]any {
+	outputs := "{}"
+	if e.Outputs != nil {
+		outputs = string(document.Marshal(e.Outputs))
 	}
-	if e.Outputs == nil {
-		w.Outputs = "{}"
-	}
+	tasks := []task{}
 	if e.Status == Running || e.Status == Waiting {
-		w.CurrentTasks = append(w.CurrentTasks, e.task())
+		tasks = append(tasks, e.task())
 	}
-	return w
+	return map[string]any{
+		"ExecutionId": e.ID, "TemplateId": fmt.Sprintf("t-%08x", crc32.ChecksumIEEE([]byte(e.TemplateName))),
+		"TemplateName": e.TemplateName, "TemplateVersion": e.TemplateVersion, "Status": e.Status,
+		"StatusMessage": e.StatusMessage, "Mode": e.mode, "SafetyCheck": e.safety, "LoopMode": "Automatic",
+		"Category": "Other", "Description": e.Description, "RamRole": e.RamRole, "ExecutedBy": e.executedBy,
+		"ResourceGroupId": e.group, "IsParent": false, "Parameters": parameters, "Outputs": outputs, "Tags": e.Tags,
+		"Counters": e.counters(), "CurrentTasks": tasks, "CreateDate": date(e.Created), "StartDate": date(e.Created),
+		"EndDate": date(e.Ended), "UpdateDate": date(e.updated),
+	}
 }
 
 // object returns the parameters for JSON: those that were given as they were, and the defaults.

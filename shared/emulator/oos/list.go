@@ -57,11 +57,11 @@ func (s *Server) list(c *sts.Call) (any, error) {
 		}
 	}
 	answer := struct {
-		Executions []wireExecution
+		Executions []any
 		MaxResults int
 		NextToken  string
 		TotalCount int
-	}{[]wireExecution{}, most, "", len(found)}
+	}{[]any{}, most, "", len(found)}
 	if token := c.Get("NextToken"); token != "" {
 		last, err := s.pages.Decode(token, scope...)
 		i := slices.IndexFunc(found, func(e *execution) bool { return e.ID == string(last) })
@@ -71,7 +71,7 @@ func (s *Server) list(c *sts.Call) (any, error) {
 		found = found[i+1:]
 	}
 	for i, e := range found[:min(most, len(found))] {
-		answer.Executions = append(answer.Executions, e.wire())
+		answer.Executions = append(answer.Executions, e.wire(e.object()))
 		if i == most-1 && len(found) > most {
 			answer.NextToken = s.pages.Encode([]byte(e.ID), scope...)
 		}

@@ -61,9 +61,7 @@ func (s *Server) start(c *sts.Call) (any, error) {
 func requestText(c *sts.Call) string { return string(document.Marshal(c.Params())) }
 
 func started(e *execution) any {
-	w := e.wire()
-	w.Parameters = string(document.Marshal(w.Parameters))
-	return struct{ Execution wireExecution }{w}
+	return map[string]any{"Execution": e.wire(string(document.Marshal(e.object())))}
 }
 
 // readStart returns the execution that a call asks for.
