@@ -165,23 +165,8 @@ func checkSchema(d *types.TableDescription) error {
 	return nil
 }
 
-// admin sends a repeatable request.
-func (t *Table) admin(ctx context.Context, send sender) error {
-	if o := t.call(ctx, true, send); o.err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		return o.err
-	}
-	return nil
-}
-
 func (t *Table) describe(ctx context.Context) (*types.TableDescription, error) {
-	var out *dynamodb.DescribeTableOutput
-	err := t.admin(ctx, func(ctx context.Context, with func(*dynamodb.Options)) (err error) {
-		out, err = t.client.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: &t.name}, with)
-		return err
-	})
+	out, err := ask(ctx, t, t.client.DescribeTable, &dynamodb.DescribeTableInput{TableName: &t.name})
 	var none *types.ResourceNotFoundException
 	switch {
 	case errors.As(err, &none):
@@ -209,10 +194,7 @@ func (t *Table) create(ctx context.Context, s Setup) error {
 		BillingMode:      types.BillingModePayPerRequest,
 		SSESpecification: sse(s),
 	}
-	err := t.admin(ctx, func(ctx context.Context, with func(*dynamodb.Options)) error {
-		_, err := t.client.CreateTable(ctx, in, with)
-		return err
-	})
+	_, err := ask(ctx, t, t.client.CreateTable, in)
 	if inUse(err) {
 		err = nil // created by another caller, or by a lost request of this one
 	}
@@ -257,10 +239,7 @@ func (t *Table) wait(ctx context.Context) error {
 
 func (t *Table) encrypt(ctx context.Context, s Setup) error {
 	in := &dynamodb.UpdateTableInput{TableName: &t.name, SSESpecification: sse(s)}
-	err := t.admin(ctx, func(ctx context.Context, with func(*dynamodb.Options)) error {
-		_, err := t.client.UpdateTable(ctx, in, with)
-		return err
-	})
+	_, err := ask(ctx, t, t.client.UpdateTable, in)
 	if err != nil {
 		return err
 	}
@@ -272,11 +251,7 @@ func (t *Table) hasTTL(ctx context.Context, d *types.TableDescription) (bool, er
 	if d == nil {
 		return false, nil
 	}
-	var out *dynamodb.DescribeTimeToLiveOutput
-	err := t.admin(ctx, func(ctx context.Context, with func(*dynamodb.Options)) (err error) {
-		out, err = t.client.DescribeTimeToLive(ctx, &dynamodb.DescribeTimeToLiveInput{TableName: &t.name}, with)
-		return err
-	})
+	out, err := ask(ctx, t, t.client.DescribeTimeToLive, &dynamodb.DescribeTimeToLiveInput{TableName: &t.name})
 	if err != nil || out.TimeToLiveDescription == nil {
 		return false, err
 	}
@@ -300,10 +275,7 @@ func (t *Table) enableTTL(ctx context.Context) error {
 		TimeToLiveSpecification: &types.TimeToLiveSpecification{AttributeName: aws.String(attrTTL),
 			Enabled: aws.Bool(true)},
 	}
-	err := t.admin(ctx, func(ctx context.Context, with func(*dynamodb.Options)) error {
-		_, err := t.client.UpdateTimeToLive(ctx, in, with)
-		return err
-	})
+	_, err := ask(ctx, t, t.client.UpdateTimeToLive, in)
 	if err == nil {
 		return nil
 	}
@@ -319,12 +291,8 @@ func (t *Table) hasRecovery(ctx context.Context, d *types.TableDescription) (boo
 	if d == nil {
 		return false, nil
 	}
-	var out *dynamodb.DescribeContinuousBackupsOutput
-	err := t.admin(ctx, func(ctx context.Context, with func(*dynamodb.Options)) (err error) {
-		out, err = t.client.DescribeContinuousBackups(ctx, &dynamodb.DescribeContinuousBackupsInput{TableName: &t.name},
-			with)
-		return err
-	})
+	out, err := ask(ctx, t, t.client.DescribeContinuousBackups,
+		&dynamodb.DescribeContinuousBackupsInput{TableName: &t.name})
 	var notActive *types.TableNotFoundException
 	if errors.As(err, &notActive) { // the table is still being created
 		return false, nil
@@ -344,10 +312,7 @@ func (t *Table) enableRecovery(ctx context.Context) error {
 			PointInTimeRecoveryEnabled: aws.Bool(true)},
 	}
 	for {
-		err := t.admin(ctx, func(ctx context.Context, with func(*dynamodb.Options)) error {
-			_, err := t.client.UpdateContinuousBackups(ctx, in, with)
-			return err
-		})
+		_, err := ask(ctx, t, t.client.UpdateContinuousBackups, in)
 		var notYet *types.ContinuousBackupsUnavailableException
 		if !errors.As(err, &notYet) {
 			return err

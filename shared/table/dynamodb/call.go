@@ -88,6 +88,19 @@ func (t *Table) call(ctx context.Context, repeatable bool, send sender) outcome 
 	return o
 }
 
+// ask sends a repeatable request.
+func ask[In, Out any](ctx context.Context, t *Table,
+	do func(context.Context, *In, ...func(*dynamodb.Options)) (*Out, error), in *In) (out *Out, err error) {
+	o := t.call(ctx, true, func(ctx context.Context, with func(*dynamodb.Options)) (err error) {
+		out, err = do(ctx, in, with)
+		return err
+	})
+	if o.err != nil && ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	return out, o.err
+}
+
 // once sends a request once. It returns the result and the credentials that signed it, which the
 // error does not show.
 func (t *Table) once(ctx context.Context, send sender) (fate, aws.Credentials, error) {

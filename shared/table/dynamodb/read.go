@@ -62,13 +62,9 @@ func (t *Table) getItem(ctx context.Context, k table.Key, projection *string) (a
 		ConsistentRead:       aws.Bool(true),
 		ProjectionExpression: projection,
 	}
-	var out *dynamodb.GetItemOutput
-	o := t.call(ctx, true, func(ctx context.Context, with func(*dynamodb.Options)) (err error) {
-		out, err = t.client.GetItem(ctx, in, with)
-		return err
-	})
-	if o.err != nil {
-		return nil, o.err
+	out, err := ask(ctx, t, t.client.GetItem, in)
+	if err != nil {
+		return nil, err
 	}
 	return out.Item, nil
 }
@@ -120,12 +116,7 @@ func (t *Table) batchGet(ctx context.Context, wanted []attributes) (*dynamodb.Ba
 	in := &dynamodb.BatchGetItemInput{
 		RequestItems: map[string]types.KeysAndAttributes{t.name: {Keys: wanted, ConsistentRead: aws.Bool(true)}},
 	}
-	var out *dynamodb.BatchGetItemOutput
-	o := t.call(ctx, true, func(ctx context.Context, with func(*dynamodb.Options)) (err error) {
-		out, err = t.client.BatchGetItem(ctx, in, with)
-		return err
-	})
-	return out, o.err
+	return ask(ctx, t, t.client.BatchGetItem, in)
 }
 
 // checkUnprocessed returns an error unless all keys are pending and different. The caller asks only
@@ -181,7 +172,7 @@ func (t *Table) scan(ctx context.Context, r table.Range, start string) ([]table.
 			in.ExclusiveStartKey = keyOf(r.Partition, last)
 		}
 		in.Limit = aws.Int32(int32(limit))
-		out, err := t.queryPage(ctx, in)
+		out, err := ask(ctx, t, t.client.Query, in)
 		if err != nil {
 			return nil, err
 		}
@@ -231,15 +222,6 @@ func (t *Table) queryInput(r table.Range) *dynamodb.QueryInput {
 		ConsistentRead:            aws.Bool(true),
 		ScanIndexForward:          aws.Bool(!r.Reverse),
 	}
-}
-
-func (t *Table) queryPage(ctx context.Context, in *dynamodb.QueryInput) (*dynamodb.QueryOutput, error) {
-	var out *dynamodb.QueryOutput
-	o := t.call(ctx, true, func(ctx context.Context, with func(*dynamodb.Options)) (err error) {
-		out, err = t.client.Query(ctx, in, with)
-		return err
-	})
-	return out, o.err
 }
 
 // inRange reports whether k is in r and after last.
