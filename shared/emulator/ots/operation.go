@@ -71,10 +71,7 @@ func (s *Server) putRow(c *call, req *otsprotocol.PutRowRequest) (proto.Message,
 	out, err := s.writeRow(c, rowWrite{
 		req.GetTableName(), otsprotocol.OperationType_PUT, req.Row, req.Condition, req.ReturnContent, req.TransactionId,
 	})
-	if err != nil {
-		return nil, err
-	}
-	return &otsprotocol.PutRowResponse{Consumed: consumed(out.read, out.write), Row: out.row}, nil
+	return &otsprotocol.PutRowResponse{Consumed: consumed(out.read, out.write), Row: out.row}, err
 }
 
 func (s *Server) updateRow(c *call, req *otsprotocol.UpdateRowRequest) (proto.Message, error) {
@@ -82,10 +79,7 @@ func (s *Server) updateRow(c *call, req *otsprotocol.UpdateRowRequest) (proto.Me
 		req.GetTableName(), otsprotocol.OperationType_UPDATE, req.RowChange, req.Condition, req.ReturnContent,
 		req.TransactionId,
 	})
-	if err != nil {
-		return nil, err
-	}
-	return &otsprotocol.UpdateRowResponse{Consumed: consumed(out.read, out.write), Row: out.row}, nil
+	return &otsprotocol.UpdateRowResponse{Consumed: consumed(out.read, out.write), Row: out.row}, err
 }
 
 func (s *Server) deleteRow(c *call, req *otsprotocol.DeleteRowRequest) (proto.Message, error) {
@@ -93,10 +87,7 @@ func (s *Server) deleteRow(c *call, req *otsprotocol.DeleteRowRequest) (proto.Me
 		req.GetTableName(), otsprotocol.OperationType_DELETE, req.PrimaryKey, req.Condition, req.ReturnContent,
 		req.TransactionId,
 	})
-	if err != nil {
-		return nil, err
-	}
-	return &otsprotocol.DeleteRowResponse{Consumed: consumed(out.read, out.write), Row: out.row}, nil
+	return &otsprotocol.DeleteRowResponse{Consumed: consumed(out.read, out.write), Row: out.row}, err
 }
 
 // A rowWrite is the common part of PutRow, UpdateRow and DeleteRow.
