@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"chatconf/shared/document"
@@ -55,16 +56,8 @@ const internalMessage = "The request processing has failed due to some unknown e
 // RequestID returns the platform's request id, or a new one if id is empty, long or has special
 // characters.
 func RequestID(id string) string {
-	if len(id) == 0 || len(id) > 128 {
+	if id == "" || len(id) > 128 || strings.Trim(id, alphanumeric+"-_=:.") != "" {
 		return invoke.NewRequestID()
-	}
-	for i := 0; i < len(id); i++ {
-		switch c := id[i]; {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-',
-			c == '_', c == '=', c == ':', c == '.':
-		default:
-			return invoke.NewRequestID()
-		}
 	}
 	return id
 }

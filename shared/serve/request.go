@@ -289,32 +289,14 @@ func isSecure(format httpFormat, h http.Header) bool {
 	return format == lambdaFormat && (len(said) == 0 || len(said) == 1 && said[0] == "https")
 }
 
+const alphanumeric = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
 // isToken reports whether s is a token, as methods and header names are: RFC 9110, section 5.6.2.
-func isToken(s string) bool {
-	for i := 0; i < len(s); i++ {
-		switch c := s[i]; {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
-		case strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0:
-		default:
-			return false
-		}
-	}
-	return s != ""
-}
+func isToken(s string) bool { return s != "" && strings.Trim(s, alphanumeric+"!#$%&'*+-.^_`|~") == "" }
 
 // isHost reports whether s has only characters of a host name, an address and a port. It may be
 // empty.
-func isHost(s string) bool {
-	for i := 0; i < len(s); i++ {
-		switch c := s[i]; {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
-		case strings.IndexByte("-._:[]", c) >= 0:
-		default:
-			return false
-		}
-	}
-	return true
-}
+func isHost(s string) bool { return strings.Trim(s, alphanumeric+"-._:[]") == "" }
 
 // hasControl reports whether s has an ASCII control character, which no request line may have.
 func hasControl(s string) bool {

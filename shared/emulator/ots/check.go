@@ -27,6 +27,8 @@ const (
 	maxDeviation    = math.MaxInt64 / 1000000
 )
 
+const alphanumeric = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
 // validName reports whether s is a valid name of a table or of a primary key column.
 func validName(s string) bool {
 	return validID(s) && !(s[0] >= '0' && s[0] <= '9') && !strings.Contains(s, "-")
@@ -34,16 +36,7 @@ func validName(s string) bool {
 
 // validID reports whether s is a valid name of an instance or id of a transaction.
 func validID(s string) bool {
-	if len(s) == 0 || len(s) > maxName {
-		return false
-	}
-	for i := range len(s) {
-		c := s[i]
-		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-') {
-			return false
-		}
-	}
-	return true
+	return s != "" && len(s) <= maxName && strings.Trim(s, alphanumeric+"_-") == ""
 }
 
 func checkTableName(name string) error {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -196,26 +197,12 @@ func (p *pool) newCall(r Request) (*call, error) {
 	return &call{id: r.RequestID, payload: r.Payload, request: r, done: make(chan struct{})}, nil
 }
 
+const alphanumeric = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
 // validID reports whether s is safe in a path and a log line.
-func validID(s string) bool {
-	if len(s) > 128 {
-		return false
-	}
-	for i := range len(s) {
-		c := s[i]
-		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-') {
-			return false
-		}
-	}
-	return true
-}
+func validID(s string) bool { return len(s) <= 128 && strings.Trim(s, alphanumeric+"-") == "" }
 
 // plainHeader reports whether s is a valid header value.
 func plainHeader(s string) bool {
-	for i := range len(s) {
-		if s[i] < ' ' && s[i] != '\t' || s[i] == 0x7f {
-			return false
-		}
-	}
-	return true
+	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
 }

@@ -35,6 +35,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"chatconf/shared/invoke"
@@ -151,15 +152,8 @@ func check(name string, o Options) error {
 // validName reports whether name is a valid table name.
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
 func validName(name string) bool {
-	for i := range len(name) {
-		c := name[i]
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '-', c == '_':
-		default:
-			return false
-		}
-	}
-	return len(name) >= 3 && len(name) <= 255
+	const allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"
+	return len(name) >= 3 && len(name) <= 255 && strings.Trim(name, allowed) == ""
 }
 
 // newHTTPClient returns a client that follows no redirects: a signature is for one host.

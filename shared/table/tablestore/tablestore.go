@@ -160,27 +160,15 @@ func parseEndpoint(text string) (string, error) {
 	return u.Scheme + "://" + u.Host, nil
 }
 
+const alphanumeric = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
 func isName(s string) bool {
-	for i := range len(s) {
-		if digit := '0' <= s[i] && s[i] <= '9'; !isLetter(s[i]) && s[i] != '_' && (!digit || i == 0) {
-			return false
-		}
-	}
-	return s != "" && len(s) <= maxName
+	return s != "" && len(s) <= maxName && strings.Trim(s, alphanumeric+"_") == "" && (s[0] < '0' || s[0] > '9')
 }
 
 // isInstance reports whether s can be the name of an instance, at least as far as a header can
 // carry it.
-func isInstance(s string) bool {
-	for i := range len(s) {
-		if digit := '0' <= s[i] && s[i] <= '9'; !isLetter(s[i]) && s[i] != '-' && !digit {
-			return false
-		}
-	}
-	return s != ""
-}
-
-func isLetter(b byte) bool { return 'a' <= b|0x20 && b|0x20 <= 'z' }
+func isInstance(s string) bool { return s != "" && strings.Trim(s, alphanumeric+"-") == "" }
 
 // Close implements table.Table.
 func (t *Table) Close() error {
