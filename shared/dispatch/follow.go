@@ -154,7 +154,7 @@ func (d *Dispatcher) follow(ctx context.Context, e *command.Endpoint,
 			return Progress{}, target.Cancel(ctx, call)
 		})
 		if failed == nil {
-			op.Asked = d.options.Now().UTC()
+			op.Asked, op.Polls = d.options.Now().UTC(), 1 // its end is near: look soon
 		} else {
 			detail = "the target did not cancel it: " + failed.Why
 			result.Cause = failed.Cause

@@ -8,18 +8,20 @@ import (
 	"testing"
 	"time"
 
+	"chatconf/shared/chat"
 	"chatconf/shared/command"
 	"chatconf/shared/dispatch"
 	"chatconf/shared/journal"
 	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/platform/platformtest"
+	"chatconf/shared/secret"
 	"chatconf/shared/webhook/webhooktest"
 )
 
 // operable are actions that are followed, and who may run what: u1 and u2 everything in test, u3
 // only something else.
-const operable = `"Actions":{"restart":{"Aliases":["重启"],"Parameters":[{"Name":"env","Type":"Enum",` +
-	`"Values":["test","prod"],"Required":true},{"Name":"password","Secret":true}],` +
+const operable = `"Actions":{"restart":{"Aliases":["重启"],"Parameters":[` +
+	`{"Name":"env","Type":"Enum","Values":["test","prod"],"Required":true},{"Name":"password","Secret":true}],` +
 	`"Target":{"Type":"Oos","TemplateName":"T"},"RamRole":"OpsRole","TimeoutSeconds":1800}},` +
 	`"Permissions":[{"Effect":"Allow","Principals":["user:u1","user:u2"],"Commands":["restart"],` +
 	`"Parameters":{"env":["test"]}},` +
@@ -180,6 +182,34 @@ func TestCancelWhenTheTablesFail(t *testing.T) {
 				}
 				break
 			}
+		}
+	}
+}
+
+// A message that Actions make another command of by now is not run.
+func TestActionsChangeMeanwhile(t *testing.T) {
+	for about, test := range map[string]struct{ before, now, detail string }{
+		"a parameter of another type": {`"Type":"Enum","Values":["test","prod"]`, `"Type":"String"`,
+			"Actions were changed in the meantime and make another command of the message"},
+		"a default that was added": {`{"Name":"password","Secret":true}`, `{"Name":"password","Default":"x"}`,
+			"Actions were changed in the meantime and make another command of the message"},
+		"another role": {`"RamRole":"OpsRole"`, `"RamRole":"Other"`,
+			"Permissions were changed in the meantime and allow it only with another RamRole"},
+	} {
+		k := newTalk(t, "Slack")
+		var refs []command.Ref
+		h := k.Handler(func(_ context.Context, ref command.Ref) error { refs = append(refs, ref); return nil })
+		k.bot.Post(h, k.bot.Say("command", platformsim.Message{ID: "m", Text: "restart test"}))
+		text := secret.Text(`{"SlackSigningSecret":"******",` + strings.Replace(operable, test.before, test.now,
+			1) + `}`)
+		if _, err := k.Service.Update(k.As(), &chat.UpdateRequest{Name: "ops", Configuration: &text}); err != nil {
+			t.Fatalf("%s: %v", about, err)
+		}
+		k.ref = refs[0]
+		k.dispatch()
+		if c := k.command(); c.State != "Failed" || c.Outcome != "Failed" || c.Detail != test.detail ||
+			len(k.engine.all) > 0 || len(k.sent) != 0 {
+			t.Errorf("%s: %+v, sent = %q", about, c, k.sent)
 		}
 	}
 }
