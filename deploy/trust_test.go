@@ -114,8 +114,8 @@ func TestTrustPolicyOfAlibabaCloud(t *testing.T) {
 	}
 }
 
-// The guide's trust policy of AWS allows the three actions that the functions' policies have to both
-// functions, and binds the assumption to a configuration.
+// The guide's trust policy of AWS allows the three actions that the functions' policies have to
+// both functions, and binds the assumption to a configuration.
 func TestTrustPolicyOfAWS(t *testing.T) {
 	const roles = `"arn:aws:iam::123456789012:role/a","arn:aws:iam::123456789012:role/b"`
 	trust, allow := guidePolicies(t, "aws", "AWS_ACCOUNT_ID=123456789012", "roles="+roles)

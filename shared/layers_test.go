@@ -133,7 +133,8 @@ var rooms = []room{
 	// The targets of a cloud.
 	{"shared/target/alibaba", []string{"shared/command", "shared/cloud/alibaba", "shared/dispatch",
 		"shared/dispatch/*"}, nil},
-	{"shared/target/aws", []string{"shared/command", "shared/cloud/aws", "shared/dispatch", "shared/dispatch/*"}, nil},
+	{"shared/target/aws", []string{"shared/command", "shared/cloud/aws", "shared/dispatch", "shared/dispatch/*"},
+		[]string{"github.com/aws/aws-sdk-go-v2/aws"}},
 
 	// Programs.
 	{"shared/app", []string{"shared/*", "shared/rpc/sign", "shared/dispatch/*", "shared/target/*", "shared/table/file",

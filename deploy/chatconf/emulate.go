@@ -2,19 +2,24 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"chatconf/shared/accesskey"
 	"chatconf/shared/app"
 	"chatconf/shared/dispatch"
 	"chatconf/shared/emulator/oos"
+	"chatconf/shared/emulator/runtime"
 	"chatconf/shared/emulator/sts"
+	"chatconf/shared/secret"
 	"chatconf/shared/serve"
 	targetalibaba "chatconf/shared/target/alibaba"
 )
@@ -39,10 +44,36 @@ const emulatedBody = 4 << 20
 
 // emulators are the emulators of --emulate. A nil *emulators is empty.
 type emulators struct {
+	secret.Hidden
 	account *sts.Account
 	region  string
-	urls    map[string]string // by name
-	stop    func()            // ends them, and waits until they have ended
+	urls    map[string]string   // by name
+	key     runtime.Credentials // of the functions
+	stop    func()              // ends them, and waits until they have ended
+}
+
+// functionsKey returns the access key that functions have on this machine: a new one, which the
+// emulators accept too.
+func (e *emulators) functionsKey() (runtime.Credentials, error) {
+	if e != nil {
+		return e.key, nil
+	}
+	id, text, err := accesskey.Draw(rand.Reader)
+	return runtime.Credentials{AccessKeyID: id, AccessKeySecret: text.Reveal()}, err
+}
+
+// environment returns the settings with which functions of FC use the emulators.
+func (e *emulators) environment() map[string]string {
+	out := make(map[string]string)
+	if e != nil {
+		for name, variable := range map[string]string{emulateOOS: "CHATCONF_OOS_ENDPOINT",
+			emulateSTS: "CHATCONF_STS_ENDPOINT"} {
+			if url := e.urls[name]; url != "" {
+				out[variable] = url
+			}
+		}
+	}
+	return out
 }
 
 // openEmulators starts the named emulators, each on a free port of this machine.
@@ -56,7 +87,11 @@ func openEmulators(ctx context.Context, names []string, settings app.Settings, l
 				emulateOOS, emulateSTS)
 		}
 	}
-	account, err := sts.New(emulatedAccount(settings.AccountID))
+	key, err := (*emulators)(nil).functionsKey()
+	if err != nil {
+		return nil, err
+	}
+	account, err := sts.New(emulatedAccount(settings.AccountID, key))
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +101,7 @@ func openEmulators(ctx context.Context, names []string, settings app.Settings, l
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
-	e := &emulators{account: account, region: settings.Region, urls: make(map[string]string)}
+	e := &emulators{account: account, region: settings.Region, urls: make(map[string]string), key: key}
 	e.stop = func() { cancel(); running.Wait() }
 	for name, handler := range map[string]http.Handler{emulateOOS: executions, emulateSTS: account.Handler()} {
 		if !slices.Contains(names, name) {
@@ -99,13 +134,18 @@ func (e *emulators) cloud(region string) (c dispatch.Cloud, ok bool, err error) 
 	if e == nil || e.urls[emulateOOS] == "" || e.urls[emulateSTS] == "" {
 		return dispatch.Cloud{}, false, nil
 	}
-	environment := map[string]string{
+	environment := e.environment()
+	maps.Copy(environment, map[string]string{
 		"ALIBABA_CLOUD_ACCESS_KEY_ID": emulatedKeyID, "ALIBABA_CLOUD_ACCESS_KEY_SECRET": emulatedKeySecret,
-		"CHATCONF_OOS_ENDPOINT": e.urls[emulateOOS], "CHATCONF_STS_ENDPOINT": e.urls[emulateSTS],
 		"CHATCONF_REGION": region, "CHATCONF_ACCOUNT_ID": e.account.ID(),
+	})
+	if c, err = targetalibaba.Read(func(name string) string { return environment[name] }); err != nil {
+		return dispatch.Cloud{}, false, err
 	}
-	c, err = targetalibaba.Read(func(name string) string { return environment[name] })
-	return c, true, err
+	for _, kind := range unemulated { // its requests would go to the real cloud
+		c.Targets[kind] = dispatch.Unavailable("the emulators have no targets of type " + kind)
+	}
+	return c, true, nil
 }
 
 // introduce prints the addresses of the emulators, and a call to try.
@@ -130,9 +170,10 @@ func (e *emulators) introduce(w io.Writer) {
 	}
 }
 
-// emulatedAccount is an account with one user and two roles. The role for executions may pass the
-// one for steps, which only OOS can assume. The user can do all of it, and assume the first role.
-func emulatedAccount(id string) sts.Options {
+// emulatedAccount is an account with two users and two roles. The role for executions may pass the
+// one for steps, which only OOS can assume. One user can do all of it, and assume the first role.
+// The other, the functions on this machine, can only assume it.
+func emulatedAccount(id string, functions runtime.Credentials) sts.Options {
 	const work = `{"Version":"1","Statement":[{"Effect":"Allow","Resource":"*","Action":["oos:StartExecution",
 		"oos:ListExecutions","oos:CancelExecution","oos:NotifyExecution"]}]}`
 	const step = `{"Version":"1","Statement":[{"Effect":"Allow","Resource":"*","Action":"ecs:RebootInstance"}]}`
@@ -147,7 +188,9 @@ func emulatedAccount(id string) sts.Options {
 	return sts.Options{
 		AccountID: id,
 		Users: []sts.User{{Name: "chatconf", KeyID: emulatedKeyID, KeySecret: emulatedKeySecret,
-			Policies: []string{work, step, assume}}},
+			Policies: []string{work, step, assume}},
+			{Name: "functions", KeyID: functions.AccessKeyID, KeySecret: functions.AccessKeySecret,
+				Policies: []string{assume}}},
 		Roles: []sts.Role{
 			{Name: emulatedRole, Trust: trust(`"RAM":"acs:ram::` + id + `:root"`),
 				Policies: []string{work, step, pass}},

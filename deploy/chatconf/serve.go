@@ -21,6 +21,7 @@ import (
 
 func newServe() *cobra.Command {
 	var addr, data, store, target, dist, programs string
+	var cloud string
 	var emulate []string
 	var certificate tlsFlags
 	cmd := &cobra.Command{
@@ -39,6 +40,12 @@ CHATCONF_ACCESS_KEY_SECRET are set at the first start, they become that key.
 --emulate oos,sts also starts emulators of Alibaba Cloud's OOS and STS on free ports of this
 machine. They have an account, two roles and a few templates, in memory. Their addresses and a call
 to try are printed. Where both run, targets of the type Oos run in them.
+
+--cloud alibaba or --cloud aws lets commands run in that cloud, each under its RamRole. The access
+key of the environment must be allowed to assume these roles: ALIBABA_CLOUD_ACCESS_KEY_ID and
+ALIBABA_CLOUD_ACCESS_KEY_SECRET, or what the AWS CLI would use. Set CHATCONF_ACCOUNT_ID to the
+account of the roles. CHATCONF_OWN_RIGHTS lists types of targets that may run without a RamRole,
+with the rights of that key.
 
 --programs DIR lets commands with a Target of the type Program run the executables in DIR, at most
 CHATCONF_PROGRAMS_AT_ONCE (default 4) at the same time. They have the rights of this service. So
@@ -67,13 +74,15 @@ CHATCONF_WEBHOOK_BASE_URL, CHATCONF_HOSTS, CHATCONF_KEYRING, CHATCONF_MAX_CONFIG
 CHATCONF_MAX_CONNECTIONS, CHATCONF_MAX_BODIES, CHATCONF_REQUESTS_PER_SECOND, CHATCONF_TABLE,
 CHATCONF_TICKET_TABLE, CHATCONF_JOURNAL_TABLE, CHATCONF_KEY_TABLE, CHATCONF_KEY_USE_TABLE,
 CHATCONF_JOURNAL_DAYS, CHATCONF_TARGET_NETWORKS, CHATCONF_PLATFORM_ADDRESSES, CHATCONF_ROOTS,
-CHATCONF_TLS_CERT, CHATCONF_TLS_KEY, CHATCONF_PROGRAMS, CHATCONF_PROGRAMS_AT_ONCE.`,
+CHATCONF_TLS_CERT, CHATCONF_TLS_KEY, CHATCONF_PROGRAMS, CHATCONF_PROGRAMS_AT_ONCE, CHATCONF_CLOUD,
+CHATCONF_OWN_RIGHTS.`,
 		Example: `  chatconf serve
   chatconf serve --addr 127.0.0.1:8080 --data ~/chatconf
   chatconf serve --addr 0.0.0.0:8443 --tls-cert cert.pem --tls-key key.pem
   chatconf serve --store tablestore
   make build && chatconf serve --target fc
-  chatconf serve --emulate oos,sts --programs ./scripts`,
+  chatconf serve --emulate oos,sts --programs ./scripts
+  chatconf serve --cloud alibaba`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			settings, err := localSettings(data)
@@ -89,6 +98,7 @@ CHATCONF_TLS_CERT, CHATCONF_TLS_KEY, CHATCONF_PROGRAMS, CHATCONF_PROGRAMS_AT_ONC
 			if programs != "" {
 				settings.Programs = programs
 			}
+			cloud := firstOf(cloud, os.Getenv("CHATCONF_CLOUD"))
 			switch {
 			case target != targetLocal && settings.Programs != "":
 				return usagef("--programs and CHATCONF_PROGRAMS need --target %s: functions run no programs",
@@ -96,6 +106,11 @@ CHATCONF_TLS_CERT, CHATCONF_TLS_KEY, CHATCONF_PROGRAMS, CHATCONF_PROGRAMS_AT_ONC
 			case target != targetLocal && cmd.Flags().Changed("store"):
 				return usagef("--store needs --target %s; remove it: functions use the store of their cloud",
 					targetLocal)
+			case cloud != "" && target != targetLocal:
+				return usagef("--cloud and CHATCONF_CLOUD need --target %s: functions run in their own cloud",
+					targetLocal)
+			case cloud != "" && len(emulate) > 0:
+				return usagef("--cloud and --emulate exclude each other: commands run in one of them")
 			case target == targetLocal && cmd.Flags().Changed("dist"):
 				return usagef("--dist needs --target %s or %s", targetFC, targetLambda)
 			}
@@ -107,7 +122,7 @@ CHATCONF_TLS_CERT, CHATCONF_TLS_KEY, CHATCONF_PROGRAMS, CHATCONF_PROGRAMS_AT_ONC
 			if target != targetLocal {
 				return seeAddr(serveTarget(cmd.Context(), cmd.OutOrStdout(), settings, target, dist, emulated))
 			}
-			role, closeTargets, err := localRole(&settings, emulated)
+			role, closeTargets, err := localRole(&settings, cloud, emulated)
 			if err != nil {
 				return err
 			}
@@ -131,6 +146,8 @@ CHATCONF_TLS_CERT, CHATCONF_TLS_KEY, CHATCONF_PROGRAMS, CHATCONF_PROGRAMS_AT_ONC
 	cmd.Flags().StringVar(&target, "target", targetLocal,
 		"what to run: local (this program), or the functions of fc or lambda")
 	distFlag(cmd, &dist)
+	cmd.Flags().StringVar(&cloud, "cloud", "",
+		"cloud that commands may run in: alibaba or aws (default CHATCONF_CLOUD, else none)")
 	cmd.Flags().StringSliceVar(&emulate, "emulate", nil, "emulators to start: oos, sts or both")
 	cmd.Flags().StringVar(&programs, "programs", "",
 		"folder with the programs that commands may run (default CHATCONF_PROGRAMS, else none)")
@@ -153,7 +170,7 @@ func distFlag(cmd *cobra.Command, dist *string) {
 // serveTarget serves the functions of a target until ctx ends.
 func serveTarget(ctx context.Context, w io.Writer, settings app.Settings, target, dist string,
 	emulated *emulators) error {
-	o := deploymentOptions{target: target, dist: dist, getenv: os.Getenv}
+	o := deploymentOptions{target: target, dist: dist, getenv: os.Getenv, emulated: emulated}
 	if _, _, err := o.check(); err != nil {
 		return err // before the service listens
 	}
@@ -178,9 +195,11 @@ func serveTarget(ctx context.Context, w io.Writer, settings app.Settings, target
 
 // localRole returns the role of a local service, with the targets that the settings name, and what
 // closes these. It puts the real path of the folder of programs into the settings.
-func localRole(settings *app.Settings, emulated *emulators) (role app.Role, closeTargets func() error, err error) {
+func localRole(settings *app.Settings, cloud string, emulated *emulators) (
+	role app.Role, closeTargets func() error, err error,
+) {
 	role = app.Everything(serveActions(trusted(*settings)...)...)
-	c, ok, err := emulated.cloud(settings.Region)
+	c, ok, err := openCloud(cloud, os.Getenv, settings.Region, emulated)
 	if err != nil {
 		return app.Role{}, nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 
 	"chatconf/shared/app"
@@ -64,29 +65,45 @@ func storeOf(target string) (string, error) {
 	return "", usagef("unknown --target %q; use %s or %s", target, targetFC, targetLambda)
 }
 
-// readAWS returns AWS with the access key in the environment, as functions use it. Without a key it
-// uses the region and credentials that AWS's own tools find: a profile, an SSO session, a web
-// identity, or the role of a container or an instance.
-func readAWS(getenv func(string) string) (cloud.Cloud, error) {
+// An awsEnvironment is the environment of AWS, and the credentials in it or for it.
+type awsEnvironment struct {
+	getenv      func(string) string
+	credentials awssdk.CredentialsProvider
+}
+
+// findAWS returns the access key in the environment, as functions use it. Without a key it returns
+// the region and credentials that AWS's own tools find: a profile, an SSO session, a web identity,
+// or the role of a container or an instance.
+func findAWS(getenv func(string) string) (awsEnvironment, error) {
 	region := firstOf(getenv("AWS_REGION"), getenv("AWS_DEFAULT_REGION"))
 	if region != "" && getenv("AWS_ACCESS_KEY_ID") != "" {
-		return aws.Read(getenv)
+		credentials, err := dynamodb.Environment(getenv)
+		return awsEnvironment{getenv, credentials}, err
 	}
 	found, err := config.LoadDefaultConfig(context.Background())
 	if err != nil {
-		return cloud.Cloud{}, fmt.Errorf("AWS: %w", err)
+		return awsEnvironment{}, fmt.Errorf("AWS: %w", err)
 	}
 	region = firstOf(region, found.Region)
 	if region == "" {
-		return cloud.Cloud{}, errors.New("AWS_REGION: set it to a region, such as eu-central-1, " +
+		return awsEnvironment{}, errors.New("AWS_REGION: set it to a region, such as eu-central-1, " +
 			"or set the region of the profile")
 	}
-	return aws.ReadWith(func(name string) string {
+	return awsEnvironment{func(name string) string {
 		if name == "AWS_REGION" {
 			return region
 		}
 		return getenv(name)
-	}, found.Credentials)
+	}, found.Credentials}, nil
+}
+
+// readAWS returns AWS with the access key in the environment, or what findAWS finds.
+func readAWS(getenv func(string) string) (cloud.Cloud, error) {
+	found, err := findAWS(getenv)
+	if err != nil {
+		return cloud.Cloud{}, err
+	}
+	return aws.ReadWith(found.getenv, found.credentials)
 }
 
 // openTables returns the tables of the settings in the named store.

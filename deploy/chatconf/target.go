@@ -4,12 +4,12 @@ import (
 	"archive/zip"
 	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -19,10 +19,10 @@ import (
 	"strings"
 	"time"
 
-	"chatconf/shared/accesskey"
 	"chatconf/shared/app"
 	"chatconf/shared/bolt"
 	"chatconf/shared/cloud"
+	"chatconf/shared/command"
 	"chatconf/shared/emulator/localcloud"
 	"chatconf/shared/emulator/runtime"
 	"chatconf/shared/rpc"
@@ -52,6 +52,7 @@ type deploymentOptions struct {
 	getenv   func(string) string
 	log      func(runtime.Line)
 	logger   *slog.Logger
+	emulated *emulators    // what commands run in on FC
 	memory   int           // in MB; zero is the deployed value
 	timeout  time.Duration // zero is the deployed value
 }
@@ -157,6 +158,7 @@ func (d *deployment) openStore(o deploymentOptions, kind runtime.Kind) (
 	}
 	env["CHATCONF_ACCOUNT_ID"], env["CHATCONF_REGION"] = o.settings.AccountID, o.settings.Region
 	env["CHATCONF_WEBHOOK_BASE_URL"], env["CHATCONF_DISPATCH_FUNCTION"] = o.settings.WebhookBaseURL, dispatchFunction
+	env["CHATCONF_OWN_RIGHTS"] = firstOf(o.getenv("CHATCONF_OWN_RIGHTS"), command.TargetFunction)
 	if env["CHATCONF_KEYRING"], err = ringOf(o.settings); err != nil {
 		return runtime.Credentials{}, nil, err
 	}
@@ -166,6 +168,7 @@ func (d *deployment) openStore(o deploymentOptions, kind runtime.Kind) (
 			return runtime.Credentials{}, nil, err
 		}
 		env["TABLESTORE_ENDPOINT"], env["TABLESTORE_INSTANCE"] = d.ots, localInstance
+		maps.Copy(env, o.emulated.environment())
 		d.store, err = openStore(storeTablestore, func(name string) string {
 			return map[string]string{
 				"TABLESTORE_ENDPOINT": d.ots, "TABLESTORE_INSTANCE": localInstance,
@@ -205,11 +208,9 @@ func ringOf(s app.Settings) (string, error) {
 // openEmulator starts a Tablestore emulator on the data directory. It accepts two access keys: a
 // new one for the functions, and that of the administrator, which the first start creates.
 func (d *deployment) openEmulator(o deploymentOptions) (given runtime.Credentials, err error) {
-	id, secret, err := accesskey.Draw(rand.Reader)
-	if err != nil {
+	if given, err = o.emulated.functionsKey(); err != nil {
 		return given, err
 	}
-	given = runtime.Credentials{AccessKeyID: id, AccessKeySecret: secret.Reveal()}
 	path := filepath.Join(o.settings.Data, otsFile)
 	own := app.AccessKey{ID: o.settings.AccessKeyID, Secret: o.settings.AccessKeySecret}
 	if own.ID == "" {

@@ -103,6 +103,15 @@ type Services struct {
 //	AWS_ENDPOINT_URL_STS, …_SSM, …_SFN, …_LAMBDA    default AWS_ENDPOINT_URL, else the region's
 func ReadServices(getenv func(string) string) (Services, error) {
 	credentials, err := dynamodb.Environment(getenv)
+	return readServices(getenv, credentials, err)
+}
+
+// ReadServicesWith is ReadServices with these credentials instead of those of the environment.
+func ReadServicesWith(getenv func(string) string, credentials aws.CredentialsProvider) (Services, error) {
+	return readServices(getenv, credentials, nil)
+}
+
+func readServices(getenv func(string) string, credentials aws.CredentialsProvider, err error) (Services, error) {
 	mistakes := []error{err}
 	wrong := func(name string, err error) {
 		if err != nil {

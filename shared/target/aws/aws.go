@@ -2,6 +2,8 @@
 package aws
 
 import (
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+
 	"chatconf/shared/cloud/aws"
 	"chatconf/shared/command"
 	"chatconf/shared/dispatch"
@@ -13,7 +15,15 @@ import (
 // Read returns the targets of the cloud that an environment describes, as aws.ReadServices reads
 // it. It sends nothing.
 func Read(getenv func(string) string) (dispatch.Cloud, error) {
-	services, err := aws.ReadServices(getenv)
+	return targets(aws.ReadServices(getenv))
+}
+
+// ReadWith is Read with these credentials instead of those of the environment.
+func ReadWith(getenv func(string) string, credentials awssdk.CredentialsProvider) (dispatch.Cloud, error) {
+	return targets(aws.ReadServicesWith(getenv, credentials))
+}
+
+func targets(services aws.Services, err error) (dispatch.Cloud, error) {
 	if err != nil {
 		return dispatch.Cloud{}, err
 	}
