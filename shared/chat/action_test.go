@@ -14,6 +14,7 @@ import (
 	"chatconf/shared/chat"
 	"chatconf/shared/chat/chattest"
 	"chatconf/shared/command"
+	"chatconf/shared/document"
 	"chatconf/shared/fault"
 	"chatconf/shared/secret"
 	"chatconf/shared/table"
@@ -622,4 +623,54 @@ func FuzzActions(f *testing.F) {
 			t.Errorf("%q: dry run %v, %v, %+v", message, c.DryRun, c.Problem, d)
 		}
 	})
+}
+
+// TestSimulateUnderstandsAMessage checks what SimulateChatPermission says of messages.
+func TestSimulateUnderstandsAMessage(t *testing.T) {
+	h := newHouse(t)
+	h.MustCreate("one", func(in *chat.CreateRequest) {
+		in.RamRole = "Own"
+		in.Configuration = secret.Text(chattest.With(chattest.Slack, `"Language":"zh","Actions":{"deploy":{`+
+			`"Aliases":["发布"],"DryRun":true,"RamRole":"Deploy","Parameters":[{"Name":"count","Type":"Integer",`+
+			`"Max":5,"Required":true},{"Name":"env","Type":"Enum","Values":["test","prod"],"Default":"test"},`+
+			`{"Name":"force","Type":"Boolean"},{"Name":"token","Secret":true},`+
+			`{"Name":"pin","Type":"Integer","Secret":true}]}},"Permissions":[{"Effect":"Allow","Principals":["user:a"],`+
+			`"Commands":["*"],"Parameters":{"env":["te*"]}},{"Effect":"Allow","Principals":["user:a"],`+
+			`"Commands":["restart"]}]`))
+	})
+	for message, want := range map[string]string{
+		"发布 3 --force --dry-run pin=1234 token=planted": `{"Command":"deploy","Action":"deploy","Parameters":{` +
+			`"count":3,"env":"test","force":true,"token":"******","pin":"******"},"DryRun":true,"Allowed":true,` +
+			`"RamRole":"Deploy"`,
+		"deploy 3 env=prod": `{"Command":"deploy","Action":"deploy","Parameters":{"count":3,"env":"prod"},` +
+			`"Allowed":false,"RamRole":""`,
+		"Deploy 6 token=planted": `{"Command":"deploy","Action":"deploy","Problem":"count `,
+		"deploy planted":         `{"Command":"deploy","Action":"deploy","Problem":"count `,
+		"restart 'i 1'":          `{"Command":"restart","Allowed":true,"RamRole":"Own"`,
+	} {
+		out, err := h.Simulate(h.Ctx, &chat.SimulateRequest{Name: "one", UserID: "a", ConversationID: "c",
+			Command: message})
+		if err != nil {
+			t.Errorf("%s: %v", message, err)
+			continue
+		}
+		text := string(document.Marshal(out.Permission))
+		if !strings.HasPrefix(text, want) || strings.Contains(text, "planted") || strings.Contains(text, "1234") {
+			t.Errorf("%s:\n got %s\nwant %s…", message, text, want)
+		}
+		if out.Permission.Problem != "" && !strings.Contains(out.Permission.Problem, "用法") {
+			t.Errorf("%s: the problem has no usage in Chinese: %s", message, out.Permission.Problem)
+		}
+		for _, verb := range []string{"%v", "%+v", "%#v"} {
+			if text := fmt.Sprintf(verb, out); strings.Contains(text, "planted") {
+				t.Errorf("%s of the answer to %s shows the secret: %s", verb, message, text)
+			}
+		}
+	}
+	_, err := h.Simulate(h.Ctx, &chat.SimulateRequest{Name: "one", UserID: "a", ConversationID: "c",
+		Command: "deploy 'planted"})
+	chattest.WantError(t, "an open quote", err, fault.InvalidParameter, "Command")
+	if err != nil && strings.Contains(err.Error(), "planted") {
+		t.Errorf("the error repeats the message: %v", err)
+	}
 }
