@@ -1,7 +1,9 @@
 package dispatch
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -26,8 +28,8 @@ type CloudReader func(getenv func(string) string) (Cloud, error)
 
 // CloudError returns the error of a call to a cloud. service is the service's name for people. The
 // first of reasons with the code of a refusal is its text; the refusal's own message may name roles
-// and accounts, and is for the log.
-func CloudError(service string, err error, reasons ...cloud.Reason) *Error {
+// and accounts, and is for the log. It may also repeat a parameter.
+func (c *Call) CloudError(service string, err error, reasons ...cloud.Reason) *Error {
 	if errors.Is(err, cloud.ErrNoCredentials) {
 		return &Error{Why: "this service has no credentials for " + service, Refused: true, Cause: err.Error()}
 	}
@@ -35,6 +37,7 @@ func CloudError(service string, err error, reasons ...cloud.Reason) *Error {
 	if !errors.As(err, &refused) {
 		return &Error{Why: (&dial.Error{What: service, Err: err}).Error(), Again: true, Cause: err.Error()}
 	}
+	refused.Message = c.masked(refused.Message) // before Error cuts it
 	e := &Error{Again: refused.Retryable, Refused: refused.Status < 500, Cause: refused.Error(),
 		Why: fmt.Sprintf("%s answered %s, status %d", service, refused.PlainCode(), refused.Status)}
 	if reason, ok := refused.Reason(reasons); ok {
@@ -53,17 +56,32 @@ func (c *Call) RoleOf() string {
 
 // masked returns a text of the target without the values of secret parameters.
 func (c *Call) masked(text string) string {
-	var secrets []string
-	for _, v := range c.Command.Parameters {
-		if v.Secret && v.Text != "" {
-			secrets = append(secrets, v.Text)
-		}
-	}
+	secrets := c.Secrets()
 	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) }) // one may begin another
 	for i := range secrets {
 		secrets = slices.Insert(secrets, 2*i+1, secret.Mask)
 	}
 	return strings.NewReplacer(secrets...).Replace(text)
+}
+
+// Secrets returns the texts that show a secret parameter: its value, and how JSON writes that inside
+// a string.
+func (c *Call) Secrets() (texts []string) {
+	for _, v := range c.Command.Parameters {
+		if !v.Secret || v.Text == "" {
+			continue
+		}
+		var b bytes.Buffer
+		document.WriteString(&b, v.Text)
+		escaped, _ := json.Marshal(v.Text) // '<', '>' and '&' too; a text is always encoded
+		texts = append(texts, v.Text)
+		for _, quoted := range []string{b.String(), string(escaped)} {
+			if text := quoted[1 : len(quoted)-1]; !slices.Contains(texts, text) {
+				texts = append(texts, text)
+			}
+		}
+	}
+	return texts
 }
 
 // maxText is the maximum length of a text that a target gives, in characters.

@@ -26,7 +26,7 @@ func TestCloudErrors(t *testing.T) {
 		{cloud.ErrNoCredentials, "this service has no credentials for OOS", false, true},
 		{errors.New("dial tcp 10.0.0.1:443: refused"), "OOS", true, false},
 	} {
-		e := dispatch.CloudError("OOS", test.err, reasons...)
+		e := new(dispatch.Call).CloudError("OOS", test.err, reasons...)
 		if !strings.HasPrefix(e.Why, test.why) || e.Again != test.again || e.Refused != test.refused ||
 			e.Cause != test.err.Error() || strings.Contains(e.Why, "10.0.0.1") || strings.Contains(e.Why, "account") {
 			t.Errorf("%v: %+v", test.err, e)
@@ -43,6 +43,12 @@ func TestTold(t *testing.T) {
 		strings.Repeat("é", 4001): strings.Repeat("é", 4000) + "…"} {
 		if got := c.Told(text); got != want {
 			t.Errorf("Told(%.10q) = %.40q of %d bytes", text, got, len(got))
+		}
+	}
+	c.Command.Parameters[1].Text = "a\"<b>\nc"
+	for _, text := range []string{`{"x":"a\"<b>\nc"}`, `{"x":"a\"\u003cb\u003e\nc"}`} {
+		if got := c.Told(text); got != `{"x":"******"}` {
+			t.Errorf("Told(%s) = %s", text, got)
 		}
 	}
 	if got := (&dispatch.Call{}).Told("planted"); got != "planted" {

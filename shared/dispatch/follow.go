@@ -288,7 +288,8 @@ func (d *Dispatcher) call(e *command.Endpoint, job *journal.Job) *Call {
 	return c
 }
 
-// try does one step at a target, under the role of the call.
+// try does one step at a target, under the role of the call. What the target says is without the
+// values of secret parameters.
 func (d *Dispatcher) try(ctx context.Context, step Step, target Target, c *Call,
 	do func(context.Context) (Progress, error)) (Progress, *Error) {
 	if target == nil {
@@ -307,8 +308,11 @@ func (d *Dispatcher) try(ctx context.Context, step Step, target Target, c *Call,
 	}
 	progress, err := do(ctx)
 	if err != nil {
-		return Progress{}, errorOf(err)
+		failed := *errorOf(err)
+		failed.Why, failed.Cause = c.masked(failed.Why), c.masked(failed.Cause)
+		return Progress{}, &failed
 	}
+	progress.Text, progress.Detail = c.masked(progress.Text), c.masked(progress.Detail)
 	return progress, nil
 }
 

@@ -2,6 +2,7 @@ package dispatch_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/cloud"
 	"chatconf/shared/command"
 	"chatconf/shared/dispatch"
 	"chatconf/shared/journal"
@@ -127,6 +129,48 @@ func TestStatusAndCancel(t *testing.T) {
 	}
 	if text := fmt.Sprint(k.Log(), k.sent, k.Commands("ops")); strings.Contains(text, "planted-secret") {
 		t.Errorf("a secret shows: %s", text)
+	}
+}
+
+// Whatever a target says in a step, it does not show a secret value: not in an answer, a record or
+// the log.
+func TestATargetRepeatsASecret(t *testing.T) {
+	const planted = `planted"secret`
+	said := []string{planted, `{"password":"planted\"secret"}`}
+	failures := []error{&dispatch.Error{Why: planted, Cause: planted, Refused: true}, errors.New(planted), nil}
+	for _, step := range []dispatch.Step{dispatch.StepStart, dispatch.StepFollow, dispatch.StepCancel} {
+		for i := range failures {
+			k := newTalk(t, "Slack")
+			k.engine.at = func(_ context.Context, now dispatch.Step, c *dispatch.Call) error {
+				switch {
+				case now != step:
+					return nil
+				case failures[i] == nil: // of a cloud, whose message is cut in the log
+					return c.CloudError("OOS", &cloud.Refusal{Status: 400, Code: "Odd",
+						Message: strings.Repeat("-", 290) + planted})
+				}
+				return failures[i]
+			}
+			k.engine.progress = func(n int) dispatch.Progress {
+				p := dispatch.Progress{State: journal.StateRunning, Text: said[n%2], Detail: said[n%2]}
+				if n > 3 {
+					p.State = journal.StateFailed
+				}
+				return p
+			}
+			k.say("u1", `restart test password='`+planted+`'`)
+			id, _ := k.record()
+			k.pass(3*time.Minute, 30*time.Second)
+			k.say("u1", "cancel "+id)
+			answer := k.say("u1", "status "+id)
+			k.pass(2*time.Hour, 10*time.Minute)
+			text := fmt.Sprint(k.Log(), k.sent, answer, k.Commands("ops"))
+			for _, part := range []string{"planted", "secret"} {
+				if strings.Contains(text, part) {
+					t.Errorf("%s, failure %d: %q shows: %s", step, i, part, text)
+				}
+			}
+		}
 	}
 }
 

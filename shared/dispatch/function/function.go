@@ -73,7 +73,7 @@ const maxFailure = 300
 // failed returns the error of a call.
 func (t *Target) failed(c *dispatch.Call, err error) *dispatch.Error {
 	action, resource := t.functions.Right(account(c), c.Target.Name)
-	e := dispatch.CloudError(t.service, err,
+	e := c.CloudError(t.service, err,
 		cloud.Reason{Codes: []string{"AccessDenied", "AccessDeniedException", "NoPermission", "Forbidden"},
 			Why: fmt.Sprintf("%s was denied by %s. Its policies must allow %s on %s", c.RoleOf(), t.service, action,
 				resource)},

@@ -163,7 +163,7 @@ func failed(c *dispatch.Call, step dispatch.Step, err error) *dispatch.Error {
 	if c.Target.TemplateVersion != "" {
 		template += " of version " + c.Target.TemplateVersion
 	}
-	e := dispatch.CloudError(service, err,
+	e := c.CloudError(service, err,
 		cloud.Reason{Codes: []string{"NoPermission", "Forbidden.RAM", "Forbidden"},
 			Why: c.RoleOf() + " was denied by OOS. Its policies must allow " + denied},
 		cloud.Reason{Codes: []string{"EntityNotExists.Template"}, Why: fmt.Sprintf(

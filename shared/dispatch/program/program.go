@@ -231,7 +231,7 @@ func (f *Folder) launch(ctx context.Context, e *execution, c *dispatch.Call) (fa
 	if err != nil {
 		return &dispatch.Error{Why: "the command cannot be encoded as an event", Cause: err.Error()}
 	}
-	out, diagnostics := newCapture(secretsOf(c)), newCapture(secretsOf(c))
+	out, diagnostics := newCapture(c.Secrets()), newCapture(c.Secrets())
 	p, err := startProcess(file, scratch, env, event, out, diagnostics)
 	if err != nil {
 		return startError(err)
@@ -417,14 +417,4 @@ func (f *Folder) environment(c *dispatch.Call, scratch string) ([]string, *dispa
 		}
 	}
 	return env, nil
-}
-
-// secretsOf returns the texts of the secret parameters.
-func secretsOf(c *dispatch.Call) (secrets []string) {
-	for _, p := range c.Command.Parameters {
-		if p.Secret && p.Text != "" {
-			secrets = append(secrets, p.Text)
-		}
-	}
-	return secrets
 }

@@ -134,7 +134,7 @@ func (t *Target) failed(c *dispatch.Call, step dispatch.Step, err error) *dispat
 		dispatch.StepFollow: "ssm:GetAutomationExecution on automation-execution/*",
 		dispatch.StepCancel: "ssm:StopAutomationExecution on automation-execution/*",
 	}[step]
-	e := dispatch.CloudError(service, err, append(dispatch.AWSReasons(c, service, denied),
+	e := c.CloudError(service, err, append(dispatch.AWSReasons(c, service, denied),
 		cloud.Reason{Codes: []string{"AutomationDefinitionNotFoundException"}, Why: fmt.Sprintf(
 			"%s has no runbook %q in region %s of account %s", service, c.Target.DocumentName, t.automations.Region(),
 			cloud.RoleAccount(c.Role, c.Endpoint.Account))},

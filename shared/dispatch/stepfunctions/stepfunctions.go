@@ -114,7 +114,7 @@ func failed(c *dispatch.Call, step dispatch.Step, err error) *dispatch.Error {
 		dispatch.StepFollow: "states:DescribeExecution on the executions of " + c.Target.StateMachineArn,
 		dispatch.StepCancel: "states:StopExecution on the executions of " + c.Target.StateMachineArn,
 	}[step]
-	e := dispatch.CloudError(service, err, append(dispatch.AWSReasons(c, service, denied),
+	e := c.CloudError(service, err, append(dispatch.AWSReasons(c, service, denied),
 		cloud.Reason{Codes: []string{"StateMachineDoesNotExist"},
 			Why: fmt.Sprintf("%s has no state machine %s", service, c.Target.StateMachineArn)},
 		cloud.Reason{Codes: []string{"InvalidExecutionInput"},
