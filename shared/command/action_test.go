@@ -215,6 +215,31 @@ func TestUsageAndExample(t *testing.T) {
 	}
 }
 
+// Who mistypes an action is told which one was meant, if that may be run.
+func TestTheNearestAction(t *testing.T) {
+	for strict, want := range map[string]string{
+		"false": "You may not run deplyo here.\nDid you mean Deploy?\nYour user id is ",
+		"true":  "This bot has no such command. Say help to see what you may run. Did you mean Deploy?",
+	} {
+		e := endpoint(t, twoActions+`,"StrictActions":"`+strict+`"`+rules)
+		for user, told := range map[string]bool{"dev": true, "nobody": false} {
+			m := said("deplyo v1")
+			m.User = user
+			c, _ := e.Command(m)
+			got := e.Reply(c, e.Decide(c))
+			if strings.HasPrefix(got, want) != told || strings.Contains(got, "Did you") != told {
+				t.Errorf("%s, strict %s: %s", user, strict, got)
+			}
+		}
+		m := said("发部 v1")
+		m.User = "dev"
+		c, _ := e.Command(m)
+		if got := e.Reply(c, e.Decide(c)); !strings.Contains(got, "Did you mean 发布?") {
+			t.Errorf("an alias, strict %s: %s", strict, got)
+		}
+	}
+}
+
 // A pattern that no version saves lets no value through.
 func TestAnInvalidPatternMatchesNothing(t *testing.T) {
 	e := endpoint(t, `"Actions":{"a":{"Parameters":[{"Name":"x","Pattern":"("}]}}`+allowAll)

@@ -139,6 +139,9 @@ func (e *Endpoint) Reply(c Command, d Decision) string {
 		if len(names) > 0 {
 			lines = slices.Insert(lines, 1, d.Reason)
 		}
+		if choice := e.Permissions.nearest(&c); choice != "" {
+			lines = slices.Insert(lines, 1, say(saidChoice, "choice", choice))
+		}
 		return strings.Join(lines, "\n")
 	case d.Cause == CauseStatement:
 		return strings.Join([]string{say(saidDenied), d.Reason, who()}, "\n")

@@ -214,6 +214,8 @@ func (p *Permissions) Decide(c Command) Decision {
 // problem as the reason. That of an action only gets who may run it with other arguments.
 func (p *Permissions) explain(c *Command, problem *Error, d Decision, say phrase) (Decision, phrase) {
 	switch {
+	case d.Cause == CauseCommand && problem.problem == commandUndeclared:
+		problem = &Error{problem: commandUndeclared, choice: p.nearest(c)}
 	case d.Cause == CauseCommand:
 	case d.Cause != CauseStatement && d.Cause != CauseDefault, !d.Allowed && d.Cause == CauseStatement:
 		return d, say
@@ -292,6 +294,21 @@ func (p *Permissions) mayRun(user, conversation string, a *Action) bool {
 		}
 	}
 	return allowed
+}
+
+// nearest returns the action that the user may run, and may have meant by an undeclared name; empty
+// if there is none.
+func (p *Permissions) nearest(c *Command) string {
+	var names []string
+	if c.Action != "" || len(c.Name) > 4*MaxParameterName { // comparing takes time
+		return ""
+	}
+	for _, a := range p.actions.All() {
+		if p.mayRun(c.User, c.Conversation, a) {
+			names = append(append(names, a.Name), a.Aliases...)
+		}
+	}
+	return Similar(c.Name, names)
 }
 
 // isOf reports whether an action has all the parameters that the statement names.

@@ -159,7 +159,7 @@ func (a *Action) describe(language string) []string {
 
 func (p *Parameter) describe(language string) string {
 	say := func(q phrase, fill ...string) string {
-		return sentenceIn(language, q, append(fill, "name", p.Name, "want", p.Want(language))...)
+		return sentenceIn(language, q, append(fill, "name", p.Name, "want", strings.TrimSpace(p.Want(language)))...)
 	}
 	line := say(saidParameter)
 	switch {
