@@ -159,8 +159,8 @@ func (e *emulators) introduce(w io.Writer) {
 		}
 	}
 	fmt.Fprintf(w, "    signed with    %s and the secret %s\n", emulatedKeyID, emulatedKeySecret)
-	fmt.Fprintf(w, "    roles          acs:ram::%s:role/%s, for steps %s\n", e.account.ID(), emulatedRole,
-		emulatedSteps)
+	fmt.Fprintf(w, "    role           acs:ram::%s:role/%s\n", e.account.ID(), emulatedRole)
+	fmt.Fprintf(w, "    role of steps  %s\n", emulatedSteps)
 	if url := e.urls[emulateOOS]; url != "" {
 		fmt.Fprintf(w, "    try            aliyun oos StartExecution --endpoint %s "+
 			"--insecure --region %s --mode AK \\\n"+
