@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"regexp"
 	"slices"
@@ -548,81 +549,161 @@ func FuzzActions(f *testing.F) {
 	f.Add(`{"x":{"Target":{"Type":"Oos","TemplateName":"T","Parameters":{"a":["{p}"],"b":"{{p}}"}},`+
 		`"Parameters":[{"Name":"p"}],"TimeoutSeconds":"60","RamRole":"R"}}`, `{"p":["?"]}`, "status")
 	f.Add(`{"x":{"Target":{"Type":"Http","Url":"https://a","Secret":"`+chattest.TargetSecret+`"}}}`, `{}`, "/X 1")
-	f.Fuzz(func(t *testing.T, actions, values, message string) {
-		p := platformOf(t, "Slack")
-		members := `"Actions":` + actions + `,"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"]},` +
-			`{"Effect":"Deny","Principals":["*"],"Commands":["*"],"Parameters":` + values + `}]`
-		text, secrets, _, err := chat.Settle(p, chattest.With(chattest.Slack, members), never, zeros)
-		if err != nil {
-			members = `"Actions":` + actions // the statement may be what is wrong
-			text, secrets, _, err = chat.Settle(p, chattest.With(chattest.Slack, members), never, zeros)
+	f.Fuzz(func(t *testing.T, actions, values, message string) { checkActions(t, actions, values, message) })
+}
+
+// checkActions checks what FuzzActions promises. It reports whether the actions can be saved.
+func checkActions(t *testing.T, actions, values, message string) bool {
+	p := platformOf(t, "Slack")
+	members := `"Actions":` + actions + `,"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"]},` +
+		`{"Effect":"Deny","Principals":["*"],"Commands":["*"],"Parameters":` + values + `}]`
+	text, secrets, _, err := chat.Settle(p, chattest.With(chattest.Slack, members), never, zeros)
+	if err != nil {
+		members = `"Actions":` + actions // the statement may be what is wrong
+		text, secrets, _, err = chat.Settle(p, chattest.With(chattest.Slack, members), never, zeros)
+	}
+	if err != nil {
+		var e *fault.Error
+		if !errors.As(err, &e) || e.Param != "Configuration" || e.Message == "" {
+			t.Fatalf("%v (%T)", err, err)
 		}
-		if err != nil {
+		return false
+	}
+	kept := func(field string) bool { _, ok := secrets[field]; return ok }
+	if again, _, _, err := chat.Settle(p, text, kept, zeros); err != nil || again != text {
+		t.Fatalf("saved again: %v\n%s\n%s", err, text, again)
+	}
+	e := chat.EndpointOf(p, text)
+	say := func(text string) command.Command {
+		c, _ := e.Command(&command.Message{ID: "m", User: "u", Conversation: "c", Text: text})
+		return c
+	}
+	for _, a := range e.Actions.All() {
+		for _, word := range append([]string{a.Name}, a.Aliases...) {
+			if c := say(word); c.Action != a.Name || c.Name != command.FoldName(a.Name) || len(c.Arguments) > 0 {
+				t.Errorf("%q is the command %q of %q", word, c.Name, c.Action)
+			}
+		}
+		for i := range a.Parameters {
+			p := &a.Parameters[i]
+			own := p.Values
+			for _, value := range []*string{p.Default, p.Fixed} {
+				if value != nil {
+					own = append(own[:len(own):len(own)], *value)
+				}
+			}
+			for _, value := range own {
+				if got, ok := p.Canonical(value); !ok || got != value {
+					t.Errorf("%s.%s: %q is the value %q, %v", a.Name, p.Name, value, got, ok)
+				}
+				c := say(command.Format(a.Name, []string{p.Name + "=" + value}))
+				given := slices.ContainsFunc(c.Parameters, func(v command.Value) bool {
+					return v.Name == p.Name && v.Text == value
+				})
+				if c.Problem == nil && !given && p.Fixed == nil {
+					t.Errorf("%s %s=%q is %v", a.Name, p.Name, value, c.Parameters)
+				}
+			}
+		}
+	}
+	c := say(message)
+	d := e.Decide(c)
+	e.Reply(c, d)
+	i := slices.IndexFunc(e.Actions.All(), func(a *command.Action) bool { return a.Name == c.Action })
+	if i < 0 {
+		if len(c.Parameters) > 0 || c.DryRun {
+			t.Errorf("%q of no action has %v", message, c.Parameters)
+		}
+		return true
+	}
+	a := e.Actions.All()[i]
+	for _, v := range c.Parameters {
+		j := slices.IndexFunc(a.Parameters, func(p command.Parameter) bool { return p.Name == v.Name })
+		if j < 0 {
+			t.Fatalf("%q gives the parameter %q", message, v.Name)
+		}
+		p := &a.Parameters[j]
+		if got, ok := p.Canonical(v.Text); !ok || got != v.Text || p.Fixed != nil && v.Text != *p.Fixed ||
+			p.Secret != v.Secret {
+			t.Errorf("%q gives %s=%q", message, v.Name, v.Text)
+		}
+	}
+	if c.DryRun && !a.DryRun || c.Problem != nil && d.Allowed {
+		t.Errorf("%q: dry run %v, %v, %+v", message, c.DryRun, c.Problem, d)
+	}
+	return true
+}
+
+// TestRandomActions checks what FuzzActions promises with actions that are put together at random,
+// of which about half can be saved.
+func TestRandomActions(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	pick := func(texts ...string) string { return texts[r.IntN(len(texts))] }
+	some := func(n int, of func() string) string { // up to n of them, with commas in between
+		var list []string
+		for range r.IntN(n + 1) {
+			list = append(list, of())
+		}
+		return strings.Join(list, ",")
+	}
+	word := func() string {
+		return pick(`"restart"`, `"Restart"`, `"重启"`, `"r"`, `"ｒ２"`, `"/x"`, `"a.b"`, `"a-b"`, `"a_b"`,
+			`"_x"`, `"ſ"`, `"K"`, `"é"`, `"ǅ"`, `"status"`, `"cancel"`, `"x:y"`, `"x=y"`, `"=x"`,
+			`"-f"`, `"--x"`, `"#"`, `"@bot"`, `"[a](b)"`, `"a/b"`, `"//"`, `"–x"`, `"1"`, `"help "`, `"x\\"`)
+	}
+	value := func() string {
+		return pick(`"a"`, `"A b"`, `""`, `"1"`, `"-3"`, `"true"`, `"yes"`, `"x=y"`, `"--n"`, `"\""`, `"'"`, `"中"`,
+			`"\\"`, `"*"`, "\"`\"", `"－5"`, `"a\nb"`, `5`, `-7`, `0`, `true`, `false`,
+			`"--"`, `"–x"`, `"[a](http://b)"`, `"“"`, `" "`)
+	}
+	maybe := func(percent int, text string) string {
+		if r.IntN(100) < percent {
+			return "," + text
+		}
+		return ""
+	}
+	parameter := func() string {
+		kind := pick("String", "Integer", "Boolean", "Enum")
+		out := `{"Name":` + pick(`"env"`, `"n"`, `"F"`, `"a-b"`, `"id"`, `"Pw"`, `"x_1"`, `"true"`) +
+			`,"Type":"` + kind + `"`
+		if kind == "Enum" {
+			out += `,"Values":[` + value() + maybe(70, value()) + maybe(50, value()) + `]`
+		}
+		out += maybe(15, `"Min":`+pick("0", "1", "-5", "3")) + maybe(15, `"Max":`+pick("1", "5", "9", "0"))
+		if kind == "String" {
+			out += maybe(20, `"Pattern":"`+pick("[a-z]+", ".*", "a|b", `\\d{1,3}`, "(x")+`"`)
+		}
+		return out + maybe(20, `"Required":true`) + maybe(20, `"Default":`+value()) + maybe(10, `"Fixed":`+value()) +
+			maybe(15, `"Secret":"true"`) + "}"
+	}
+	target := func() string {
+		return pick(`{"Type":"Journal"}`, `{"Type":"Function","Name":"f"}`, `{"Type":"Program","Name":"p"}`,
+			`{"Type":"Http","Url":"https://a","Secret":"`+chattest.TargetSecret+`"}`,
+			`{"Type":"Oos","TemplateName":"T","Parameters":{"a":["{env}","x{n}"],"b":"{F}"}}`,
+			`{"Type":"Ssm","DocumentName":"D"}`)
+	}
+	saved := 0
+	const rounds = 4000
+	for range rounds {
+		action := func() string {
+			return word() + `:{"Summary":"s"` + maybe(40, `"Aliases":[`+word()+maybe(30, word())+`]`) +
+				maybe(80, `"Parameters":[`+some(3, parameter)+`]`) + maybe(40, `"Target":`+target()) +
+				maybe(20, `"DryRun":true`) + maybe(10, `"TimeoutSeconds":`+pick("5", "60", "0")) + `}`
+		}
+		values := `{` + pick(`"env"`, `"n"`, `"F"`) + `:[` + value() + `]}`
+		message := strings.Trim(word(), `"`) + " " + strings.ReplaceAll(some(4, func() string {
+			return pick("", "env=", "--n ", "F=", "--F", "--dry-run", "-id ", "pw:", "Pw=") + strings.Trim(value(), `"`)
+		}), ",", " ")
+		if checkActions(t, "{"+action()+maybe(50, action())+"}", values, message) {
+			saved++
+		}
+		if t.Failed() {
 			return
 		}
-		kept := func(field string) bool { _, ok := secrets[field]; return ok }
-		if again, _, _, err := chat.Settle(p, text, kept, zeros); err != nil || again != text {
-			t.Fatalf("saved again: %v\n%s\n%s", err, text, again)
-		}
-		e := chat.EndpointOf(p, text)
-		say := func(text string) command.Command {
-			c, _ := e.Command(&command.Message{ID: "m", User: "u", Conversation: "c", Text: text})
-			return c
-		}
-		for _, a := range e.Actions.All() {
-			for _, word := range append([]string{a.Name}, a.Aliases...) {
-				if c := say(word); c.Action != a.Name || c.Name != command.FoldName(a.Name) || len(c.Arguments) > 0 {
-					t.Errorf("%q is the command %q of %q", word, c.Name, c.Action)
-				}
-			}
-			for i := range a.Parameters {
-				p := &a.Parameters[i]
-				own := p.Values
-				for _, value := range []*string{p.Default, p.Fixed} {
-					if value != nil {
-						own = append(own[:len(own):len(own)], *value)
-					}
-				}
-				for _, value := range own {
-					if got, ok := p.Canonical(value); !ok || got != value {
-						t.Errorf("%s.%s: %q is the value %q, %v", a.Name, p.Name, value, got, ok)
-					}
-					c := say(command.Format(a.Name, []string{p.Name + "=" + value}))
-					given := slices.ContainsFunc(c.Parameters, func(v command.Value) bool {
-						return v.Name == p.Name && v.Text == value
-					})
-					if c.Problem == nil && !given && p.Fixed == nil {
-						t.Errorf("%s %s=%q is %v", a.Name, p.Name, value, c.Parameters)
-					}
-				}
-			}
-		}
-		c := say(message)
-		d := e.Decide(c)
-		e.Reply(c, d)
-		i := slices.IndexFunc(e.Actions.All(), func(a *command.Action) bool { return a.Name == c.Action })
-		if i < 0 {
-			if len(c.Parameters) > 0 || c.DryRun {
-				t.Errorf("%q of no action has %v", message, c.Parameters)
-			}
-			return
-		}
-		a := e.Actions.All()[i]
-		for _, v := range c.Parameters {
-			j := slices.IndexFunc(a.Parameters, func(p command.Parameter) bool { return p.Name == v.Name })
-			if j < 0 {
-				t.Fatalf("%q gives the parameter %q", message, v.Name)
-			}
-			p := &a.Parameters[j]
-			if got, ok := p.Canonical(v.Text); !ok || got != v.Text || p.Fixed != nil && v.Text != *p.Fixed ||
-				p.Secret != v.Secret {
-				t.Errorf("%q gives %s=%q", message, v.Name, v.Text)
-			}
-		}
-		if c.DryRun && !a.DryRun || c.Problem != nil && d.Allowed {
-			t.Errorf("%q: dry run %v, %v, %+v", message, c.DryRun, c.Problem, d)
-		}
-	})
+	}
+	if saved < rounds/10 {
+		t.Errorf("%d of %d could be saved", saved, rounds)
+	}
 }
 
 // TestSimulateUnderstandsAMessage checks what SimulateChatPermission says of messages.
