@@ -297,17 +297,19 @@ func TestOperations(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", c.operation, err)
 		}
+		recorded.Conversation = operation.Conversation
 		if recorded.DryRun != operation.DryRun || len(recorded.Parameters) != len(operation.Parameters) {
 			t.Errorf("%s is recorded as %v", c.operation, recorded.Parameters)
 		}
+		role := followed.Decide(by(c.user, c.operation)).RamRole
 		for about, op := range map[string]command.Command{"the command": operation, "its record": recorded} {
-			if got := followed.MayOperate(by(c.user, "status"), op); got != c.may {
+			if got := followed.MayOperate(by(c.user, "status"), op, role); got != c.may {
 				t.Errorf("%s by %s, of %s: %v", c.operation, c.user, about, got)
 			}
 		}
 	}
 	// Nobody may see or cancel help, as if it were an operation.
-	if followed.MayOperate(by("all", "status"), by("all", "help")) {
+	if followed.MayOperate(by("all", "status"), by("all", "help"), "") {
 		t.Error("help is an operation")
 	}
 	// A value that was masked, though it is not secret, may be one that a Deny names.
@@ -315,14 +317,61 @@ func TestOperations(t *testing.T) {
 		t.Error("a masked value is taken")
 	}
 	hidden, err := followed.RecordedCommand("deploy", []string{"version=v1", "env=test", "Note=token=******"})
-	if err != nil || !followed.MayOperate(by("dev", "status"), hidden) {
+	hidden.Conversation = "c"
+	if err != nil || !followed.MayOperate(by("dev", "status"), hidden, "ActionRole") {
 		t.Errorf("a masked value that no statement names: %v", err)
 	}
 	// An action that is not declared any more is decided by its name.
 	gone, err := followed.RecordedCommand("gone", []string{"a=b", "--dry-run"})
-	if err != nil || !followed.MayOperate(by("all", "status"), gone) || followed.MayOperate(by("dev",
-		"status"), gone) {
+	gone.Conversation = "c"
+	if err != nil || !followed.MayOperate(by("all", "status"), gone, "ConfigurationRole") ||
+		followed.MayOperate(by("dev", "status"), gone, "") {
 		t.Errorf("an action that is gone: %v", err)
+	}
+}
+
+// An operation is under a role and in a conversation. Whoever may run its command only under another
+// role, or only elsewhere, may neither see nor cancel it, unless it is their own.
+func TestOperationsOfOthers(t *testing.T) {
+	e := endpoint(t, twoActions+`,"Permissions":[
+		{"Effect":"Allow","Principals":["user:prod"],"Commands":["deploy"],"RamRole":"Prod"},
+		{"Effect":"Allow","Principals":["user:test"],"Commands":["deploy"],"RamRole":"Test"},
+		{"Effect":"Allow","Principals":["user:there"],"Commands":["deploy"],"Conversations":["there"],"RamRole":"Prod"},
+		{"Effect":"Allow","Principals":["user:here"],"Commands":["deploy"],"Conversations":["c"],"RamRole":"Prod"},
+		{"Effect":"Deny","Principals":["user:not here"],"Commands":["deploy"],"Conversations":["c"]},
+		{"Effect":"Allow","Principals":["user:both","user:not here"],"Commands":["deploy"],"RamRole":"Prod"}]`)
+	at := func(user, conversation, text string) command.Command {
+		m := said(text)
+		m.User, m.Conversation = user, conversation
+		c, err := e.Command(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	for _, test := range []struct {
+		user, conversation, of, in, role string
+		may                              bool
+	}{
+		{"prod", "c", "other", "c", "Prod", true},
+		{"test", "c", "other", "c", "Prod", false}, // another role would be put to use
+		{"test", "c", "other", "c", "Test", true},
+		{"prod", "c", "other", "c", "", false},
+		{"prod", "c", "prod", "c", "Before", true}, // Permissions were changed since
+		{"both", "c", "other", "there", "Prod", true},
+		{"here", "c", "other", "there", "Prod", false},
+		{"here", "c", "here", "there", "Prod", false},
+		{"there", "there", "other", "there", "Prod", true},
+		{"there", "there", "other", "c", "Prod", false},
+		{"there", "c", "other", "there", "Prod", false},
+		{"not here", "there", "other", "there", "Prod", true},
+		{"not here", "there", "other", "c", "Prod", false},
+		{"not here", "c", "other", "there", "Prod", false},
+	} {
+		op := at(test.of, test.in, "deploy v1")
+		if got := e.MayOperate(at(test.user, test.conversation, "status"), op, test.role); got != test.may {
+			t.Errorf("%+v: %v", test, got)
+		}
 	}
 }
 

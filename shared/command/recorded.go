@@ -20,7 +20,7 @@ func (c Command) OperationID() string {
 var errHidden = errors.New("command: a value of the recorded command is masked, and Permissions may name it")
 
 // RecordedCommand returns the command of a record, with its name and arguments as Recorded returned
-// them, and without its secrets. It is for MayOperate only.
+// them, without its secrets, its sender and its conversation. It is for MayOperate only.
 func (e *Endpoint) RecordedCommand(name string, args []string) (Command, error) {
 	out := Command{Account: e.Account, Region: e.Region, Configuration: e.Name, Platform: e.Type, Name: name,
 		Action: name}
@@ -55,12 +55,18 @@ func (p *Permissions) names(parameter string) bool {
 	})
 }
 
-// MayOperate reports whether the sender of a Status or Cancel may have the state of an operation,
-// or cancel it. Those may who may run its command, with its values, in this conversation now.
-func (e *Endpoint) MayOperate(c, operation Command) bool {
-	operation.User, operation.Groups = c.User, c.Groups
-	operation.Conversation, operation.Direct = c.Conversation, c.Direct
-	operation.Problem = nil
-	d := e.Decide(operation)
-	return d.Allowed && d.Cause == CauseStatement
+// MayOperate reports whether the sender of a Status or Cancel may have the state of an operation
+// that runs under a role, or cancel it. Those may who may run its command, with its values, in its
+// conversation and in the sender's now: under the same role, unless it is their own.
+func (e *Endpoint) MayOperate(c, operation Command, role string) bool {
+	own := c.User == operation.User
+	operation.User, operation.Groups, operation.Problem = c.User, c.Groups, nil
+	for _, conversation := range []string{operation.Conversation, c.Conversation} {
+		operation.Conversation = conversation
+		d := e.Decide(operation)
+		if !d.Allowed || d.Cause != CauseStatement || d.RamRole != role && !own {
+			return false
+		}
+	}
+	return true
 }

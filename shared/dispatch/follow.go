@@ -269,7 +269,7 @@ func (d *Dispatcher) cancelled(e *command.Endpoint, job *journal.Job) string {
 	}
 	by := command.Command{User: job.Cancel.User, Groups: e.Permissions.Groups(job.Cancel.User),
 		Conversation: job.Cancel.Conversation, Direct: job.Cancel.Direct}
-	if !e.MayOperate(by, job.Command) {
+	if !e.MayOperate(by, job.Command, job.RamRole) {
 		return ""
 	}
 	return "it was cancelled by " + command.Printable(by.User, 256) + " before it was started"

@@ -21,19 +21,22 @@ import (
 )
 
 // operable are actions that are followed, and who may run what: u1 and u2 everything in test, u3
-// only something else.
+// only something else, u4 only in another conversation, u5 only under another role.
 const operable = `"Actions":{"restart":{"Aliases":["重启"],"Parameters":[` +
 	`{"Name":"env","Type":"Enum","Values":["test","prod"],"Required":true},{"Name":"password","Secret":true}],` +
 	`"Target":{"Type":"Oos","TemplateName":"T"},"RamRole":"OpsRole","TimeoutSeconds":1800}},` +
 	`"Permissions":[{"Effect":"Allow","Principals":["user:u1","user:u2"],"Commands":["restart"],` +
 	`"Parameters":{"env":["test"]}},` +
-	`{"Effect":"Allow","Principals":["user:u3"],"Commands":["restart"],"Parameters":{"env":["prod"]}}]`
+	`{"Effect":"Allow","Principals":["user:u3"],"Commands":["restart"],"Parameters":{"env":["prod"]}},` +
+	`{"Effect":"Allow","Principals":["user:u4"],"Commands":["restart"],"Conversations":["C0OTHER"]},` +
+	`{"Effect":"Allow","Principals":["user:u5"],"Commands":["restart"],"RamRole":"OtherRole"}]`
 
 // A talk is a bot with operations, to which people say things.
 type talk struct {
 	*scene
 	engine *engine
 	said   int
+	place  string        // the conversation; an example if empty
 	refs   []command.Ref // what the webhook started
 }
 
@@ -54,7 +57,7 @@ func (k *talk) say(user, text string) string {
 	k.Advance(time.Second)
 	k.said++
 	c := k.bot.Say("command", platformsim.Message{ID: fmt.Sprint("m", k.said), User: user, Text: text,
-		ReplyURL: "https://hooks.slack.com/commands/PLANTED"})
+		Conversation: k.place, ReplyURL: "https://hooks.slack.com/commands/PLANTED"})
 	out := k.bot.Post(k.Handler(func(ctx context.Context, ref command.Ref) error {
 		k.refs = append(k.refs, ref)
 		return nil
@@ -109,6 +112,17 @@ func TestStatusAndCancel(t *testing.T) {
 	expect("u3", "cancel "+id, "There is no operation "+id+" that you may run.")
 	expect("u1", "status x", "There is no operation x that you may run.")
 	expect("u1", "cancel "+strings.Repeat("9", 3000), "There is no operation 999")
+	for _, place := range []string{"", "C0OTHER"} {
+		for _, user := range []string{"u4", "u5"} {
+			k.place = place
+			expect(user, "status "+id, "There is no operation "+id+" that you may run.")
+			expect(user, "cancel "+id, "There is no operation "+id+" that you may run.")
+			expect(user, "cancel", none)
+		}
+	}
+	expect("u2", "status", none)
+	expect("u2", "status "+id, "restart: Running.")
+	k.place = ""
 	if _, state := k.record(); state != "Running" {
 		t.Errorf("state = %s", state)
 	}

@@ -28,7 +28,8 @@ func (h *Handler) operate(ctx context.Context, e *command.Endpoint, c command.Co
 	var may []*journal.Record
 	for _, r := range found {
 		ran, err := e.RecordedCommand(r.Command, r.Arguments)
-		if err == nil && r.State != "" && e.MayOperate(c, ran) {
+		ran.User, ran.Conversation = r.User, r.Conversation
+		if err == nil && r.State != "" && e.MayOperate(c, ran, r.RamRole) {
 			may = append(may, r)
 		}
 	}
