@@ -108,9 +108,8 @@ func (in *sendRequest) wait() (time.Duration, error) {
 		return defaultWait, nil
 	}
 	if n := *in.WaitSeconds; n < 0 || n > int64(maxWait/time.Second) {
-		return 0, &fault.Error{Code: fault.InvalidParameter, Param: "WaitSeconds",
-			Message: fmt.Sprintf("WaitSeconds is %d; write a whole number from 0 to %d.",
-				n, int64(maxWait/time.Second))}
+		return 0, fault.Invalid("WaitSeconds", "WaitSeconds is %d; write a whole number from 0 to %d.",
+			n, int64(maxWait/time.Second))
 	}
 	return time.Duration(*in.WaitSeconds) * time.Second, nil
 }
@@ -240,8 +239,7 @@ func (p *simulator) send(s *chat.Service, ctx context.Context, in *sendRequest) 
 
 // notMade returns the caller's error for a callback that cannot be made.
 func notMade(err error) error {
-	return &fault.Error{Code: fault.InvalidParameter, Param: "Mode", Message: "The callback cannot be made: " +
-		withoutPackage(err) + "."}
+	return fault.Invalid("Mode", "The callback cannot be made: %s.", withoutPackage(err))
 }
 
 // parameters are the parameters of the action for the fields of a message.
@@ -368,14 +366,12 @@ func checkMode(platformType string, in *sendRequest) (string, error) {
 		return mode, nil
 	}
 	if !slices.Contains(messages, mode) {
-		return "", &fault.Error{Code: fault.InvalidParameter, Param: "Mode",
-			Message: fmt.Sprintf("Mode %q is unknown to %s; use %s.", mode, platformType,
-				strings.Join(slices.Concat(messages, checks), ", "))}
+		return "", fault.Invalid("Mode", "Mode %q is unknown to %s; use %s.", mode, platformType,
+			strings.Join(slices.Concat(messages, checks), ", "))
 	}
 	for _, needed := range [...][2]string{{"UserId", in.UserID}, {"Text", in.Text.Reveal()}} {
 		if needed[1] == "" {
-			return "", &fault.Error{Code: fault.MissingParameter, Param: needed[0], Message: needed[0] +
-				" is mandatory for a message."}
+			return "", fault.Missing(needed[0])
 		}
 	}
 	return mode, nil
@@ -397,8 +393,8 @@ func settingsOf(e *command.Endpoint, previous bool) (callback.Settings, error) {
 		}
 	}
 	if back == 0 {
-		return nil, &fault.Error{Code: fault.InvalidParameter, Param: "Previous",
-			Message: fmt.Sprintf("Chat configuration %q has no previous secret that is still accepted.", e.Name)}
+		return nil, fault.Invalid("Previous", "Chat configuration %q has no previous secret that is still accepted.",
+			e.Name)
 	}
 	return settings, nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -13,6 +14,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -63,8 +65,8 @@ func (f *clientFlags) add(cmd *cobra.Command) {
 // resolve finds the endpoint by flag, environment or data directory, in this order, and the access
 // key that belongs to it.
 func (f *clientFlags) resolve(getenv func(string) string) (*client, error) {
-	data := firstOf(f.data, getenv("CHATCONF_DATA"), app.DefaultData)
-	named := firstOf(f.endpoint, getenv("CHATCONF_ENDPOINT"))
+	data := cmp.Or(f.data, getenv("CHATCONF_DATA"), app.DefaultData)
+	named := cmp.Or(f.endpoint, getenv("CHATCONF_ENDPOINT"))
 	local, err := app.ReadEndpoint(data)
 	switch {
 	case named == "" && errors.Is(err, fs.ErrNotExist):
@@ -73,20 +75,20 @@ func (f *clientFlags) resolve(getenv func(string) string) (*client, error) {
 	case named == "" && err != nil:
 		return nil, err
 	}
-	endpoint, err := parseEndpoint(firstOf(named, local))
+	endpoint, err := parseEndpoint(cmp.Or(named, local))
 	if err != nil {
 		return nil, err
 	}
 	// If the data directory is named and no service ran on it, 'chatconf keyring claim' made its
 	// key: it is the first key of a service elsewhere.
 	isLocal := named == "" || sameService(endpoint, local) || local == "" &&
-		firstOf(f.data, getenv("CHATCONF_DATA")) != ""
+		cmp.Or(f.data, getenv("CHATCONF_DATA")) != ""
 	key, err := f.findKey(getenv, data, endpoint, named != "", isLocal)
 	if err != nil {
 		return nil, err
 	}
 	client := &client{endpoint: endpoint, key: key, http: httpClient}
-	if file := firstOf(f.caCert, getenv("CHATCONF_ROOTS")); file != "" && strings.HasPrefix(endpoint, "https:") {
+	if file := cmp.Or(f.caCert, getenv("CHATCONF_ROOTS")); file != "" && strings.HasPrefix(endpoint, "https:") {
 		if client.http, err = trusting(file); err != nil {
 			return nil, usagef("--ca-cert or CHATCONF_ROOTS: %w", err)
 		}
@@ -198,15 +200,6 @@ func localKey(data string) (credential, error) {
 	return credential{sign.Key{ID: key.ID, Secret: key.Secret.Reveal()}, "the local service in " + data}, err
 }
 
-func firstOf(values ...string) string {
-	for _, value := range values {
-		if value != "" {
-			return value
-		}
-	}
-	return ""
-}
-
 // httpClient follows no redirects: the body may contain secrets, and the signature is for one host.
 var httpClient = &http.Client{
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
@@ -301,13 +294,9 @@ func (e *refusedError) Error() string { return e.text }
 
 // isOfKey reports whether the error is about the access key or its rights.
 func (e *refusedError) isOfKey() bool {
-	for _, of := range [...]string{"InvalidAccessKeyId", "InvalidSecurityToken", "SignatureDoesNotMatch",
-		"IncompleteSignature", "NoPermission", "Forbidden"} {
-		if strings.HasPrefix(e.code, of) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc([]string{"InvalidAccessKeyId", "InvalidSecurityToken", "SignatureDoesNotMatch",
+		"IncompleteSignature", "NoPermission", "Forbidden"},
+		func(of string) bool { return strings.HasPrefix(e.code, of) })
 }
 
 // answerError returns the error that the service answered.

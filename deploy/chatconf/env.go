@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -26,7 +27,7 @@ The output contains the secret. Pass it to eval, and do not show it on a termina
 		Example: `  eval "$(chatconf env)"`,
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			dir := firstOf(data, os.Getenv("CHATCONF_DATA"), app.DefaultData)
+			dir := cmp.Or(data, os.Getenv("CHATCONF_DATA"), app.DefaultData)
 			endpoint, err := app.ReadEndpoint(dir)
 			var key credential
 			if err == nil {

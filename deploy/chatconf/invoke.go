@@ -294,7 +294,7 @@ func (in *invocation) on(ctx context.Context, event []byte, log func(runtime.Lin
 	}
 	if settings.WebhookBaseURL == "" {
 		endpoint, _ := app.ReadEndpoint(settings.Data) // where the service last ran
-		settings.WebhookBaseURL = firstOf(endpoint, "http://"+settings.Addr)
+		settings.WebhookBaseURL = cmp.Or(endpoint, "http://"+settings.Addr)
 	}
 	d, err := openDeployment(ctx, deploymentOptions{
 		target: in.target, dist: in.dist, only: in.function, settings: settings, getenv: os.Getenv, log: log,
@@ -425,7 +425,7 @@ func (in *invocation) request(ctx context.Context, host *runtime.Host, event []b
 	if key.ID != "" {
 		r.Header.Set("X-Acs-Action", action)
 		r.Header.Set("X-Acs-Version", rpc.Version)
-		if err := key.SignACS3(r, event, time.Now(), firstOf(in.id, invoke.NewRequestID())); err != nil {
+		if err := key.SignACS3(r, event, time.Now(), cmp.Or(in.id, invoke.NewRequestID())); err != nil {
 			return nil, err
 		}
 	}
@@ -436,7 +436,7 @@ func (in *invocation) request(ctx context.Context, host *runtime.Host, event []b
 	}
 	return &outcome{
 		Function:  in.function,
-		RequestId: firstOf(w.header.Get("X-Fc-Request-Id"), w.header.Get("X-Amzn-Requestid")),
+		RequestId: cmp.Or(w.header.Get("X-Fc-Request-Id"), w.header.Get("X-Amzn-Requestid")),
 		Status:    w.status,
 		answer:    w.body.Bytes(),
 	}, nil

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -67,7 +68,7 @@ func (f *ringFlags) add(cmd *cobra.Command) {
 
 // newKey returns the text of a ring with one new key.
 func (f *ringFlags) newKey() ([]byte, error) {
-	text, err := seal.GenerateRing(firstOf(f.id, freshID(time.Now())))
+	text, err := seal.GenerateRing(cmp.Or(f.id, freshID(time.Now())))
 	if err != nil {
 		return nil, usagef("--id: %w", err)
 	}

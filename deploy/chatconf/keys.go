@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -202,7 +203,7 @@ func (k *localKeys) create(ctx context.Context, in *chat.CreateAccessKeyRequest,
 		return nil, err
 	}
 	key, err := k.keys.Create(ctx, accesskey.Key{
-		Account: firstOf(account, k.account), Name: in.Name, Description: in.Description,
+		Account: cmp.Or(account, k.account), Name: in.Name, Description: in.Description,
 		Policies: policies, Expires: expires,
 	})
 	if err != nil {
@@ -493,7 +494,7 @@ func printKeys(w io.Writer, output string, keys []chat.AccessKeyInfo, now time.T
 			status = "Expired"
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", k.AccessKeyId, k.AccountId, k.Name, status, k.CreateDate,
-			firstOf(k.ExpireDate, "never"), firstOf(k.LastUsedDate, "-"), strings.Join(k.Policies, " "))
+			cmp.Or(k.ExpireDate, "never"), cmp.Or(k.LastUsedDate, "-"), strings.Join(k.Policies, " "))
 	}
 	return t.Flush()
 }

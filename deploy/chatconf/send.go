@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -216,7 +217,7 @@ func sendByStore(ctx context.Context, flags *clientFlags, store string, in *send
 	err = withStore(ctx, store, settings, func(l *app.Local, s app.Settings) error {
 		admin := &chat.Caller{Account: s.AccountID, Name: "chatconf send", Policies: []*policy.Policy{policy.Owner()}}
 		p := &simulator{client: httpClient, now: time.Now}
-		if file := firstOf(flags.caCert, os.Getenv("CHATCONF_ROOTS")); file != "" {
+		if file := cmp.Or(flags.caCert, os.Getenv("CHATCONF_ROOTS")); file != "" {
 			p.trust = []string{file}
 		}
 		sent, err = p.send(l.Service, chat.WithCaller(ctx, admin), in)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -98,7 +99,7 @@ CHATCONF_OWN_RIGHTS.`,
 			if programs != "" {
 				settings.Programs = programs
 			}
-			cloud := firstOf(cloud, os.Getenv("CHATCONF_CLOUD"))
+			cloud := cmp.Or(cloud, os.Getenv("CHATCONF_CLOUD"))
 			switch {
 			case target != targetLocal && settings.Programs != "":
 				return usagef("--programs and CHATCONF_PROGRAMS need --target %s: functions run no programs",

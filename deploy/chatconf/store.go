@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -75,7 +76,7 @@ type awsEnvironment struct {
 // the region and credentials that AWS's own tools find: a profile, an SSO session, a web identity,
 // or the role of a container or an instance.
 func findAWS(getenv func(string) string) (awsEnvironment, error) {
-	region := firstOf(getenv("AWS_REGION"), getenv("AWS_DEFAULT_REGION"))
+	region := cmp.Or(getenv("AWS_REGION"), getenv("AWS_DEFAULT_REGION"))
 	if region != "" && getenv("AWS_ACCESS_KEY_ID") != "" {
 		credentials, err := dynamodb.Environment(getenv)
 		return awsEnvironment{getenv, credentials}, err
@@ -84,7 +85,7 @@ func findAWS(getenv func(string) string) (awsEnvironment, error) {
 	if err != nil {
 		return awsEnvironment{}, fmt.Errorf("AWS: %w", err)
 	}
-	region = firstOf(region, found.Region)
+	region = cmp.Or(region, found.Region)
 	if region == "" {
 		return awsEnvironment{}, errors.New("AWS_REGION: set it to a region, such as eu-central-1, " +
 			"or set the region of the profile")

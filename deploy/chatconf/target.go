@@ -158,7 +158,7 @@ func (d *deployment) openStore(o deploymentOptions, kind runtime.Kind) (
 	}
 	env["CHATCONF_ACCOUNT_ID"], env["CHATCONF_REGION"] = o.settings.AccountID, o.settings.Region
 	env["CHATCONF_WEBHOOK_BASE_URL"], env["CHATCONF_DISPATCH_FUNCTION"] = o.settings.WebhookBaseURL, dispatchFunction
-	env["CHATCONF_OWN_RIGHTS"] = firstOf(o.getenv("CHATCONF_OWN_RIGHTS"), command.TargetFunction)
+	env["CHATCONF_OWN_RIGHTS"] = cmp.Or(o.getenv("CHATCONF_OWN_RIGHTS"), command.TargetFunction)
 	if env["CHATCONF_KEYRING"], err = ringOf(o.settings); err != nil {
 		return runtime.Credentials{}, nil, err
 	}
@@ -180,7 +180,7 @@ func (d *deployment) openStore(o deploymentOptions, kind runtime.Kind) (
 			return runtime.Credentials{}, nil, err
 		}
 		d.store, err = openStore(storeDynamoDB, o.getenv)
-		env["AWS_REGION"] = firstOf(o.getenv("AWS_REGION"), o.getenv("AWS_DEFAULT_REGION"))
+		env["AWS_REGION"] = cmp.Or(o.getenv("AWS_REGION"), o.getenv("AWS_DEFAULT_REGION"))
 		names = append([]string{"AWS_ENDPOINT_URL_DYNAMODB"}, names...)
 	}
 	for _, name := range names {
@@ -302,7 +302,7 @@ func findZips(dist string, kind runtime.Kind, only string) (map[string]string, e
 	if kind == runtime.Lambda && stdruntime.GOARCH != "arm64" { // the deployed architecture
 		folder = filepath.Join(folder, stdruntime.GOARCH)
 	}
-	wanted := firstOf(only, apiFunction)
+	wanted := cmp.Or(only, apiFunction)
 	files, err := filepath.Glob(filepath.Join(folder, "*.zip"))
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package main
 import (
 	"archive/zip"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -222,7 +223,7 @@ func TestLoopback(t *testing.T) {
 // newDeployment opens the test function as the functions api and hello, and as more.
 func newDeployment(t *testing.T, kind runtime.Kind, data string, env map[string]string, more ...string) *deployment {
 	t.Helper()
-	getenv := func(name string) string { return firstOf(env[name], os.Getenv(name)) }
+	getenv := func(name string) string { return cmp.Or(env[name], os.Getenv(name)) }
 	settings, err := app.ReadSettings(getenv)
 	if err != nil {
 		t.Fatal(err)

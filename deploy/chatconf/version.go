@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"runtime"
@@ -99,7 +100,7 @@ func versionOf(info *debug.BuildInfo) version {
 
 // print writes the version for people.
 func (v version) print(w io.Writer) error {
-	revision := firstOf(v.Revision, unknown)
+	revision := cmp.Or(v.Revision, unknown)
 	if v.Modified {
 		revision += ", modified"
 	}

@@ -120,8 +120,7 @@ func (t twiceNamed) err() error {
 		return nil
 	}
 	name := shown(slices.Min(t))
-	return &fault.Error{Code: fault.InvalidParameter, Param: name,
-		Message: fmt.Sprintf("Parameter %s is given more than once; give it once.", strconv.Quote(name))}
+	return fault.Invalid(name, "Parameter %q is given more than once; give it once.", name)
 }
 
 // merge adds the members of a JSON body. A parameter that exists must have the same value.
@@ -182,8 +181,7 @@ func parseJSON(text string, most int) ([]document.Member, error) {
 		return nil, &fault.Error{Code: fault.InvalidParameter, Message: "The " + err.Error() + "."}
 	}
 	if root.Kind != document.Object {
-		return nil, &fault.Error{Code: fault.InvalidParameter,
-			Message: fmt.Sprintf("The body is %v; write a JSON object of parameters.", root.Kind)}
+		return nil, fault.Invalid("", "The body is %v; write a JSON object of parameters.", root.Kind)
 	}
 	return root.Members, nil
 }
@@ -302,9 +300,8 @@ func (pl plan) misspelt(p params) error {
 	for _, name := range unknown {
 		head, _, _ := strings.Cut(name, ".")
 		if nearest, ok := chat.Nearest(head, known); ok {
-			message := fmt.Sprintf("Unknown parameter %s; did you mean %s?", strconv.Quote(shown(name)), nearest)
-			mistakes = append(mistakes, &fault.Error{Code: fault.InvalidParameter,
-				Param: shown(name), Message: message})
+			mistakes = append(mistakes, fault.Invalid(shown(name), "Unknown parameter %q; did you mean %s?",
+				shown(name), nearest))
 		}
 	}
 	return fault.Join(mistakes...)
@@ -390,6 +387,5 @@ func readScalar(v reflect.Value, name string, p params) error {
 }
 
 func invalidParam(name, format string, args ...any) error {
-	return &fault.Error{Code: fault.InvalidParameter, Param: name, Message: "Parameter " + name +
-		": " + fmt.Sprintf(format, args...)}
+	return fault.Invalid(name, "Parameter %s: %s", name, fmt.Sprintf(format, args...))
 }
