@@ -140,7 +140,7 @@ func TestFunctionsAreLookedFor(t *testing.T) {
 		"a zip of something else": {map[string][]byte{"api.zip": zipped(t, "README", []byte("x"))}, "",
 			[]string{"neither main nor bootstrap", "make build"}},
 		"a script without a start": {map[string][]byte{"api.zip": zipped(t, "main", []byte("echo"))}, "",
-			[]string{"main is a text file", "#!/bin/sh", "make build"}},
+			[]string{"main is not a Linux program", "#!/bin/sh", "make build"}},
 		"a program that is too short": {map[string][]byte{"api.zip": zipped(t, "main", []byte("\x7fELF"))}, "",
 			[]string{"main is incomplete"}},
 		"what is no zip": {map[string][]byte{"api.zip": []byte("x")}, "", []string{"not a valid zip", "make build"}},
