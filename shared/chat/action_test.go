@@ -49,7 +49,7 @@ func TestMistakesInActions(t *testing.T) {
 	statement := func(effect, commands, values string) string {
 		return `"Actions":{"restart":{"Parameters":[{"Name":"env","Type":"Enum","Values":["test","prod"]},` +
 			`{"Name":"password","Secret":true},{"Name":"force","Type":"Boolean"},{"Name":"zone","Fixed":"a"},` +
-			`{"Name":"id"}]},"stop":{"Parameters":[{"Name":"env"},{"Name":"now"}]}},` +
+			`{"Name":"id"},{"Name":"n","Type":"Integer","Default":1}],"Aliases":["重启"]},"stop":{"Parameters":[{"Name":"env"},{"Name":"now"}]}},` +
 			`"Permissions":[{"Effect":"` + effect + `","Principals":["*"],"Commands":` + commands +
 			`,"Parameters":` + values + `}]`
 	}
@@ -293,7 +293,22 @@ func TestMistakesInActions(t *testing.T) {
 		{statement("Allow", `["restart"]`, `{"evn":["test"]}`),
 			`#.evn: no action of the statement's Commands declares this parameter; did you mean env?`},
 		{statement("Allow", `["restart"]`, `{"now":["x"]}`), `#.now: no action of the statement's Commands declares ` +
-			`this parameter; use one of env, force, id, password, zone.`},
+			`this parameter; did you mean n?`},
+		{statement("Deny", `["restart"]`, `{"id":["x"]}`), `#.id: a Deny does not match a command without this ` +
+			`value; make the parameter Required, or give it a Default.`},
+		{statement("Deny", `["*"]`, `{"env":["prod"]}`), `#.env: a Deny does not match a command without this ` +
+			`value; make the parameter Required, or give it a Default.`},
+		{statement("Deny", `["restart"]`, `{"n":["1"],"force":["true"],"zone":["a","b"]}`),
+			`#.zone[1]: "b" matches no value that the parameter can have.`},
+		{statement("Allow", `["stop","重启"]`, `{"env":["x"]}`), `Configuration.Permissions[0].Commands[1]: "重启" ` +
+			`is an alias, and Permissions are decided on the action; write "restart".`},
+		{`"Actions":{"restart":{}},"StrictActions":"true",` +
+			`"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["re*","help","Restart","stop"]}]`,
+			`Configuration.Permissions[0].Commands[3]: "stop" matches no action, and with StrictActions there is no ` +
+				`other command.`},
+		{`"StrictActions":"true","Permissions":[{"Effect":"Deny","Principals":["*"],"Commands":["*"]}]`,
+			`Configuration.Permissions[0].Commands[0]: "*" matches no action, and with StrictActions there is no ` +
+				`other command.`},
 		{statement("Allow", `["reboot"]`, `{"env":["test"]}`),
 			`#.env: no action of the statement's Commands declares this parameter; none is declared.`},
 		{statement("Deny", `["*"]`, `{"password":["x*"]}`), `#.password: is a Secret, which a statement cannot name.`},

@@ -29,12 +29,12 @@ func (m *mistakes) checkPermissions(path string, n, root *document.Node) {
 		m.wrong(path, "has %d statements; the most is %d", len(n.Items), maxStatements)
 		return
 	}
-	actions := declaredActions{node: root.Get(command.KeyActions), followed: followed(root), left: maxCompared}
+	actions := newDeclaredActions(root)
 	for i, statement := range n.Items {
 		if m.full() {
 			return
 		}
-		m.checkPermission(document.At(path, i), statement, root, &actions)
+		m.checkPermission(document.At(path, i), statement, root, actions)
 	}
 }
 
@@ -65,7 +65,7 @@ func (m *mistakes) checkPermission(path string, n, root *document.Node, actions 
 		m.checkPatterns(document.Under(path, "Conversations"), patterns, root.Get(command.KeyConversationIDs))
 	}
 	if values := n.Get(keyParameters); values != nil {
-		m.checkStatementValues(document.Under(path, keyParameters), values, n.Get("Commands"), actions)
+		m.checkStatementValues(document.Under(path, keyParameters), values, n.Get("Commands"), effect, actions)
 	}
 	role := n.Get(roleParam)
 	switch {
@@ -86,15 +86,28 @@ func (m *mistakes) checkRoleName(path string, n *document.Node) {
 }
 
 // checkCommands checks for patterns of commands. A Deny may not name a built-in command, which it
-// cannot deny. In an Allow a built-in command changes nothing and is accepted.
+// cannot deny. In an Allow a built-in command changes nothing and is accepted. An alias would match
+// nothing.
 func (m *mistakes) checkCommands(path string, n *document.Node, effect string, actions *declaredActions) {
 	patterns := m.checkStrings(path, n, command.NamePattern)
-	if effect != string(policy.Deny) {
-		return
-	}
 	for i := range n.Items {
-		if pattern, ok := patterns[i]; ok && actions.isBuiltIn(command.FoldName(pattern)) {
-			m.wrong(document.At(path, i), "%s is always allowed, so it cannot be denied", fault.Quote(pattern))
+		pattern, ok := patterns[i]
+		if !ok {
+			continue
+		}
+		folded := command.FoldName(pattern)
+		name, isAlias := actions.aliases[folded]
+		switch {
+		case actions.isBuiltIn(folded):
+			if effect == string(policy.Deny) {
+				m.wrong(document.At(path, i), "%s is always allowed, so it cannot be denied", fault.Quote(pattern))
+			}
+		case isAlias:
+			m.wrong(document.At(path, i), "%s is an alias, and Permissions are decided on the action; write %s",
+				fault.Quote(pattern), fault.Quote(name))
+		case actions.strict && !actions.hasName(folded):
+			m.wrong(document.At(path, i), "%s matches no action, and with StrictActions there is no other command",
+				fault.Quote(pattern))
 		}
 	}
 }

@@ -13,9 +13,32 @@ import (
 // declaredActions are the actions of a Configuration whose statements are checked. The
 // Configuration may have mistakes.
 type declaredActions struct {
-	node     *document.Node // the value of Actions; nil if there are none
-	followed bool           // status and cancel are built in
-	left     int            // how many characters may still be compared
+	node     *document.Node    // the value of Actions; nil if there are none
+	aliases  map[string]string // by folded alias: the name of the action
+	strict   bool              // only actions are commands
+	followed bool              // status and cancel are built in
+	left     int               // how many characters may still be compared
+}
+
+// newDeclaredActions returns the actions of the Configuration root.
+func newDeclaredActions(root *document.Node) *declaredActions {
+	d := &declaredActions{node: root.Get(command.KeyActions), aliases: make(map[string]string),
+		strict: isTrue(root.Get(command.KeyStrictActions)), followed: followed(root), left: maxCompared}
+	if d.node != nil {
+		for _, m := range d.node.Members {
+			for _, alias := range itemsOf(m.Value.Get(keyAliases)) {
+				d.aliases[command.FoldName(alias.Text)] = m.Key
+			}
+		}
+	}
+	return d
+}
+
+// hasName reports whether a folded pattern matches the name of an action, as far as it is compared.
+func (d *declaredActions) hasName(pattern string) bool {
+	return d.node != nil && slices.ContainsFunc(d.node.Members, func(m document.Member) bool {
+		return d.match(pattern, command.FoldName(m.Key))
+	}) || d.left < 0
 }
 
 // maxCompared is how many pairs of characters of patterns and names a check compares: some 20 ms.
@@ -70,7 +93,8 @@ func declare(action *document.Node) map[string][]*document.Node {
 }
 
 // checkStatementValues checks the Parameters of a statement: by name, patterns of values.
-func (m *mistakes) checkStatementValues(path string, n, commands *document.Node, actions *declaredActions) {
+func (m *mistakes) checkStatementValues(path string, n, commands *document.Node, effect string,
+	actions *declaredActions) {
 	if n.Kind != document.Object || len(n.Members) == 0 {
 		m.wrong(path, "write an object with names of parameters, such as {\"env\":[\"test\",\"dev-*\"]}")
 		return
@@ -100,12 +124,22 @@ func (m *mistakes) checkStatementValues(path string, n, commands *document.Node,
 				suggestParameter(member.Key, declared))
 		case slices.ContainsFunc(parameters, func(p *document.Node) bool { return isTrue(p.Get(keySecret)) }):
 			m.wrong(at, "is a Secret, which a statement cannot name")
+		case effect == string(policy.Deny) && slices.ContainsFunc(parameters, mayLack):
+			m.wrong(at, "a Deny does not match a command without this value; make the parameter Required, or give it "+
+				"a Default")
 		default:
 			if !m.checkValuePatterns(at, member.Value, parameters, actions) {
 				m.wrong(at, tooMuch)
 			}
 		}
 	}
+}
+
+// mayLack reports whether a command may have no value of a parameter: the target then chooses it.
+// A Boolean without a value is not set.
+func mayLack(p *document.Node) bool {
+	return p.TextOf(keyType, "") != string(command.TypeBoolean) && !isTrue(p.Get(keyRequired)) &&
+		p.Get(keyDefault) == nil && p.Get(keyFixed) == nil
 }
 
 // suggestParameter suggests one of the declared parameters.
