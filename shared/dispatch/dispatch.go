@@ -302,8 +302,12 @@ func (d *Dispatcher) log(ctx context.Context, job *journal.Job, result journal.R
 	switch {
 	case err != nil:
 		level, outcome = slog.LevelError, "Unknown"
+	case next == running && result.Cause != "":
+		level, outcome = slog.LevelWarn, "Running"
 	case next == running:
-		outcome = "Running"
+		if outcome = "Running"; job.Operation.Polls > 0 {
+			level = slog.LevelDebug // each question to the target would be a line
+		}
 	case next == retry:
 		level, outcome = slog.LevelWarn, "Retry"
 	case result.Outcome == journal.OutcomeFailed:

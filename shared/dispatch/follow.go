@@ -64,7 +64,7 @@ func (d *Dispatcher) start(ctx context.Context, e *command.Endpoint,
 		return d.ended(ctx, e, job, progress, name, !follows)
 	}
 	op.Execution, op.Target = progress.Execution, call.Target
-	op.Target.Parameters = nil // only Start needs them
+	op.Target.Parameters, op.Target.Allow = nil, nil // only Start needs them
 	op.Deadline = op.Started.Add(call.Timeout)
 	if !follows || op.Execution == "" {
 		return d.ended(ctx, e, job, Progress{State: journal.StateUnknown,

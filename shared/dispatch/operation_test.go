@@ -24,7 +24,8 @@ import (
 // only something else, u4 only in another conversation, u5 only under another role.
 const operable = `"Actions":{"restart":{"Aliases":["重启"],"Parameters":[` +
 	`{"Name":"env","Type":"Enum","Values":["test","prod"],"Required":true},{"Name":"password","Secret":true}],` +
-	`"Target":{"Type":"Oos","TemplateName":"T"},"RamRole":"OpsRole","TimeoutSeconds":1800}},` +
+	`"Target":{"Type":"Oos","TemplateName":"T","Parameters":{"Env":"{env}"},"Allow":[{"Action":"ecs:Reboot*",` +
+	`"Resource":"acs:ecs:*:*:instance/{env}"}]},"RamRole":"OpsRole","TimeoutSeconds":1800}},` +
 	`"Permissions":[{"Effect":"Allow","Principals":["user:u1","user:u2"],"Commands":["restart"],` +
 	`"Parameters":{"env":["test"]}},` +
 	`{"Effect":"Allow","Principals":["user:u3"],"Commands":["restart"],"Parameters":{"env":["prod"]}},` +
@@ -289,7 +290,8 @@ func TestACallOfAnAction(t *testing.T) {
 		if c.Timeout != 30*time.Minute || c.Role != "OpsRole" || c.Target.TemplateName != "T" ||
 			c.Command.Action != "restart" ||
 			len(c.Command.Parameters) != 2 || c.Command.Parameters[1].Text != "planted-secret" ||
-			(c.Execution == "exec-1") != (i > 0) {
+			(c.Execution == "exec-1") != (i > 0) || (c.Target.Allow == nil) != (i > 0) ||
+			(c.Target.Parameters == nil) != (i > 0) {
 			t.Errorf("call %d: %+v", i, c)
 		}
 	}
