@@ -60,6 +60,15 @@ func Why(err error) string {
 	return "the connection broke, or the answer was not HTTP"
 }
 
+// Unsent reports whether an error of a request proves that nothing of it was sent: no connection was
+// made, or the server's certificate was refused.
+func Unsent(err error) bool {
+	var connect *net.OpError
+	var unverified *tls.CertificateVerificationError
+	return errors.As(err, &connect) && connect.Op == "dial" || errors.As(err, &unverified) ||
+		errors.Is(err, ErrForbidden)
+}
+
 // Cause returns the text of the error inside the Error in err, for a log; empty if there is none.
 // net/http quotes a part of an answer that is not HTTP, and an answer may contain anything. So only
 // the errors of the network and of TLS are returned.

@@ -51,6 +51,19 @@ func TestWhy(t *testing.T) {
 			}
 		}
 	}
+	for err, want := range map[error]bool{
+		failed(os.ErrDeadlineExceeded): true,
+		failed(dial.ErrForbidden):      true,
+		&url.Error{Op: "Post", Err: &tls.CertificateVerificationError{Err: errors.New("x")}}: true,
+		&url.Error{Op: "Post", Err: dial.ErrForbidden}:                                       true,
+		&url.Error{Op: "Post", Err: &net.OpError{Op: "read", Err: syscall.ECONNRESET}}:       false,
+		&url.Error{Op: "Post", Err: io.EOF}:                                                  false,
+		context.DeadlineExceeded:                                                             false,
+	} {
+		if got := dial.Unsent(err); got != want {
+			t.Errorf("Unsent(%v) = %v", err, got)
+		}
+	}
 	quoted := &url.Error{Op: "Post", URL: "https://planted.example.com", Err: io.EOF}
 	if e := dial.NewError("the endpoint", fmt.Errorf("more: %w", quoted)); e.Err != io.EOF || e.What != "the endpoint" {
 		t.Errorf("NewError keeps %v, which quotes the URL", e.Err)

@@ -91,7 +91,7 @@ func (c *Client) Start(ctx context.Context, call *dispatch.Call) (dispatch.Progr
 	var failed *Error
 	if errors.As(err, &failed) {
 		return dispatch.Progress{}, &dispatch.Error{Why: failed.Error(), Again: failed.Again || ctx.Err() != nil,
-			Refused: failed.Status != 0, Cause: dial.Cause(failed)}
+			Refused: !failed.Doubt, Cause: dial.Cause(failed)}
 	}
 	progress := dispatch.Progress{State: journal.StateSucceeded, Text: dispatch.TextOf(answer)}
 	if status == http.StatusAccepted {
@@ -112,6 +112,7 @@ type Event struct {
 type Error struct {
 	Status int  // the endpoint's last answer; 0 if there was none
 	Again  bool // another delivery may help
+	Doubt  bool // the endpoint may have the event: an attempt reached it and had no answer
 	err    error
 }
 
@@ -135,12 +136,14 @@ func (c *Client) Post(ctx context.Context, endpoint, secret string, e Event) (in
 	if u, err := url.Parse(endpoint); err != nil || u.Scheme != "https" || u.Host == "" {
 		return 0, nil, &Error{err: errors.New("the endpoint is not an https URL")}
 	}
-	pause := time.Second
+	pause, doubt := time.Second, false
 	for attempt := 1; ; attempt++ {
 		status, answer, failed := c.attempt(ctx, endpoint, key, e)
 		if failed == nil {
 			return status, answer, nil
 		}
+		doubt = doubt || failed.Status == 0 && !dial.Unsent(failed)
+		failed.Doubt = doubt
 		if !failed.Again || attempt == Attempts || ctx.Err() != nil {
 			return 0, nil, failed
 		}

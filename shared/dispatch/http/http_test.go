@@ -14,8 +14,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"chatconf/shared/command"
 	"chatconf/shared/dial"
+	"chatconf/shared/dispatch"
 	targethttp "chatconf/shared/dispatch/http"
+	sealed "chatconf/shared/secret"
 )
 
 // The secret and signature of the specification's example.
@@ -94,6 +97,32 @@ func TestAnEventIsSignedAndAnswered(t *testing.T) {
 	}
 }
 
+// An attempt that had no answer leaves a doubt, whatever the last one is answered. Without one it is
+// certain that the endpoint has nothing.
+func TestDoubt(t *testing.T) {
+	for _, broken := range []bool{true, false} {
+		n := 0
+		s := newTarget(t, func(w http.ResponseWriter, _ *http.Request) {
+			if n++; n == 1 && broken {
+				panic(http.ErrAbortHandler)
+			}
+			w.WriteHeader(http.StatusServiceUnavailable)
+		})
+		call := &dispatch.Call{ID: id, Event: &command.Event{ID: id},
+			Target: command.Target{Type: command.TargetHTTP, URL: sealed.Text(s.URL), Secret: secret}}
+		var failed *dispatch.Error
+		if _, err := s.client.Start(t.Context(), call); !errors.As(err, &failed) || failed.Refused == broken ||
+			!failed.Again {
+			t.Errorf("broken is %v: Start = %#v", broken, err)
+		}
+		s.Server.Close()
+		s.client.Close() // an idle connection that broke would be in doubt
+		if _, err := s.client.Start(t.Context(), call); !errors.As(err, &failed) || !failed.Refused || !failed.Again {
+			t.Errorf("nobody listens: Start = %#v", err)
+		}
+	}
+}
+
 // What may be taken later is tried again, with longer pauses and the same id; what will not is not.
 func TestAttempts(t *testing.T) {
 	for _, test := range []struct {
@@ -148,7 +177,7 @@ func TestABrokenConnection(t *testing.T) {
 	s := newTarget(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 	_, _, err := s.client.Post(t.Context(), s.URL+"/?key=planted-secret", secret, event)
 	var failed *targethttp.Error
-	if !errors.As(err, &failed) || !failed.Again || failed.Status != 0 || errors.Unwrap(err) == nil {
+	if !errors.As(err, &failed) || !failed.Again || failed.Status != 0 || !failed.Doubt || errors.Unwrap(err) == nil {
 		t.Errorf("Post = %#v", err)
 	}
 	if strings.Contains(err.Error(), "planted-secret") {
@@ -300,7 +329,7 @@ func TestWithoutATransport(t *testing.T) {
 	_, _, err := client.Post(t.Context(), "https://127.0.0.1:1/", "c2VjcmV0",
 		targethttp.Event{ID: "1", ContentType: "text/plain"})
 	var failed *targethttp.Error
-	if !errors.As(err, &failed) || !errors.Is(err, dial.ErrForbidden) || failed.Again ||
+	if !errors.As(err, &failed) || !errors.Is(err, dial.ErrForbidden) || failed.Again || failed.Doubt ||
 		err.Error() != "deliver: the endpoint: the address is not a public one" {
 		t.Errorf("Post = %v", err)
 	}
