@@ -60,8 +60,8 @@ func Why(err error) string {
 	return "the connection broke, or the answer was not HTTP"
 }
 
-// Unsent reports whether an error of a request proves that nothing of it was sent: no connection was
-// made, or the server's certificate was refused.
+// Unsent reports whether an error of a request proves that nothing of it was sent: no connection
+// was made, or the certificate of the server was refused.
 func Unsent(err error) bool {
 	var connect *net.OpError
 	var unverified *tls.CertificateVerificationError

@@ -202,18 +202,13 @@ func (d *Dispatcher) answer(ctx context.Context, e *command.Endpoint,
 	case sent:
 		return journal.Result{Outcome: journal.OutcomeDelivered, Answered: true, Detail: job.Operation.Detail},
 			settled, nil
-	case unsent.Again && job.Attempts < Attempts && d.canStillSend(job):
+	case unsent.Again && job.Attempts < Attempts:
 		return journal.Result{Detail: unsent.Why, Cause: unsent.Cause}, retry, nil
 	case ended:
 		return journal.Result{Outcome: journal.OutcomeDelivered, Detail: joined(job.Operation.Detail, unsent.Why),
 			Cause: unsent.Cause}, settled, nil
 	}
 	return journal.Result{Outcome: journal.OutcomeFailed, Detail: unsent.Why, Cause: unsent.Cause}, settled, nil
-}
-
-// canStillSend reports whether an answer can still be sent at the time of the next attempt.
-func (d *Dispatcher) canStillSend(job *journal.Job) bool {
-	return job.ReplyTo.Expires.IsZero() || d.next(job).Before(job.ReplyTo.Expires)
 }
 
 // giveUp tells the sender that the command failed.

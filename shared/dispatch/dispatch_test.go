@@ -544,13 +544,16 @@ func TestAnswersThatAreLeft(t *testing.T) {
 		t.Errorf("in the end: record = %+v", c)
 	}
 
-	// A way that ends before the next attempt is not waited for.
+	// A way that ends before the next attempt may have another: the sender knows.
 	s = begin(t, "Slack", "button", "help", toHTTP)
-	s.refuses = errors.New("slack: expired_url")
+	s.refuses = errors.New("slack: busy")
 	s.Advance(29*time.Minute + 30*time.Second)
 	s.dispatch()
-	if c := s.command(); c.Outcome != "Failed" || c.Attempts != 1 {
-		t.Errorf("with little time: record = %+v", c)
+	s.refuses = nil
+	s.Advance(time.Minute)
+	s.dispatch()
+	if c := s.command(); c.Outcome != "Delivered" || c.Attempts != 2 || s.to[0].ID != "C0EXAMPLE:u1" {
+		t.Errorf("with little time: record = %+v, to %+v", c, s.to)
 	}
 }
 

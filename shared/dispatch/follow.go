@@ -225,7 +225,7 @@ func (d *Dispatcher) ended(ctx context.Context, e *command.Endpoint, job *journa
 	}
 	op.Sends++
 	sent, unsent := d.send(ctx, e, job, text)
-	if !sent && unsent.Again && op.Polls > 0 && d.canStillSend(job) {
+	if !sent && unsent.Again && op.Polls > 0 {
 		// It was followed for a while: its end is worth another attempt.
 		op.State, op.Detail, job.Answer, job.Attempts = progress.State, progress.Detail, text, 1
 		return journal.Result{State: progress.State, Detail: unsent.Why, Cause: unsent.Cause}, running, nil

@@ -97,8 +97,8 @@ func TestAnEventIsSignedAndAnswered(t *testing.T) {
 	}
 }
 
-// An attempt that had no answer leaves a doubt, whatever the last one is answered. Without one it is
-// certain that the endpoint has nothing.
+// An attempt that had no answer leaves a doubt, whatever the last one is answered. Without one it
+// is certain that the endpoint has nothing.
 func TestDoubt(t *testing.T) {
 	for _, broken := range []bool{true, false} {
 		n := 0

@@ -43,8 +43,8 @@ func (r *receiver) interaction(payload string, at time.Time) (*callback.Received
 		UserName:     cmp.Or(user.Text("username"), user.Text("name")),
 		Text:         callback.Fold(said.text), // as the app wrote it, so not marked up
 		Sent:         at,
-		ReplyTo:      byURL(f.Text("response_url"), at),
 	}
+	m.ReplyTo = byURL(f.Text("response_url"), at, m.Conversation, m.User)
 	m.Direct = isDirect(m.Conversation)
 	// In Enterprise Grid, another workspace of the organisation looks like a foreign one. The first
 	// is the common case, and as far as is known, ids are unique.

@@ -17,7 +17,7 @@ import (
 
 // The ways to answer later.
 const (
-	toURL     = "response_url" // ReplyTo.URL, for half an hour
+	toURL     = "response_url" // ReplyTo.URL, for half an hour; ReplyTo.ID is the channel, a colon and the user
 	toChannel = "channel"      // ReplyTo.ID is a channel, and behind a colon the thread in it if there is one
 )
 
@@ -181,7 +181,7 @@ func (r *receiver) command(form map[string]string, in *callback.Request, at time
 		UserName:     form["user_name"],
 		Text:         callback.Fold(text.String()),
 		Sent:         at,
-		ReplyTo:      byURL(form["response_url"], at),
+		ReplyTo:      byURL(form["response_url"], at, form["channel_id"], form["user_id"]),
 	}
 	if m.ID == "" {
 		m.ID = callback.Digest("slack command", at.UTC().String(), string(in.Body))
@@ -192,11 +192,13 @@ func (r *receiver) command(form map[string]string, in *callback.Request, at time
 // isDirect reports whether a channel is one to one with the app.
 func isDirect(channel string) bool { return strings.HasPrefix(channel, "D") }
 
-func byURL(address string, at time.Time) command.ReplyTo {
+// byURL returns the way to answer by a response URL, and later to the person in the channel.
+func byURL(address string, at time.Time, channel, user string) command.ReplyTo {
 	if address == "" {
 		return command.ReplyTo{}
 	}
-	return command.ReplyTo{Kind: toURL, URL: secret.Text(address), Expires: at.Add(urlLives), Uses: urlUses}
+	return command.ReplyTo{Kind: toURL, URL: secret.Text(address), ID: channel + ":" + user,
+		Expires: at.Add(urlLives), Uses: urlUses}
 }
 
 // What Received.State says.

@@ -29,17 +29,22 @@ func (Platform) NewSender(s callback.Settings, client *callback.Client) (callbac
 	return &sender{client: client, token: s["SlackBotToken"]}, nil
 }
 
-// Send implements callback.Sender: by the response URL, which only the sender of the command sees,
-// or as a message of the bot.
+// Send implements callback.Sender: by the response URL, whose answers only the sender of the
+// command sees, or as a message of the bot. When the URL has expired, the bot sends a message that
+// only this person sees.
 func (s *sender) Send(ctx context.Context, to command.ReplyTo, text string) error {
 	switch to.Kind {
 	case toURL:
 		if !to.Expires.IsZero() && !s.client.Now().Before(to.Expires) {
-			return callback.Final("slack: the response_url has expired")
+			if s.token == "" || to.ID == "" {
+				return callback.Final("slack: the response_url has expired, and without SlackBotToken " +
+					"there is no other way to answer")
+			}
+			return s.post(ctx, "chat.postEphemeral", to.ID, text)
 		}
 		return s.byURL(ctx, to.URL, text)
 	case toChannel:
-		return s.post(ctx, to.ID, text)
+		return s.post(ctx, "chat.postMessage", to.ID, text)
 	}
 	return callback.Final("slack: there is no way to answer by %q", to.Kind)
 }
@@ -73,21 +78,29 @@ var busy = map[string]bool{
 	"team_added_to_org": true, // while the workspace moves
 }
 
-// post answers as the bot. https://docs.slack.dev/reference/methods/chat.postMessage
-func (s *sender) post(ctx context.Context, id, text string) error {
-	const what = "slack: chat.postMessage"
+// post answers as the bot, by a method of the Web API: to a channel and perhaps a thread, or to a
+// person in a channel.
+// https://docs.slack.dev/reference/methods/chat.postMessage
+// https://docs.slack.dev/reference/methods/chat.postEphemeral
+func (s *sender) post(ctx context.Context, method, id, text string) error {
+	what := "slack: " + method
 	if s.token == "" {
 		return callback.Final("%s: SlackBotToken is not set", what)
 	}
 	channel, thread, _ := strings.Cut(id, ":")
+	user := ""
+	if method == "chat.postEphemeral" {
+		thread, user = "", thread
+	}
 	body := document.Marshal(struct {
 		Channel     string `json:"channel"`
+		User        string `json:"user,omitempty"`
 		Thread      string `json:"thread_ts,omitempty"`
 		UnfurlLinks bool   `json:"unfurl_links"`
 		UnfurlMedia bool   `json:"unfurl_media"`
 		message
-	}{Channel: channel, Thread: thread, message: messageOf(text)})
-	answer, err := s.client.Do(ctx, callback.Call{What: what, URL: "https://slack.com/api/chat.postMessage",
+	}{Channel: channel, User: user, Thread: thread, message: messageOf(text)})
+	answer, err := s.client.Do(ctx, callback.Call{What: what, URL: secret.Text("https://slack.com/api/" + method),
 		Hosts:   apiHosts,
 		Headers: map[string]secret.Text{"Authorization": "Bearer " + s.token}, Body: body})
 	if err != nil {

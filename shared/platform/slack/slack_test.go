@@ -189,7 +189,8 @@ func TestRepliesAndIDs(t *testing.T) {
 		return in.Message
 	}
 	if m := receive(formStart + "x"); m.ID != "t1" || m.ReplyTo.Kind != "response_url" ||
-		m.ReplyTo.URL.Reveal() != "https://hooks.slack.com/x" ||
+		m.ReplyTo.URL.Reveal() != "https://hooks.slack.com/x" || m.ReplyTo.Uses != 5 ||
+		m.ReplyTo.ID != m.Conversation+":"+m.User ||
 		!m.ReplyTo.Expires.Equal(now.Add(30*time.Minute).Truncate(time.Second)) {
 		t.Errorf("%+v", m)
 	}
