@@ -216,10 +216,8 @@ func checkAction(pattern string) error {
 	if service == "" || operation == "" {
 		return errors.New(form)
 	}
-	for _, c := range []byte(service + operation) {
-		if !isWordByte(c) && c != '*' && c != '?' {
-			return errors.New(form)
-		}
+	if strings.Trim(service+operation, word+"*?") != "" {
+		return errors.New(form)
 	}
 	return nil
 }
@@ -237,11 +235,7 @@ func checkResource(pattern string) error {
 // cut, because the text may contain anything.
 func join(path, member string) string {
 	const longest = 64
-	plain := member != "" && len(member) <= longest
-	for _, c := range []byte(member) {
-		plain = plain && (isWordByte(c) || c == ':' || c == '/')
-	}
-	if !plain {
+	if member == "" || len(member) > longest || strings.Trim(member, word+":/") != "" {
 		member = fmt.Sprintf("%.*q", longest, member)
 	}
 	if path == "" {
@@ -250,6 +244,4 @@ func join(path, member string) string {
 	return path + "." + member
 }
 
-func isWordByte(c byte) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '.' || c == '_' || c == '-'
-}
+const word = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"

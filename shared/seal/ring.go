@@ -185,13 +185,6 @@ func checkMembers(path string, n *document.Node, members ...string) error {
 }
 
 func validID(id string) bool {
-	if id == "" || len(id) > MaxID {
-		return false
-	}
-	for _, c := range []byte(id) {
-		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '.' || c == '_' || c == '-') {
-			return false
-		}
-	}
-	return true
+	const allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
+	return id != "" && len(id) <= MaxID && strings.Trim(id, allowed) == ""
 }

@@ -2,6 +2,7 @@ package ots
 
 import (
 	"encoding/binary"
+	"maps"
 	"slices"
 
 	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore/otsprotocol"
@@ -90,11 +91,7 @@ func (m *matrix) plain() []byte {
 }
 
 func (m *matrix) encode() []byte {
-	names := make([]string, 0, len(m.names))
-	for name := range m.names {
-		names = append(names, name)
-	}
-	slices.Sort(names)
+	names := slices.Sorted(maps.Keys(m.names))
 	var b []byte
 	for _, n := range []int{matrixVersion, 0, 0, len(m.keyNames), len(names)} {
 		b = binary.LittleEndian.AppendUint32(b, uint32(n))

@@ -27,7 +27,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -173,12 +175,7 @@ func (h *Host) Functions() []Function {
 	for _, p := range h.pools {
 		out = append(out, p.fn)
 	}
-	slices.SortFunc(out, func(a, b Function) int {
-		if a.Name < b.Name {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(out, func(a, b Function) int { return strings.Compare(a.Name, b.Name) })
 	return out
 }
 
@@ -199,10 +196,7 @@ func (h *Host) Close(ctx context.Context) error {
 	h.mu.Lock()
 	again := h.closed
 	h.closed = true
-	pools := make([]*pool, 0, len(h.pools))
-	for _, p := range h.pools {
-		pools = append(pools, p)
-	}
+	pools := slices.Collect(maps.Values(h.pools))
 	h.mu.Unlock()
 	if again {
 		return errors.New("runtime: the host is already closed")

@@ -3,8 +3,10 @@ package tabletest
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -80,10 +82,7 @@ func (w *walk) get(t *testing.T) {
 	for range w.rng.IntN(5) {
 		keys[table.Key{Partition: w.partition(), Sort: w.sort()}] = true
 	}
-	var list []table.Key
-	for k := range keys {
-		list = append(list, k)
-	}
+	list := slices.Collect(maps.Keys(keys))
 	got, err := w.table.Get(t.Context(), list...)
 	want, wantErr := w.model.Get(t.Context(), list...)
 	if err != nil || wantErr != nil {

@@ -2,9 +2,12 @@ package dynamotest
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -43,25 +46,17 @@ type tableRequest struct {
 
 // table returns the name of the table of a request; empty if it has none or several.
 func (r *tableRequest) table() string {
-	names := map[string]bool{}
-	if r.TableName != "" {
-		names[r.TableName] = true
-	}
-	for name := range r.RequestItems {
-		names[name] = true
-	}
+	names := slices.Collect(maps.Keys(r.RequestItems))
 	for _, part := range r.TransactItems {
 		for _, what := range part {
-			names[what.TableName] = true
+			names = append(names, what.TableName)
 		}
 	}
-	if len(names) != 1 {
+	name := cmp.Or(r.TableName, append(names, "")[0])
+	if slices.ContainsFunc(names, func(other string) bool { return other != name }) {
 		return ""
 	}
-	for name := range names {
-		return name
-	}
-	return ""
+	return name
 }
 
 // ServeHTTP implements http.Handler.
