@@ -17,6 +17,8 @@ import (
 
 // An Invocation holds what is known of a call before its content is read.
 type Invocation struct {
+	secret.Hidden
+
 	RequestID string // unique per invocation; also sent to the caller
 	// the caller's address without port, from the connection or the cloud's gateway; empty for
 	// events

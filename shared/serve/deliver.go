@@ -13,6 +13,7 @@ import (
 
 	"chatconf/shared/document"
 	"chatconf/shared/invoke"
+	"chatconf/shared/secret"
 )
 
 // maxPayload is the size of a payload, in bytes. Lambda delivers up to 6 MiB and Function Compute
@@ -24,6 +25,8 @@ const WarmTime = 3 * time.Second
 
 // A Call describes one invocation, as the runtime has it.
 type Call struct {
+	secret.Hidden
+
 	RequestID   string
 	Function    string
 	Credentials invoke.Credentials

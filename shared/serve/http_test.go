@@ -86,7 +86,8 @@ func TestHTTPRequests(t *testing.T) {
 	}
 }
 
-// request returns the payload of a request with some members set to JSON text, and others taken out.
+// request returns the payload of a request with some members set to JSON text, and others taken
+// out.
 func request(version string, members map[string]string) []byte {
 	all := map[string]string{
 		"version": fmt.Sprintf("%q", version),

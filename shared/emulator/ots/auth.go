@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"chatconf/shared/secret"
 )
 
 // maxSkew is the largest difference between a request's date and the server's clock, either way.
@@ -43,6 +45,8 @@ const (
 
 // A keyring makes and verifies the signatures of one access key.
 type keyring struct {
+	secret.Hidden
+
 	id     string
 	token  string    // the STS token of the key; empty if it has none
 	pool   sync.Pool // of hash.Hash, keyed with the secret

@@ -36,6 +36,8 @@ var fileOptions = bolt.Options{Kind: "chatconf tablestore emulator", Version: Fi
 
 // Options configure a Server. Either AccessKeys or Unsigned is required.
 type Options struct {
+	secret.Hidden
+
 	// Path is the data file; New creates it if needed. Empty keeps the data until Close only.
 	Path string
 	// AccessKeys maps access key ids to secrets.

@@ -39,6 +39,8 @@ func ParseKind(s string) (Kind, error) {
 
 // A Function is a binary and its configuration. Name, Kind, and either Dir or Zip are required.
 type Function struct {
+	secret.Hidden
+
 	Name string
 	Kind Kind
 	// Dir is the folder of the code and the working directory of processes. Zip is an archive of

@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"chatconf/shared/secret"
 )
 
 // Lambda's variables for the credentials of a function's role.
@@ -34,6 +36,8 @@ func (s static) Retrieve(context.Context) (aws.Credentials, error) { return aws.
 
 // A signer provides the table's credentials for one request.
 type signer struct {
+	secret.Hidden
+
 	own  aws.CredentialsProvider
 	used aws.Credentials // the provided ones
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"chatconf/shared/invoke"
+	"chatconf/shared/secret"
 
 	"github.com/aliyun/aliyun-tablestore-go-sdk/common"
 	sdk "github.com/aliyun/aliyun-tablestore-go-sdk/tablestore"
@@ -25,6 +26,8 @@ const (
 // context nor credentials, so the session provides both. Sessions are reused: a new client costs
 // more than a request. All share the table's transport.
 type session struct {
+	secret.Hidden
+
 	client      *sdk.TableStoreClient
 	transport   http.RoundTripper
 	ctx         context.Context // stored, because the SDK's methods take none

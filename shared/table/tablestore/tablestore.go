@@ -28,6 +28,7 @@ import (
 	"time"
 
 	"chatconf/shared/invoke"
+	"chatconf/shared/secret"
 	"chatconf/shared/table"
 )
 
@@ -56,6 +57,8 @@ const (
 
 // Options of a table. Endpoint and Instance are required.
 type Options struct {
+	secret.Hidden
+
 	// Endpoint is the URL of the instance: scheme, host and port. Inside Alibaba Cloud, use the
 	// VPC endpoint.
 	Endpoint string
