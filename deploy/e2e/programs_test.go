@@ -55,7 +55,7 @@ func TestKillDuringAProgram(t *testing.T) {
 		`{"SlackSigningSecret":"not-a-real-secret",
 		"Actions":{"slow":{"Parameters":[{"Name":"token","Secret":true}],"Target":{"Type":"Program","Name":"slow"}}},
 		"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"]}]}`).ok(t)
-	// The tool's own arguments have the secret, so it must have ended before the processes are listed.
+	// The tool's own arguments have the secret, so it must have ended before processes are listed.
 	run(t, "send", "--data", s.data, "--wait", "0s", "ops", "--user", "U1", "slow token="+planted).ok(t)
 	execution, _ := awaitCommand(t, s, "ops", "Running")
 	pid, _, _ := strings.Cut(execution, ".")
