@@ -99,11 +99,18 @@ func (p *Permissions) newUsesOfActions(before *Permissions, was, is []reach, rol
 			check(FoldName(a.Name), a, changed)
 		}
 	}
+	var free []string // what was an action, an alias or built in, and may be an undeclared command now
 	for _, a := range before.actions.All() {
-		for _, word := range append([]string{a.Name}, a.Aliases...) {
-			if word = FoldName(word); p.actions.Find(word) == nil && !p.actions.Strict() {
-				check(word, nil, true)
-			}
+		free = append(append(free, a.Name), a.Aliases...)
+	}
+	for _, word := range []string{Status, Cancel} {
+		if before.actions.IsBuiltIn(word) && !p.actions.IsBuiltIn(word) {
+			free = append(free, word)
+		}
+	}
+	for _, word := range free {
+		if word = FoldName(word); p.actions.Find(word) == nil && !p.actions.Strict() {
+			check(word, nil, true)
 		}
 	}
 	return uses

@@ -370,13 +370,14 @@ func TestNewUsesOfActions(t *testing.T) {
 	const (
 		restart = `"restart":{"Summary":"Restarts.","Aliases":["again"],"RamRole":"Act","Parameters":[` +
 			`{"Name":"env","Type":"Enum","Values":["test","prod"],"Help":"Where."}]}`
-		stop  = `"stop":{}`
-		sre   = `{"Effect":"Allow","Principals":["user:a"],"Commands":["restart"]}`
-		all   = `{"Effect":"Allow","Principals":["*"],"Commands":["*"],"RamRole":"Admin"}`
-		dev   = `{"Effect":"Allow","Principals":["*"],"Commands":["restart"],"RamRole":"Dev"}`
-		every = `{"Effect":"Allow","Principals":["*"],"Commands":["*"]}`
-		prod  = `{"Effect":"Deny","Principals":["*"],"Commands":["*"],"Parameters":{"env":["prod"]}}`
-		test  = `{"Effect":"Allow","Principals":["*"],"Commands":["restart"],"Parameters":{"ENV":["test","t*"]}}`
+		stop   = `"stop":{}`
+		sre    = `{"Effect":"Allow","Principals":["user:a"],"Commands":["restart"]}`
+		all    = `{"Effect":"Allow","Principals":["*"],"Commands":["*"],"RamRole":"Admin"}`
+		dev    = `{"Effect":"Allow","Principals":["*"],"Commands":["restart"],"RamRole":"Dev"}`
+		status = `{"Effect":"Allow","Principals":["*"],"Commands":["Status"],"RamRole":"Admin"}`
+		every  = `{"Effect":"Allow","Principals":["*"],"Commands":["*"]}`
+		prod   = `{"Effect":"Deny","Principals":["*"],"Commands":["*"],"Parameters":{"env":["prod"]}}`
+		test   = `{"Effect":"Allow","Principals":["*"],"Commands":["restart"],"Parameters":{"ENV":["test","t*"]}}`
 	)
 	with := func(actions string, statements ...string) string {
 		return `{"Actions":{` + actions + `},"Permissions":[` + strings.Join(statements, ",") + `]}`
@@ -433,6 +434,11 @@ func TestNewUsesOfActions(t *testing.T) {
 			uses(own("Admin", 0), act)},
 		"actions become all": {"", with(restart, all), edit(with(restart, all),
 			`{"Act`, `{"StrictActions":"true","Act`), nil},
+
+		"status is no longer built in": {"", edit(with(stop, status), `{}`, `{"Target":{"Type":"Oos"}}`),
+			with(stop, status), uses(own("Admin", 0))},
+		"status becomes built in": {"", with(stop, status), edit(with(stop, status), `{}`,
+			`{"Target":{"Type":"Oos"}}`), nil},
 
 		"a statement is new": {"", with(restart), with(restart, sre), uses(shared("Act", 0))},
 		"a statement of others is new": {"", with(restart, sre), with(restart, sre, edit(sre, "restart", "stop")),
