@@ -224,13 +224,14 @@ func (h *Handler) command(ctx context.Context, e *command.Endpoint, receiver cal
 	}
 	c.outcome = outcomeRecorded
 	h.mention(ctx, e, received)
+	var due []command.Ref
 	if a.Pending != nil {
-		h.startDispatch(ctx, id, c)
+		due = append(due, id)
 	}
-	if cancels != "" {
-		id.ID = cancels
-		h.startDispatch(ctx, id, c)
+	if id.ID = cancels; cancels != "" {
+		due = append(due, id)
 	}
+	h.startDispatch(ctx, c, due...)
 	return out
 }
 
@@ -247,12 +248,16 @@ func pending(e *command.Endpoint, m *command.Message, c command.Command, d comma
 	return nil
 }
 
-// startDispatch calls Dispatch. After an error the platform gets the same answer: the command is
-// recorded, and due in a minute.
-func (h *Handler) startDispatch(ctx context.Context, ref command.Ref, c *entry) {
+// startDispatch calls Dispatch for what is due, within DispatchTime together. After an error the
+// platform gets the same answer: the command is recorded, and due in a minute.
+func (h *Handler) startDispatch(ctx context.Context, c *entry, due ...command.Ref) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), DispatchTime)
 	defer cancel()
-	c.late = h.dispatch(ctx, ref)
+	for _, ref := range due {
+		if err := h.dispatch(ctx, ref); err != nil {
+			c.late = err
+		}
+	}
 }
 
 // mention notes that a message mentions another name than BotName.

@@ -592,6 +592,34 @@ func TestHandingOnFails(t *testing.T) {
 	})
 }
 
+// A cancel hands on its own answer and the operation; together that takes no longer.
+func TestHandingOnACancelFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := webhooktest.New(t)
+		process := w.Process()
+		bot := process.Create("ops", "Feishu", platformtest.Settings("Feishu"), webhooktest.Open,
+			`"Actions":{"restart":{"Target":{"Type":"Program","Name":"restart"}}}`)
+		var refs []command.Ref
+		h := process.Handler(func(ctx context.Context, ref command.Ref) error {
+			refs = append(refs, ref)
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		for n, text := range []string{"restart", "cancel"} {
+			began := time.Now()
+			if out := bot.Post(h, bot.Say("message", platformsim.Message{ID: text, Text: text})); out.Code != http.StatusOK {
+				t.Fatalf("%s: %d", text, out.Code)
+			}
+			if took := time.Since(began); took != webhook.DispatchTime {
+				t.Errorf("the answer to %s took %v", text, took)
+			}
+			if want := []int{1, 3}[n]; len(refs) != want {
+				t.Errorf("after %s, %d were handed on, want %d", text, len(refs), want)
+			}
+		}
+	})
+}
+
 // How long platforms wait for an answer to a message, and to the check of a URL.
 var patience = map[string]struct{ message, check time.Duration }{
 	"DingTalk": {1500 * time.Millisecond, 1500 * time.Millisecond},
