@@ -13,16 +13,18 @@ import (
 	"github.com/alibabacloud-go/tea/dara"
 )
 
-// emulated are the emulators beside a service, and the key that they print.
+// emulated are a service, the emulators beside it, and the key that they print.
 type emulated struct {
+	*service
 	oos, sts string // host and port
 	role     string
+	steps    string // the name of the role for steps
 	key      accessKey
 }
 
 // emulators finds the lines that serve prints of its emulators.
 var emulators = regexp.MustCompile(`(?s)OOS emulator +http://(\S+)\n +STS emulator +http://(\S+)\n` +
-	` +signed with +(\S+) and the secret (\S+)\n +role +(\S+)\n`)
+	` +signed with +(\S+) and the secret (\S+)\n +roles +(\S+), for steps (\S+)\n`)
 
 func serveEmulators(t *testing.T) emulated {
 	t.Helper()
@@ -35,7 +37,7 @@ func serveEmulators(t *testing.T) emulated {
 	if m == nil {
 		t.Fatalf("serve prints no emulators:\n%s", s.stdout)
 	}
-	return emulated{oos: m[1], sts: m[2], key: accessKey{m[3], m[4]}, role: m[5]}
+	return emulated{service: s, oos: m[1], sts: m[2], key: accessKey{m[3], m[4]}, role: m[5], steps: m[6]}
 }
 
 // config returns what the SDKs need to sign with a key. The token is nil for keys that have none.
