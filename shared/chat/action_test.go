@@ -184,6 +184,10 @@ func TestMistakesInActions(t *testing.T) {
 			`@.Parameters[0].Fixed: cannot be given together with Default; remove one of them.`},
 		{param(`"Default":"a","Required":"true"`),
 			`@.Parameters[0].Default: is never used for a Required parameter; remove one of them.`},
+		{param(`"Default":"planted","Fixed":"planted","Secret":true,"Max":1`),
+			`@.Parameters[0].Default: a Secret has no Default, which readers of the configuration would see. ` +
+				`@.Parameters[0].Fixed: a Secret has no Fixed, which readers of the configuration would see. ` +
+				`@.Parameters[0].Fixed: cannot be given together with Default; remove one of them.`},
 		{param(`"Default":"a","Secret":true`),
 			`@.Parameters[0].Default: a Secret has no Default, which readers of the configuration would see.`},
 		{param(`"Fixed":"a","Secret":"true"`),

@@ -356,7 +356,7 @@ func (m *mistakes) checkTogether(path string, n *document.Node, kind command.Par
 	}
 	for _, key := range []string{keyDefault, keyFixed} {
 		value := n.Get(key)
-		if value == nil {
+		if value == nil || p.Secret { // an error must not show the value of a Secret
 			continue
 		}
 		if canonical, ok := p.Canonical(value.Text); !ok || canonical != value.Text {
