@@ -123,26 +123,21 @@ var (
 	programName = command.Shape{
 		Want: "the name of a file: 1 to 64 letters, digits, '.', '-' and '_' that do not begin with '.' or '-'",
 		Fits: func(s string) bool {
-			return s != "" && len(s) <= 64 && s[0] != '.' && s[0] != '-' &&
-				only(s, func(b byte) bool { return nameByte(b) || b == '.' })
+			return s != "" && len(s) <= 64 && s[0] != '.' && s[0] != '-' && only(s, nameBytes+".")
 		},
 	}
 
 	// https://help.aliyun.com/en/oos/developer-reference/api-oos-2019-06-01-createtemplate
 	templateName = command.Shape{
 		Want: "1 to 200 letters, digits, '-' and '_'",
-		Fits: func(s string) bool { return s != "" && len(s) <= 200 && only(s, nameByte) },
+		Fits: func(s string) bool { return s != "" && len(s) <= 200 && only(s, nameBytes) },
 	}
 
 	// A name, or the ARN of a document that is shared with the account.
 	// https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_StartAutomationExecution.html
 	documentName = command.Shape{
 		Want: "1 to 256 letters, digits, '.', '-', '_', ':' and '/'",
-		Fits: func(s string) bool {
-			return s != "" && len(s) <= 256 && only(s, func(b byte) bool {
-				return nameByte(b) || b == '.' || b == ':' || b == '/'
-			})
-		},
+		Fits: func(s string) bool { return s != "" && len(s) <= 256 && only(s, nameBytes+".:/") },
 	}
 )
 

@@ -389,6 +389,6 @@ func (m *mistakes) checkGroups(path string, n *document.Node) {
 var groupName = command.Shape{
 	Want: "1 to 64 letters, digits, '.', '-' and '_'",
 	Fits: func(s string) bool {
-		return s != "" && len(s) <= 64 && only(s, func(b byte) bool { return nameByte(b) || b == '.' })
+		return s != "" && len(s) <= 64 && only(s, nameBytes+".")
 	},
 }

@@ -25,7 +25,7 @@ func checkName(name string) error {
 	case len(name) > maxName:
 		return fault.Invalid("Name", "Name %s has %d characters; the most is %d.", fault.Quote(name),
 			utf8.RuneCountInString(name), maxName)
-	case !only(name, nameByte):
+	case !only(name, nameBytes):
 		return fault.Invalid("Name", "Name %s has a character other than letters, digits, '-' and '_'.",
 			fault.Quote(name))
 	}
@@ -47,7 +47,7 @@ func checkRole(param, role string) error {
 		return fault.Invalid(param, "%s %s is not a role name; write the name alone, without acs:ram:….",
 			param, fault.Quote(role))
 	}
-	if len(role) > 64 || !only(role, func(b byte) bool { return nameByte(b) || b == '.' || b == '@' }) {
+	if len(role) > 64 || !only(role, nameBytes+".@") {
 		return fault.Invalid(param, "%s %s is not a role name; use 1 to 64 letters, digits, '.', '@', '-' and '_'.",
 			param, fault.Quote(role))
 	}
@@ -65,7 +65,7 @@ func isRole(role string) bool {
 
 // checkGroup returns an error unless id is empty or a valid resource group id.
 func checkGroup(param, id string) error {
-	if len(id) > 64 || !only(id, nameByte) {
+	if len(id) > 64 || !only(id, nameBytes) {
 		return fault.Invalid(param, "%s %s is not a resource group id; use 1 to 64 letters, digits, '-' and '_', "+
 			"such as rg-acfmxh4em5jncda.", param, fault.Quote(id))
 	}
@@ -87,7 +87,7 @@ func validRegion(id string) bool {
 	if len(id) < 3 || len(id) > 40 || !strings.Contains(id, "-") || id[0] == '-' || id[len(id)-1] == '-' {
 		return false
 	}
-	return only(id, func(b byte) bool { return 'a' <= b && b <= 'z' || '0' <= b && b <= '9' || b == '-' })
+	return only(id, "abcdefghijklmnopqrstuvwxyz0123456789-")
 }
 
 // checkTag returns an error unless key and value are valid for a tag.
@@ -128,22 +128,15 @@ func checkTagText(param, what, text string, least int) error {
 
 // checkClientToken returns an error unless token is absent or a valid ClientToken.
 func checkClientToken(token string) error {
-	if len(token) > 64 || !only(token, func(b byte) bool { return ' ' < b && b < 0x7f }) {
+	if len(token) > 64 || strings.ContainsFunc(token, func(c rune) bool { return c <= ' ' || c >= 0x7f }) {
 		return fault.Invalid("ClientToken", "ClientToken is invalid; use 1 to 64 printable "+
 			"ASCII characters without blanks.")
 	}
 	return nil
 }
 
-func nameByte(b byte) bool {
-	return 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' || '0' <= b && b <= '9' || b == '-' || b == '_'
-}
+// nameBytes are the characters of a name.
+const nameBytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
 
-func only(s string, ok func(byte) bool) bool {
-	for i := 0; i < len(s); i++ {
-		if !ok(s[i]) {
-			return false
-		}
-	}
-	return true
-}
+// only reports whether s has no other characters than those of set.
+func only(s, set string) bool { return strings.Trim(s, set) == "" }

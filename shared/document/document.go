@@ -232,13 +232,7 @@ func Under(path, key string) string {
 
 // plain reports whether a key needs no quotes in a path.
 func plain(key string) bool {
-	for i := range len(key) {
-		if c := key[i]; !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c &&
-			c <= '9' || c == '_' || c == '-') {
-			return false
-		}
-	}
-	return key != ""
+	return key != "" && strings.Trim(key, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == ""
 }
 
 // At extends a path by an index.
@@ -357,12 +351,9 @@ func WriteString(b *bytes.Buffer, s string) {
 
 // ordinary reports whether the JSON string of s escapes only quotes, backslashes and line ends.
 func ordinary(s string) bool {
-	for _, r := range s {
-		if r < ' ' && r != '\n' || r == 0x7f || r == utf8.RuneError || r == '\u2028' || r == '\u2029' {
-			return false
-		}
-	}
-	return true
+	return !strings.ContainsFunc(s, func(r rune) bool {
+		return r < ' ' && r != '\n' || r == 0x7f || r == utf8.RuneError || r == '\u2028' || r == '\u2029'
+	})
 }
 
 func writeAny(b *bytes.Buffer, s string) {

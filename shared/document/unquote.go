@@ -94,10 +94,5 @@ func hasEscape(text string) bool { return strings.IndexByte(text, '\\') >= 0 }
 
 // isQuotable reports whether text without escapes is valid inside a string.
 func isQuotable(text string) bool {
-	for i := range len(text) {
-		if text[i] < ' ' || text[i] == '"' {
-			return false
-		}
-	}
-	return true
+	return !strings.ContainsFunc(text, func(c rune) bool { return c < ' ' || c == '"' })
 }

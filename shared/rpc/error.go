@@ -152,16 +152,12 @@ func signatureFault(err error, plain func(name string) bool) *wireError {
 	return f
 }
 
+const paramBytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"
+
 // withParam appends the name of a parameter to a code. A name with other characters is only in the
 // message, quoted.
 func withParam(code, param string) string {
-	for i := range len(param) {
-		if c := param[i]; !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
-			c == '.' || c == '-' || c == '_') {
-			return code
-		}
-	}
-	if param == "" {
+	if param == "" || strings.Trim(param, paramBytes) != "" {
 		return code
 	}
 	return code + "." + param

@@ -266,10 +266,5 @@ func isElement(s string) bool {
 
 // isPrintable reports whether s is of printable ASCII.
 func isPrintable(s string) bool {
-	for i := range len(s) {
-		if s[i] < ' ' || s[i] > '~' {
-			return false
-		}
-	}
-	return true
+	return !strings.ContainsFunc(s, func(c rune) bool { return c < ' ' || c > '~' })
 }

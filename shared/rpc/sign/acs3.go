@@ -167,12 +167,7 @@ func parseSignedHeaders(s string) ([]header, error) {
 }
 
 func isHeaderName(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '_') {
-			return false
-		}
-	}
-	return s != ""
+	return s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-_") == ""
 }
 
 // bindHeaders sets the value of each of headers from the request. It returns an error if a header

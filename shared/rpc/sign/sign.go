@@ -233,33 +233,18 @@ func parseTime(name, value string) (time.Time, error) {
 
 // checkMethod returns an error if method contains characters that would change the text to sign.
 func checkMethod(method string) error {
-	if method == "" || len(method) > 16 {
+	if method == "" || len(method) > 16 || strings.Trim(method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
 		return unsupportedHTTPMethod()
-	}
-	for i := range len(method) {
-		if c := method[i]; c < 'A' || c > 'Z' {
-			return unsupportedHTTPMethod()
-		}
 	}
 	return nil
 }
 
 // isPrintable reports whether s is ASCII without spaces and control characters.
 func isPrintable(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c <= ' ' || c >= 0x7f {
-			return false
-		}
-	}
-	return true
+	return !strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c >= 0x7f })
 }
 
 // isClean reports whether s has no control characters, so that it cannot start a new line.
 func isClean(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c == 0x7f {
-			return false
-		}
-	}
-	return true
+	return !strings.ContainsFunc(s, func(c rune) bool { return c < ' ' || c == 0x7f })
 }
