@@ -382,7 +382,8 @@ func TestSecretValues(t *testing.T) {
 	for _, text := range []string{"login bob " + planted, "login password=" + planted + " user=bob",
 		"login --password '" + planted + " 2' bob", "login bob password=" + planted, "login " + planted +
 			" " + planted,
-		"login bob password=" + planted + " x=" + planted, "login --pass=" + planted, "login password=" + planted,
+		"login bob password=" + planted + " x=" + planted, "login --pass=" + planted, "login pssword=" + planted + " robert",
+		"login Ｐssword＝" + planted + " robert", "login password=" + planted,
 		"login bob " + planted + " " + planted, "login bob -" + planted, "login user=bob password=1 --" + planted} {
 		c, err := e.Command(said(text))
 		d := e.Decide(c)

@@ -68,7 +68,7 @@ func (r *reader) read(args []string) *Error {
 				return problem
 			}
 			continue
-		case isOption && p < 0:
+		case p < 0 && (isOption || hasValue && r.isLikeSecret(name)):
 			return r.unknown(name)
 		case p < 0 || !isOption && !hasValue:
 			r.plain = append(r.plain, arg)
@@ -141,6 +141,18 @@ func (r *reader) isName(arg string) bool {
 	name, isOption := optionOf(arg)
 	name, _, _ = cutValue(name)
 	return arg == "--" || isOption && (foldName(name) == dryRun || r.action.index(name) >= 0)
+}
+
+// isLikeSecret reports whether a name is almost that of a secret parameter. Its value would become
+// that of another parameter, which is recorded.
+func (r *reader) isLikeSecret(name string) bool {
+	var secrets []string
+	for _, p := range r.action.Parameters {
+		if p.Secret {
+			secrets = append(secrets, p.Name)
+		}
+	}
+	return len(secrets) > 0 && len(name) <= 4*MaxParameterName && Similar(foldName(name), secrets) != ""
 }
 
 // tryOut reads --dry-run.
