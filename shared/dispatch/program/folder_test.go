@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -85,7 +86,7 @@ func TestPlacesAreServedInOrder(t *testing.T) {
 			t.Fatal(err)
 		}
 		var order []int
-		for i := range 5 {
+		for i := range waitersPerPlace {
 			go func() {
 				if err := f.take(context.Background()); err != nil {
 					t.Error(err)
@@ -95,9 +96,12 @@ func TestPlacesAreServedInOrder(t *testing.T) {
 			}()
 			synctest.Wait()
 		}
+		if err := f.take(context.Background()); err == nil || !err.Again || !err.Refused {
+			t.Errorf("one more: %v", err)
+		}
 		<-f.places
 		synctest.Wait()
-		if len(order) != 5 || order[0] != 0 || order[1] != 1 || order[2] != 2 || order[3] != 3 || order[4] != 4 {
+		if len(order) != waitersPerPlace || !slices.IsSorted(order) {
 			t.Errorf("the order is %v", order)
 		}
 	})

@@ -19,6 +19,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -41,6 +42,9 @@ const (
 	// maxLines how many lines of it are shown.
 	maxTail  = 2 << 10
 	maxLines = 10
+	// waitersPerPlace is how many calls may wait for each place. Others are refused, and come again:
+	// a dispatcher has only so many workers.
+	waitersPerPlace = 4
 	// quick is how long Start waits for the end: most programs need no Follow.
 	quick = 2 * time.Second
 	// grace is how long a program and its children may take to end after SIGTERM.
@@ -66,6 +70,7 @@ type Options struct {
 type Folder struct {
 	options Options
 	places  chan struct{} // has one element for each running program
+	waiting atomic.Int64  // how many calls wait for a place
 	closing chan struct{}
 	running sync.WaitGroup
 
@@ -261,11 +266,16 @@ func (f *Folder) launch(ctx context.Context, e *execution, c *dispatch.Call) (fa
 
 // take waits for a place. Waiters are served in order, since those of a channel are.
 func (f *Folder) take(ctx context.Context) *dispatch.Error {
+	busy := &dispatch.Error{Why: "too many programs are running", Again: true, Refused: true}
+	defer f.waiting.Add(-1)
+	if f.waiting.Add(1) > int64(waitersPerPlace*cap(f.places)) {
+		return busy
+	}
 	select {
 	case f.places <- struct{}{}:
 		return nil
 	case <-ctx.Done():
-		return &dispatch.Error{Why: "too many programs are running", Again: true, Refused: true}
+		return busy
 	case <-f.closing:
 		return stopping()
 	}
