@@ -152,8 +152,13 @@ func (d *Dispatcher) work(ctx context.Context, job *journal.Job) (result journal
 		// Earlier processes claimed it and ended without a result. The target may have it.
 		return d.giveUp(ctx, e, job, "every attempt ended without a result"), settled, nil
 	}
-	if why := d.cancelled(e, job); why != "" && !job.Doubt {
-		return d.notStarted(ctx, e, job, why), settled, nil
+	if cancelled(e, job) {
+		by := "it was cancelled by " + job.Cancel.User
+		if job.Doubt {
+			// Another attempt would find out, but it might also start what is not wanted.
+			return d.giveUp(ctx, e, job, by+"; an earlier attempt may have started it"), settled, nil
+		}
+		return d.notStarted(ctx, e, job, by+" before it was started"), settled, nil
 	}
 	if !e.Active {
 		return d.giveUp(ctx, e, job, "the chat configuration became inactive in the meantime"), settled, nil

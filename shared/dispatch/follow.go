@@ -142,7 +142,7 @@ func (d *Dispatcher) follow(ctx context.Context, e *command.Endpoint,
 	}
 	if op.Ending == "" {
 		switch {
-		case d.cancelled(e, job) != "":
+		case cancelled(e, job):
 			op.Ending = journal.StateCancelled
 		case !d.options.Now().Before(op.Deadline):
 			op.Ending = journal.StateTimedOut
@@ -261,18 +261,11 @@ func (d *Dispatcher) notStarted(ctx context.Context, e *command.Endpoint, job *j
 	return result
 }
 
-// cancelled returns that the command is to be cancelled, if whoever wants that may run it now;
-// empty if not.
-func (d *Dispatcher) cancelled(e *command.Endpoint, job *journal.Job) string {
-	if job.Cancel == nil {
-		return ""
-	}
-	by := command.Command{User: job.Cancel.User, Groups: e.Permissions.Groups(job.Cancel.User),
-		Conversation: job.Cancel.Conversation, Direct: job.Cancel.Direct}
-	if !e.MayOperate(by, job.Command, job.RamRole) {
-		return ""
-	}
-	return "it was cancelled by " + command.Printable(by.User, 256) + " before it was started"
+// cancelled reports whether the command is to be cancelled, by somebody who may run it now.
+func cancelled(e *command.Endpoint, job *journal.Job) bool {
+	by := job.Cancel
+	return by != nil && e.MayOperate(command.Command{User: by.User, Groups: e.Permissions.Groups(by.User),
+		Conversation: by.Conversation, Direct: by.Direct}, job.Command, job.RamRole)
 }
 
 // call returns the call of a job's command.
