@@ -155,18 +155,14 @@ func TestAPlantedSecretIsNowhere(t *testing.T) {
 	find.add("the sealing key", keys[0])
 
 	for _, p := range plantedPlatforms {
-		fields := append(p.secrets, plantedField{"Target.Secret", 40})
+		fields := append(p.secrets, plantedField{ownTargetSecret, 40}, plantedField{actionTargetSecret, 40})
 		name := strings.ToLower(p.typ)
 		make := func(request string) object {
 			c := maps.Clone(p.plain)
 			for _, f := range fields {
 				value, search := f.planted(request)
 				find.add(request+f.key, search)
-				if f.key == "Target.Secret" {
-					c["Target"] = object{"Type": "Http", "Url": "https://example.com/", "Secret": value}
-				} else {
-					c[f.key] = value
-				}
+				c = replaced(c, f.key, value)
 			}
 			return c
 		}
@@ -364,17 +360,30 @@ func failures(s *service, readOnly accessKey, name, typ string, configuration ob
 			target := maps.Clone(configuration)
 			target["Target"] = object{"Type": "Http", "Url": u, "Secret": value}
 			list = append(list, newV1(s.key, action, with(jsonText(target))...))
+			target["Actions"] = object{"run": object{"Target": target["Target"]}}
+			delete(target, "Target")
+			list = append(list, newV1(s.key, action, with(jsonText(target))...))
 		}
 	}
 	return list
 }
 
+// Secrets that are not keys of the Configuration: of its own Target, and of an action's.
+const (
+	ownTargetSecret    = "Target.Secret"
+	actionTargetSecret = "Actions.run.Target.Secret"
+)
+
 // replaced returns the Configuration with another value for one setting.
 func replaced(configuration object, key string, value any) object {
 	c := maps.Clone(configuration)
-	if key == "Target.Secret" {
-		c["Target"] = object{"Type": "Http", "Url": "https://example.com/", "Secret": value}
-	} else {
+	target := object{"Type": "Http", "Url": "https://example.com/", "Secret": value}
+	switch key {
+	case ownTargetSecret:
+		c["Target"] = target
+	case actionTargetSecret:
+		c["Actions"] = object{"run": object{"Target": target}}
+	default:
 		c[key] = value
 	}
 	return c
