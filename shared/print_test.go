@@ -82,6 +82,12 @@ func holders(t *testing.T) map[string]any {
 		t.Fatal(err)
 	}
 	credentials := invoke.Credentials{AccessKeyID: "id", AccessKeySecret: hiddenText, SecurityToken: hiddenText}
+	sessions := cloud.NewSessions(func(context.Context, cloud.Session) (cloud.Lease, error) {
+		return cloud.Lease{Credentials: credentials, Expires: time.Now().Add(time.Hour)}, nil
+	}, nil)
+	if _, err := sessions.With(t.Context(), cloud.Session{}); err != nil {
+		t.Fatal(err)
+	}
 	aes, err := callback.ParseEnvelopeKey(base64.StdEncoding.EncodeToString(hiddenBytes[:])[:43])
 	if err != nil {
 		t.Fatal(err)
@@ -135,6 +141,8 @@ func holders(t *testing.T) map[string]any {
 		"an access key":        accesskey.Key{ID: "id", Secret: hiddenText},
 		"an access key file":   app.AccessKey{ID: "id", Secret: hiddenText},
 		"credentials":          credentials,
+		"a role's session":     cloud.Lease{Credentials: credentials},
+		"the roles' sessions":  sessions,
 		"emulated credentials": runtime.Credentials(credentials),
 		"an environment":       secret.Map{"A": hiddenText},
 		"a function": runtime.Function{Env: map[string]string{"A": hiddenText},

@@ -57,7 +57,8 @@ func TestCommandsRunInOOSUnderARole(t *testing.T) {
 		}))}))(t)
 	say := func(user, text string) {
 		t.Helper()
-		e.service.send(t, newACS3(e.service.key, "SendChatMessage", "Name", "ops", "UserId", user, "Text", text)).ok(t, nil)
+		e.service.send(t, newACS3(e.service.key, "SendChatMessage", "Name", "ops", "UserId", user,
+			"Text", text)).ok(t, nil)
 	}
 	// await waits for the end of the latest operation, and returns it and the states before.
 	await := func(ended ...string) (o operation, before []string) {

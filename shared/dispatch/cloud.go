@@ -64,8 +64,8 @@ func (c *Call) masked(text string) string {
 	return strings.NewReplacer(secrets...).Replace(text)
 }
 
-// Secrets returns the texts that show a secret parameter: its value, and how JSON writes that inside
-// a string.
+// Secrets returns the texts that show a secret parameter: its value, and how JSON writes that
+// inside a string.
 func (c *Call) Secrets() (texts []string) {
 	for _, v := range c.Command.Parameters {
 		if !v.Secret || v.Text == "" {
