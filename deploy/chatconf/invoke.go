@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -429,16 +430,16 @@ func (in *invocation) request(ctx context.Context, host *runtime.Host, event []b
 			return nil, err
 		}
 	}
-	w := &response{header: http.Header{}}
+	w := httptest.NewRecorder()
 	host.HTTP(in.function).ServeHTTP(w, r)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	return &outcome{
 		Function:  in.function,
-		RequestId: cmp.Or(w.header.Get("X-Fc-Request-Id"), w.header.Get("X-Amzn-Requestid")),
-		Status:    w.status,
-		answer:    w.body.Bytes(),
+		RequestId: cmp.Or(w.Header().Get("X-Fc-Request-Id"), w.Header().Get("X-Amzn-Requestid")),
+		Status:    w.Code,
+		answer:    w.Body.Bytes(),
 	}, nil
 }
 
@@ -479,24 +480,6 @@ func functionOf(action string) string {
 		b.WriteRune(c)
 	}
 	return strings.ToLower(b.String())
-}
-
-// A response is an http.ResponseWriter that records what is written.
-type response struct {
-	status int
-	header http.Header
-	body   bytes.Buffer
-}
-
-func (w *response) Header() http.Header { return w.header }
-
-func (w *response) WriteHeader(status int) { w.status = status }
-
-func (w *response) Write(p []byte) (int, error) {
-	if w.status == 0 {
-		w.status = http.StatusOK
-	}
-	return w.body.Write(p)
 }
 
 // duration matches the duration in the report of either cloud.
