@@ -9,7 +9,7 @@
 // CHATCONF_E2E_TARGET has the services be the functions of a cloud instead, from the zip files in
 // CHATCONF_E2E_DIST ("make zips"; dist of the repository if it is not set), under the cloud's
 // runtime: fc, each service over a Tablestore emulator of its own; or lambda, over what stands in
-// for DynamoDB. The suite is the same, and the tests of the functions' own event sources come to it.
+// for DynamoDB. The suite is the same, and the tests of the functions' event sources come to it.
 //
 // A test that is about some of them only says so first, and is skipped in the other runs; "make
 // e2e" does the file and both targets, which between them run every test: the targets' stores are

@@ -95,8 +95,8 @@ func text(t *testing.T, v any) string {
 // A message is what an event source delivers.
 type message struct{ id, body string }
 
-// An eventSource is a way in which a target delivers messages. The payloads are those of the vendors'
-// documents.
+// An eventSource is a way in which a target delivers messages. The payloads are those of the
+// vendors' documents.
 type eventSource struct {
 	name   string
 	target string
@@ -149,7 +149,8 @@ func eventBridge(id, kind string, detail json.RawMessage) object {
 	}
 }
 
-// eventSources are all of both targets but direct invocation, whose messages have no id of their own.
+// eventSources are all of both targets but direct invocation, whose messages have no id of their
+// own.
 var eventSources = []eventSource{
 	{"MNS", targetFC, true, listOf(func(m message) any {
 		return cloudEvent("event-"+m.id, "mns:Queue:SendMessage",

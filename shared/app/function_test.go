@@ -322,7 +322,8 @@ func TestAFunctionThatIsWarm(t *testing.T) {
 	})
 }
 
-// What cannot be opened says so over HTTP and to events, and is opened by the first invocation that can.
+// What cannot be opened says so over HTTP and to events, and is opened by the first invocation that
+// can.
 func TestAFunctionThatCannotOpen(t *testing.T) {
 	eachCloud(t, func(t *testing.T, c *cloud) {
 		f := c.function()
@@ -373,8 +374,8 @@ func TestAFunctionThatCannotOpen(t *testing.T) {
 	})
 }
 
-// What stands in for DynamoDB and has no transactions is found at the start. HTTP and events say so, once
-// and for all.
+// What stands in for DynamoDB and has no transactions is found at the start. HTTP and events say
+// so, once and for all.
 func TestAFunctionOnAStoreWithoutTransactions(t *testing.T) {
 	eachCloud(t, func(t *testing.T, c *cloud) {
 		endpoint, other := c.env["AWS_ENDPOINT_URL_DYNAMODB"]

@@ -82,7 +82,8 @@ func newSignedPath(tb testing.TB, v1 bool) *signedPath {
 		inv: &invoke.Invocation{RequestID: invoke.NewRequestID(), SourceIP: "192.0.2.1", Logger: quiet}}
 }
 
-// requests returns n requests, each with a nonce of its own, in the context that a runtime gives them.
+// requests returns n requests, each with a nonce of its own, in the context that a runtime gives
+// them.
 func (p *signedPath) requests(n int) []*http.Request {
 	out := make([]*http.Request, n)
 	for i := range out {

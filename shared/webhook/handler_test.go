@@ -1056,8 +1056,8 @@ func TestSlackMessageRunsOnce(t *testing.T) {
 	}
 }
 
-// Slack's probe of the certificate is answered through the whole handler, with no write, and only at
-// the configuration's own URL.
+// Slack's probe of the certificate is answered through the whole handler, with no write, and only
+// at the configuration's own URL.
 func TestSlackProbe(t *testing.T) {
 	w := webhooktest.New(t)
 	process := w.Process()

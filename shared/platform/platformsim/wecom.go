@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"chatconf/shared/platform/callback"
@@ -231,16 +232,9 @@ func wecomRobot(k *Maker, m Message) (*Callback, error) {
 }
 
 // unmarkdown returns how Markdown without markup is shown: it removes the escaping backslashes.
-func unmarkdown(text string) string {
-	var b strings.Builder
-	for i := 0; i < len(text); i++ {
-		if text[i] == '\\' && i+1 < len(text) {
-			i++
-		}
-		b.WriteByte(text[i])
-	}
-	return b.String()
-}
+func unmarkdown(text string) string { return escaped.ReplaceAllString(text, "$1") }
+
+var escaped = regexp.MustCompile(`(?s)\\(.)`)
 
 // wecomCheck is the check of the URL.
 func wecomCheck(k *Maker, _ Message) (*Callback, error) {
