@@ -47,6 +47,9 @@ const (
 	waitersPerPlace = 4
 	// quick is how long Start waits for the end: most programs need no Follow.
 	quick = 2 * time.Second
+	// placeTime is how long Start waits for a place. A dispatch that waits keeps other commands of the
+	// configuration from theirs, such as the cancel that would free a place.
+	placeTime = 5 * time.Second
 	// grace is how long a program and its children may take to end after SIGTERM.
 	grace = 3 * time.Second
 	// drainTime is how long the rest of the output is read after the end. A process that has left
@@ -271,6 +274,8 @@ func (f *Folder) take(ctx context.Context) *dispatch.Error {
 	if f.waiting.Add(1) > int64(waitersPerPlace*cap(f.places)) {
 		return busy
 	}
+	ctx, cancel := context.WithTimeout(ctx, placeTime)
+	defer cancel()
 	select {
 	case f.places <- struct{}{}:
 		return nil

@@ -558,6 +558,11 @@ func TestAPlaceMayNotBeFreeInTime(t *testing.T) {
 		refused.Why != "too many programs are running" {
 		t.Errorf("%v", err)
 	}
+	began := time.Now()
+	if _, err := f.Start(f.ctx(), call("good", "2")); !errors.As(err, &refused) || !refused.Again ||
+		time.Since(began) > 30*time.Second { // far less than the time of a dispatch
+		t.Errorf("%v after %v", err, time.Since(began))
+	}
 	slow.Execution = p.Execution
 	if err := f.Cancel(f.ctx(), slow); err != nil {
 		t.Fatal(err)
