@@ -42,8 +42,8 @@ const (
 	// maxLines how many lines of it are shown.
 	maxTail  = 2 << 10
 	maxLines = 10
-	// waitersPerPlace is how many calls may wait for each place. Others are refused, and come again:
-	// a dispatcher has only so many workers.
+	// waitersPerPlace is how many calls may wait for each place. Others are refused, and come
+	// again: a dispatcher has only so many workers.
 	waitersPerPlace = 4
 	// quick is how long Start waits for the end: most programs need no Follow.
 	quick = 2 * time.Second
