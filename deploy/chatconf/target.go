@@ -181,7 +181,8 @@ func (d *deployment) openStore(o deploymentOptions, kind runtime.Kind) (
 		}
 		d.store, err = openStore(storeDynamoDB, o.getenv)
 		env["AWS_REGION"] = cmp.Or(o.getenv("AWS_REGION"), o.getenv("AWS_DEFAULT_REGION"))
-		names = append([]string{"AWS_ENDPOINT_URL_DYNAMODB"}, names...)
+		names = append([]string{"AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL_SSM",
+			"AWS_ENDPOINT_URL_SFN"}, names...)
 	}
 	for _, name := range names {
 		if value := o.getenv(name); value != "" {

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -115,5 +116,49 @@ func TestCommandsRunInOOSUnderARole(t *testing.T) {
 	}
 	if log := e.service.stderr.String(); strings.Contains(log, "fake-secret-") || strings.Contains(log, "fake-token-") {
 		t.Error("the log shows a secret of a session")
+	}
+}
+
+// Through the functions of Lambda, an execution of a state machine runs under the role, and is
+// cancelled by the person who started it. Moto lends the role and has the state machine.
+func TestCommandsRunInStepFunctionsUnderARole(t *testing.T) {
+	t.Parallel()
+	if functions.target != targetLambda {
+		t.Skip("only the functions of Lambda run state machines")
+	}
+	const account, role = "123456789012", "chatconf-operator-ops"
+	const machine = "arn:aws:states:eu-central-1:" + account + ":stateMachine:deploy"
+	req := newRequest(t, http.MethodPost, store.server.url, `{"name":"deploy","roleArn":"arn:aws:iam::`+account+
+		`:role/states","definition":"{\"StartAt\":\"a\",\"States\":{\"a\":{\"Type\":\"Pass\",\"End\":true}}}"}`, "")
+	req.Header.Set("Content-Type", "application/x-amz-json-1.0")
+	req.Header.Set("X-Amz-Target", "AWSStepFunctions.CreateStateMachine")
+	req.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+awsKey.ID+
+		"/20261129/eu-central-1/states/aws4_request, SignedHeaders=host, Signature=0") // moto verifies none
+	resp := must(http.DefaultClient.Do(req))(t)
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Fatalf("CreateStateMachine: %s", resp.Status)
+	}
+	s := serve(t, "CHATCONF_ACCOUNT_ID="+account, "AWS_ENDPOINT_URL_STS="+store.server.url,
+		"AWS_ENDPOINT_URL_SFN="+store.server.url)
+	must(s.client(t).CreateChatConfiguration(&oos.CreateChatConfigurationRequest{Name: dara.String("ops"),
+		Type: dara.String("DingTalk"), Configuration: dara.String(jsonText(object{
+			"DingTalkClientId": "dingexample", "DingTalkClientSecret": "not-a-real-secret",
+			"Actions": object{"deploy": object{"Parameters": []any{object{"Name": "version"}},
+				"Target": object{"Type": "StepFunctions", "StateMachineArn": machine}}},
+			"Permissions": []any{object{"Effect": "Allow", "Principals": []any{"user:alice"},
+				"Commands": []any{"deploy"}, "RamRole": role}},
+		}))}))(t)
+	for _, step := range []struct{ text, state string }{{"deploy v7", "Running"}, {"cancel", "Cancelled"}} {
+		s.send(t, newACS3(s.key, "SendChatMessage", "Name", "ops", "UserId", "alice", "Text", step.text)).ok(t, nil)
+		var found []operation
+		awaitLong(t, 100*time.Second, step.text, func() bool {
+			found = s.operations(t, "ops", "State", step.state)
+			return len(found) == 1
+		})
+		if o := found[0]; o.ExecutionId != "arn:aws:states:eu-central-1:"+account+":execution:deploy:"+o.Id ||
+			o.SessionName != "DingTalk.alice" || o.RamRole != role || o.Target != "StepFunctions "+machine {
+			t.Errorf("%s: %+v", step.text, o)
+		}
 	}
 }
