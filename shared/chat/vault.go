@@ -17,8 +17,8 @@ type vault struct {
 	now    func() time.Time
 }
 
-// seal seals the new secrets into the record, keeps those of before that were to be kept,
-// and drops the rest. before is nil for a new configuration.
+// seal puts the new secrets, sealed, into the record. It copies those that the request keeps from
+// before, and drops the rest. before is nil for a new configuration.
 func (v *vault) seal(c scope, r, before *record, in *settled) error {
 	var err error
 	secrets := make(map[string][]byte, len(in.secrets)+len(in.kept)+1)
