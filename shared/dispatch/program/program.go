@@ -19,7 +19,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -42,13 +41,10 @@ const (
 	// maxLines how many lines of it are shown.
 	maxTail  = 2 << 10
 	maxLines = 10
-	// waitersPerPlace is how many calls may wait for each place. Others are refused, and come
-	// again: a dispatcher has only so many workers.
-	waitersPerPlace = 4
 	// quick is how long Start waits for the end: most programs need no Follow.
 	quick = 2 * time.Second
-	// placeTime is how long Start waits for a place. A dispatch that waits keeps other commands of the
-	// configuration from theirs, such as the cancel that would free a place.
+	// placeTime is how long Start waits for a place. A dispatch that waits keeps other commands of
+	// the configuration from theirs, such as the cancel that would free a place.
 	placeTime = 5 * time.Second
 	// grace is how long a program and its children may take to end after SIGTERM.
 	grace = 3 * time.Second
@@ -73,7 +69,6 @@ type Options struct {
 type Folder struct {
 	options Options
 	places  chan struct{} // has one element for each running program
-	waiting atomic.Int64  // how many calls wait for a place
 	closing chan struct{}
 	running sync.WaitGroup
 
@@ -269,18 +264,13 @@ func (f *Folder) launch(ctx context.Context, e *execution, c *dispatch.Call) (fa
 
 // take waits for a place. Waiters are served in order, since those of a channel are.
 func (f *Folder) take(ctx context.Context) *dispatch.Error {
-	busy := &dispatch.Error{Why: "too many programs are running", Again: true, Refused: true}
-	defer f.waiting.Add(-1)
-	if f.waiting.Add(1) > int64(waitersPerPlace*cap(f.places)) {
-		return busy
-	}
 	ctx, cancel := context.WithTimeout(ctx, placeTime)
 	defer cancel()
 	select {
 	case f.places <- struct{}{}:
 		return nil
 	case <-ctx.Done():
-		return busy
+		return &dispatch.Error{Why: "too many programs are running", Again: true, Refused: true}
 	case <-f.closing:
 		return stopping()
 	}
