@@ -411,6 +411,34 @@ func TestFoldersThatAreRefused(t *testing.T) {
 	}
 }
 
+// What belongs to another user is refused: the program, its folder and a parent of that.
+func TestOthersOwnNothing(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give a file away")
+	}
+	f := open(t)
+	program, parent := filepath.Join(f.dir, f.add("good", ":")), filepath.Dir(f.dir)
+	for path, want := range map[string]string{
+		program: "the owner of the program is neither root nor the user of this service",
+		f.dir:   "the folder of programs is not safe",
+		parent:  "the folder of programs is not safe",
+	} {
+		if err := os.Chown(path, 65533, -1); err != nil {
+			t.Fatal(err)
+		}
+		e := f.refusal(call("good", "1"))
+		if err := os.Chown(path, 0, -1); err != nil {
+			t.Fatal(err)
+		}
+		if e.Why != want || !strings.Contains(e.Cause, path+" belongs to user 65533") {
+			t.Errorf("%s: %+v, want %q", path, e, want)
+		}
+	}
+	if p := f.finish(call("good", "1")); p.State != journal.StateSucceeded {
+		t.Errorf("%+v", p)
+	}
+}
+
 func TestAFolderToRunInIsNeeded(t *testing.T) {
 	f := open(t, func(o *program.Options) { o.Temp = filepath.Join(o.Temp, "missing") })
 	f.add("good", ":")
