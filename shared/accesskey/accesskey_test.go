@@ -273,9 +273,9 @@ func TestAccessKeyRecordThatIsTampered(t *testing.T) {
 	} {
 		l := chattest.NewLocksmith(t)
 		l.MustCreate(chattest.SomeKey())
-		item := l.Raw("CCKsome")
+		item := raw(l, "CCKsome")
 		edit(&item)
-		l.Put(item)
+		put(l, item)
 		if id := strings.TrimPrefix(item.Sort, "k#"); id != "CCK%" {
 			_, err := l.Find(t.Context(), id)
 			chattest.WantError(t, "Find of a record with "+about, err, fault.Internal, "")
@@ -363,5 +363,24 @@ func TestAccessKeysWhenTheStoreFails(t *testing.T) {
 				chattest.Equal(t, "the keys after "+what, l.Dump(), before)
 			}
 		}
+	}
+}
+
+// raw returns the stored record of a key.
+func raw(l *chattest.Locksmith, id string) table.Item {
+	l.T.Helper()
+	items, err := l.Spy.Table.Get(l.T.Context(), table.Key{Partition: "keys", Sort: "k#" + table.Escape(id)})
+	if err != nil || len(items) != 1 {
+		l.T.Fatalf("key %q: %d items, %v", id, len(items), err)
+	}
+	return items[0]
+}
+
+func put(l *chattest.Locksmith, item table.Item) {
+	l.T.Helper()
+	err := l.Spy.Table.Write(l.T.Context(), "keys",
+		table.Change{Puts: []table.Put{{Sort: item.Sort, Value: item.Value, Revision: item.Revision}}})
+	if err != nil {
+		l.T.Fatal(err)
 	}
 }

@@ -74,8 +74,8 @@ func checkRegion(id string) error {
 	return &fault.Error{Code: fault.InvalidRegion, Param: "RegionId", Message: message}
 }
 
-// scopeOf returns the scope of a configuration, without a caller and a clock: it is only for reads of
-// the service itself.
+// scopeOf returns the scope of a configuration, without a caller and a clock: it is only for reads
+// of the service itself.
 func scopeOf(r command.Ref) scope {
 	return scope{caller: &nobody, account: r.Account, region: r.Region}
 }

@@ -946,7 +946,7 @@ func TestNothingIsDroppedInSilence(t *testing.T) {
 		before := len(process.Commands("ops"))
 		for _, k := range kinds {
 			w.Advance(time.Second)
-			c := bot.Tell(k.Enclosure, k.Text)
+			c := tell(bot, k.Enclosure, k.Text)
 			if out := bot.Post(h, c); out.Code != http.StatusOK {
 				t.Errorf("%s: %s: %d %s", p.Type, k.About, out.Code, w.Log())
 				continue
@@ -1007,7 +1007,7 @@ func TestSlackMessageRunsOnce(t *testing.T) {
 	tell := func(id, event string) {
 		t.Helper()
 		w.Advance(time.Second)
-		c := bot.Tell("event", `{"type":"event_callback","team_id":"T0EXAMPLE","event_id":"`+
+		c := tell(bot, "event", `{"type":"event_callback","team_id":"T0EXAMPLE","event_id":"`+
 			id+`","authorizations":[{"user_id":"U0BOT","is_bot":true}],"event":`+event+`}`)
 		if out := bot.Post(h, c); out.Code != http.StatusOK {
 			t.Errorf("%s: %d %s", id, out.Code, out.Body)
@@ -1332,4 +1332,15 @@ func TestDigest(t *testing.T) {
 	if !bytes.Equal(a.Digest(), b.Digest()) {
 		t.Error("the order of parameters, or a header, makes another digest")
 	}
+}
+
+// tell makes a callback of what the platform says, as it is, in an enclosure of package
+// platformsim.
+func tell(b *webhooktest.Bot, enclosure, text string) *platformsim.Callback {
+	b.Helper()
+	c, err := (&platformsim.Maker{Settings: b.Settings, Now: b.Now()}).Enclose(b.Type, enclosure, text)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return c
 }

@@ -22,7 +22,7 @@ func TestOneMessageUnderTwoEvents(t *testing.T) {
 			"event":{"sender":{"sender_id":{"open_id":"ou_1"},"sender_type":"user"},"message":{"message_id":"om_1","chat_id":"oc_1","chat_type":"p2p","message_type":"text","content":"{\"text\":\"restart i-1\"}"}}}`
 	}
 	for _, event := range []string{"e1", "e2", "e1"} {
-		if out := bot.Post(h, bot.Tell("event", text(event))); out.Code != http.StatusOK {
+		if out := bot.Post(h, tell(bot, "event", text(event))); out.Code != http.StatusOK {
 			t.Errorf("%s: %d", event, out.Code)
 		}
 	}
@@ -42,7 +42,7 @@ func TestWeComsControlCharactersAreAnswered(t *testing.T) {
 	process := w.Process()
 	bot := process.Create("ops", "WeChat", platformtest.Settings("WeChat"), webhooktest.Open)
 	c := bot.Say("app", platformsim.Message{Text: "placeholder"})
-	sealed := bot.Tell("app",
+	sealed := tell(bot, "app",
 		"<xml><ToUserName>wwexample</ToUserName><FromUserName>u1</FromUserName><CreateTime>{seconds}</CreateTime>"+
 			"<MsgType>text</MsgType><Content><![CDATA[restart\x02 "+
 			"i-1]]></Content><MsgId>1</MsgId><AgentID>1000002</AgentID></xml>")

@@ -542,25 +542,6 @@ func (l *Locksmith) MustCreate(key accesskey.Key) *accesskey.Key {
 	return out
 }
 
-// raw returns the stored record of a key.
-func (l *Locksmith) Raw(id string) table.Item {
-	l.T.Helper()
-	items, err := l.Spy.Table.Get(l.T.Context(), table.Key{Partition: "keys", Sort: "k#" + table.Escape(id)})
-	if err != nil || len(items) != 1 {
-		l.T.Fatalf("key %q: %d items, %v", id, len(items), err)
-	}
-	return items[0]
-}
-
-func (l *Locksmith) Put(item table.Item) {
-	l.T.Helper()
-	err := l.Spy.Table.Write(l.T.Context(), "keys",
-		table.Change{Puts: []table.Put{{Sort: item.Sort, Value: item.Value, Revision: item.Revision}}})
-	if err != nil {
-		l.T.Fatal(err)
-	}
-}
-
 func (l *Locksmith) Dump() []table.Item {
 	l.T.Helper()
 	items, err := l.Spy.Table.Query(l.T.Context(), table.Range{Partition: "keys", Limit: table.MaxQuery})

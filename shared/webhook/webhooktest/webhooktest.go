@@ -201,17 +201,6 @@ func (b *Bot) Say(mode string, m platformsim.Message) *platformsim.Callback {
 	return c
 }
 
-// Tell makes a callback of what the platform says, as it is, in an enclosure of package
-// platformsim.
-func (b *Bot) Tell(enclosure, text string) *platformsim.Callback {
-	b.Helper()
-	c, err := (&platformsim.Maker{Settings: b.Settings, Now: b.Now()}).Enclose(b.Type, enclosure, text)
-	if err != nil {
-		b.Fatal(err)
-	}
-	return c
-}
-
 // Post sends a callback to a bot's webhook.
 func (b *Bot) Post(h http.Handler, c *platformsim.Callback) *httptest.ResponseRecorder {
 	b.Helper()
