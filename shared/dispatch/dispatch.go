@@ -140,7 +140,7 @@ func (d *Dispatcher) work(ctx context.Context, job *journal.Job) (result journal
 	switch {
 	case fault.CodeOf(err) == fault.NotFound, err == nil && !job.IsOf(e):
 		return d.lost(job, "the chat configuration was deleted in the meantime"), settled, nil
-	case err != nil && (job.Attempts > Attempts || d.overdue(job)):
+	case err != nil && (job.Attempts > Attempts || d.abandoned(job)):
 		return d.lost(job, "the chat configuration could not be read"), settled, nil
 	case err != nil:
 		return journal.Result{}, settled, err

@@ -20,8 +20,8 @@ const (
 	// MaxTimeout the longest that an action may say.
 	DefaultTimeout = time.Hour
 	MaxTimeout     = 24 * time.Hour
-	// endTime is how long an operation is followed after its timeout: for its end, or for the
-	// target's answer. After it the end is Unknown.
+	// endTime is how long an operation is followed after it was seen to take too long: for its end,
+	// or for the target's answer. After it the end is Unknown.
 	endTime = 10 * time.Minute
 	// followTime bounds one question to a target, or one request to cancel.
 	followTime = 10 * time.Second
@@ -128,25 +128,22 @@ func (d *Dispatcher) follow(ctx context.Context, e *command.Endpoint,
 	op := &job.Operation
 	call := d.call(e, job)
 	call.Target, call.Execution = op.Target, op.Execution
-	target, ok := d.options.Targets[op.Target.Type].(Follower)
-	if !ok {
-		if d.overdue(job) {
-			return d.unknown(ctx, e, job, fmt.Sprintf("this service has no targets of type %q", op.Target.Type))
-		}
-		return journal.Result{State: journal.StateRunning,
-			Detail: fmt.Sprintf("this service has no targets of type %q", op.Target.Type)}, running, nil
-	}
 	op.Polls++
-	if job.Lost >= Attempts && d.overdue(job) {
-		return d.unknown(ctx, e, job, "every attempt to follow it ended without a result")
+	if op.Ending == "" && cancelled(e, job) {
+		op.Ending = journal.StateCancelled
 	}
-	if op.Ending == "" {
-		switch {
-		case cancelled(e, job):
-			op.Ending = journal.StateCancelled
-		case !d.options.Now().Before(op.Deadline):
-			op.Ending = journal.StateTimedOut
-		}
+	if op.Late.IsZero() && !d.options.Now().Before(op.Deadline) {
+		op.Late, op.Ending = d.options.Now().UTC(), cmp.Or(op.Ending, journal.StateTimedOut)
+	}
+	target, ok := d.options.Targets[op.Target.Type].(Follower)
+	none := fmt.Sprintf("this service has no targets of type %q", op.Target.Type)
+	switch {
+	case d.abandoned(job):
+		return d.unknown(ctx, e, job, "every attempt to follow it ended without a result")
+	case !ok && d.overdue(job):
+		return d.unknown(ctx, e, job, none)
+	case !ok:
+		return journal.Result{State: journal.StateRunning, Detail: none}, running, nil
 	}
 	detail := ""
 	if op.Ending != "" && op.Asked.IsZero() {
@@ -192,9 +189,18 @@ func (d *Dispatcher) unknown(ctx context.Context, e *command.Endpoint, job *jour
 	return d.ended(ctx, e, job, Progress{State: journal.StateUnknown, Detail: why}, "", false)
 }
 
-// overdue reports whether an operation was followed for so long that its end is Unknown.
+// overdue reports whether an operation was followed for so long that its end is Unknown. A while
+// without any process does not count.
 func (d *Dispatcher) overdue(job *journal.Job) bool {
-	return job.Operation.Execution != "" && d.options.Now().After(job.Operation.Deadline.Add(endTime))
+	late := job.Operation.Late
+	return !late.IsZero() && d.options.Now().After(late.Add(endTime))
+}
+
+// abandoned reports whether an operation has taken too long, and no process that followed it lately
+// had a result.
+func (d *Dispatcher) abandoned(job *journal.Job) bool {
+	return job.Operation.Execution != "" && job.Lost >= Attempts &&
+		d.options.Now().After(job.Operation.Deadline.Add(endTime))
 }
 
 // ended says what came of an operation. target is what the record shows; if empty, the record keeps

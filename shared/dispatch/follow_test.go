@@ -420,6 +420,29 @@ func TestATargetDoesNotSay(t *testing.T) {
 	}
 }
 
+// A long time without any process is not held against an operation: it is asked for again, also if
+// the first question has no answer.
+func TestAfterALongTimeWithoutAProcess(t *testing.T) {
+	down := true
+	g := &engine{progress: succeedAt(1), at: func(_ context.Context, step dispatch.Step, _ *dispatch.Call) error {
+		if down && step != dispatch.StepStart {
+			return errors.New("connection reset")
+		}
+		return nil
+	}}
+	s := follow(t, g)
+	s.Advance(5 * time.Hour)
+	s.dispatch()
+	if c := s.command(); c.State != "Running" {
+		t.Errorf("record = %+v", c)
+	}
+	down, g.ignores = false, true
+	s.pass(5*time.Minute, time.Minute)
+	if c := s.command(); c.State != "Succeeded" {
+		t.Errorf("record = %+v", c)
+	}
+}
+
 // The final answer is worth further attempts.
 func TestTheFinalAnswerIsRetried(t *testing.T) {
 	for _, stays := range []bool{false, true} {
@@ -633,6 +656,42 @@ func TestKilledWhileFollowing(t *testing.T) {
 			}
 		}
 	}
+}
+
+// So it is while a dispatch stays with the operation.
+func TestKilledWhileStaying(t *testing.T) {
+	for _, fault := range []webhooktest.Fault{{}, {After: true, Dies: true}} {
+		failed := true
+		for n := 1; failed; n++ {
+			synctest.Test(t, func(t *testing.T) {
+				g := &engine{keyed: true}
+				s := begin(t, "Slack", "event", "restart i-1", toHTTP, `"SlackBotToken":"xoxb-planted"`)
+				s.d = s.follower(s.Process, g, func(o *dispatch.Options) { o.Stay = dispatch.MaxStay })
+				s.FailAt(n, fault)
+				s.d.Dispatch(s.Context(), s.ref)
+				failed = s.Failed()
+				s.FailAt(0, webhooktest.Fault{})
+				s.d = s.follower(s.World.Process(), g)
+				s.pass(8*time.Minute, time.Minute)
+				if c := s.command(); c.State != "Succeeded" || !c.Answered || len(g.all) != 1 ||
+					!slices.Contains(s.sent, "restart succeeded.\ni-1 is up") {
+					t.Errorf("%+v at call %d: %+v, sent = %q", fault, n, c, s.sent)
+				}
+				if !failed && n < 8 {
+					t.Errorf("%+v: only %d calls", fault, n)
+				}
+			})
+		}
+	}
+}
+
+// A worker follows a bounded number of operations in time.
+func TestAWorkersTimersAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		if set, late := dispatch.SetTimers(2000, time.Hour); set != 1024 || late != 0 {
+			t.Errorf("%d timers were set, and %d after the end", set, late)
+		}
+	})
 }
 
 // A target may fail, hang or panic at any step. There is an end all the same.

@@ -66,6 +66,7 @@ type Operation struct {
 	Session   string    `json:",omitempty"` // the name of the role's session that started it
 	Ending    State     `json:",omitempty"` // Cancelled or TimedOut: the target must end it
 	Asked     time.Time `json:",omitzero"`  // when the target took the request to end it
+	Late      time.Time `json:",omitzero"`  // when it was first seen to have taken too long
 	Polls     int       `json:",omitempty"` // how often the target was asked how far it is
 	Said      time.Time `json:",omitzero"`  // when its progress was last sent to the conversation
 	Text      string    `json:",omitempty"` // that progress
