@@ -302,6 +302,13 @@ func TestMistakesInActions(t *testing.T) {
 			`value; make the parameter Required, or give it a Default.`},
 		{statement("Deny", `["*"]`, `{"env":["prod"]}`), `#.env: a Deny does not match a command without this ` +
 			`value; make the parameter Required, or give it a Default.`},
+		{statement("Deny", `["restart"]`, `{"force":["fals?"]}`), `#.force: a Deny does not match a command without ` +
+			`this value; make the parameter Required, or give it a Default.`},
+		{statement("Allow", `["restart"]`, `{"id":[`+repeat(300, `"*`+strings.Repeat("a", 190)+`%d"`)+`]}`),
+			`#.id: there is too much to compare; write fewer and shorter patterns, and a Max for a String.`},
+		{statement("Allow", `["restart"]`, `{"n":[`+repeat(100, `"*`+strings.Repeat("1", 190)+`%d"`)+`],`+
+			`"id":[`+repeat(700, `"x%d*"`)+`],"zone":["b"]}`),
+			`#.zone[0]: "b" matches no value that the parameter can have.`},
 		{statement("Deny", `["restart"]`, `{"n":["1"],"force":["true"],"zone":["a","b"]}`),
 			`#.zone[1]: "b" matches no value that the parameter can have.`},
 		{statement("Allow", `["stop","重启"]`, `{"env":["x"]}`), `Configuration.Permissions[0].Commands[1]: "重启" ` +

@@ -18,12 +18,14 @@ type declaredActions struct {
 	strict   bool              // only actions are commands
 	followed bool              // status and cancel are built in
 	left     int               // how many characters may still be compared
+	decided  int               // the same for the decision on a command
 }
 
 // newDeclaredActions returns the actions of the Configuration root.
 func newDeclaredActions(root *document.Node) *declaredActions {
 	d := &declaredActions{node: root.Get(command.KeyActions), aliases: make(map[string]string),
-		strict: isTrue(root.Get(command.KeyStrictActions)), followed: followed(root), left: maxCompared}
+		strict: isTrue(root.Get(command.KeyStrictActions)), followed: followed(root), left: maxCompared,
+		decided: maxDecided}
 	if d.node != nil {
 		for _, m := range d.node.Members {
 			for _, alias := range itemsOf(m.Value.Get(keyAliases)) {
@@ -43,6 +45,10 @@ func (d *declaredActions) hasName(pattern string) bool {
 
 // maxCompared is how many pairs of characters of patterns and names a check compares: some 20 ms.
 const maxCompared = 5_000_000
+
+// maxDecided is how many pairs of characters of patterns and values a decision on a command may
+// compare: some 20 ms.
+const maxDecided = 2_000_000
 
 // isBuiltIn reports whether a folded name is of a built-in command.
 func (d *declaredActions) isBuiltIn(name string) bool {
@@ -99,7 +105,7 @@ func (m *mistakes) checkStatementValues(path string, n, commands *document.Node,
 		m.wrong(path, "write an object with names of parameters, such as {\"env\":[\"test\",\"dev-*\"]}")
 		return
 	}
-	const tooMuch = "there is too much to compare; write fewer and shorter patterns"
+	const tooMuch = "there is too much to compare; write fewer and shorter patterns, and a Max for a String"
 	declared, ok := actions.parametersOf(commands)
 	if !ok {
 		m.wrong(path, tooMuch)
@@ -118,13 +124,14 @@ func (m *mistakes) checkStatementValues(path string, n, commands *document.Node,
 		}
 		seen[key] = member.Key
 		parameters := declared[key]
+		lacks := func(p *document.Node) bool { return mayLack(p, member.Value) }
 		switch {
 		case len(parameters) == 0:
 			m.wrong(at, "no action of the statement's Commands declares this parameter; %s",
 				suggestParameter(member.Key, declared))
 		case slices.ContainsFunc(parameters, func(p *document.Node) bool { return isTrue(p.Get(keySecret)) }):
 			m.wrong(at, "is a Secret, which a statement cannot name")
-		case effect == string(policy.Deny) && slices.ContainsFunc(parameters, mayLack):
+		case effect == string(policy.Deny) && slices.ContainsFunc(parameters, lacks):
 			m.wrong(at, "a Deny does not match a command without this value; make the parameter Required, or give it "+
 				"a Default")
 		default:
@@ -135,11 +142,14 @@ func (m *mistakes) checkStatementValues(path string, n, commands *document.Node,
 	}
 }
 
-// mayLack reports whether a command may have no value of a parameter: the target then chooses it.
-// A Boolean without a value is not set.
-func mayLack(p *document.Node) bool {
-	return p.TextOf(keyType, "") != string(command.TypeBoolean) && !isTrue(p.Get(keyRequired)) &&
-		p.Get(keyDefault) == nil && p.Get(keyFixed) == nil
+// mayLack reports whether a command may have no value of a parameter, and so none that matches
+// patterns: the target then chooses it. A Boolean without a value is not set, as with false.
+func mayLack(p, patterns *document.Node) bool {
+	if isTrue(p.Get(keyRequired)) || p.Get(keyDefault) != nil || p.Get(keyFixed) != nil {
+		return false
+	}
+	return p.TextOf(keyType, "") != string(command.TypeBoolean) ||
+		slices.ContainsFunc(itemsOf(patterns), func(n *document.Node) bool { return policy.Match(n.Text, "false") })
 }
 
 // suggestParameter suggests one of the declared parameters.
@@ -160,6 +170,11 @@ func suggestParameter(name string, declared map[string][]*document.Node) string 
 func (m *mistakes) checkValuePatterns(path string, n *document.Node, parameters []*document.Node,
 	actions *declaredActions) bool {
 	patterns := m.checkStrings(path, n, command.Text(command.MaxValuePattern))
+	for _, pattern := range patterns {
+		if actions.decided -= costOf(pattern, longest(parameters)); actions.decided < 0 {
+			return false
+		}
+	}
 	var values []string
 	for _, p := range parameters {
 		known, ok := possibleValues(p)
@@ -180,6 +195,41 @@ func (m *mistakes) checkValuePatterns(path string, n *document.Node, parameters 
 		}
 	}
 	return true
+}
+
+// costOf returns how many pairs of characters policy.Match may compare until it finds that a pattern
+// does not match a text of n characters: what follows a '*' may begin at each of them.
+func costOf(pattern string, n int) int {
+	_, rest, _ := strings.Cut(pattern, "*")
+	if rest == "" {
+		return len(pattern)
+	}
+	most := 0
+	for part := range strings.SplitSeq(rest, "*") {
+		most = max(most, len(part))
+	}
+	return n * (most + 1)
+}
+
+// longest returns the length of the longest value that one of the parameters may have.
+func longest(parameters []*document.Node) int {
+	most := 0
+	for _, p := range parameters {
+		if values, ok := possibleValues(p); ok {
+			for _, value := range values {
+				most = max(most, len(value))
+			}
+			continue
+		}
+		n := command.MaxText
+		if parameter := command.NewParameter(p); parameter.Type == command.TypeInteger {
+			n = len("-9223372036854775808")
+		} else if parameter.Max != nil && *parameter.Max >= 0 && *parameter.Max < command.MaxText {
+			n = int(*parameter.Max)
+		}
+		most = max(most, n)
+	}
+	return most
 }
 
 // possibleValues returns the values that a parameter can have, if they can be listed.
