@@ -330,8 +330,8 @@ func TestOperations(t *testing.T) {
 	}
 }
 
-// An operation is under a role and in a conversation. Whoever may run its command only under another
-// role, or only elsewhere, may neither see nor cancel it, unless it is their own.
+// An operation is under a role and in a conversation. Whoever may run its command only under
+// another role, or only elsewhere, may neither see nor cancel it, unless it is their own.
 func TestOperationsOfOthers(t *testing.T) {
 	e := endpoint(t, twoActions+`,"Permissions":[
 		{"Effect":"Allow","Principals":["user:prod"],"Commands":["deploy"],"RamRole":"Prod"},
@@ -382,7 +382,8 @@ func TestSecretValues(t *testing.T) {
 	for _, text := range []string{"login bob " + planted, "login password=" + planted + " user=bob",
 		"login --password '" + planted + " 2' bob", "login bob password=" + planted, "login " + planted +
 			" " + planted,
-		"login bob password=" + planted + " x=" + planted, "login --pass=" + planted, "login pssword=" + planted + " robert",
+		"login bob password=" + planted + " x=" + planted, "login --pass=" + planted,
+		"login pssword=" + planted + " robert",
 		"login Ｐssword＝" + planted + " robert", "login password=" + planted,
 		"login bob " + planted + " " + planted, "login bob -" + planted, "login user=bob password=1 --" + planted} {
 		c, err := e.Command(said(text))

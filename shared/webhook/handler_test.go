@@ -607,7 +607,8 @@ func TestHandingOnACancelFails(t *testing.T) {
 		})
 		for n, text := range []string{"restart", "cancel"} {
 			began := time.Now()
-			if out := bot.Post(h, bot.Say("message", platformsim.Message{ID: text, Text: text})); out.Code != http.StatusOK {
+			message := bot.Say("message", platformsim.Message{ID: text, Text: text})
+			if out := bot.Post(h, message); out.Code != http.StatusOK {
 				t.Fatalf("%s: %d", text, out.Code)
 			}
 			if took := time.Since(began); took != webhook.DispatchTime {
