@@ -68,3 +68,30 @@ func TestReadMistakes(t *testing.T) {
 		}
 	}
 }
+
+// The services that commands run in are read from the same environment, without a store.
+func TestReadServices(t *testing.T) {
+	mistakes := map[string]string{
+		"TABLESTORE_ACCESS_KEY_ID": "", "CHATCONF_STS_ENDPOINT": "http://sts.example",
+		"CHATCONF_OOS_ENDPOINT": "ftp://oos.example", "CHATCONF_FC_ENDPOINT": "fc", "CHATCONF_ROOTS": "/nowhere.pem",
+	}
+	_, all := alibaba.ReadServices(environment(mistakes))
+	for name, value := range mistakes {
+		_, err := alibaba.ReadServices(environment(map[string]string{name: value}))
+		if err == nil || !strings.Contains(err.Error(), name) || strings.Contains(err.Error(), planted) {
+			t.Errorf("%s=%q: %v", name, value, err)
+		}
+		if all == nil || !strings.Contains(all.Error(), name) {
+			t.Errorf("%s is not among all mistakes: %v", name, all)
+		}
+	}
+	s, err := alibaba.ReadServices(environment(map[string]string{"TABLESTORE_ENDPOINT": "", "TABLESTORE_INSTANCE": "",
+		"FC_ACCOUNT_ID": "1", "FC_REGION": "cn-beijing"}))
+	if err != nil || s.Roles == nil || s.Executions == nil {
+		t.Fatalf("ReadServices = %+v, %v", s, err)
+	}
+	if _, resource := s.Functions.Right("", "f"); resource != "acs:fc:cn-beijing:1:functions/f" {
+		t.Errorf("functions are at %s", resource)
+	}
+	s.Close()
+}

@@ -62,3 +62,30 @@ func TestReadMistakes(t *testing.T) {
 		}
 	}
 }
+
+// The services that commands run in are read from the same environment.
+func TestReadServices(t *testing.T) {
+	mistakes := map[string]string{
+		"AWS_REGION": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_ENDPOINT_URL_STS": "http://sts.example",
+		"AWS_ENDPOINT_URL_SSM": "ftp://ssm.example", "AWS_ENDPOINT_URL_SFN": "states",
+		"AWS_ENDPOINT_URL_LAMBDA": "lambda", "CHATCONF_ROOTS": "/nowhere.pem",
+	}
+	_, all := aws.ReadServices(environment(mistakes))
+	for name, value := range mistakes {
+		_, err := aws.ReadServices(environment(map[string]string{name: value}))
+		if err == nil || !strings.Contains(err.Error(), name) || strings.Contains(err.Error(), planted) {
+			t.Errorf("%s=%q: %v", name, value, err)
+		}
+		if all == nil || !strings.Contains(all.Error(), name) {
+			t.Errorf("%s is not among all mistakes: %v", name, all)
+		}
+	}
+	without := environment(map[string]string{"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_REGION": "",
+		"AWS_DEFAULT_REGION": "eu-west-1"})
+	s, err := aws.ReadServicesWith(without, own)
+	if err != nil || s.Roles == nil || s.StateMachines == nil || s.Functions == nil ||
+		s.Automations.Region() != "eu-west-1" {
+		t.Fatalf("ReadServicesWith = %+v, %v", s, err)
+	}
+	s.Close()
+}
