@@ -27,6 +27,10 @@ func (c scope) passRoleNeeds(ctx context.Context, uses []command.RoleUse, tags m
 		if i < 0 {
 			i = len(needs)
 			needs = append(needs, need{action: policy.PassRole, of: c.requestOn(ctx, resource, tags)})
+			if account, _, ok := policy.CutRole(use.Role); ok && account != c.account {
+				// What is allowed on all resources is allowed on those of the caller's account.
+				needs[i].of.Prefix = policy.RoleResource(account, "")
+			}
 		}
 		if use.Named || mayGet {
 			needs[i].role = use.Role

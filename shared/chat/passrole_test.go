@@ -495,7 +495,7 @@ func TestPassRoleOfManyActions(t *testing.T) {
 }
 
 // TestPassRoleOfAnotherAccount checks that a role's ARN needs the permission for the role of that
-// account, and that a caller who may not read the configuration does not learn the account.
+// account, by the account's name, and that a caller who may not read the configuration does not learn the account.
 func TestPassRoleOfAnotherAccount(t *testing.T) {
 	const own = "acs:ram::" + chattest.Account + ":role/*"
 	for _, arn := range []string{"acs:ram::210000000000:role/Ops", "arn:aws:iam::210000000000:role/Ops",
@@ -506,20 +506,23 @@ func TestPassRoleOfAnotherAccount(t *testing.T) {
 		} {
 			h := newHouse(t)
 			in := &chat.CreateRequest{Name: "one", Type: "Slack", Configuration: secret.Text(configuration)}
-			_, err := h.Create(h.mayPass(own), in)
-			chattest.WantError(t, arn, err, fault.NoPermission, "",
-				"ram:PassRole on acs:ram::210000000000:role/Ops (for Configuration."+where+".RamRole). ",
-				"--pass-role "+arn+"'.")
+			for _, of := range []string{own, "*", "acs:ram::*", "acs:ram::2?0000000000:role/Ops"} {
+				_, err := h.Create(h.mayPass(of), in)
+				chattest.WantError(t, arn+" with "+of, err, fault.NoPermission, "",
+					"ram:PassRole on acs:ram::210000000000:role/Ops (for Configuration."+where+".RamRole). ",
+					"--pass-role "+arn+"'.")
+			}
 			if _, err := h.Create(h.mayPass("acs:ram::210000000000:role/O*"), in); err != nil {
 				t.Errorf("%s in %s with the permission: %v", arn, where, err)
 			}
 		}
 	}
 	h := newHouse(t)
-	h.MustCreate("one", func(in *chat.CreateRequest) {
-		in.Configuration = secret.Text(withActions(slack(plainAllow),
-			`"status":{"RamRole":"acs:ram::210000000000:role/Ops"}`))
-	})
+	if _, err := h.Create(h.mayPass("acs:ram::210000000000:role/*"), &chat.CreateRequest{Name: "one", Type: "Slack",
+		Configuration: secret.Text(withActions(slack(plainAllow),
+			`"status":{"RamRole":"acs:ram::210000000000:role/Ops"}`))}); err != nil {
+		t.Fatal(err)
+	}
 	_, err := h.Update(h.only("UpdateChatConfiguration"), &chat.UpdateRequest{Name: "one", Configuration: chattest.Ptr(
 		secret.Text(withActions(slack(strings.Replace(plainAllow, "user:a", "*", 1)), `"status":{"RamRole":"acs:ram::`+
 			`210000000000:role/Ops"}`)))})

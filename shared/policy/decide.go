@@ -13,6 +13,9 @@ type Request struct {
 	// such as acs:oos:cn-hangzhou:1234567890123456:chatconfiguration/prod; "*" as the name means
 	// all names
 	Resource string
+	// Prefix, if set, is the beginning of Resource that an Allow must have in full, without
+	// wildcards. Any matching pattern denies.
+	Prefix string
 	// Value returns the request's value for a condition key, and whether there is one. Nil means
 	// that no key has a value. The constants of the keys describe the values.
 	Value func(key string) (string, bool)
@@ -103,9 +106,14 @@ func (t *Tally) Decision() Decision {
 }
 
 func (s *statement) matches(req *Request) bool {
-	return s.matchesAction(req) &&
-		anyMatches(s.resources, req.Resource, s.comparison(req)) &&
-		s.conditionsHold(req)
+	return s.matchesAction(req) && s.matchesResource(req) && s.conditionsHold(req)
+}
+
+func (s *statement) matchesResource(req *Request) bool {
+	c := s.comparison(req)
+	return slices.ContainsFunc(s.resources, func(pattern string) bool {
+		return (s.effect != Allow || strings.HasPrefix(pattern, req.Prefix)) && match(pattern, req.Resource, c)
+	})
 }
 
 // comparison returns how resources are compared. RAM ignores the case of a role's name, so a Deny

@@ -288,6 +288,29 @@ func TestNamed(t *testing.T) {
 	}
 }
 
+// TestPrefix checks that a Prefix must be in an Allow in full, and that any pattern denies.
+func TestPrefix(t *testing.T) {
+	const role, prefix = "acs:ram::2:role/Ops", "acs:ram::2:role/"
+	for pattern, want := range map[string]bool{role: true, prefix + "*": true, prefix + "O?s": true, "*": false,
+		"acs:ram::*:role/Ops": false, "acs:ram::?:role/Ops": false, "acs:ram::2:role*": false, prefix + "Dev": false} {
+		for _, req := range []policy.Request{
+			{Action: policy.PassRole, Resource: role, Prefix: prefix}, {Action: policy.PassRole, Resource: role},
+		} {
+			statement := `{"Effect":"Allow","Action":"ram:*","Resource":"` + pattern + `"}`
+			allow := parse(t, `{"Version":"1","Statement":[`+statement+`]}`)
+			matches := policy.Match(pattern, role)
+			if got := policy.Decide(req, allow).Allowed; got != (want || matches && req.Prefix == "") {
+				t.Errorf("%s, prefix %q: %v", pattern, req.Prefix, got)
+			}
+			denies := parse(t, `{"Version":"1","Statement":[{"Effect":"Allow","Action":"*","Resource":"`+role+
+				`"},`+strings.Replace(statement, "Allow", "Deny", 1)+`]}`)
+			if got := policy.Decide(req, denies).Allowed; got == matches {
+				t.Errorf("a Deny of %s, prefix %q: %v", pattern, req.Prefix, got)
+			}
+		}
+	}
+}
+
 // TestDecideAgainstOracle compares Decide with an oracle that reads the policies' JSON in the
 // simplest way. It uses many small random policies and requests from few words, so that matches are
 // frequent.
