@@ -223,7 +223,7 @@ func TestMistakesInActions(t *testing.T) {
 			`@.Target.Secret: is masked, and no stored secret exists; write the secret itself.`},
 		{target(`"Type":"Function"`), `@.Target.Name: is missing.`},
 		{target(`"Type":"Function","Name":"a b"`),
-			`@.Target.Name: "a b" is not 1 to 256 printable ASCII characters without blanks.`},
+			`@.Target.Name: "a b" is not 1 to 256 printable ASCII characters without blanks, '*', '?' and "${".`},
 		{target(`"Type":"Program","Name":"../x"`), `@.Target.Name: "../x" is not the name of a file: 1 to 64 ` +
 			`letters, digits, '.', '-' and '_' that do not begin with '.' or '-'.`},
 		{target(`"Type":"Program","Name":".x"`), `@.Target.Name: ".x" is not the name of a file: 1 to 64 letters, ` +
@@ -238,6 +238,11 @@ func TestMistakesInActions(t *testing.T) {
 		{target(`"Type":"Oos","TemplateName":"T","Mode":"Debug"`), `@.Target.Mode: unknown key; did you mean Type?`},
 		{target(`"Type":"Ssm","DocumentName":"a b"`),
 			`@.Target.DocumentName: "a b" is not 1 to 256 letters, digits, '.', '-', '_', ':' and '/'.`},
+		{target(`"Type":"Function","Name":"restart-*"`), `@.Target.Name: "restart-*" is not 1 to 256 printable ASCII ` +
+			`characters without blanks, '*', '?' and "${".`},
+		{target(`"Type":"StepFunctions","StateMachineArn":"arn:aws:states:r:1:stateMachine:?"`),
+			`@.Target.StateMachineArn: "arn:aws:states:r:1:stateMachine:?" is not the ARN of a state machine, such as ` +
+				`arn:aws:states:eu-west-1:123456789012:stateMachine:restart.`},
 		{target(`"Type":"StepFunctions"`), `@.Target.StateMachineArn: is missing.`},
 		{target(`"Type":"StepFunctions","StateMachineArn":"restart"`), `@.Target.StateMachineArn: "restart" is not ` +
 			`the ARN of a state machine, such as arn:aws:states:eu-west-1:123456789012:stateMachine:restart.`},

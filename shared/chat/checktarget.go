@@ -106,6 +106,8 @@ func targetShape(kind, key string) command.Shape {
 	switch {
 	case kind == command.TargetProgram:
 		return programName
+	case kind == command.TargetFunction:
+		return resourceName
 	case key == "TemplateName":
 		return templateName
 	case key == "DocumentName":
@@ -147,7 +149,16 @@ var stateMachine = command.Shape{
 	Fits: func(s string) bool {
 		fields := strings.Split(s, ":")
 		return len(fields) >= 7 && fields[0] == "arn" && fields[2] == "states" && fields[5] == "stateMachine" &&
-			command.Visible(1, 256).Fits(s)
+			resourceName.Fits(s)
+	},
+}
+
+// resourceName is the shape of a name that a session policy has as a resource, where the clouds read
+// '*', '?' and "${" as more than that name.
+var resourceName = command.Shape{
+	Want: command.Visible(1, 256).Want + ", '*', '?' and \"${\"",
+	Fits: func(s string) bool {
+		return command.Visible(1, 256).Fits(s) && !strings.ContainsAny(s, "*?") && !strings.Contains(s, "${")
 	},
 }
 
