@@ -197,8 +197,8 @@ func (m *mistakes) checkValuePatterns(path string, n *document.Node, parameters 
 	return true
 }
 
-// costOf returns how many pairs of characters policy.Match may compare until it finds that a pattern
-// does not match a text of n characters: what follows a '*' may begin at each of them.
+// costOf returns how many pairs of characters policy.Match may compare until it finds that a
+// pattern does not match a text of n characters: what follows a '*' may begin at each of them.
 func costOf(pattern string, n int) int {
 	_, rest, _ := strings.Cut(pattern, "*")
 	if rest == "" {
