@@ -241,8 +241,8 @@ func TestMistakesInActions(t *testing.T) {
 		{target(`"Type":"Function","Name":"restart-*"`), `@.Target.Name: "restart-*" is not 1 to 256 printable ASCII ` +
 			`characters without blanks, '*', '?' and "${".`},
 		{target(`"Type":"StepFunctions","StateMachineArn":"arn:aws:states:r:1:stateMachine:?"`),
-			`@.Target.StateMachineArn: "arn:aws:states:r:1:stateMachine:?" is not the ARN of a state machine, such as ` +
-				`arn:aws:states:eu-west-1:123456789012:stateMachine:restart.`},
+			`@.Target.StateMachineArn: "arn:aws:states:r:1:stateMachine:?" is not the ARN of a state machine, such ` +
+				`as arn:aws:states:eu-west-1:123456789012:stateMachine:restart.`},
 		{target(`"Type":"StepFunctions"`), `@.Target.StateMachineArn: is missing.`},
 		{target(`"Type":"StepFunctions","StateMachineArn":"restart"`), `@.Target.StateMachineArn: "restart" is not ` +
 			`the ARN of a state machine, such as arn:aws:states:eu-west-1:123456789012:stateMachine:restart.`},

@@ -153,8 +153,8 @@ var stateMachine = command.Shape{
 	},
 }
 
-// resourceName is the shape of a name that a session policy has as a resource, where the clouds read
-// '*', '?' and "${" as more than that name.
+// resourceName is the shape of a name that a session policy has as a resource, in which the clouds
+// read '*', '?' and "${" as more than that name.
 var resourceName = command.Shape{
 	Want: command.Visible(1, 256).Want + ", '*', '?' and \"${\"",
 	Fits: func(s string) bool {

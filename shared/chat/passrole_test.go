@@ -495,7 +495,8 @@ func TestPassRoleOfManyActions(t *testing.T) {
 }
 
 // TestPassRoleOfAnotherAccount checks that a role's ARN needs the permission for the role of that
-// account, by the account's name, and that a caller who may not read the configuration does not learn the account.
+// account, by the account's name, and that a caller who may not read the configuration does not
+// learn the account.
 func TestPassRoleOfAnotherAccount(t *testing.T) {
 	const own = "acs:ram::" + chattest.Account + ":role/*"
 	for _, arn := range []string{"acs:ram::210000000000:role/Ops", "arn:aws:iam::210000000000:role/Ops",
