@@ -147,6 +147,24 @@ func TestStatusAndCancel(t *testing.T) {
 	}
 }
 
+// Why an operation was not started is for administrators: it may name accounts and roles.
+func TestStatusKeepsWhyItDidNotStart(t *testing.T) {
+	const why = "role/Hidden of 1000000000000000 was denied"
+	k := newTalk(t, "Slack")
+	k.engine.at = func(context.Context, dispatch.Step, *dispatch.Call) error {
+		return &dispatch.Error{Why: why, Refused: true}
+	}
+	k.say("u1", "restart test password=x")
+	id, state := k.record()
+	got := k.say("u1", "status "+id)
+	if state != "Failed" || !strings.Contains(got, "restart: Failed.") || strings.Contains(got, why) {
+		t.Errorf("state %s, status: %s", state, got)
+	}
+	if text := fmt.Sprint(k.Commands("ops")); !strings.Contains(text, why) {
+		t.Errorf("an administrator does not see it: %s", text)
+	}
+}
+
 // Whatever a target says in a step, it does not show a secret value: not in an answer, a record or
 // the log.
 func TestATargetRepeatsASecret(t *testing.T) {

@@ -44,7 +44,7 @@ func (d *Dispatcher) redrive(ctx context.Context, follow func(command.Ref, time.
 		if err := errors.Join(errs...); err != nil {
 			return found, err // an error of the tables is not retried at once
 		}
-		if len(due) == 0 || !d.options.Now().Before(until) {
+		if len(due) == 0 && !d.options.Journal.More() || !d.options.Now().Before(until) {
 			return found, nil
 		}
 	}

@@ -816,10 +816,13 @@ func TestDueGetsPastWhatIsNotDue(t *testing.T) {
 	last := h.Pending(one, "last")
 	h.Clock.Advance(time.Minute)
 	var found []command.Ref
-	for range 2 {
+	for n := range 2 {
 		due, err := h.Journal.Due(h.Ctx, 10, 1000)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if more := h.Journal.More(); more != (n == 0) {
+			t.Errorf("after %d of 2, there is more: %v", n+1, more)
 		}
 		found = append(found, due...)
 	}

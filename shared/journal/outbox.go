@@ -502,6 +502,14 @@ func (j *Journal) Due(ctx context.Context, n, each int) ([]command.Ref, error) {
 	return out, nil
 }
 
+// More reports whether the last Due stopped before the end of a partition, so that the next one may
+// find more.
+func (j *Journal) More() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return len(j.resume) > 0
+}
+
 // dueIn is Due for one partition.
 func (j *Journal) dueIn(ctx context.Context, partition string, n, each int) ([]command.Ref, error) {
 	const rounds = 10

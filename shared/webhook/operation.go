@@ -48,7 +48,13 @@ func (h *Handler) operate(ctx context.Context, e *command.Endpoint, c command.Co
 	return e.Cancelling(operationOf(may[0])), may[0].ID, nil
 }
 
+// operationOf returns what the conversation may know. Before the target has started an operation,
+// the record's detail is for administrators: it may name accounts and roles.
 func operationOf(r *journal.Record) command.Operation {
-	return command.Operation{ID: r.ID, Command: r.Command, State: string(r.State), Execution: r.Execution,
-		Started: r.Started, Text: r.Detail}
+	out := command.Operation{ID: r.ID, Command: r.Command, State: string(r.State), Execution: r.Execution,
+		Started: r.Started}
+	if r.Execution != "" {
+		out.Text = r.Detail
+	}
+	return out
 }
