@@ -292,11 +292,6 @@ func (out *settled) secret(path, field string, shape command.Shape, n *document.
 	}
 }
 
-// checkKeys rejects keys other than the required ones, and reports those that are missing.
-func (m *mistakes) checkKeys(path string, n *document.Node, required ...string) {
-	m.checkKnown(path, n, required, required)
-}
-
 // checkKnown rejects unknown keys and reports missing required ones.
 func (m *mistakes) checkKnown(path string, n *document.Node, known, required []string) {
 	for _, member := range n.Members {

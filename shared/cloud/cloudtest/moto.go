@@ -67,6 +67,7 @@ func startMoto() (endpoint string, err error) {
 	found := make(chan string, 1)
 	go func() {
 		defer close(found)
+		defer stdin.Close() // the server ends with it, so it must not be collected before
 		for lines := bufio.NewScanner(io.TeeReader(stderr, &said)); lines.Scan(); {
 			if match := running.FindStringSubmatch(lines.Text()); match != nil {
 				found <- match[1]
@@ -84,9 +85,5 @@ func startMoto() (endpoint string, err error) {
 		cmd.Wait()
 		return "", fmt.Errorf("%s did not start: %.500s", program, said.String())
 	}
-	motoInput = stdin
 	return endpoint, nil
 }
-
-// motoInput is closed when this process ends, which ends the server. It must not be collected.
-var motoInput io.Closer
