@@ -26,9 +26,9 @@ func (s *service) operations(t *testing.T, name string, pairs ...string) []opera
 	return page.ChatCommands
 }
 
-// A person who may restart an instance does, in one process and through the functions: an execution
-// of OOS runs under the role that Permissions name, in the person's name, and its end is told. What
-// others ask for, and other values, start nothing.
+// A person who may restart an instance does so, in one process and through the functions. An
+// execution of OOS runs under the role that Permissions name, in the person's name, and the
+// conversation gets its result. Commands of other people, and other values, start nothing.
 func TestCommandsRunInOOSUnderARole(t *testing.T) {
 	t.Parallel()
 	if functions.target == targetLambda {
@@ -120,7 +120,7 @@ func TestCommandsRunInOOSUnderARole(t *testing.T) {
 }
 
 // Through the functions of Lambda, an execution of a state machine runs under the role, and is
-// cancelled by the person who started it. Moto lends the role and has the state machine.
+// cancelled by the person who started it. Moto emulates STS and the state machine.
 func TestCommandsRunInStepFunctionsUnderARole(t *testing.T) {
 	t.Parallel()
 	if functions.target != targetLambda {

@@ -374,8 +374,8 @@ func TestAFunctionThatCannotOpen(t *testing.T) {
 	})
 }
 
-// What stands in for DynamoDB and has no transactions is found at the start. HTTP and events say
-// so, once and for all.
+// A replacement for DynamoDB that has no transactions is detected at the start. Every HTTP request
+// and every event then gets that error.
 func TestAFunctionOnAStoreWithoutTransactions(t *testing.T) {
 	eachCloud(t, func(t *testing.T, c *cloud) {
 		endpoint, other := c.env["AWS_ENDPOINT_URL_DYNAMODB"]
@@ -807,7 +807,7 @@ func TestASealedRingIsForFunctions(t *testing.T) {
 	}
 }
 
-// Events reach a local service in no way of its own; whoever embeds one may hand them over.
+// A local service has no way of its own to receive events. A program that embeds it can pass them.
 func TestEventsOfALocalService(t *testing.T) {
 	s := settings(t)
 	s.EventPolicy = policy.ReadOnly()

@@ -64,11 +64,11 @@ type parts struct {
 	targets map[string]dispatch.Target
 }
 
-// around is the cloud that a process has around it; zero: none.
+// around is the cloud that a process runs in; zero: none.
 type around struct {
 	// start invokes a function of the service without waiting for its answer.
 	start func(ctx context.Context, name string, payload []byte) error
-	// cloud is what commands run in; it has no targets in a process that dispatches none.
+	// cloud is where commands run; it has no targets in a process that dispatches no commands.
 	cloud dispatch.Cloud
 }
 
@@ -231,7 +231,8 @@ func RedriveIn(read dispatch.CloudReader) Role {
 // cloudTargets are the types of targets that run in a cloud.
 var cloudTargets = []string{command.TargetFunction, command.TargetOOS, command.TargetSSM, command.TargetStepFunctions}
 
-// dispatcher returns a dispatcher that stays with an operation that it started for the given time.
+// dispatcher returns a dispatcher that waits at most stay for the end of an operation that it
+// started.
 func (p *parts) dispatcher(stay time.Duration) (*dispatch.Dispatcher, error) {
 	extra, err := readRoots(p.settings)
 	if err != nil {

@@ -306,20 +306,20 @@ func TestReply(t *testing.T) {
 	})
 	for _, c := range []struct{ name, user, conversation, text, want string }{
 		{"en", "u1", "c1", "restart i-1", "restart was accepted."},
-		{"en", "u1", "c1", "whoami", "Your user id is u1; Principals writes it user:u1. The conversation id " +
+		{"en", "u1", "c1", "whoami", "Your user id is u1; in Principals, write user:u1. The conversation id " +
 			"is c1.\nYour groups are sre, dev."},
-		{"en", "u2", "c1", "whoami", "Your user id is u2; Principals writes it user:u2. The conversation id is c1."},
+		{"en", "u2", "c1", "whoami", "Your user id is u2; in Principals, write user:u2. The conversation id is c1."},
 		{"en", "u1", "c1", "help", "You may run here: restart, scale-*.\nExcept: " +
 			"scale-in.\nAlways allowed: help, whoami."},
 		{"en", "u2", "c1", "help", "You may not run any command here.\nAlways allowed: help, whoami."},
-		{"en", `u"2`, "c1", "restart i-1", "You may not run restart here.\nYour user id is u\"2; Principals " +
-			"writes it user:u\"2. The conversation id is c1.\n" +
+		{"en", `u"2`, "c1", "restart i-1", "You may not run restart here.\nYour user id is u\"2; in Principals, " +
+			"write user:u\"2. The conversation id is c1.\n" +
 			`An administrator can allow it with this statement in Permissions of ` +
 			`en: {"Effect":"Allow","Principals":["user:u\"2"],"Commands":["restart"],"Conversations":["c1"]}`},
 		{"en", "u1", "c1", "scale-in", "You may not run scale-in here.\nPermissions[1] denies scale-in.\nYour user " +
-			"id is u1; Principals writes it user:u1. The conversation id is c1.\nYour groups are sre, dev."},
+			"id is u1; in Principals, write user:u1. The conversation id is c1.\nYour groups are sre, dev."},
 		{"en", "u1", "c2", "restart", "The conversation c2 is not in ConversationIds.\nYour user id is u1; " +
-			"Principals writes it user:u1. The conversation id is c2.\n" +
+			"in Principals, write user:u1. The conversation id is c2.\n" +
 			"Your groups are sre, dev.\nAn administrator can add the conversation to ConversationIds of en."},
 		{"en", "", "c1", "restart", "The platform did not identify the user."},
 		{"zh", "u1", "c1", "restart", "已受理 restart。"},

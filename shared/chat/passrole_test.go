@@ -472,8 +472,8 @@ func TestPassRoleIsDecidedByWhatIsReplaced(t *testing.T) {
 	}
 }
 
-// TestPassRoleOfManyActions checks that nobody comes by an action's role with Permissions that are
-// too large to be compared.
+// TestPassRoleOfManyActions checks that Permissions that are too large to be compared are no way to
+// get an action's role without the permission to pass it.
 func TestPassRoleOfManyActions(t *testing.T) {
 	h := newHouse(t)
 	configuration := func(principal string) secret.Text {

@@ -30,14 +30,14 @@ type Session struct {
 	Duration   time.Duration     // how long the credentials must be valid
 }
 
-// The limits of a session's duration. Clouds lend a role for 15 minutes or more. They lend it for
-// one hour at most to a caller that itself is a role's session, as a function is.
+// The limits of a session's duration. Clouds accept 15 minutes or more. A caller that is itself a
+// role's session, such as a function, gets at most one hour.
 const (
 	MinDuration = 15 * time.Minute
 	MaxDuration = time.Hour
 )
 
-// skew is how much earlier than the cloud says credentials are taken as expired.
+// skew is how long before their expiration credentials are no longer used.
 const skew = 30 * time.Second
 
 // Seconds returns the duration to ask a cloud for: the shortest possible one that is long enough.
@@ -63,8 +63,8 @@ const maxName = 64
 
 // SessionName returns a name for the sessions of a sender, which is also a source identity: 2 to 64
 // letters, digits, '.', '-', '_' and '@', as both clouds accept. Two senders never have the same
-// name. An '@' and two hexadecimal digits stand for any other byte. A name that would be too long
-// ends in "@-" and a hash of the whole.
+// name. Any other byte becomes '@' and two hexadecimal digits. A name that would be too long
+// ends in "@-" and a hash of the whole name.
 func SessionName(platform, sender string) string {
 	var b strings.Builder
 	for i, part := range []string{platform, sender} {
@@ -122,9 +122,9 @@ func (e *RoleError) Unwrap() error { return e.Err }
 // maxLeases is the maximum number of leases that Sessions keep.
 const maxLeases = 512
 
-// Sessions lends the sessions of roles. It keeps each lease for the same role, policy, sender and
-// configuration until it is too old, and asks the cloud for one lease at a time. It is safe for
-// concurrent use.
+// Sessions gets sessions of roles from the cloud and caches them. Uses with the same role, policy,
+// sender and configuration share a lease while it is valid for long enough. Only one request for
+// such a lease is sent at a time. Sessions is safe for concurrent use.
 type Sessions struct {
 	assume Assumer
 	now    func() time.Time
@@ -134,20 +134,20 @@ type Sessions struct {
 	asking map[string]*asking
 }
 
-// A kept is a lease that is still of use, and when it was last used.
+// A kept is a cached lease, and the time of its last use.
 type kept struct {
 	Lease
 	used time.Time
 }
 
-// An asking is one request to the cloud, for which others wait.
+// An asking is a request to the cloud that is in progress. Other calls wait for its result.
 type asking struct {
 	secret.Hidden
 
 	done  chan struct{} // closed at the end
 	lease Lease
 	err   error
-	left  bool // its caller ended before it had an answer
+	left  bool // its caller ended before there was an answer
 }
 
 // NewSessions returns the sessions of roles that assume asks for. Nil now is time.Now. It does no
@@ -201,7 +201,8 @@ func (s *Sessions) lease(ctx context.Context, want Session) (Lease, error) {
 	}
 }
 
-// ask asks the cloud for a lease, and keeps it. If it panics, those who wait ask themselves.
+// ask asks the cloud for a lease, and keeps it. If it panics, the calls that wait send their own
+// request.
 func (s *Sessions) ask(ctx context.Context, key string, want Session, a *asking) (Lease, error) {
 	a.left = true
 	defer func() {
@@ -250,9 +251,9 @@ func (s *Sessions) keepLocked(key string, lease Lease) {
 	s.leases[key] = kept{lease, now}
 }
 
-// key returns a text that only equal sessions have, but for their duration. asker is the id of the
-// credentials that ask, so that a lease is not kept longer than the rights to have it. These change
-// a few times a day, whenever the runtime renews them.
+// key returns a text that is equal only for equal sessions; the duration does not count. asker is
+// the id of the credentials that sign the request: after they change, which happens a few times a
+// day, old leases are not used again.
 func (s Session) key(asker string) string {
 	return string(document.Marshal([]any{asker, s.Role, s.Account, s.Name, s.SourceIdentity, s.ExternalID, s.Policy,
 		s.Tags}))

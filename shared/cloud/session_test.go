@@ -16,7 +16,7 @@ import (
 	"chatconf/shared/invoke"
 )
 
-// A bank lends sessions and counts them. Each has its own credentials.
+// A bank returns sessions and counts them. Each has its own credentials.
 type bank struct {
 	lent  atomic.Int64
 	takes time.Duration
@@ -119,7 +119,7 @@ func TestSessionsAskOnceAtATime(t *testing.T) {
 		if n := b.lent.Load(); n != 1 {
 			t.Errorf("asked %d times, want once", n)
 		}
-		// All who wait get the same error, and the next one asks again.
+		// All calls that wait get the same error, and the next call asks again.
 		b.fails = func(int64) error { return &cloud.RoleError{Role: "other", Why: "no"} }
 		for range 20 {
 			group.Go(func() {
@@ -138,7 +138,7 @@ func TestSessionsAskOnceAtATime(t *testing.T) {
 	})
 }
 
-// When the caller that asks ends early, one of those who wait asks.
+// When the caller that asks ends early, one of the calls that wait asks.
 func TestSessionsOfACallerThatLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &bank{takes: time.Second}
@@ -165,7 +165,7 @@ func TestSessionsOfACallerThatLeaves(t *testing.T) {
 		if n := b.lent.Load(); n != 2 {
 			t.Errorf("asked %d times, want twice", n)
 		}
-		// A panic leaves nobody waiting.
+		// After a panic no call waits forever.
 		b.fails = func(n int64) error {
 			if n == 3 {
 				panic("planted")

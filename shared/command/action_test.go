@@ -128,31 +128,29 @@ func TestHelpOfActions(t *testing.T) {
 		"force: true or false.\n" +
 		"region: always cn-hangzhou.\n" +
 		"Note: text of at least 0 characters.\n" +
-		"--dry-run: try it without effect.\n" +
+		"--dry-run: a trial without any effect.\n" +
 		"Example: Deploy version=VERSION"
 	const one = "Deploy version=… [env=test|prod|预发] [count=-2..10] [--force] [Note=…] [--dry-run]: Deploys a version."
-	const more, builtIn = "Say help and a command for more about it.", "Always allowed: help, whoami, status, cancel."
+	const more = "Say help and a command to read more about it."
+	const unknown = "There is no such command here, or you may not run it.\n"
+	const builtIn = "Always allowed: help, whoami, status, cancel."
 	for _, c := range []struct{ user, text, want string }{
 		{"dev", "help deploy", deploy},
 		{"dev", "help /SHIP and more", deploy},
 		{"few", "help deploy", deploy},
 		{"dev", "help", "You may run here: deploy.\n" + one + "\n" + more + "\n" + builtIn},
-		{"dev", "help login", "You may run no such command here.\nYou may run here: deploy.\n" + one + "\n" + more +
-			"\n" +
-			builtIn},
-		{"dev", "help x", "You may run no such command here.\nYou may run here: deploy.\n" + one + "\n" + more +
-			"\n" + builtIn},
-		{"never", "help deploy",
-			"You may run no such command here.\nYou may run here: *, login, ping.\nExcept: deploy.\n" +
-				"login user=… password=…\nping\n" + more + "\n" + builtIn},
+		{"dev", "help login", unknown + "You may run here: deploy.\n" + one + "\n" + more + "\n" + builtIn},
+		{"dev", "help x", unknown + "You may run here: deploy.\n" + one + "\n" + more + "\n" + builtIn},
+		{"never", "help deploy", unknown + "You may run here: *, login, ping.\nExcept: deploy.\n" +
+			"login user=… password=…\nping\n" + more + "\n" + builtIn},
 		{"all", "help login", "Usage: login user=… password=…\nuser: text; required.\n" +
 			"password: text of at least 4 characters; required. It is not recorded.\n" +
 			"Example: login user=USER password=PASSWORD"},
 		{"all", "help ping", "Usage: ping\nExample: ping"},
 		{"dev", "help help", "You may run here: deploy.\n" + one + "\n" + more + "\n" + builtIn},
 		{"any", "help anything", "You may run it here, with any arguments.\nYou may run here: anything.\n" + builtIn},
-		{"any", "help other", "You may run no such command here.\nYou may run here: anything.\n" + builtIn},
-		{"nobody", "help deploy", "You may run no such command here.\nYou may not run any command here.\n" + builtIn},
+		{"any", "help other", unknown + "You may run here: anything.\n" + builtIn},
+		{"nobody", "help deploy", unknown + "You may not run any command here.\n" + builtIn},
 	} {
 		m := said(c.text)
 		m.User = c.user
@@ -215,7 +213,7 @@ func TestUsageAndExample(t *testing.T) {
 	}
 }
 
-// Who mistypes an action is told which one was meant, if that may be run.
+// For a mistyped action the answer suggests the one that was meant, if the sender may run it.
 func TestTheNearestAction(t *testing.T) {
 	for strict, want := range map[string]string{
 		"false": "You may not run deplyo here.\nDid you mean Deploy?\nYour user id is ",
@@ -271,7 +269,7 @@ func TestOperations(t *testing.T) {
 	c, err := followed.Command(said("cancel a b"))
 	d := followed.Decide(c)
 	if err == nil || d.Allowed || d.Cause != command.CauseCommand ||
-		d.Reason != "Write cancel, or cancel and one id of a command." {
+		d.Reason != "Write cancel, or cancel and the id of one command." {
 		t.Errorf("two ids: %v, %+v", err, d)
 	}
 
@@ -330,8 +328,9 @@ func TestOperations(t *testing.T) {
 	}
 }
 
-// An operation is under a role and in a conversation. Whoever may run its command only under
-// another role, or only elsewhere, may neither see nor cancel it, unless it is their own.
+// An operation runs under a role and in a conversation. People who may run its command only under
+// another role, or only in another conversation, can neither see nor cancel it, unless it is their
+// own.
 func TestOperationsOfOthers(t *testing.T) {
 	e := endpoint(t, twoActions+`,"Permissions":[
 		{"Effect":"Allow","Principals":["user:prod"],"Commands":["deploy"],"RamRole":"Prod"},

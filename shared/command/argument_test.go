@@ -164,18 +164,18 @@ func TestArgumentsThatAreWrong(t *testing.T) {
 		"deploy v1 --dryrun":                     "Deploy has no parameter dryrun. Did you mean dry-run?" + usage,
 		"deploy v1 --dry-run=perhaps":            "--dry-run must be true or false." + usage,
 		"deploy v1 test 1 true a b": "There are more values than Deploy has parameters. " +
-			"Put quotes around a value with blanks." + usage,
+			"Put quotes around a value with spaces." + usage,
 		"ping x": "There are more values than ping has parameters. " +
-			"Put quotes around a value with blanks.\nUsage: ping",
+			"Put quotes around a value with spaces.\nUsage: ping",
 		"ping --dry-run": "ping has no --dry-run.\nUsage: ping",
 		// Nothing of a text that may hold a secret is repeated.
-		"login bob --pasword hunter2": "login does not have one of these parameters. Did you mean password?\n" +
+		"login bob --pasword hunter2": "One of the names is not a parameter of login. Did you mean password?\n" +
 			"Usage: login user=… password=…",
 		"login bob hun": "password must be text of at least 4 characters.\nUsage: login user=… password=…",
-		"login bob --hunter2": "login does not have one of these parameters. Did you mean user?\n" +
+		"login bob --hunter2": "One of the names is not a parameter of login. Did you mean user?\n" +
 			"Usage: login user=… password=…",
 		"login bob hunter2 x": "There are more values than login has parameters. " +
-			"Put quotes around a value with blanks." +
+			"Put quotes around a value with spaces." +
 			"\nUsage: login user=… password=…",
 	} {
 		e := endpoint(t, twoActions+allowAll)
@@ -207,7 +207,7 @@ func TestArgumentsThatAreWrong(t *testing.T) {
 		if _, args := c.Recorded(); c.Action == "login" && strings.Contains(strings.Join(args, " "), "hun") {
 			t.Errorf("%s: recorded as %q", text, args)
 		}
-		// Who may not run it at all is told nothing of it.
+		// A sender who may not run it at all learns nothing about it.
 		for _, permissions := range []string{"",
 			`,"Permissions":[{"Effect":"Deny","Principals":["*"],"Commands":["*"]}]`} {
 			e = endpoint(t, twoActions+permissions)
@@ -225,13 +225,13 @@ func TestAnActionInChinese(t *testing.T) {
 	for text, want := range map[string]string{
 		"发布": "缺少 version，请填写 1 到 20 个字符的文本，格式为 v?[0-9.]+|最新。\n" +
 			"用法：Deploy version=… [env=test|prod|预发] [count=-2..10] [--force] [Note=…] [--dry-run]",
-		"发布 v1 env=预": "env 必须是以下之一：test、prod、预发。您是否要写 预发？\n" +
+		"发布 v1 env=预": "env 必须是以下之一：test、prod、预发。您是不是想输入 预发？\n" +
 			"用法：Deploy version=… [env=test|prod|预发] [count=-2..10] [--force] [Note=…] [--dry-run]",
 		"help 发布": "Deploys a version.\n" +
 			"用法：Deploy version=… [env=test|prod|预发] [count=-2..10] [--force] [Note=…] [--dry-run]\n" +
 			"别名：发布、ship。\nversion：1 到 20 个字符的文本，格式为 v?[0-9.]+|最新，必填。As in the release notes.\n" +
 			"env：以下之一：test、prod、预发，默认为 test。\ncount：-2 到 10 的整数。\nforce：true 或 false。\n" +
-			"region：固定为 cn-hangzhou。\nNote：至少 0 个字符的文本。\n--dry-run：只试运行，不产生效果。\n" +
+			"region：固定为 cn-hangzhou。\nNote：至少 0 个字符的文本。\n--dry-run：仅试运行，不产生实际影响。\n" +
 			"示例：Deploy version=VERSION",
 	} {
 		c, _ := e.Command(said(text))

@@ -210,8 +210,9 @@ func (p *Permissions) Decide(c Command) Decision {
 	return out
 }
 
-// explain decides a message that is not a command, or not one of its action. The sender gets the
-// problem as the reason. That of an action only gets who may run it with other arguments.
+// explain decides a message that is not a command, or has wrong arguments for its action. The
+// problem is the reason. A problem with an action's arguments is shown only to senders who may run
+// the action with other arguments.
 func (p *Permissions) explain(c *Command, problem *Error, d Decision, say phrase) (Decision, phrase) {
 	switch {
 	case d.Cause == CauseCommand && problem.problem == commandUndeclared:
@@ -316,7 +317,7 @@ func (s *permission) isOf(a *Action) bool {
 	return !slices.ContainsFunc(s.values, func(of valuePatterns) bool { return a.index(of.name) < 0 })
 }
 
-// otherValues returns the parameters of which other values would let an Allow match the command.
+// otherValues returns the parameters whose other values would let an Allow match the command.
 func (p *Permissions) otherValues(c *Command) []string {
 	var out []string
 	a := p.actions.Find(FoldName(c.Action))

@@ -55,9 +55,9 @@ func (p *Permissions) names(parameter string) bool {
 	})
 }
 
-// MayOperate reports whether the sender of a Status or Cancel may have the state of an operation
-// that runs under a role, or cancel it. Those may who may run its command, with its values, in its
-// conversation and in the sender's now: under the same role, unless it is their own.
+// MayOperate reports whether the sender of a Status or Cancel may see or cancel an operation that
+// runs under a role. The sender must now be allowed to run its command with its values, both in its
+// conversation and in the sender's. Unless it is the sender's own, the role must be the same too.
 func (e *Endpoint) MayOperate(c, operation Command, role string) bool {
 	own := c.User == operation.User
 	operation.User, operation.Groups, operation.Problem = c.User, c.Groups, nil

@@ -11,7 +11,7 @@ import (
 	"chatconf/shared/policy"
 )
 
-// A RoleUse is a place in a configuration that puts a role to use.
+// A RoleUse is a place in a configuration that makes commands run under a role.
 type RoleUse struct {
 	Role      string
 	Statement int    // index into Permissions; -1: not the use of a statement
@@ -19,7 +19,7 @@ type RoleUse struct {
 	Named     bool   // the place names the role; else the statement has that of an action or the configuration
 }
 
-// NewUses returns where p puts a role to use that before does not, or to a wider use. Without
+// NewUses returns the uses of roles in p that before does not have, or that are wider in p. Without
 // before, every use is new. otherwise says that something outside Permissions has changed that
 // decides who can speak, or where commands go; then every use is new too.
 //
@@ -30,8 +30,8 @@ type RoleUse struct {
 // order of its lists and members does not count.
 //
 // An action's RamRole is a new use where the action is new, or differs from that of before in more
-// than its texts for people. Whatever allows such an action puts its role to a new use too, as does
-// what allows the undeclared command that takes the place of a removed action or alias.
+// than its texts for people. A statement that allows such an action is a new use of its role too.
+// So is a statement that allows the undeclared command that a removed action or alias becomes.
 func (p *Permissions) NewUses(before *Permissions, otherwise bool) []RoleUse {
 	var uses []RoleUse
 	roleIsNew := p.role != "" && (before == nil || before.role != p.role)

@@ -181,7 +181,7 @@ func (p *Parameter) describe(language string) string {
 	return line
 }
 
-// space returns what stands between two sentences.
+// space returns the text between two sentences.
 func space(language string) string {
 	if language == Chinese {
 		return ""

@@ -133,17 +133,17 @@ func NoDryRun() *Error {
 
 // AtTask says which task an execution is at, for people.
 func (c *Call) AtTask(task string) string {
-	return c.say("It is at the task %q.", "正在执行任务 %q。", task)
+	return c.say("It is running the task %q.", "正在执行任务 %q。", task)
 }
 
 // WaitsForApproval says that an execution waits for an approval of a task in a service.
 func (c *Call) WaitsForApproval(task, service string) string {
-	return c.say("It waits for an approval of the task %q in %s.", "任务 %q 正在等待在 %s 中审批。", task, service)
+	return c.say("The task %q waits for an approval in %s.", "任务 %q 待审批，请在 %s 中处理。", task, service)
 }
 
 // WaitsForConfirmation says that an execution waits for a confirmation of a task in a service.
 func (c *Call) WaitsForConfirmation(task, service string) string {
-	return c.say("It waits for a confirmation of the task %q in %s.", "任务 %q 正在等待在 %s 中确认。", task, service)
+	return c.say("The task %q waits for a confirmation in %s.", "任务 %q 待确认，请在 %s 中处理。", task, service)
 }
 
 // say returns a sentence about a task in the language of the configuration.

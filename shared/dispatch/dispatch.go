@@ -47,7 +47,7 @@ type Options struct {
 	// fault.NotFound.
 	Open    func(context.Context, command.Ref) (*command.Endpoint, error)
 	Journal *journal.Journal
-	// Targets are the targets by their type. Journal needs none.
+	// Targets are the targets by their type, without Journal.
 	Targets map[string]Target
 	// Sessions returns a context whose invocation has the credentials of a role's session. Nil
 	// means no cloud: a Scoped target then runs nothing under a role.
@@ -71,7 +71,7 @@ type Dispatcher struct {
 // New returns a dispatcher. It does no I/O.
 func New(o Options) (*Dispatcher, error) {
 	if o.Stay < 0 || o.Stay > MaxStay {
-		return nil, fmt.Errorf("dispatch: a stay of %v: use at most %v", o.Stay, MaxStay)
+		return nil, fmt.Errorf("dispatch: Stay of %v: use at most %v", o.Stay, MaxStay)
 	}
 	if o.Open == nil || o.Journal == nil || o.Sender == nil {
 		return nil, errors.New("dispatch: a dispatcher needs configurations, a journal, and a way to answer")
@@ -96,8 +96,8 @@ func (d *Dispatcher) Dispatch(ctx context.Context, ref command.Ref) error {
 	return err
 }
 
-// run is Dispatch. It also returns when an operation that goes on must be followed again; zero if
-// none does.
+// run is Dispatch. It also returns when an operation that continues must be followed again; zero if
+// none continues.
 func (d *Dispatcher) run(ctx context.Context, ref command.Ref) (due time.Time, err error) {
 	caller := ctx
 	ctx, cancel := context.WithTimeout(ctx, WorkTime)
@@ -176,7 +176,7 @@ func (d *Dispatcher) work(ctx context.Context, job *journal.Job) (result journal
 	return d.start(ctx, e, job)
 }
 
-// lost is the result of a command whose configuration is gone: nobody can be told.
+// lost is the result of a command whose configuration no longer exists. No answer can be sent.
 func (d *Dispatcher) lost(job *journal.Job, why string) journal.Result {
 	result := journal.Result{Outcome: journal.OutcomeFailed, Detail: why, State: endOf(job)}
 	if job.Operation.Execution != "" {
@@ -234,7 +234,7 @@ func (d *Dispatcher) giveUp(ctx context.Context, e *command.Endpoint, job *journ
 	return result
 }
 
-// joined returns two texts of which any may be empty.
+// joined joins two texts; each may be empty.
 func joined(a, b string) string {
 	if a == "" || b == "" {
 		return a + b

@@ -20,8 +20,8 @@ const (
 	// MaxTimeout the longest that an action may say.
 	DefaultTimeout = time.Hour
 	MaxTimeout     = 24 * time.Hour
-	// endTime is how long an operation is followed after it was seen to take too long: for its end,
-	// or for the target's answer. After it the end is Unknown.
+	// endTime is how long an operation is still followed after its timeout was noticed. Without a
+	// result by then, its state is Unknown.
 	endTime = 10 * time.Minute
 	// followTime bounds one question to a target, or one request to cancel.
 	followTime = 10 * time.Second
@@ -121,8 +121,8 @@ func (d *Dispatcher) stay(ctx context.Context) time.Duration {
 	return min(d.options.Stay, time.Until(deadline)-followTime-sendTime)
 }
 
-// follow asks the target how far an operation is. It ends the operation if that took too long or is
-// to be cancelled, and says what came of it.
+// follow asks the target for the progress of an operation. It ends the operation if that takes too
+// long or must be cancelled, and tells the conversation the result.
 func (d *Dispatcher) follow(ctx context.Context, e *command.Endpoint,
 	job *journal.Job) (result journal.Result, next then, err error) {
 	op := &job.Operation
@@ -189,22 +189,23 @@ func (d *Dispatcher) unknown(ctx context.Context, e *command.Endpoint, job *jour
 	return d.ended(ctx, e, job, Progress{State: journal.StateUnknown, Detail: why}, "", false)
 }
 
-// overdue reports whether an operation was followed for so long that its end is Unknown. A while
-// without any process does not count.
+// overdue reports whether an operation was followed for so long that its end is Unknown. Time in
+// which no process ran does not count.
 func (d *Dispatcher) overdue(job *journal.Job) bool {
 	late := job.Operation.Late
 	return !late.IsZero() && d.options.Now().After(late.Add(endTime))
 }
 
-// abandoned reports whether an operation has taken too long, and no process that followed it lately
-// had a result.
+// abandoned reports whether an operation has taken too long, and the last processes that followed
+// it ended without a result.
 func (d *Dispatcher) abandoned(job *journal.Job) bool {
 	return job.Operation.Execution != "" && job.Lost >= Attempts &&
 		d.options.Now().After(job.Operation.Deadline.Add(endTime))
 }
 
-// ended says what came of an operation. target is what the record shows; if empty, the record keeps
-// its own. plain is for a target that only answers: its answer is shown as it is.
+// ended tells the conversation the result of an operation. target is what the record shows; if
+// empty, the record keeps its own. plain is for a target that only answers: its answer is shown
+// unchanged.
 func (d *Dispatcher) ended(ctx context.Context, e *command.Endpoint, job *journal.Job, progress Progress,
 	target string, plain bool) (result journal.Result, next then, err error) {
 	op := &job.Operation
@@ -232,7 +233,7 @@ func (d *Dispatcher) ended(ctx context.Context, e *command.Endpoint, job *journa
 	op.Sends++
 	sent, unsent := d.send(ctx, e, job, text)
 	if !sent && unsent.Again && op.Polls > 0 {
-		// It was followed for a while: its end is worth another attempt.
+		// It ran for a while, so its result is worth another attempt to send it.
 		op.State, op.Detail, job.Answer, job.Attempts = progress.State, progress.Detail, text, 1
 		return journal.Result{State: progress.State, Detail: unsent.Why, Cause: unsent.Cause}, running, nil
 	}
@@ -241,8 +242,8 @@ func (d *Dispatcher) ended(ctx context.Context, e *command.Endpoint, job *journa
 	return result, settled, nil
 }
 
-// say tells the conversation how far an operation is, if that is new and it was told nothing for a
-// while. It keeps uses of a limited way to answer for the end.
+// say sends the progress of an operation to the conversation, if it is new and the last message is
+// long enough ago. If the number of answers is limited, it leaves some for the result.
 func (d *Dispatcher) say(ctx context.Context, e *command.Endpoint, job *journal.Job, progress Progress) {
 	op, now := &job.Operation, d.options.Now()
 	last := op.Said
@@ -254,7 +255,7 @@ func (d *Dispatcher) say(ctx context.Context, e *command.Endpoint, job *journal.
 		return
 	}
 	op.Sends++
-	// Whether it was sent or not: it is not worth another attempt.
+	// If it was not sent, it is not worth another attempt.
 	op.Said, op.Text = now.UTC(), progress.Text
 	d.send(ctx, e, job, e.Progress(operationOf(job, journal.StateRunning, progress.Text)))
 }
@@ -267,7 +268,7 @@ func (d *Dispatcher) notStarted(ctx context.Context, e *command.Endpoint, job *j
 	return result
 }
 
-// cancelled reports whether the command is to be cancelled, by somebody who may run it now.
+// cancelled reports whether the command must be cancelled, for a person who may run it now.
 func cancelled(e *command.Endpoint, job *journal.Job) bool {
 	by := job.Cancel
 	return by != nil && e.MayOperate(command.Command{User: by.User, Groups: e.Permissions.Groups(by.User),

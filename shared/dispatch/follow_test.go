@@ -24,7 +24,7 @@ import (
 	"chatconf/shared/webhook/webhooktest"
 )
 
-// An engine is a target whose operations go on: it stands in for a cloud's automation.
+// An engine is a target whose operations continue after Start, like those of a cloud.
 type engine struct {
 	keyed bool // it recognises the id of a call
 	// at, if set, is called before each step and may fail it.
@@ -105,7 +105,7 @@ func (g *engine) Follow(ctx context.Context, c *dispatch.Call) (dispatch.Progres
 	return dispatch.Progress{State: journal.StateSucceeded, Text: "i-1 is up"}, nil
 }
 
-// enter counts who asks for an execution. Two at once would be two processes that hold one command.
+// enter counts the calls for an execution. Two at once would be two processes with one command.
 func (g *engine) enter(id string, by int) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -176,7 +176,7 @@ func (s *scene) pass(d, step time.Duration) {
 	}
 }
 
-// An operation is followed with growing pauses, its polls are no attempts, and its end is told.
+// An operation is followed with growing pauses. Its polls are not attempts. Its result is sent.
 func TestFollowed(t *testing.T) {
 	g := &engine{keyed: true, progress: func(n int) dispatch.Progress {
 		if n < 12 {
@@ -230,7 +230,7 @@ func TestEnds(t *testing.T) {
 		"somebody else cancels it": {dispatch.Progress{State: journal.StateCancelled},
 			"Cancelled", "restart was cancelled.", ""},
 		"the target ends it": {dispatch.Progress{State: journal.StateTimedOut},
-			"TimedOut", "restart took too long and was ended.", ""},
+			"TimedOut", "restart took too long and was stopped.", ""},
 		"the target does not know it": {dispatch.Progress{State: journal.StateUnknown},
 			"Unknown", "It is not known how restart ended.", "the target does not know the execution, or no longer"},
 		"it says nothing": {dispatch.Progress{State: journal.StateSucceeded}, "Succeeded", "restart succeeded.", ""},
@@ -285,8 +285,8 @@ type quick struct {
 // Start implements dispatch.Target.
 func (q quick) Start(context.Context, *dispatch.Call) (dispatch.Progress, error) { return q.end, nil }
 
-// Progress is told at most once a minute and only if it is new, and never by a way that takes few
-// answers.
+// Progress is sent at most once a minute and only if it is new, and never where the number of
+// answers is small.
 func TestProgress(t *testing.T) {
 	talk := func(n int) dispatch.Progress {
 		return dispatch.Progress{State: journal.StateRunning, Text: fmt.Sprint("step ", min(n, 20)), Detail: "at work"}
@@ -318,7 +318,7 @@ func TestProgress(t *testing.T) {
 	}
 }
 
-// A dispatch may wait a while for the end. Then the end is told within it.
+// A dispatch may wait for the end. It then sends the result itself.
 func TestStays(t *testing.T) {
 	for _, test := range []struct {
 		stay  time.Duration
@@ -481,7 +481,7 @@ func (s *scene) cancel(user string) {
 	}
 }
 
-// Whoever may run a command may cancel it, and nobody else.
+// Only people who may run a command may cancel it.
 func TestCancelled(t *testing.T) {
 	const only = `"Permissions":[{"Effect":"Allow","Principals":["user:u1","user:u2"],"Commands":["restart"]}]`
 	open := func(g *engine) *scene {
@@ -538,7 +538,7 @@ func TestCancelled(t *testing.T) {
 		t.Errorf("in doubt: %+v, sent = %q", c, s.sent)
 	}
 
-	// The cancellation is decided again: whoever may no longer run the command cancels nothing.
+	// The cancellation is decided again: u2 may no longer run the command and cancels nothing.
 	g = &engine{progress: running}
 	s = open(g)
 	s.dispatch()
@@ -554,7 +554,7 @@ func TestCancelled(t *testing.T) {
 	}
 }
 
-// A dispatch that stays sees a cancellation while it holds the command.
+// A dispatch that waits for the end sees a cancellation.
 func TestCancelledWhileADispatchStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s *scene
@@ -613,8 +613,8 @@ func TestAnotherProcessHasTheTarget(t *testing.T) {
 }
 
 // The process may end at any step from the start to the final answer, or one call of the tables may
-// fail there. The command is started at most once where the target knows its id, its end is told,
-// and the record has it.
+// fail there. A target that recognises ids starts the command once. The result is sent, and the
+// record has it.
 func TestKilledWhileFollowing(t *testing.T) {
 	for _, fault := range []webhooktest.Fault{{}, {After: true}, {Dies: true}, {After: true, Dies: true}} {
 		for _, keyed := range []bool{true, false} {
@@ -658,7 +658,7 @@ func TestKilledWhileFollowing(t *testing.T) {
 	}
 }
 
-// So it is while a dispatch stays with the operation.
+// The same holds while a dispatch waits for the end of the operation.
 func TestKilledWhileStaying(t *testing.T) {
 	for _, fault := range []webhooktest.Fault{{}, {After: true, Dies: true}} {
 		failed := true
@@ -724,7 +724,7 @@ func TestATargetFailsAtEveryStep(t *testing.T) {
 	}
 }
 
-// An operation at whose question every process dies ends all the same.
+// An operation ends even if every process that asks for its progress dies.
 func TestEverybodyDiesWhileFollowing(t *testing.T) {
 	g := &engine{at: func(_ context.Context, step dispatch.Step, _ *dispatch.Call) error {
 		if step == dispatch.StepFollow {

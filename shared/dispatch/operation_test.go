@@ -88,7 +88,7 @@ func (k *talk) record() (id string, state journal.State) {
 // Status and cancel are for those who may run the recorded action with its values, here and now.
 func TestStatusAndCancel(t *testing.T) {
 	k := newTalk(t, "Slack")
-	const none = "There is no operation here that has not ended."
+	const none = "There is no unfinished operation here."
 	expect := func(user, text string, wants ...string) {
 		t.Helper()
 		got := k.say(user, text)
@@ -109,15 +109,15 @@ func TestStatusAndCancel(t *testing.T) {
 		"The execution exec-1 started at 2026-11-23T08:00:03Z.")
 	expect("u2", "status "+id, "restart: Running.")
 	expect("u3", "status", none)
-	expect("u3", "status "+id, "There is no operation "+id+" that you may run.")
-	expect("u3", "cancel "+id, "There is no operation "+id+" that you may run.")
-	expect("u1", "status x", "There is no operation x that you may run.")
+	expect("u3", "status "+id, "There is no operation "+id+", or you may not run its command.")
+	expect("u3", "cancel "+id, "There is no operation "+id+", or you may not run its command.")
+	expect("u1", "status x", "There is no operation x, or you may not run its command.")
 	expect("u1", "cancel "+strings.Repeat("9", 3000), "There is no operation 999")
 	for _, place := range []string{"", "C0OTHER"} {
 		for _, user := range []string{"u4", "u5"} {
 			k.place = place
-			expect(user, "status "+id, "There is no operation "+id+" that you may run.")
-			expect(user, "cancel "+id, "There is no operation "+id+" that you may run.")
+			expect(user, "status "+id, "There is no operation "+id+", or you may not run its command.")
+			expect(user, "cancel "+id, "There is no operation "+id+", or you may not run its command.")
 			expect(user, "cancel", none)
 		}
 	}
@@ -130,7 +130,7 @@ func TestStatusAndCancel(t *testing.T) {
 
 	expect("u2", "重启 env=test", "restart was accepted.")
 	second, _ := k.record()
-	expect("u1", "cancel", "Several operations have not ended.", id, second)
+	expect("u1", "cancel", "Several operations are unfinished.", id, second)
 	expect("u1", "cancel "+second, "restart will be cancelled.")
 	if got, state := k.record(); got != second || state != "Cancelled" {
 		t.Errorf("%s: state = %s", got, state)

@@ -82,8 +82,8 @@ func (d *Dispatcher) all(ctx context.Context, due []command.Ref, until time.Time
 	return errs
 }
 
-// safely is run, with a panic as an error. The command stays claimed for its lease; others
-// continue.
+// safely is run, with a panic as an error. The command is then due again after its lease; the
+// others continue.
 func (d *Dispatcher) safely(ctx context.Context, ref command.Ref) (due time.Time, err error) {
 	defer invoke.Recover("dispatch", &err)
 	return d.run(ctx, ref)

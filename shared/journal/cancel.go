@@ -50,7 +50,7 @@ func (j *Journal) Cancelled(ctx context.Context, job *Job) error {
 }
 
 // readCancellation reads the item of a cancellation, if there is one. An invalid one cancels
-// nothing, and must not keep the command from its end.
+// nothing, and does not stop the work on the command.
 func (job *Job) readCancellation(ctx context.Context, item table.Item) {
 	if item.Sort == "" {
 		return

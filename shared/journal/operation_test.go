@@ -165,8 +165,8 @@ func TestCancellation(t *testing.T) {
 	}
 }
 
-// TestCancellationThatIsTampered holds that an invalid request cancels nothing, and keeps nobody
-// from the command.
+// TestCancellationThatIsTampered checks that an invalid request cancels nothing, and does not
+// stop the work on the command.
 func TestCancellationThatIsTampered(t *testing.T) {
 	for _, value := range []string{"planted", `{"v":2,"name":"one"}`, `{"v":1,"name":"two","user":"u1"}`,
 		`{"v":1,"name":"one","life":"other"}`} {

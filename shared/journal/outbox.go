@@ -206,7 +206,7 @@ func (j *Journal) Claim(ctx context.Context, ref command.Ref, lease time.Duratio
 	if p.claimed() && now.Before(p.Due) && (job.Cancel == nil || !p.Waiting) {
 		return nil, ErrTaken
 	}
-	crashed := p.claimed() && !p.Waiting // nobody gave it back
+	crashed := p.claimed() && !p.Waiting // no process released it
 	switch {
 	case !job.running():
 		job.Doubt = job.Doubt || crashed && job.Answer == ""
@@ -379,8 +379,8 @@ func (job *Job) show(e *Record, state State, now time.Time) {
 }
 
 // Running keeps a command whose operation was started, and writes job.Operation and job.Answer. The
-// caller holds it until the given time or, if waiting is set, nobody does and it is due then. The
-// record gets the state, and the detail if that is not empty.
+// caller holds it until the given time. With waiting set, no process holds it, and it is due then.
+// The record gets the state, and the detail if that is not empty.
 //
 // Errors: ErrTaken if the lease was over and another process claimed it, *Error.
 func (j *Journal) Running(ctx context.Context, job *Job, until time.Time, waiting bool, state State,

@@ -77,7 +77,8 @@ func accountOf(getenv func(string) string) string {
 	return cmp.Or(getenv("FC_ACCOUNT_ID"), getenv("CHATCONF_ACCOUNT_ID"), "account")
 }
 
-// Services are the services of Alibaba Cloud that commands run in, and that lends their roles.
+// Services are the services of Alibaba Cloud that run commands, and STS, which issues the
+// credentials of their roles.
 type Services struct {
 	Roles      *Roles
 	Executions *Executions

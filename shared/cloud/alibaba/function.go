@@ -23,8 +23,8 @@ type Functions struct {
 	region string
 }
 
-// NewFunctions returns the functions of accounts, of which account is the service's own. It is
-// required unless o.Endpoint is set, at which the functions of all accounts then are. Inside a VPC
+// NewFunctions returns the functions of any account; account is the service's own. With o.Endpoint,
+// the functions of all accounts are called there. Without it, account is required. Inside a VPC
 // the endpoint is https://<account>.<region>-internal.fc.aliyuncs.com. It does no I/O.
 func NewFunctions(account string, o Options) (*Functions, error) {
 	f := &Functions{own: account, region: o.Region, client: func(account string) (*Client, error) {

@@ -19,7 +19,7 @@ import (
 // https://www.alibabacloud.com/help/en/ram/developer-reference/api-sts-2015-04-01-assumerole
 const roleVersion = "2015-04-01"
 
-// Roles calls the security token service, STS, which lends the sessions of roles.
+// Roles calls the security token service, STS, which issues the credentials of roles.
 type Roles struct {
 	api *Client
 }

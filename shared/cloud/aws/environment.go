@@ -89,7 +89,8 @@ func read(getenv func(string) string, credentials aws.CredentialsProvider, err e
 	return c, nil
 }
 
-// Services are the services of AWS that commands run in, and that lends their roles.
+// Services are the services of AWS that run commands, and STS, which issues the
+// credentials of their roles.
 type Services struct {
 	Roles         *Roles
 	Automations   *Automations

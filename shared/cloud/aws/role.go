@@ -25,7 +25,7 @@ import (
 // https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
 const roleVersion = "2011-06-15"
 
-// Roles calls the security token service, STS, which lends the sessions of roles.
+// Roles calls the security token service, STS, which issues the credentials of roles.
 type Roles struct {
 	api *Client
 }
@@ -96,10 +96,10 @@ func (r *Roles) Assume(ctx context.Context, s cloud.Session) (cloud.Lease, error
 // maxTag is the maximum length of a session tag's value, in characters.
 const maxTag = 256
 
-// tagValue returns a text as the value of a session tag. Two texts never have the same value. An
-// '@' and two upper-case hexadecimal digits stand for a byte of a character that tags may not have,
-// and for an '@' that could be taken for such. A value that would be too long ends in "@-" and a
-// hash of the whole text.
+// tagValue returns a text as the value of a session tag. Two texts never have the same value. Each
+// byte of a character that tags may not have becomes '@' and two upper-case hexadecimal digits; so
+// does an '@' that looks like the start of such an escape. A value that would be too long ends in
+// "@-" and a hash of the whole text.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html
 func tagValue(text string) string {
 	var b strings.Builder

@@ -44,7 +44,7 @@ func awsSession() cloud.Session {
 type strict struct {
 	t      *testing.T
 	asked  []url.Values
-	answer func(n int) (status int, body string) // nil: it lends a session
+	answer func(n int) (status int, body string) // nil: it returns a session
 }
 
 var forms = map[string]*regexp.Regexp{
@@ -118,7 +118,7 @@ func (s *strict) checkSignature(r *http.Request, body []byte) {
 	}
 }
 
-// lent is the answer of AssumeRole, as the API's page has it.
+// lent is the answer of AssumeRole, as in the API reference.
 func lent(id, expires string) string {
 	return `<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
 <AssumeRoleResult>
@@ -302,7 +302,7 @@ func TestAssumeIsRefused(t *testing.T) {
 	}
 }
 
-// Moto's security token service lends a session, which then acts under the role and the name.
+// Moto's STS returns a session, which then acts under the role and the name.
 func TestMotoAssume(t *testing.T) {
 	o := aws.Options{Region: "eu-central-1", Endpoint: cloudtest.Moto(t), Credentials: ours}
 	r, err := aws.NewRoles(o)

@@ -14,18 +14,18 @@ import (
 )
 
 const (
-	// motoVariable names the environment variable with the path of moto's server; without it, it is
-	// looked for in PATH.
+	// motoVariable is the environment variable with the path of moto's server. Without it, the
+	// server is searched in PATH.
 	motoVariable = "CHATCONF_MOTO_SERVER"
-	// requireVariable set to 1 makes it an error that programs which tests need are absent.
+	// requireVariable set to 1 makes a test fail if a program that it needs is absent.
 	requireVariable = "CHATCONF_REQUIRE_EXTERNAL"
 )
 
 // moto is the one server of a test binary.
 var moto = sync.OnceValues(startMoto)
 
-// Moto returns the address of moto's server, a stand-in for AWS that runs to the end of the test
-// binary, whatever that is. It skips t, or fails it where it is required, if there is none.
+// Moto returns the address of moto's server, an emulator of AWS. It runs until the test binary
+// ends, even if that is killed. Without moto, t is skipped, or fails where moto is required.
 func Moto(t testing.TB) string {
 	t.Helper()
 	endpoint, err := moto()
@@ -48,8 +48,8 @@ func startMoto() (endpoint string, err error) {
 	if program, err = exec.LookPath(program); err != nil {
 		return "", err
 	}
-	// A shell stands between, which ends the server when this process has ended, in any way, and
-	// with it this end of a pipe.
+	// A shell ends the server when the pipe to this process closes. So the server ends with this
+	// process, even if that is killed.
 	const script = `exec 3<&0; "$@" 3<&- & server=$!; { cat <&3; kill $server; } >/dev/null 2>&1 & wait $server`
 	cmd := exec.Command("sh", "-c", script, "sh", program, "-H", "127.0.0.1", "-p", "0")
 	stdin, err := cmd.StdinPipe()

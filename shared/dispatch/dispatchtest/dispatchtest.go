@@ -23,7 +23,7 @@ import (
 	"chatconf/shared/webhook/webhooktest"
 )
 
-// A Fault is what goes wrong with a service that a target calls.
+// A Fault is a failure of a service that a target calls.
 type Fault string
 
 // The faults.
@@ -51,12 +51,12 @@ type Fixture struct {
 	Keyed bool
 	// Started returns how many operations the service has started.
 	Started func() int
-	// End lets time pass for the service, so that an operation ends. Nil: it has ended when Start
-	// returns, or ends by itself.
+	// End makes a running operation end. Nil: it has ended when Start returns, or it ends without
+	// help.
 	End func()
-	// Fault makes the requests from now on go wrong. None mends the service.
+	// Fault sets the fault of all later requests. None ends it.
 	Fault func(Fault)
-	// Local says that Follow and Cancel stay in this process, so that no fault reaches them.
+	// Local says that Follow and Cancel call no service, so that they can have no fault.
 	Local bool
 	// Without are the faults that the service cannot have, each with the reason.
 	Without map[Fault]string
@@ -81,7 +81,7 @@ func Run(t *testing.T, open func(t *testing.T) *Fixture) {
 			do(t)
 		})
 	}
-	run("an operation ends and is told", func(t *testing.T) { newBench(t, open(t)).ends() })
+	run("an operation ends and its result is sent", func(t *testing.T) { newBench(t, open(t)).ends() })
 	run("one id starts one operation", func(t *testing.T) { oneID(t, open(t)) })
 	run("a process ends at any step", func(t *testing.T) { killed(t, open) })
 	for _, fault := range faults {
@@ -104,7 +104,7 @@ func Run(t *testing.T, open func(t *testing.T) *Fixture) {
 	}
 }
 
-// A bench is a service of ours with a bot whose commands go to the target.
+// A bench is our service with a bot whose commands go to the target.
 type bench struct {
 	*webhooktest.Process
 	*Fixture
@@ -133,7 +133,7 @@ func newBench(t *testing.T, f *Fixture) *bench {
 	return b
 }
 
-// next has a new process of ours.
+// next replaces the process of our service by a new one.
 func (b *bench) next(edit ...func(*dispatch.Options)) {
 	b.Helper()
 	b.Process = b.World.Process()

@@ -51,17 +51,17 @@ func NewService(t *testing.T, tls bool, handle http.HandlerFunc,
 	return s
 }
 
-// Set makes the requests from now on go wrong.
+// Set sets the fault of all later requests.
 func (s *Service) Set(f Fault) { s.fault.Store(f) }
 
-// The value of Parameter, and the secrets of the credentials that Lend lends.
+// The value of Parameter, and the secrets of the credentials that Lend returns.
 const (
 	secretValue = "planted-value"
 	lentSecret  = "planted-access-key-secret"
 	lentToken   = "planted-security-token"
 )
 
-// Lend is a Fixture's Sessions without a cloud: it lends credentials that no service knows.
+// Lend is a Fixture's Sessions without a cloud: its credentials are known to no service.
 func Lend(ctx context.Context, _ cloud.Session) (context.Context, error) {
 	own := *invoke.From(ctx)
 	own.Credentials = invoke.Credentials{AccessKeyID: "ASIALENT", AccessKeySecret: lentSecret, SecurityToken: lentToken}

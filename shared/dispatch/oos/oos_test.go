@@ -135,7 +135,7 @@ func TestExecution(t *testing.T) {
 	}
 	c.Execution = first.Execution
 	if p := f.follow(c); p.State != journal.StateRunning || p.Execution != first.Execution ||
-		p.Text != `It is at the task "reboot".` {
+		p.Text != `It is running the task "reboot".` {
 		t.Errorf("Follow = %+v", p)
 	}
 	if again := f.start(c); again.Execution != first.Execution {
@@ -163,9 +163,9 @@ func TestStates(t *testing.T) {
 	}{
 		{"two", "", journal.StateSucceeded, "a: 1\nb: 2"},
 		{"fails", "", journal.StateFailed, "check: the disk is full"},
-		{"approve", "en", journal.StateRunning, `It waits for an approval of the task "ask" in OOS.`},
-		{"approve", "zh", journal.StateRunning, `任务 "ask" 正在等待在 OOS 中审批。`},
-		{"risky", "", journal.StateRunning, `It waits for a confirmation of the task "format" in OOS.`},
+		{"approve", "en", journal.StateRunning, `The task "ask" waits for an approval in OOS.`},
+		{"approve", "zh", journal.StateRunning, `任务 "ask" 待审批，请在 OOS 中处理。`},
+		{"risky", "", journal.StateRunning, `The task "format" waits for a confirmation in OOS.`},
 		{"slow", "zh", journal.StateRunning, `正在执行任务 "wait"。`},
 	} {
 		f := newFixture(t)

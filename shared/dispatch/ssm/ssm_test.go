@@ -155,9 +155,9 @@ func TestExecution(t *testing.T) {
 	}{
 		{"Pending", "", journal.StateRunning, ""},
 		{"InProgress", `,"CurrentStepName":"stop","CurrentAction":"aws:changeInstanceState"`, journal.StateRunning,
-			`It is at the task "stop".`},
+			`It is running the task "stop".`},
 		{"Waiting", `,"CurrentStepName":"ask","CurrentAction":"aws:approve"`, journal.StateRunning,
-			`It waits for an approval of the task "ask" in Systems Manager.`},
+			`The task "ask" waits for an approval in Systems Manager.`},
 		{"Cancelling", "", journal.StateRunning, ""},
 		{"Success", `,"Outputs":{"restart.Output":["i-1 is up","PLANTED"]}`, journal.StateSucceeded,
 			"i-1 is up, ******"},
