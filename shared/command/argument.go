@@ -196,13 +196,29 @@ func (r *reader) unknown(name string) *Error {
 		known = append(known, dryRun)
 	}
 	out := &Error{problem: usageUnknown}
-	if len(name) <= 4*MaxParameterName { // comparing takes time
+	switch folded := foldName(name); {
+	case folded == Help || folded == "h":
+		out.choice = Help + " " + r.action.Name
+	case len(name) <= 4*MaxParameterName: // comparing takes time
 		out.choice = Similar(name, known)
 	}
 	if out.word, _ = redactWord(name); r.action.hasSecret() || utf8.RuneCountInString(name) > MaxParameterName {
 		out.problem, out.word = usageUnknownHidden, ""
 	}
 	return out
+}
+
+// mistyped returns the problem of a value that begins with almost a parameter's name, as evn=prod
+// does; nil if it is not one.
+func (r *reader) mistyped(value string) *Error {
+	name, _, ok := cutValue(value)
+	if !ok || !ParameterName.Fits(foldName(name)) || !slices.Contains(r.plain, value) {
+		return nil
+	}
+	if unknown := r.unknown(name); unknown.choice != "" {
+		return unknown
+	}
+	return nil
 }
 
 // values checks what is given, and adds what is fixed and what is missing.
@@ -217,6 +233,9 @@ func (r *reader) values() ([]Value, *Error) {
 		case given != nil:
 			canonical, ok := p.Canonical(*given)
 			if !ok {
+				if unknown := r.mistyped(*given); unknown != nil {
+					return nil, unknown
+				}
 				wrong := &Error{problem: usageWrong, parameter: p}
 				if p.Type == TypeEnum && !p.Secret && len(*given) <= 4*MaxParameterName { // comparing takes time
 					wrong.choice = Similar(*given, p.Values)

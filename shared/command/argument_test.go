@@ -158,6 +158,12 @@ func TestArgumentsThatAreWrong(t *testing.T) {
 		"deploy v1 region=cn-beijing":            fixed,
 		"deploy v1 --region cn-hangzhou":         fixed,
 		"deploy v1 --enw prod":                   "Deploy has no parameter enw. Did you mean env?" + usage,
+		"deploy v1 enw=prod":                     "Deploy has no parameter enw. Did you mean env?" + usage,
+		"deploy vresion=v1":                      "Deploy has no parameter vresion. Did you mean version?" + usage,
+		"deploy a/b=v1":                          "version must be " + version,
+		"deploy version=versoin=v1":              "version must be " + version,
+		"deploy --help":                          "Deploy has no parameter help. Did you mean help Deploy?" + usage,
+		"deploy -h":                              "Deploy has no parameter h. Did you mean help Deploy?" + usage,
 		"deploy v1 -f":                           "Deploy has no parameter f." + usage,
 		"deploy v1 --":                           "", // nothing follows
 		"deploy v1 --=x":                         "Deploy has no parameter ." + usage,
