@@ -168,6 +168,10 @@ func (e *Endpoint) help(c Command) []string {
 		name := FoldName(c.Arguments[0])
 		a := e.Actions.Find(name)
 		switch {
+		case e.Actions.IsBuiltIn(name) && name == Status:
+			return []string{sentenceIn(e.Language, saidHelpStatus)}
+		case e.Actions.IsBuiltIn(name) && name == Cancel:
+			return []string{sentenceIn(e.Language, saidHelpCancel)}
 		case e.Actions.IsBuiltIn(name):
 		case a != nil && e.Permissions.mayRun(c.User, c.Conversation, a):
 			return a.describe(e.Language)

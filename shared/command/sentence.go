@@ -88,6 +88,8 @@ const (
 	saidSecret
 	saidDryRun
 	saidExample
+	saidHelpStatus
+	saidHelpCancel
 
 	saidRunning
 	saidSucceeded
@@ -212,6 +214,12 @@ var sentences = [phrases][2]string{
 	saidSecret:               {" It is not recorded.", "不会被记录。"},
 	saidDryRun:               {"--dry-run: a trial without any effect.", "--dry-run：仅试运行，不产生实际影响。"},
 	saidExample:              {"Example: {example}", "示例：{example}"},
+
+	saidHelpStatus: {"status tells the state of the last operation here that has not ended. " +
+		"status and an id tell that of another one.",
+		"status 显示此处最近一个尚未结束的操作的状态。status 加编号显示指定的操作。"},
+	saidHelpCancel: {"cancel ends the operation here that has not ended. If there are several, write cancel and an id.",
+		"cancel 取消此处尚未结束的操作。如有多个，请在 cancel 后写上编号。"},
 
 	saidRunning:   {"{command} is running.", "{command} 执行中。"},
 	saidSucceeded: {"{command} succeeded.", "{command} 执行成功。"},
