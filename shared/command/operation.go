@@ -33,11 +33,12 @@ func (e *Endpoint) Accepted(c Command) string { return e.Reply(c, Decision{Allow
 
 // Shown returns the answer to status: the operation, its state and its ids.
 func (e *Endpoint) Shown(o Operation) string {
-	text := e.sayOf(saidState, o)
-	if o.Execution != "" {
-		text = strings.Join([]string{text, e.sayOf(saidExecution, o)}, "\n")
+	if o.Execution == "" {
+		return e.sayOf(saidState, o)
 	}
-	return text
+	state := o
+	state.Text = "" // said once, at the end
+	return e.sayOf(saidState, state) + "\n" + e.sayOf(saidExecution, o)
 }
 
 // Cancelling returns the answer to cancel: the request was recorded.

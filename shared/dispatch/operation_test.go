@@ -38,6 +38,7 @@ type talk struct {
 	engine *engine
 	said   int
 	place  string        // the conversation; an example if empty
+	proven bool          // the messages are of SendChatMessage
 	refs   []command.Ref // what the webhook started
 }
 
@@ -59,6 +60,17 @@ func (k *talk) say(user, text string) string {
 	k.said++
 	c := k.bot.Say("command", platformsim.Message{ID: fmt.Sprint("m", k.said), User: user, Text: text,
 		Conversation: k.place, ReplyURL: "https://hooks.slack.com/commands/PLANTED"})
+	if k.proven {
+		e, _, err := k.Service.OpenToSend(k.As(), "", "ops", false)
+		if err != nil {
+			k.Fatal(err)
+		}
+		proof, err := k.Service.ProveSent(e, c.Received(k.Now()).Digest())
+		if err != nil {
+			k.Fatal(err)
+		}
+		c.Header.Set(chat.SentHeader, proof)
+	}
 	out := k.bot.Post(k.Handler(func(ctx context.Context, ref command.Ref) error {
 		k.refs = append(k.refs, ref)
 		return nil
@@ -144,6 +156,35 @@ func TestStatusAndCancel(t *testing.T) {
 	}
 	if text := fmt.Sprint(k.Log(), k.sent, k.Commands("ops")); strings.Contains(text, "planted-secret") {
 		t.Errorf("a secret shows: %s", text)
+	}
+}
+
+// Status says once what the target says, and nothing about how the answer was sent.
+func TestStatusShowsWhatTheTargetSays(t *testing.T) {
+	k := newTalk(t, "Slack")
+	k.proven = true
+	k.engine.progress = func(n int) dispatch.Progress {
+		if n < 3 {
+			return dispatch.Progress{State: journal.StateRunning, Detail: "at the second step"}
+		}
+		return dispatch.Progress{State: journal.StateSucceeded}
+	}
+	k.say("u1", "restart test password=x")
+	id, _ := k.record()
+	k.pass(5*time.Second, time.Second)
+	const execution = "\nThe execution exec-1 started at 2026-11-23T08:00:01Z."
+	if got, want := k.say("u1", "status"), "restart: Running. Its id is "+id+"."+execution+
+		"\nat the second step"; got != want {
+		t.Errorf("running: %q, want %q", got, want)
+	}
+	k.pass(5*time.Minute, time.Second)
+	if got, want := k.say("u1", "status "+id), "restart: Succeeded. Its id is "+id+"."+execution; got != want {
+		t.Errorf("ended: %q, want %q", got, want)
+	}
+	for _, c := range k.Commands("ops") {
+		if c.Id == id && c.Detail != journal.DetailKept {
+			t.Errorf("detail = %q", c.Detail)
+		}
 	}
 }
 

@@ -55,6 +55,10 @@ func (j *Journal) Follow(ctx context.Context, ref command.Ref,
 	return m, true, nil
 }
 
+// DetailKept is the Detail of a record whose answer was kept, if it has no other. It says nothing
+// about the operation.
+const DetailKept = "the message came from SendChatMessage, so the answer was kept and not sent to the platform"
+
 // keep seals the job's kept answer into the record.
 func (j *Journal) keep(job *Job, e *Record) error {
 	if job.kept == "" {
@@ -66,7 +70,7 @@ func (j *Journal) keep(job *Job, e *Record) error {
 	}
 	e.Kept = sealed
 	if e.Detail == "" {
-		e.Detail = "the message came from SendChatMessage, so the answer was kept and not sent to the platform"
+		e.Detail = DetailKept
 	}
 	return nil
 }

@@ -53,7 +53,7 @@ func (h *Handler) operate(ctx context.Context, e *command.Endpoint, c command.Co
 func operationOf(r *journal.Record) command.Operation {
 	out := command.Operation{ID: r.ID, Command: r.Command, State: string(r.State), Execution: r.Execution,
 		Started: r.Started}
-	if r.Execution != "" {
+	if r.Execution != "" && r.Detail != journal.DetailKept {
 		out.Text = r.Detail
 	}
 	return out
