@@ -246,11 +246,16 @@ func (p *parts) dispatcher(stay time.Duration) (*dispatch.Dispatcher, error) {
 	var sessions func(context.Context, cloud.Session) (context.Context, error)
 	if p.cloud.Assume != nil {
 		sessions = cloud.NewSessions(p.cloud.Assume, nil).With
-	} else {
-		for _, kind := range cloudTargets {
-			targets[kind] = dispatch.Unavailable("this service does not run in a cloud; start it with --cloud")
-		}
 	}
+	for _, kind := range cloudTargets {
+		why := "this service does not run in a cloud; start it with --cloud"
+		if sessions != nil {
+			why = "the cloud of this service has no targets of type " + kind
+		}
+		targets[kind] = dispatch.Unavailable(why)
+	}
+	const none = "this service runs no programs; start it with 'chatconf serve --programs DIR'"
+	targets[command.TargetProgram] = dispatch.Unavailable(none)
 	maps.Copy(targets, p.cloud.Targets)
 	maps.Copy(targets, p.targets)
 	return dispatch.New(dispatch.Options{

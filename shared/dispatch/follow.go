@@ -137,6 +137,9 @@ func (d *Dispatcher) follow(ctx context.Context, e *command.Endpoint,
 	}
 	target, ok := d.options.Targets[op.Target.Type].(Follower)
 	none := fmt.Sprintf("this service has no targets of type %q", op.Target.Type)
+	if why, missing := d.options.Targets[op.Target.Type].(Unavailable); missing {
+		none = string(why)
+	}
 	switch {
 	case d.abandoned(job):
 		return d.unknown(ctx, e, job, "every attempt to follow it ended without a result")

@@ -600,15 +600,20 @@ func TestChangesMeanwhile(t *testing.T) {
 
 // A process without the target keeps the operation for one that has it, until its time is over.
 func TestAnotherProcessHasTheTarget(t *testing.T) {
-	s := follow(t, new(engine))
-	s.d = s.follower(s.Process, nil, func(o *dispatch.Options) { o.Targets = nil })
-	s.pass(10*time.Minute, time.Minute)
-	if c := s.command(); c.State != "Running" || !strings.Contains(c.Detail, `no targets of type "Http"`) {
-		t.Errorf("record = %+v", c)
-	}
-	s.pass(2*time.Hour, time.Minute)
-	if c := s.command(); c.State != "Unknown" || !strings.Contains(c.Detail, `no targets of type "Http"`) {
-		t.Errorf("record = %+v", c)
+	for why, targets := range map[string]map[string]dispatch.Target{
+		`no targets of type "Http"`: nil,
+		"not with this flag":        {command.TargetHTTP: dispatch.Unavailable("not with this flag")},
+	} {
+		s := follow(t, new(engine))
+		s.d = s.follower(s.Process, nil, func(o *dispatch.Options) { o.Targets = targets })
+		s.pass(10*time.Minute, time.Minute)
+		if c := s.command(); c.State != "Running" || !strings.Contains(c.Detail, why) {
+			t.Errorf("%s: record = %+v", why, c)
+		}
+		s.pass(2*time.Hour, time.Minute)
+		if c := s.command(); c.State != "Unknown" || !strings.Contains(c.Detail, why) {
+			t.Errorf("%s: record = %+v", why, c)
+		}
 	}
 }
 
