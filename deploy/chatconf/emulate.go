@@ -160,8 +160,8 @@ func (e *emulators) introduce(w io.Writer) {
 	}
 	fmt.Fprintf(w, "    signed with    %s and the secret %s\n", emulatedKeyID, emulatedKeySecret)
 	fmt.Fprintf(w, "    role           acs:ram::%s:role/%s\n", e.account.ID(), emulatedRole)
-	fmt.Fprintf(w, "    role of steps  %s\n", emulatedSteps)
 	if url := e.urls[emulateOOS]; url != "" {
+		fmt.Fprintf(w, "    role of steps  %s, for the parameter OOSAssumeRole\n", emulatedSteps)
 		fmt.Fprintf(w, "    try            aliyun oos StartExecution --endpoint %s "+
 			"--insecure --region %s --mode AK \\\n"+
 			"      --access-key-id %s --access-key-secret %s \\\n"+
