@@ -30,13 +30,13 @@ func newDemo() *cobra.Command {
 		Long: `Start the service with an emulator of Alibaba Cloud's OOS and STS, make a bot with three actions,
 send it messages of two people, and print the conversation with the records behind it.
 
-The three actions are an execution of an OOS template, a program, and an HTTPS endpoint. Nothing of
-the output is prepared: every message is a signed callback to the bot's webhook, and every line is
-what the service answered. Only the emulators and the endpoint are on this machine in place of a
-cloud. The settings in the environment are ignored.
+The three actions are an execution of an OOS template, a program, and an HTTPS endpoint. The
+output is not prepared: every message is a signed callback to the bot's webhook, and every line is
+what the service answered. Only the emulators and the endpoint replace a cloud. The settings in the
+environment are ignored.
 
 The data is in a temporary directory, which is removed at the end. With --data it is in an empty
-directory that you name, and stays there; the last lines say how to go on with the same bot.`,
+directory that you name, and is kept; the last lines say how to continue with the same bot.`,
 		Example: `  chatconf demo
   chatconf demo --data ./demo`,
 		Args: noArgs,
@@ -173,7 +173,7 @@ func (d *demo) play(ctx context.Context, s app.Started) error {
 		program, _ := self()
 		data := shellQuote(d.data)
 		fmt.Fprintf(d.out, `
-To go on with this bot, start the service again, and talk to the bot from another shell:
+To continue with this bot, start the service again, and talk to the bot from another shell:
 
   %[1]s serve --data %[2]s --emulate oos,sts --programs %[3]s
   %[1]s send --data %[2]s --wait 10s %[4]s --user alice "restart i-123"
