@@ -407,6 +407,10 @@ func TestATargetDoesNotSay(t *testing.T) {
 		t.Errorf("record = %+v", c)
 	}
 	down = false
+	s.pass(time.Minute, time.Minute)
+	if c := s.command(); c.State != "Running" || c.Detail != "" {
+		t.Errorf("record = %+v", c)
+	}
 	s.pass(5*time.Minute, time.Minute)
 	if c := s.command(); c.State != "Succeeded" || c.Detail != "" {
 		t.Errorf("record = %+v", c)
@@ -697,6 +701,26 @@ func TestAWorkersTimersAreBounded(t *testing.T) {
 			t.Errorf("%d timers were set, and %d after the end", set, late)
 		}
 	})
+}
+
+// Why an operation was not started at once is forgotten when it is.
+func TestStartedLater(t *testing.T) {
+	busy := true
+	g := &engine{keyed: true, at: func(context.Context, dispatch.Step, *dispatch.Call) error {
+		if busy {
+			return &dispatch.Error{Why: "busy", Again: true, Refused: true}
+		}
+		return nil
+	}}
+	s := follow(t, g)
+	if c := s.command(); c.State != "Accepted" || c.Detail != "busy" {
+		t.Errorf("not started: %+v", c)
+	}
+	busy = false
+	s.pass(time.Minute, 10*time.Second)
+	if c := s.command(); c.State != "Running" || c.ExecutionId == "" || c.Detail != "" {
+		t.Errorf("started: %+v", c)
+	}
 }
 
 // A target may fail, hang or panic at any step. There is an end all the same.

@@ -56,7 +56,7 @@ func TestRunning(t *testing.T) {
 	if _, err := h.Journal.Claim(h.Ctx, ref, time.Minute); !errors.Is(err, journal.ErrTaken) {
 		t.Errorf("Claim before it is due = %v", err)
 	}
-	for range 9 {
+	for _, detail := range []string{"", "", "", "", "", "", "", "", "at the end"} {
 		h.Clock.Advance(time.Minute)
 		job := claim(h, ref)
 		if job.Attempts != 1 || job.Doubt || job.Lost != 0 || job.Operation.Execution != "exec-1" ||
@@ -65,13 +65,16 @@ func TestRunning(t *testing.T) {
 		}
 		job.Operation.Polls++
 		if err := h.Journal.Running(h.Ctx, job, h.Clock.Now().Add(time.Minute), true, journal.StateRunning,
-			""); err != nil {
+			detail); err != nil {
 			t.Fatal(err)
+		}
+		if got := h.Commands("one")[0].Detail; got != detail {
+			t.Errorf("detail = %q, want %q", got, detail)
 		}
 	}
 	c := h.Commands("one")[0]
 	if c.State != "Running" || c.ExecutionId != "exec-1" || c.SessionName != "Slack.u1" || c.Target != "Oos T" ||
-		c.Outcome != "Pending" || c.Detail != "at work" || c.Attempts != 1 || *c.Duration != 9*60_000 {
+		c.Outcome != "Pending" || c.Detail != "at the end" || c.Attempts != 1 || *c.Duration != 9*60_000 {
 		t.Errorf("record = %+v", c)
 	}
 	h.Clock.Advance(time.Minute)

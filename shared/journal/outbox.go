@@ -380,7 +380,7 @@ func (job *Job) show(e *Record, state State, now time.Time) {
 
 // Running keeps a command whose operation was started, and writes job.Operation and job.Answer. The
 // caller holds it until the given time. With waiting set, no process holds it, and it is due then.
-// The record gets the state, and the detail if that is not empty.
+// The record gets the state and the detail.
 //
 // Errors: ErrTaken if the lease was over and another process claimed it, *Error.
 func (j *Journal) Running(ctx context.Context, job *Job, until time.Time, waiting bool, state State,
@@ -396,9 +396,7 @@ func (j *Journal) Running(ctx context.Context, job *Job, until time.Time, waitin
 	if err == nil {
 		change.Puts = append(change.Puts, put)
 		err = job.amend(&change, func(e *Record) error {
-			if e.Answered = e.Answered || job.Answered; detail != "" {
-				e.Detail = cut(detail, 1024)
-			}
+			e.Answered, e.Detail = e.Answered || job.Answered, cut(detail, 1024)
 			if job.Operation.Polls == 0 {
 				e.Target = cut(job.Operation.Target.String(), 512)
 			}
