@@ -48,8 +48,8 @@ func guidePolicies(t *testing.T, folder string, environ ...string) (trust, allow
 	return trust, allow
 }
 
-// With the guide's trust policy, and the policies of the functions, both functions assume the role
-// for the guide's configuration, and nobody assumes it for another one.
+// With the guide's trust policy and the policies of the functions, both functions can assume the
+// role for the guide's configuration, and for no other one.
 func TestTrustPolicyOfAlibabaCloud(t *testing.T) {
 	const account, region = sts.DefaultAccountID, "cn-hangzhou"
 	trust, allow := guidePolicies(t, "fc", "ACCOUNT_ID="+account, "PREFIX=chatconf", "REGION="+region)

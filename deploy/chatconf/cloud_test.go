@@ -30,8 +30,8 @@ const cloudBot = `{"DingTalkClientId":"dingexample","DingTalkClientSecret":"not-
 	"call":{"Target":{"Type":"Function","Name":"f"}}},
 	"Permissions":[{"Effect":"Allow","Principals":["user:alice"],"Commands":["*"]}]}`
 
-// Commands of a local service run in the emulated cloud under their role, with sessions that can do
-// nothing but what they do.
+// Commands of a local service run in the emulated cloud under their role. The sessions have no more
+// rights than they use.
 func TestCommandsRunUnderARole(t *testing.T) {
 	noEnv(t)
 	settings, err := app.ReadSettings(func(string) string { return "" })

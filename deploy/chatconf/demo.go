@@ -205,7 +205,7 @@ func (d *demo) bot() string {
   {"Effect":"Allow","Principals":["*"],"Commands":["disk","echo"]}]}`
 }
 
-// introduce says what there is.
+// introduce prints the address of the service, and the bot with its actions.
 func (d *demo) introduce(endpoint string) {
 	where := "in " + d.data + ", removed at the end"
 	if d.keep {
@@ -401,7 +401,7 @@ func (d *demo) refusals(ctx context.Context) error {
 	return nil
 }
 
-// passRole shows that nobody can save a role without the permission to pass it.
+// passRole shows that saving a role needs the permission to pass it.
 func (d *demo) passRole(ctx context.Context) error {
 	const rights = `{"Version":"1","Statement":[{"Effect":"Allow","Resource":"*",
 		"Action":["oos:GetChatConfiguration","oos:UpdateChatConfiguration"]}]}`

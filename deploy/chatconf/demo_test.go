@@ -36,8 +36,7 @@ var varying = []struct {
 	{regexp.MustCompile(`CCK[0-9A-Za-z]+`), "KEY"},
 }
 
-// The demo is a real service, so this is the whole way of every kind of action, and of every
-// refusal.
+// The demo is a real service, so this tests every kind of action and every refusal end to end.
 func TestDemo(t *testing.T) {
 	noEnv(t)
 	t.Setenv("TMPDIR", t.TempDir())
@@ -65,7 +64,7 @@ func TestDemo(t *testing.T) {
 	}
 }
 
-// With --data the bot, the program and the log stay, and nothing is overwritten.
+// With --data the bot, the program and the log are kept, and nothing is overwritten.
 func TestDemoKeepsItsData(t *testing.T) {
 	noEnv(t)
 	data := filepath.Join(t.TempDir(), "demo")

@@ -90,7 +90,7 @@ func (e *echo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// ownCertificate makes a certificate for 127.0.0.1 that is valid for a day, and leaves it in a
+// ownCertificate makes a certificate for 127.0.0.1 that is valid for a day, and writes it to a
 // file. Its key is only in memory.
 func ownCertificate(dir string) (certificate tls.Certificate, file string, err error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

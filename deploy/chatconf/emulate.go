@@ -171,8 +171,8 @@ func (e *emulators) introduce(w io.Writer) {
 }
 
 // emulatedAccount is an account with two users and two roles. The role for executions may pass the
-// one for steps, which only OOS can assume. One user can do all of it, and assume the first role.
-// The other, the functions on this machine, can only assume it.
+// role for steps, which only OOS can assume. One user may do all of this, and assume the role for
+// executions. The other user, for the functions on this machine, may only assume that role.
 func emulatedAccount(id string, functions runtime.Credentials) sts.Options {
 	const work = `{"Version":"1","Statement":[{"Effect":"Allow","Resource":"*","Action":["oos:StartExecution",
 		"oos:ListExecutions","oos:CancelExecution","oos:NotifyExecution"]}]}`

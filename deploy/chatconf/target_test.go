@@ -505,7 +505,7 @@ func TestFunctionsAreAsDeployed(t *testing.T) {
 	}
 }
 
-// Whatever the front is asked, the right function is, at the path that is its own.
+// The front passes each request to the right function, with the path of that function.
 func TestFront(t *testing.T) {
 	noEnv(t)
 	d := newDeployment(t, runtime.FC, t.TempDir(), nil)

@@ -322,8 +322,7 @@ func TestAFunctionThatIsWarm(t *testing.T) {
 	})
 }
 
-// What cannot be opened says so over HTTP and to events, and is opened by the first invocation that
-// can.
+// If the service cannot be opened, HTTP and events get that error. The next invocation tries again.
 func TestAFunctionThatCannotOpen(t *testing.T) {
 	eachCloud(t, func(t *testing.T, c *cloud) {
 		f := c.function()

@@ -99,9 +99,8 @@ func nearest(name string, known []string) (nearest string, ok bool) {
 	return nearest, ok
 }
 
-// isForeign reports whether a variable with our prefix is no setting, but one of the project's
-// tests, of a program, or of Kubernetes, which tells every container where a service called
-// chatconf is.
+// isForeign reports whether a variable with our prefix is not a setting. It may be for the tests or
+// for a program. Kubernetes also sets such variables for a service called chatconf.
 // https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
 func isForeign(name, value string) bool {
 	rest := name[len(prefix):]

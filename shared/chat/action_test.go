@@ -142,10 +142,11 @@ func TestMistakesInActions(t *testing.T) {
 			`characters that can be typed in a message.`},
 		{param(`"Type":"Enum","Values":[` + repeat(101, `"a%d"`) + `]`),
 			`@.Parameters[0].Values: has 101 values; the most is 100.`},
-		{param(`"Values":["a"]`), `@.Parameters[0].Values: has no meaning for Type String.`},
-		{param(`"Type":"Integer","Pattern":"1+"`), `@.Parameters[0].Pattern: has no meaning for Type Integer.`},
-		{param(`"Type":"Boolean","Min":1`), `@.Parameters[0].Min: has no meaning for Type Boolean.`},
-		{param(`"Type":"Enum","Values":["a"],"Max":1`), `@.Parameters[0].Max: has no meaning for Type Enum.`},
+		{param(`"Values":["a"]`), `@.Parameters[0].Values: does not apply to Type String; remove it.`},
+		{param(`"Type":"Integer","Pattern":"1+"`),
+			`@.Parameters[0].Pattern: does not apply to Type Integer; remove it.`},
+		{param(`"Type":"Boolean","Min":1`), `@.Parameters[0].Min: does not apply to Type Boolean; remove it.`},
+		{param(`"Type":"Enum","Values":["a"],"Max":1`), `@.Parameters[0].Max: does not apply to Type Enum; remove it.`},
 		{param(`"Min":1.5`), `@.Parameters[0].Min: "1.5" is not a whole number.`},
 		{param(`"Max":"1e3"`), `@.Parameters[0].Max: "1e3" is not a whole number.`},
 		{param(`"Max":"9223372036854775808"`), `@.Parameters[0].Max: "9223372036854775808" is not a whole number.`},
@@ -184,13 +185,13 @@ func TestMistakesInActions(t *testing.T) {
 		{param(`"Default":"a","Required":"true"`),
 			`@.Parameters[0].Default: is never used for a Required parameter; remove one of them.`},
 		{param(`"Default":"planted","Fixed":"planted","Secret":true,"Max":1`),
-			`@.Parameters[0].Default: a Secret has no Default, which readers of the configuration would see. ` +
-				`@.Parameters[0].Fixed: a Secret has no Fixed, which readers of the configuration would see. ` +
+			`@.Parameters[0].Default: a Secret cannot have a Default: readers of the configuration would see it. ` +
+				`@.Parameters[0].Fixed: a Secret cannot have a Fixed: readers of the configuration would see it. ` +
 				`@.Parameters[0].Fixed: cannot be given together with Default; remove one of them.`},
 		{param(`"Default":"a","Secret":true`),
-			`@.Parameters[0].Default: a Secret has no Default, which readers of the configuration would see.`},
+			`@.Parameters[0].Default: a Secret cannot have a Default: readers of the configuration would see it.`},
 		{param(`"Fixed":"a","Secret":"true"`),
-			`@.Parameters[0].Fixed: a Secret has no Fixed, which readers of the configuration would see.`},
+			`@.Parameters[0].Fixed: a Secret cannot have a Fixed: readers of the configuration would see it.`},
 		{param(`"Min":2,"Default":"a"`), `@.Parameters[0].Default: "a" is not text of at least 2 characters.`},
 		{param(`"Max":1,"Fixed":"重启"`), `@.Parameters[0].Fixed: "重启" is not text of 1 to 1 characters.`},
 		{param(`"Pattern":"[a-z]+","Default":"a1"`),
@@ -276,12 +277,12 @@ func TestMistakesInActions(t *testing.T) {
 		{allowing(`[{"Action":"a:b","Resource":["x/{env}","x/{en}"]}]`),
 			`@.Target.Allow[0].Resource: {en} is not a parameter of the action; did you mean Env?`},
 		{allowing(`[{"Action":"a:b","Resource":"x/{KEY}"}]`),
-			`@.Target.Allow[0].Resource: {KEY} is Secret, and may not be in a policy.`},
+			`@.Target.Allow[0].Resource: {KEY} is a Secret, which must not be in a policy.`},
 		{target(`"Type":"StepFunctions","StateMachineArn":"arn:aws:states:r:1:stateMachine:x","Allow":[]`),
 			`@.Target.Allow: unknown key; use one of Type, StateMachineArn, Parameters.`},
 
 		// TimeoutSeconds and DryRun.
-		{action(`"TimeoutSeconds":5`), `@.TimeoutSeconds: has no meaning for a Target of type Journal.`},
+		{action(`"TimeoutSeconds":5`), `@.TimeoutSeconds: does not apply to a Target of type Journal; remove it.`},
 		{action(`"TimeoutSeconds":41`) + `,"Target":{"Type":"Function","Name":"f"}`,
 			`@.TimeoutSeconds: "41" is not a number of seconds from 1 to 40.`},
 		{action(`"TimeoutSeconds":"0","Target":{"Type":"Program","Name":"f"}`),
@@ -291,7 +292,7 @@ func TestMistakesInActions(t *testing.T) {
 		{action(`"TimeoutSeconds":[],"Target":{"Type":"Program","Name":"f"}`),
 			`@.TimeoutSeconds: is an array; write a string of a number of seconds from 1 to 600.`},
 		{action(`"DryRun":true,"Target":{"Type":"Oos","TemplateName":"T"}`),
-			`@.DryRun: an execution of Oos cannot be a dry run.`},
+			`@.DryRun: an execution of Oos has no dry run; remove it.`},
 
 		// Parameters of statements.
 		{statement("Allow", `["restart"]`, `["env"]`),
@@ -316,7 +317,7 @@ func TestMistakesInActions(t *testing.T) {
 		{statement("Deny", `["restart"]`, `{"n":["1"],"force":["true"],"zone":["a","b"]}`),
 			`#.zone[1]: "b" matches no value that the parameter can have.`},
 		{statement("Allow", `["stop","重启"]`, `{"env":["x"]}`), `Configuration.Permissions[0].Commands[1]: "重启" ` +
-			`is an alias, and Permissions are decided on the action; write "restart".`},
+			`is an alias, and Permissions need the name of the action; write "restart".`},
 		{`"Actions":{"restart":{}},"StrictActions":"true",` +
 			`"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["re*","help","Restart","stop"]}]`,
 			`Configuration.Permissions[0].Commands[3]: "stop" matches no action, and with StrictActions there is no ` +

@@ -134,14 +134,14 @@ func (out *settled) action(path, name string, n, root *document.Node, words *wor
 		out.checkTimeout(document.Under(path, keyTimeoutSeconds), timeout, kind)
 	}
 	if isTrue(n.Get(keyDryRun)) && kind.noDryRun {
-		out.wrong(document.Under(path, keyDryRun), "an execution of %s cannot be a dry run", kind.name)
+		out.wrong(document.Under(path, keyDryRun), "an execution of %s has no dry run; remove it", kind.name)
 	}
 }
 
 // checkTimeout checks the TimeoutSeconds of an action with a target of the kind.
 func (m *mistakes) checkTimeout(path string, n *document.Node, kind targetKind) {
 	if kind.timeout == 0 {
-		m.wrong(path, "has no meaning for a Target of type %s", kind.name)
+		m.wrong(path, "does not apply to a Target of type %s; remove it", kind.name)
 		return
 	}
 	want := fmt.Sprintf("a number of seconds from 1 to %d", kind.timeout)
@@ -327,7 +327,7 @@ func isTrue(n *document.Node) bool { return n != nil && n.Text == "true" }
 func (m *mistakes) checkTogether(path string, n *document.Node, kind command.ParameterType) {
 	only := func(key string, kinds ...command.ParameterType) {
 		if n.Get(key) != nil && !slices.Contains(kinds, kind) {
-			m.wrong(document.Under(path, key), "has no meaning for Type %s", kind)
+			m.wrong(document.Under(path, key), "does not apply to Type %s; remove it", kind)
 		}
 	}
 	only(keyValues, command.TypeEnum)
@@ -339,7 +339,8 @@ func (m *mistakes) checkTogether(path string, n *document.Node, kind command.Par
 	}
 	for _, key := range []string{keyDefault, keyFixed} {
 		if n.Get(key) != nil && isTrue(n.Get(keySecret)) {
-			m.wrong(document.Under(path, key), "a Secret has no %s, which readers of the configuration would see", key)
+			m.wrong(document.Under(path, key), "a Secret cannot have a %s: readers of the configuration would see it",
+				key)
 		}
 	}
 	switch fixed := document.Under(path, keyFixed); {

@@ -71,7 +71,7 @@ func (m *mistakes) checkPermission(path string, n, root *document.Node, actions 
 	switch {
 	case role == nil:
 	case effect == string(policy.Deny):
-		m.wrong(document.Under(path, roleParam), "has no meaning in a Deny statement")
+		m.wrong(document.Under(path, roleParam), "does not apply to a Deny statement; remove it")
 	default:
 		m.checkRoleName(document.Under(path, roleParam), role)
 	}
@@ -103,7 +103,7 @@ func (m *mistakes) checkCommands(path string, n *document.Node, effect string, a
 				m.wrong(document.At(path, i), "%s is always allowed, so it cannot be denied", fault.Quote(pattern))
 			}
 		case isAlias:
-			m.wrong(document.At(path, i), "%s is an alias, and Permissions are decided on the action; write %s",
+			m.wrong(document.At(path, i), "%s is an alias, and Permissions need the name of the action; write %s",
 				fault.Quote(pattern), fault.Quote(name))
 		case actions.strict && !actions.hasName(folded):
 			m.wrong(document.At(path, i), "%s matches no action, and with StrictActions there is no other command",

@@ -16,8 +16,8 @@ type targetKind struct {
 	name       string
 	required   []string // besides Type
 	optional   []string
-	timeout    int  // the maximum of an action's TimeoutSeconds; 0: it has no meaning
-	actionOnly bool // it has a meaning only as the Target of an action
+	timeout    int  // the maximum of an action's TimeoutSeconds; 0: not allowed
+	actionOnly bool // it can only be the Target of an action
 	noDryRun   bool
 }
 
@@ -153,8 +153,8 @@ var stateMachine = command.Shape{
 	},
 }
 
-// resourceName is the shape of a name that a session policy has as a resource, in which the clouds
-// read '*', '?' and "${" as more than that name.
+// resourceName is the shape of a name that becomes a resource of a session policy. There '*', '?'
+// and "${" would match more than that name.
 var resourceName = command.Shape{
 	Want: command.Visible(1, 256).Want + ", '*', '?' and \"${\"",
 	Fits: func(s string) bool {
@@ -299,7 +299,7 @@ func (m *mistakes) checkAllowed(path, key string, n *document.Node, declared map
 			if !ok {
 				m.wrong(path, "{%s} is not a parameter of the action; %s", name, suggestParameter(name, declared))
 			} else if slices.ContainsFunc(parameters, isSecret) {
-				m.wrong(path, "{%s} is Secret, and may not be in a policy", name)
+				m.wrong(path, "{%s} is a Secret, which must not be in a policy", name)
 			}
 		}
 	}

@@ -441,7 +441,7 @@ func TestConfigurationIsRefused(t *testing.T) {
 			[]string{"Permissions[0].Conversations: has 0 entries"}},
 		{"a role in a denial", "Slack",
 			permission(`{"Effect":"Deny","Principals":["*"],"Commands":["*"],"RamRole":"x"}`),
-			[]string{"Permissions[0].RamRole: has no meaning in a Deny"}},
+			[]string{"Permissions[0].RamRole: does not apply to a Deny"}},
 		{"a role that is the ARN of a user", "Slack", permission(`{` + allow + `,"RamRole":"acs:ram::1:user/x"}`),
 			[]string{"Permissions[0].RamRole: is not a role; write a name"}},
 		{"an empty role", "Slack", permission(`{` + allow + `,"RamRole":""}`),

@@ -1,5 +1,6 @@
-// Package cloud makes the few cloud API calls that the service needs: to decrypt a key ring and to
-// invoke a function. Each subfolder is one cloud; this package holds the shared code.
+// Package cloud makes the few cloud API calls that the service needs: to decrypt a key ring, to
+// assume roles, to invoke functions, and to start and follow executions. Each subfolder is one
+// cloud; this package holds the shared code.
 //
 // Each call is one signed HTTP request, without an SDK. The signing code is linked anyway: AWS's by
 // the DynamoDB adapter, Alibaba Cloud's by rpc/sign. An SDK adds a client of about fifty
@@ -248,6 +249,12 @@ func redact(err error, secrets []string) error {
 // Retryable reports whether a retry may succeed after this status.
 func Retryable(status int) bool {
 	return status >= http.StatusInternalServerError || status == http.StatusTooManyRequests
+}
+
+// IsLabel reports whether a region or an account can be a part of a host name, and no more than
+// that.
+func IsLabel(text string) bool {
+	return text != "" && strings.Trim(text, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
 }
 
 // CheckEndpoint returns an error unless text is the URL of a host with https, or http for this

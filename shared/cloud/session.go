@@ -33,8 +33,8 @@ type Session struct {
 // The limits of a session's duration. Clouds accept 15 minutes or more. A caller that is itself a
 // role's session, such as a function, gets at most one hour.
 const (
-	MinDuration = 15 * time.Minute
-	MaxDuration = time.Hour
+	minDuration = 15 * time.Minute
+	maxDuration = time.Hour
 )
 
 // skew is how long before their expiration credentials are no longer used.
@@ -42,7 +42,7 @@ const skew = 30 * time.Second
 
 // Seconds returns the duration to ask a cloud for: the shortest possible one that is long enough.
 func (s Session) Seconds() int {
-	d := min(max(s.Duration+skew, MinDuration), MaxDuration)
+	d := min(max(s.Duration+skew, minDuration), maxDuration)
 	return int((d + time.Second - 1) / time.Second)
 }
 

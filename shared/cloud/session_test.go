@@ -81,7 +81,7 @@ func TestSessionsKeepALeaseForTheSameUse(t *testing.T) {
 		}
 		seen[id] = about
 	}
-	// What asks with other credentials does not get the lease.
+	// A call with other credentials does not get the lease.
 	own := &invoke.Invocation{RequestID: "r", Credentials: invoke.Credentials{AccessKeyID: "renewed"}}
 	ctx, err := s.With(invoke.With(t.Context(), own), base)
 	if err != nil || invoke.From(ctx).Credentials.AccessKeyID == first || invoke.From(ctx).RequestID != "r" ||

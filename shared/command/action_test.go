@@ -70,8 +70,8 @@ func TestPermissionsByValue(t *testing.T) {
 	}
 }
 
-// What a refusal shows grants the command with its values, and with no others that the statements
-// tell apart.
+// The statement in a refusal allows the command with its values, and with no other values that the
+// statements distinguish.
 func TestAGrantByValue(t *testing.T) {
 	e := endpoint(t, twoActions+rules)
 	for _, c := range []struct{ user, text, grant, other string }{
@@ -242,7 +242,7 @@ func TestTheNearestAction(t *testing.T) {
 	}
 }
 
-// A pattern that no version saves lets no value through.
+// An invalid pattern in a stored configuration accepts no value.
 func TestAnInvalidPatternMatchesNothing(t *testing.T) {
 	e := endpoint(t, `"Actions":{"a":{"Parameters":[{"Name":"x","Pattern":"("}]}}`+allowAll)
 	if _, err := e.Command(said("a (")); err == nil {
@@ -310,7 +310,7 @@ func TestOperations(t *testing.T) {
 			}
 		}
 	}
-	// Nobody may see or cancel help, as if it were an operation.
+	// help is not an operation that somebody could see or cancel.
 	if followed.MayOperate(by("all", "status"), by("all", "help"), "") {
 		t.Error("help is an operation")
 	}
@@ -488,7 +488,7 @@ func TestExpand(t *testing.T) {
 	}
 }
 
-// What steps may do names the values, and a value cannot widen it.
+// Allow can contain values, and a value cannot widen it.
 func TestRights(t *testing.T) {
 	e := endpoint(t, `"Actions":{"restart":{"Target":{"Type":"Oos","TemplateName":"t","Allow":[
 		{"Action":"ecs:RebootInstance","Resource":"acs:ecs:*:*:instance/{ID}"},
@@ -500,9 +500,9 @@ func TestRights(t *testing.T) {
 		"restart i-1 z note=*": `[{[ecs:RebootInstance] [acs:ecs:*:*:instance/i-1]} {[a:B a:C] [z fixed i-1/z]} ` +
 			`{[a:D] [z]}]`,
 		"restart":          `[{[a:B a:C] [fixed]}]`,
-		`restart "i-*"`:    "the value of id may not have '*', '?' or '$': the target's Allow uses it",
-		"restart i-1 ?":    "the value of zone may not have '*', '?' or '$': the target's Allow uses it",
-		"restart '${aws}'": "the value of id may not have '*', '?' or '$': the target's Allow uses it",
+		`restart "i-*"`:    "the value of id must not contain '*', '?' or '$', since the target's Allow uses it",
+		"restart i-1 ?":    "the value of zone must not contain '*', '?' or '$', since the target's Allow uses it",
+		"restart '${aws}'": "the value of id must not contain '*', '?' or '$', since the target's Allow uses it",
 	} {
 		c, err := e.Command(said(text))
 		if err != nil {

@@ -129,7 +129,7 @@ func cutValue(arg string) (name, value string, ok bool) {
 // index returns the index of a parameter, regardless of case and width of the name; -1 if there is
 // none.
 func (a *Action) index(name string) int {
-	if name == "" || len(name) > 4*MaxParameterName { // not folded, as it may be long
+	if name == "" || len(name) > 4*maxParameterName { // not folded, as it may be long
 		return -1
 	}
 	name = foldName(name)
@@ -152,7 +152,7 @@ func (r *reader) isLikeSecret(name string) bool {
 			secrets = append(secrets, p.Name)
 		}
 	}
-	return len(secrets) > 0 && len(name) <= 4*MaxParameterName && Similar(foldName(name), secrets) != ""
+	return len(secrets) > 0 && len(name) <= 4*maxParameterName && Similar(foldName(name), secrets) != ""
 }
 
 // tryOut reads --dry-run.
@@ -199,10 +199,10 @@ func (r *reader) unknown(name string) *Error {
 	switch folded := foldName(name); {
 	case folded == Help || folded == "h":
 		out.choice = Help + " " + r.action.Name
-	case len(name) <= 4*MaxParameterName: // comparing takes time
+	case len(name) <= 4*maxParameterName: // comparing takes time
 		out.choice = Similar(name, known)
 	}
-	if out.word, _ = redactWord(name); r.action.hasSecret() || utf8.RuneCountInString(name) > MaxParameterName {
+	if out.word, _ = redactWord(name); r.action.hasSecret() || utf8.RuneCountInString(name) > maxParameterName {
 		out.problem, out.word = usageUnknownHidden, ""
 	}
 	return out
@@ -237,7 +237,7 @@ func (r *reader) values() ([]Value, *Error) {
 					return nil, unknown
 				}
 				wrong := &Error{problem: usageWrong, parameter: p}
-				if p.Type == TypeEnum && !p.Secret && len(*given) <= 4*MaxParameterName { // comparing takes time
+				if p.Type == TypeEnum && !p.Secret && len(*given) <= 4*maxParameterName { // comparing takes time
 					wrong.choice = Similar(*given, p.Values)
 				}
 				return nil, wrong
@@ -317,13 +317,13 @@ func booleanOf(text string) (canonical string, ok bool) {
 	return "", false
 }
 
-// MaxParameterName is the length of a parameter's name, in characters.
-const MaxParameterName = 64
+// maxParameterName is the length of a parameter's name, in characters.
+const maxParameterName = 64
 
 // ParameterName is the Shape of the name of a parameter.
 var ParameterName = Shape{
 	Want: "1 to 64 letters, digits, '-' and '_' that begin with a letter",
 	Fits: func(s string) bool {
-		return s != "" && len(s) <= MaxParameterName && isLetter(s[0]) && only(s, alphanumeric+"_-")
+		return s != "" && len(s) <= maxParameterName && isLetter(s[0]) && only(s, alphanumeric+"_-")
 	},
 }

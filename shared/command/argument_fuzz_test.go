@@ -12,7 +12,7 @@ import (
 	"chatconf/shared/command"
 )
 
-// FuzzArguments holds of whatever is typed that only declared parameters have values, that every
+// FuzzArguments checks for any text that only declared parameters have values, that every
 // value obeys its bounds, that required and fixed ones are there, and that the values written back
 // are the same command.
 func FuzzArguments(f *testing.F) {
@@ -151,7 +151,7 @@ func BenchmarkDecide(b *testing.B) {
 	}
 }
 
-// TestDecideAllocatesLittle holds that an action costs at most 40 allocations more than a command
+// TestDecideAllocatesLittle checks that an action costs at most 40 allocations more than a command
 // that is not declared.
 func TestDecideAllocatesLittle(t *testing.T) {
 	of := func(members, text string) float64 {

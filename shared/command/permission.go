@@ -301,7 +301,7 @@ func (p *Permissions) mayRun(user, conversation string, a *Action) bool {
 // if there is none.
 func (p *Permissions) nearest(c *Command) string {
 	var names []string
-	if c.Action != "" || len(c.Name) > 4*MaxParameterName { // comparing takes time
+	if c.Action != "" || len(c.Name) > 4*maxParameterName { // comparing takes time
 		return ""
 	}
 	for _, a := range p.actions.All() {

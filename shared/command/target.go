@@ -111,8 +111,8 @@ func oneOrMore(n *document.Node) []string {
 }
 
 // Rights returns Allow for the values of an action. A resource that names a value which is not
-// given is left out. A value with a character that is a wildcard or a variable in policies is an
-// error, since it would allow more than the value says.
+// given is left out. A value with '*', '?' or '$' is an error: in a policy these are wildcards
+// and variables, and would allow more than the value.
 func (t Target) Rights(values []Value) ([]Right, error) {
 	if t.Allow == nil {
 		return nil, nil
@@ -124,8 +124,8 @@ func (t Target) Rights(values []Value) ([]Right, error) {
 			for _, name := range Placeholders(resource) {
 				i := slices.IndexFunc(values, func(v Value) bool { return strings.EqualFold(v.Name, name) })
 				if i >= 0 && strings.ContainsAny(values[i].Text, "*?$") {
-					return nil, fmt.Errorf("the value of %s may not have '*', '?' or '$': the target's Allow uses it",
-						values[i].Name)
+					return nil, fmt.Errorf("the value of %s must not contain '*', '?' or '$', "+
+						"since the target's Allow uses it", values[i].Name)
 				}
 			}
 			if text, ok := expand(resource, values); ok {
@@ -212,7 +212,7 @@ func cutPlaceholder(text string) (before, name, after string) {
 			return text, "", ""
 		}
 		i += open
-		end := strings.IndexByte(text[i:min(len(text), i+MaxParameterName+2)], '}')
+		end := strings.IndexByte(text[i:min(len(text), i+maxParameterName+2)], '}')
 		if end > 0 && ParameterName.Fits(text[i+1:i+end]) {
 			return text[:i], text[i+1 : i+end], text[i+end+1:]
 		}

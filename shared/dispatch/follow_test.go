@@ -247,7 +247,7 @@ func TestEnds(t *testing.T) {
 	}
 }
 
-// What a target of operations ends at once is answered at once.
+// An operation that ends at once is answered at once.
 func TestEndsAtOnce(t *testing.T) {
 	for about, test := range map[string]struct {
 		end  dispatch.Progress
@@ -424,8 +424,8 @@ func TestATargetDoesNotSay(t *testing.T) {
 	}
 }
 
-// A long time without any process is not held against an operation: it is asked for again, also if
-// the first question has no answer.
+// A long time without any process does not end an operation: the target is asked again, even if the
+// first question has no answer.
 func TestAfterALongTimeWithoutAProcess(t *testing.T) {
 	down := true
 	g := &engine{progress: succeedAt(1), at: func(_ context.Context, step dispatch.Step, _ *dispatch.Call) error {
@@ -524,7 +524,7 @@ func TestCancelled(t *testing.T) {
 		t.Errorf("before it was started: %+v, sent = %q", c, s.sent)
 	}
 
-	// Nobody knows whether it was started: it is not started once more to find out.
+	// It may have been started: it is not started again to find out.
 	g = &engine{progress: running, keyed: true}
 	s = open(g)
 	if _, err := s.Journal.Claim(s.Context(), s.ref, time.Minute); err != nil {
@@ -602,7 +602,7 @@ func TestChangesMeanwhile(t *testing.T) {
 	}
 }
 
-// A process without the target keeps the operation for one that has it, until its time is over.
+// A process without the target leaves the operation to one that has it, until its timeout.
 func TestAnotherProcessHasTheTarget(t *testing.T) {
 	for why, targets := range map[string]map[string]dispatch.Target{
 		`no targets of type "Http"`: nil,
@@ -703,7 +703,7 @@ func TestAWorkersTimersAreBounded(t *testing.T) {
 	})
 }
 
-// Why an operation was not started at once is forgotten when it is.
+// The reason of a late start is no longer shown after the start.
 func TestStartedLater(t *testing.T) {
 	busy := true
 	g := &engine{keyed: true, at: func(context.Context, dispatch.Step, *dispatch.Call) error {
@@ -723,7 +723,7 @@ func TestStartedLater(t *testing.T) {
 	}
 }
 
-// A target may fail, hang or panic at any step. There is an end all the same.
+// A target may fail, hang or panic at any step. The operation still ends.
 func TestATargetFailsAtEveryStep(t *testing.T) {
 	for about, fail := range map[string]func(context.Context) error{
 		"no answer": func(context.Context) error { return errors.New("connection reset") },
@@ -915,7 +915,7 @@ func TestUnderARole(t *testing.T) {
 	}
 }
 
-// What a role's session may not be had for is not started, and the record says what to do.
+// Without a session of the role nothing is started, and the record says what to do.
 func TestARoleIsRefused(t *testing.T) {
 	refuse := func(err error) func(*dispatch.Options) {
 		return func(o *dispatch.Options) {

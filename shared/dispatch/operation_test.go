@@ -97,7 +97,7 @@ func (k *talk) record() (id string, state journal.State) {
 	return "", ""
 }
 
-// Status and cancel are for those who may run the recorded action with its values, here and now.
+// Only people who may now run the recorded action with its values here may use status and cancel.
 func TestStatusAndCancel(t *testing.T) {
 	k := newTalk(t, "Slack")
 	const none = "There is no unfinished operation here."
@@ -206,8 +206,7 @@ func TestStatusKeepsWhyItDidNotStart(t *testing.T) {
 	}
 }
 
-// Whatever a target says in a step, it does not show a secret value: not in an answer, a record or
-// the log.
+// A secret value in what a target says is in no answer, no record and no log.
 func TestATargetRepeatsASecret(t *testing.T) {
 	const planted = `planted"secret`
 	said := []string{planted, `{"password":"planted\"secret"}`}
@@ -304,7 +303,7 @@ func TestCancelWhenTheTablesFail(t *testing.T) {
 	}
 }
 
-// A message that Actions make another command of by now is not run.
+// A message that is another command after a change of Actions is not run.
 func TestActionsChangeMeanwhile(t *testing.T) {
 	for about, test := range map[string]struct{ before, now, detail string }{
 		"a parameter of another type": {`"Type":"Enum","Values":["test","prod"]`, `"Type":"String"`,

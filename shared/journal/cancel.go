@@ -12,8 +12,8 @@ import (
 	"chatconf/shared/table"
 )
 
-// A Cancellation is a person's request to cancel a command. It is an item of its own, written with
-// the record of the request, so that it never competes with the process that holds the command.
+// A Cancellation is a person's request to cancel a command. It is a separate item, written with
+// the record of the request. So it never conflicts with the process that holds the command.
 type Cancellation struct {
 	Version      int       `json:"v"`
 	Name         string    `json:"name"`

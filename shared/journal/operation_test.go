@@ -48,7 +48,7 @@ func cancel(h *chattest.House, ref command.Ref, id string) {
 	h.MustRecord(h.Open("one"), a)
 }
 
-// TestRunning holds that a started command keeps what is known of it, and that claims to follow it
+// TestRunning checks that a started command keeps what is known of it, and that claims to follow it
 // are no attempts.
 func TestRunning(t *testing.T) {
 	h := chattest.New(t, chat.Options{})
@@ -92,7 +92,7 @@ func TestRunning(t *testing.T) {
 	}
 }
 
-// TestProcessesThatEnd holds that a process that ends is noticed: before the start it leaves a
+// TestProcessesThatEnd checks that a process that ends is noticed: before the start it leaves a
 // doubt, and after it, it is counted.
 func TestProcessesThatEnd(t *testing.T) {
 	h := chattest.New(t, chat.Options{})
@@ -126,7 +126,7 @@ func TestProcessesThatEnd(t *testing.T) {
 	}
 }
 
-// TestCancellation holds that a request to cancel is found with the claim, also before the command
+// TestCancellation checks that a request to cancel is found with the claim, also before the command
 // is due, but not while a process holds it.
 func TestCancellation(t *testing.T) {
 	h := chattest.New(t, chat.Options{})
@@ -186,7 +186,7 @@ func TestCancellationThatIsTampered(t *testing.T) {
 	}
 }
 
-// TestRunningWhenTheStoreFails holds that after an error nothing is half written, and that a lease
+// TestRunningWhenTheStoreFails checks that after an error nothing is half written, and that a lease
 // that is over is noticed.
 func TestRunningWhenTheStoreFails(t *testing.T) {
 	h := chattest.New(t, chat.Options{})
@@ -210,7 +210,7 @@ func TestRunningWhenTheStoreFails(t *testing.T) {
 	}
 }
 
-// TestOldItemsAreRead holds that records and outbox items from before operations are read: they
+// TestOldItemsAreRead checks that records and outbox items from before operations are read: they
 // have no doubt, no operation, and no state.
 func TestOldItemsAreRead(t *testing.T) {
 	h := chattest.New(t, chat.Options{})
@@ -261,7 +261,7 @@ func TestOldItemsAreRead(t *testing.T) {
 	}
 }
 
-// TestGetOfARecord holds that only an id of this life has a record, whatever a person types.
+// TestGetOfARecord checks that only an id of this life has a record, whatever a person types.
 func TestGetOfARecord(t *testing.T) {
 	h := chattest.New(t, chat.Options{})
 	e := h.Bot("one")
@@ -289,7 +289,7 @@ func TestGetOfARecord(t *testing.T) {
 	}
 }
 
-// TestFindByState holds that ListChatCommands filters by State, and status by what has not ended.
+// TestFindByState checks that ListChatCommands filters by State, and status by what has not ended.
 func TestFindByState(t *testing.T) {
 	h := chattest.New(t, chat.Options{})
 	e := h.Bot("one")

@@ -161,9 +161,9 @@ func decodeOutboxItem(item table.Item) (outboxItem, error) {
 
 // Claim takes a command for the time of a lease: to dispatch, to follow or to answer it. The first
 // claim may come at once. Later claims must wait for the end of the lease, or for the time of Retry
-// or Running, unless the command is to be cancelled and no process holds it. The caller must end
-// with Settle, Retry or Running. Without these, the command is due again after the lease, so work
-// may be done twice.
+// or Running. A command that must be cancelled need not wait if no process holds it. The caller
+// must end with Settle, Retry or Running. Without these, the command is due again after the lease,
+// so work may be done twice.
 //
 // A claim of a command that was started and is not yet to be answered does not count as an attempt.
 //

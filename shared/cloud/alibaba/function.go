@@ -30,7 +30,7 @@ func NewFunctions(account string, o Options) (*Functions, error) {
 	f := &Functions{own: account, region: o.Region, client: func(account string) (*Client, error) {
 		o := o
 		if o.Endpoint == "" {
-			if !isLabel(account) || !isLabel(o.Region) {
+			if !cloud.IsLabel(account) || !cloud.IsLabel(o.Region) {
 				return nil, errors.New("function: set the account and the region")
 			}
 			o.Endpoint = "https://" + account + "." + o.Region + ".fc.aliyuncs.com"

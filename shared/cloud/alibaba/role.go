@@ -37,7 +37,7 @@ func NewRoles(o Options) (*Roles, error) {
 // newRegional returns a client of a service whose endpoint is named after the region.
 func newRegional(service, version string, o Options) (*Client, error) {
 	if o.Endpoint == "" {
-		if !isLabel(o.Region) {
+		if !cloud.IsLabel(o.Region) {
 			return nil, fmt.Errorf("%s: set the region", service)
 		}
 		o.Endpoint = "https://" + service + "." + o.Region + ".aliyuncs.com"
@@ -47,14 +47,6 @@ func newRegional(service, version string, o Options) (*Client, error) {
 		return nil, fmt.Errorf("%s: %w", service, err)
 	}
 	return api, nil
-}
-
-// isLabel reports whether a region or an account can be a part of a host name, and no more than
-// that.
-func isLabel(text string) bool {
-	return text != "" && strings.IndexFunc(text, func(c rune) bool {
-		return !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-')
-	}) < 0
 }
 
 // askRPC calls an action of an RPC API with parameters, and returns the JSON of its answer.

@@ -63,8 +63,7 @@ func session() cloud.Session {
 	}
 }
 
-// The session has what was asked for, and its credentials do what the policy allows, no more and no
-// less.
+// The session is as requested, and its credentials can do exactly what the policy allows.
 func TestAssume(t *testing.T) {
 	in := bank(t)
 	sessions := cloud.NewSessions(roles(t, in.STS, ourKey).Assume, in.Now)
@@ -189,7 +188,7 @@ func checkRefused(t *testing.T, r *alibaba.Roles, want cloud.Session, why string
 	}
 }
 
-// A session is obtained in the end where the service is throttled for a moment.
+// A session is obtained even if the service is throttled for a moment.
 func TestAssumeAsksAgain(t *testing.T) {
 	in := bank(t)
 	n := 0
@@ -204,7 +203,7 @@ func TestAssumeAsksAgain(t *testing.T) {
 	}
 }
 
-// The invocation's credentials sign, and the caller's end is kept apart from the service's.
+// The invocation's credentials sign. If the caller ends, that is not an error of the service.
 func TestAssumeOfAnInvocation(t *testing.T) {
 	in := bank(t)
 	ctx := invoke.With(t.Context(), &invoke.Invocation{Credentials: ourKey})

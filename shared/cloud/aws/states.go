@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"chatconf/shared/cloud"
 )
 
 // StateMachines calls Step Functions.
@@ -75,7 +77,7 @@ type executionARN struct {
 // ask calls an operation in the region of an ARN.
 func (s *StateMachines) ask(ctx context.Context, arn, operation string, in, out any) error {
 	fields := strings.Split(arn, ":")
-	if len(fields) < 7 || !isLabel(fields[3]) {
+	if len(fields) < 7 || !cloud.IsLabel(fields[3]) {
 		return fmt.Errorf("states: %s: %.80q is not an ARN", operation, arn)
 	}
 	api, err := s.client(fields[3])
@@ -83,9 +85,4 @@ func (s *StateMachines) ask(ctx context.Context, arn, operation string, in, out 
 		return err
 	}
 	return api.askJSON(ctx, "1.0", "AWSStepFunctions."+operation, in, out)
-}
-
-// isLabel reports whether a region can be a part of a host name, and no more than that.
-func isLabel(text string) bool {
-	return text != "" && strings.Trim(text, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
 }

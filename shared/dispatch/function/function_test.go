@@ -43,12 +43,18 @@ func targets(t *testing.T, f *fake) map[string]*function.Target {
 	t.Helper()
 	server := httptest.NewServer(f)
 	t.Cleanup(server.Close)
-	fc, err := alibaba.NewFunctions("1000000000000000", alibaba.Options{Region: "cn-hangzhou", Endpoint: server.URL,
+	return targetsAt(t, server.URL)
+}
+
+// targetsAt returns the targets of both clouds at an endpoint.
+func targetsAt(t *testing.T, endpoint string) map[string]*function.Target {
+	t.Helper()
+	fc, err := alibaba.NewFunctions("1000000000000000", alibaba.Options{Region: "cn-hangzhou", Endpoint: endpoint,
 		Credentials: invoke.Credentials{AccessKeyID: "id", AccessKeySecret: "secret"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	lambda, err := aws.NewFunctions(aws.Options{Region: "eu-central-1", Endpoint: server.URL,
+	lambda, err := aws.NewFunctions(aws.Options{Region: "eu-central-1", Endpoint: endpoint,
 		Credentials: awssdk.CredentialsProviderFunc(nil)})
 	if err != nil {
 		t.Fatal(err)

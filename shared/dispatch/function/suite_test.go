@@ -7,14 +7,8 @@ import (
 	"sync/atomic"
 	"testing"
 
-	awssdk "github.com/aws/aws-sdk-go-v2/aws"
-
-	"chatconf/shared/cloud/alibaba"
-	"chatconf/shared/cloud/aws"
 	"chatconf/shared/command"
 	"chatconf/shared/dispatch/dispatchtest"
-	"chatconf/shared/dispatch/function"
-	"chatconf/shared/invoke"
 )
 
 // The suite of all targets, with a function of each cloud.
@@ -35,23 +29,8 @@ func TestSuite(t *testing.T) {
 					w.WriteHeader(map[dispatchtest.Fault]int{dispatchtest.Busy: 429, dispatchtest.Denies: 403}[fault])
 					fmt.Fprintf(w, `{"Code":%q,"Message":"planted-message"}`, codes[fault])
 				})
-				fc, err := alibaba.NewFunctions("1000000000000000", alibaba.Options{Region: "cn-hangzhou",
-					Endpoint:    server.URL,
-					Credentials: invoke.Credentials{AccessKeyID: "id", AccessKeySecret: "secret"}})
-				if err != nil {
-					t.Fatal(err)
-				}
-				lambda, err := aws.NewFunctions(aws.Options{Region: "eu-central-1", Endpoint: server.URL,
-					Credentials: awssdk.CredentialsProviderFunc(nil)})
-				if err != nil {
-					t.Fatal(err)
-				}
-				target := function.New("Lambda", "2012-10-17", lambda)
-				if name == "fc" {
-					target = function.New("Function Compute", "1", fc)
-				}
 				return &dispatchtest.Fixture{
-					Target:        target,
+					Target:        targetsAt(t, server.URL)[name],
 					Type:          command.TargetFunction,
 					Configuration: `{"Type":"Function","Name":"restart-bot"}`,
 					Sessions:      dispatchtest.Lend,

@@ -97,8 +97,8 @@ func TestAnEventIsSignedAndAnswered(t *testing.T) {
 	}
 }
 
-// An attempt that had no answer leaves a doubt, whatever the last one is answered. Without one it
-// is certain that the endpoint has nothing.
+// After an attempt without an answer the endpoint may have the event, whatever the last answer is.
+// If every attempt had an answer, it is certain that the endpoint has nothing.
 func TestDoubt(t *testing.T) {
 	for _, broken := range []bool{true, false} {
 		n := 0

@@ -101,8 +101,8 @@ const (
 	maxTag      = 128
 )
 
-// tags returns the tags of the execution of a call, so that it can be found by who asked for it. A
-// sender that no tag can hold has the name of its sessions.
+// tags returns the tags of the execution of a call, so that it can be found by its sender. A sender
+// that a tag cannot contain is replaced by the name of its sessions.
 func tags(c *dispatch.Call) map[string]string {
 	sender := c.Command.User
 	if len(sender) > maxTag || strings.Contains(sender, "http://") || strings.Contains(sender, "https://") {
@@ -122,7 +122,7 @@ func (t *Target) Policy(step dispatch.Step, c *dispatch.Call) string {
 		Resource: []string{prefix + "execution/" + c.Execution}}}
 	switch step {
 	case dispatch.StepStart:
-		rights, _ = dispatch.Allowed(c) // of which Start returns the error
+		rights, _ = dispatch.Allowed(c) // Start returns the error
 		rights = append(rights, command.Right{Action: []string{"oos:StartExecution"},
 			Resource: []string{prefix + "template/" + c.Target.TemplateName, prefix + "execution/*"}})
 		if role := stepRole(c); role != "" {
@@ -135,13 +135,13 @@ func (t *Target) Policy(step dispatch.Step, c *dispatch.Call) string {
 	return dispatch.PolicyText(version, rights...)
 }
 
-// keyStepRole is the parameter by which a template gets the role of its steps, as all public
-// templates of OOS have it. Without such a role the steps have the session's rights.
+// keyStepRole is the parameter with the role of a template's steps, as in all public templates of
+// OOS. Without such a role the steps have the session's rights.
 // https://www.alibabacloud.com/help/en/oos/user-guide/grant-ram-permissions-to-oos
 const keyStepRole = "OOSAssumeRole"
 
-// stepRole returns the role that the steps of the template run under; empty if the parameters name
-// none, or no possible one, which the policy of a session must not contain.
+// stepRole returns the role that the steps of the template run under; empty if the parameters have
+// none, or an invalid one, which must not get into the policy of a session.
 func stepRole(c *dispatch.Call) string {
 	role, _ := c.Target.Expand(c.Command.Parameters)[keyStepRole].(string)
 	const allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"

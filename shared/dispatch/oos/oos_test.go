@@ -55,6 +55,13 @@ func newFixture(t *testing.T, set ...func(*oostest.Options)) *fixture {
 					Resource: "acs:ecs:*:*:instance/{{ instance }}"}}}}},
 		}
 	}}, set...)...)
+	to, sessions := connect(t, in)
+	return &fixture{t, in, to, sessions}
+}
+
+// connect returns a target and the sessions of roles, both in the emulators.
+func connect(t *testing.T, in *oostest.Instance) (*target.Target, *cloud.Sessions) {
+	t.Helper()
 	options := alibaba.Options{Credentials: invoke.Credentials{AccessKeyID: oostest.KeyID,
 		AccessKeySecret: oostest.KeySecret}}
 	options.Endpoint = in.STS
@@ -67,7 +74,7 @@ func newFixture(t *testing.T, set ...func(*oostest.Options)) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &fixture{t, in, target.New(executions, in.Now), cloud.NewSessions(roles.Assume, in.Now)}
+	return target.New(executions, in.Now), cloud.NewSessions(roles.Assume, in.Now)
 }
 
 // call returns a call of a template with text values.
@@ -184,7 +191,7 @@ func TestStates(t *testing.T) {
 	}
 }
 
-// What the steps of a template need is what Allow says, for this value and no other.
+// The steps of a template may do what Allow says, for this value and no other.
 func TestAllow(t *testing.T) {
 	allow, err := document.Parse("Allow",
 		`[{"Action":"ecs:RebootInstance","Resource":"acs:ecs:*:*:instance/{instance}"}]`)
@@ -211,7 +218,7 @@ func TestAllow(t *testing.T) {
 	c.Target.Allow = allow
 	var e *dispatch.Error
 	if _, err := f.target.Start(f.as(dispatch.StepStart, c), c); !errors.As(err, &e) || !e.Refused || e.Again ||
-		!strings.Contains(e.Why, "the value of instance may not have") || len(f.in.Server.Executions()) != 0 {
+		!strings.Contains(e.Why, "the value of instance must not contain") || len(f.in.Server.Executions()) != 0 {
 		t.Errorf("Start with a wildcard = %v", err)
 	}
 	if policy := f.target.Policy(dispatch.StepStart, c); strings.Contains(policy, "ecs:") {
@@ -322,7 +329,7 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// A sender that no tag can hold has another name in it.
+// A sender that a tag cannot contain is replaced in it.
 func TestTags(t *testing.T) {
 	f := newFixture(t)
 	for i, sender := range []string{strings.Repeat("x", 128), strings.Repeat("x", 129), "http://x", "王伟"} {

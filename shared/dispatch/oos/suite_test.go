@@ -2,18 +2,14 @@ package oos_test
 
 import (
 	"testing"
+	"time"
 
-	"chatconf/shared/cloud"
-	"chatconf/shared/cloud/alibaba"
 	"chatconf/shared/command"
 	"chatconf/shared/dispatch/dispatchtest"
-	target "chatconf/shared/dispatch/oos"
 	"chatconf/shared/emulator/oos"
 	"chatconf/shared/emulator/oos/oostest"
 	"chatconf/shared/emulator/sts"
-	"chatconf/shared/invoke"
 	"chatconf/shared/webhook/webhooktest"
-	"time"
 )
 
 // The suite of all targets, with the emulators of OOS and STS, which evaluate the policy of each
@@ -31,23 +27,13 @@ func TestSuite(t *testing.T) {
 				Steps:   []oos.Step{{Name: "reboot", Takes: 2 * time.Minute}}}}
 		})
 		in.Advance(webhooktest.Start.Sub(in.Now()))
-		options := alibaba.Options{Credentials: invoke.Credentials{AccessKeyID: oostest.KeyID,
-			AccessKeySecret: oostest.KeySecret}, Endpoint: in.STS}
-		roles, err := alibaba.NewRoles(options)
-		if err != nil {
-			t.Fatal(err)
-		}
-		options.Endpoint = in.OOS
-		executions, err := alibaba.NewExecutions(options)
-		if err != nil {
-			t.Fatal(err)
-		}
+		to, sessions := connect(t, in)
 		never := make(chan struct{})
 		return &dispatchtest.Fixture{
-			Target:        target.New(executions, in.Now),
+			Target:        to,
 			Type:          command.TargetOOS,
 			Configuration: `{"Type":"Oos","TemplateName":"restart"}`,
-			Sessions:      cloud.NewSessions(roles.Assume, in.Now).With,
+			Sessions:      sessions.With,
 			Keyed:         true,
 			Started:       func() int { return len(in.Server.Executions()) },
 			End:           func() { in.Advance(time.Minute) },

@@ -45,7 +45,7 @@ func TestOwners(t *testing.T) {
 	}
 }
 
-// What was checked is what is executed, also if the file is replaced in between.
+// The file that was checked is executed, even if it is replaced in between.
 func TestAFileIsReplacedBeforeTheStart(t *testing.T) {
 	if executable(os.Stdin) == os.Stdin.Name() {
 		t.Skip("this system executes a file by its name")

@@ -37,14 +37,14 @@ const (
 	MaxTime = 10 * time.Minute
 	// MaxAnswer is how much of the standard output becomes the answer, in bytes.
 	MaxAnswer = 16 << 10
-	// maxTail is how much of the end of an output is kept for a failed program and for the log, and
-	// maxLines how many lines of it are shown.
+	// maxTail is how much of the end of an output is kept, for a failed program and for the log.
+	// maxLines is how many lines of it are shown.
 	maxTail  = 2 << 10
 	maxLines = 10
 	// quick is how long Start waits for the end: most programs need no Follow.
 	quick = 2 * time.Second
-	// placeTime is how long Start waits for a place. A dispatch that waits keeps other commands of
-	// the configuration from theirs, such as the cancel that would free a place.
+	// placeTime is how long Start waits for a place. A dispatch that waits delays other commands
+	// of the configuration, such as the cancel that would free a place.
 	placeTime = 5 * time.Second
 	// grace is how long a program and its children may take to end after SIGTERM.
 	grace = 3 * time.Second
@@ -284,8 +284,8 @@ func timeout(wanted time.Duration) time.Duration {
 	return wanted
 }
 
-// await waits until a program has ended by itself and returns no state, or until it must be ended,
-// and returns the state that it then has.
+// await waits until a program has ended by itself, and returns no state. If the program must be
+// ended first, await returns the state that it then has.
 func (f *Folder) await(p *process, cancelled <-chan struct{}, timeout time.Duration) journal.State {
 	timer := time.NewTimer(timeout)
 	defer timer.Stop()

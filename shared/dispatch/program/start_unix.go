@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// executable is the path of a program. Between the check and the start only root and the user of
-// this process can replace the file, since nobody else may write in its folder.
+// executable is the path of a program. Only root and the user of this process may write in its
+// folder, so nobody else can replace the file between the check and the start.
 func executable(file *os.File) string { return file.Name() }
 
 // attributes make a process the leader of a session and a group without a terminal. If this process

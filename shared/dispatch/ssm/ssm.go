@@ -110,7 +110,7 @@ func (t *Target) Policy(step dispatch.Step, c *dispatch.Call) string {
 	var more []command.Right
 	switch step {
 	case dispatch.StepStart:
-		more, _ = dispatch.Allowed(c) // of which Start returns the error
+		more, _ = dispatch.Allowed(c) // Start returns the error
 		name := c.Target.DocumentName
 		if strings.HasPrefix(name, "AWS") {
 			account = "" // a runbook of AWS
