@@ -36,13 +36,16 @@ func (e *Endpoint) Shown(o Operation) string {
 	if o.Execution == "" {
 		return e.sayOf(saidState, o)
 	}
-	state := o
-	state.Text = "" // said once, at the end
-	return e.sayOf(saidState, state) + "\n" + e.sayOf(saidExecution, o)
+	last := e.sayOf(saidExecution, o)
+	o.Text = "" // is in the last lines
+	return e.sayOf(saidState, o) + "\n" + last
 }
 
 // Cancelling returns the answer to cancel: the request was recorded.
-func (e *Endpoint) Cancelling(o Operation) string { return e.sayOf(saidCancelling, o) }
+func (e *Endpoint) Cancelling(o Operation) string {
+	o.Text = "" // how far it is does not matter any more
+	return e.sayOf(saidCancelling, o)
+}
 
 // Several returns the answer to a cancel without an id where there are several operations.
 func (e *Endpoint) Several(all []Operation) string {

@@ -163,11 +163,8 @@ func TestStatusAndCancel(t *testing.T) {
 func TestStatusShowsWhatTheTargetSays(t *testing.T) {
 	k := newTalk(t, "Slack")
 	k.proven = true
-	k.engine.progress = func(n int) dispatch.Progress {
-		if n < 3 {
-			return dispatch.Progress{State: journal.StateRunning, Detail: "at the second step"}
-		}
-		return dispatch.Progress{State: journal.StateSucceeded}
+	k.engine.progress = func(int) dispatch.Progress {
+		return dispatch.Progress{State: journal.StateRunning, Detail: "at the second step"}
 	}
 	k.say("u1", "restart test password=x")
 	id, _ := k.record()
@@ -177,8 +174,11 @@ func TestStatusShowsWhatTheTargetSays(t *testing.T) {
 		"\nat the second step"; got != want {
 		t.Errorf("running: %q, want %q", got, want)
 	}
+	if got := k.say("u1", "cancel"); got != "restart will be cancelled." {
+		t.Errorf("cancel: %q", got)
+	}
 	k.pass(5*time.Minute, time.Second)
-	if got, want := k.say("u1", "status "+id), "restart: Succeeded. Its id is "+id+"."+execution; got != want {
+	if got, want := k.say("u1", "status "+id), "restart: Cancelled. Its id is "+id+"."+execution; got != want {
 		t.Errorf("ended: %q, want %q", got, want)
 	}
 	for _, c := range k.Commands("ops") {
