@@ -161,6 +161,11 @@ func (e *emulators) introduce(w io.Writer) {
 	fmt.Fprintf(w, "    signed with    %s and the secret %s\n", emulatedKeyID, emulatedKeySecret)
 	fmt.Fprintf(w, "    role           acs:ram::%s:role/%s\n", e.account.ID(), emulatedRole)
 	if url := e.urls[emulateOOS]; url != "" {
+		var names []string
+		for _, t := range demoTemplates() {
+			names = append(names, t.Name)
+		}
+		fmt.Fprintf(w, "    templates      %s\n", strings.Join(names, ", "))
 		fmt.Fprintf(w, "    role of steps  %s, for the parameter OOSAssumeRole\n", emulatedSteps)
 		fmt.Fprintf(w, "    try            aliyun oos StartExecution --endpoint %s "+
 			"--insecure --region %s --mode AK \\\n"+

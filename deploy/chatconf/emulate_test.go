@@ -27,6 +27,7 @@ func TestEmulators(t *testing.T) {
 		{nil, "", "emulator"},
 		{[]string{"sts"}, "STS emulator", "OOS"},
 		{[]string{"oos"}, "--TemplateName", "STS"},
+		{[]string{"oos"}, "templates      restart-instance, slow, fails, approve", "STS"},
 		{[]string{"sts", "oos", "oos"}, "STS emulator", "none"},
 	} {
 		e, err := openEmulators(t.Context(), test.names, settings, log)
