@@ -61,6 +61,8 @@ type Options struct {
 
 // A Server is an emulator: an http.Handler for the root path.
 type Server struct {
+	secret.Hidden
+
 	store    *bolt.DB
 	keys     map[string]*keyring
 	unsigned bool
