@@ -44,8 +44,8 @@ oos:CreateAccessKey, oos:ListAccessKeys, oos:UpdateAccessKey and oos:DeleteAcces
 a pattern such as oos:* does not cover them.
 
 A caller that saves a configuration with a RamRole must be allowed to pass the role: ram:PassRole on
-acs:ram::ACCOUNT:role/NAME. Keys made with --owner or --admin may pass every role; --pass-role
-allows it to others.`,
+acs:ram::ACCOUNT:role/NAME. Keys made with --owner or --admin may pass every role of their
+account; --pass-role allows it to others.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}

@@ -19,7 +19,7 @@ func (f *policyFlags) checkPassRoles() error {
 	}
 	for flag, given := range map[string]bool{"--owner": f.owner, "--admin": f.admin} {
 		if given {
-			return usagef("--pass-role with %s: such a key may pass every role; leave out --pass-role, "+
+			return usagef("--pass-role with %s: such a key may pass every role of its account; leave out --pass-role, "+
 				"or write the policy to a file and use --policy", flag)
 		}
 	}

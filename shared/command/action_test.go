@@ -148,9 +148,9 @@ func TestHelpOfActions(t *testing.T) {
 			"Example: login user=USER password=PASSWORD"},
 		{"all", "help ping", "Usage: ping\nExample: ping"},
 		{"dev", "help help", "You may run here: deploy.\n" + one + "\n" + more + "\n" + builtIn},
-		{"dev", "help status", "status tells the state of the last operation here that has not ended. " +
-			"status and an id tell that of another one."},
-		{"dev", "help CANCEL", "cancel ends the operation here that has not ended. " +
+		{"dev", "help status", "status shows the last unfinished operation here. " +
+			"Write status and an id for another one."},
+		{"dev", "help CANCEL", "cancel ends the unfinished operation here. " +
 			"If there are several, write cancel and an id."},
 		{"any", "help anything", "You may run it here, with any arguments.\nYou may run here: anything.\n" + builtIn},
 		{"any", "help other", unknown + "You may run here: anything.\n" + builtIn},

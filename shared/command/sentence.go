@@ -215,10 +215,9 @@ var sentences = [phrases][2]string{
 	saidDryRun:               {"--dry-run: a trial without any effect.", "--dry-run：仅试运行，不产生实际影响。"},
 	saidExample:              {"Example: {example}", "示例：{example}"},
 
-	saidHelpStatus: {"status tells the state of the last operation here that has not ended. " +
-		"status and an id tell that of another one.",
-		"status 显示此处最近一个尚未结束的操作的状态。status 加编号显示指定的操作。"},
-	saidHelpCancel: {"cancel ends the operation here that has not ended. If there are several, write cancel and an id.",
+	saidHelpStatus: {"status shows the last unfinished operation here. Write status and an id for another one.",
+		"status 显示此处最近一个尚未结束的操作。如需查看其他操作，请在 status 后写上编号。"},
+	saidHelpCancel: {"cancel ends the unfinished operation here. If there are several, write cancel and an id.",
 		"cancel 取消此处尚未结束的操作。如有多个，请在 cancel 后写上编号。"},
 
 	saidRunning:   {"{command} is running.", "{command} 执行中。"},
