@@ -115,7 +115,7 @@ func (r *record) life() string {
 }
 
 // begun returns when the record's life began, for a life without an id, and zero for others. Lives
-// of a name without ids share their keys in the journal, and are told apart by this time.
+// of a name without ids share their keys in the journal, and are distinguished by this time.
 func (r *record) begun() time.Time {
 	if r.Born == 0 {
 		return r.Created

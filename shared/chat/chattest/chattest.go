@@ -189,7 +189,7 @@ type Spy struct {
 	Before  func(verb string, n int) error
 	OnWrite func(c *table.Change) error           // called before a write; may change it
 	OnRead  func(items []table.Item) []table.Item // sees what a Get or Query found; may change it
-	also    *Spy                                  // is told of every call, and may fail it too
+	also    *Spy                                  // sees every call, and may fail it too
 }
 
 func NewSpy(t testing.TB) *Spy {

@@ -281,7 +281,7 @@ func TestACallerThatGivesUp(t *testing.T) {
 	}
 }
 
-// An answer that is too long, or cut off, is no answer; the event was taken all the same.
+// An answer that is too long, or cut off, is no answer; the event was still accepted.
 func TestAnswersThatAreLost(t *testing.T) {
 	for name, h := range map[string]http.HandlerFunc{
 		"long": func(w http.ResponseWriter, r *http.Request) {

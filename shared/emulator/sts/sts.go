@@ -1,5 +1,5 @@
 // Package sts emulates an Alibaba Cloud account for tests and demonstrations: its users, its roles,
-// and the Security Token Service (STS, 2015-04-01) that lends a role's rights for a while.
+// and the Security Token Service (STS, 2015-04-01) that issues sessions of roles.
 //
 // An Account verifies signed requests of both RPC dialects, issues credentials by AssumeRole, and
 // evaluates policies: an action needs the role's policies and the session policy. Other emulators
@@ -58,7 +58,7 @@ type User struct {
 	Policies  []string // JSON, as package policy reads it
 }
 
-// A Role lends its rights to those that its trust policy names.
+// A Role can be assumed by the principals in its trust policy.
 type Role struct {
 	Name string
 	// Trust is the trust policy, in JSON as RAM has it: principals RAM and Service, the actions
