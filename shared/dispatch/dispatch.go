@@ -2,7 +2,10 @@
 //
 // A command is dispatched at least once. A process claims it for the time of a lease. If the
 // process crashes, another one starts again with the same event id, so that a target can recognise
-// a duplicate.
+// a duplicate. If a target starts an operation, it is followed to its end.
+//
+// Each folder but dispatchtest is a target. This package imports none of them: package app gives
+// them to it.
 package dispatch
 
 import (
