@@ -24,7 +24,7 @@ type emulated struct {
 
 // emulators finds the lines that serve prints of its emulators.
 var emulators = regexp.MustCompile(`(?s)OOS emulator +http://(\S+)\n +STS emulator +http://(\S+)\n` +
-	` +signed with +(\S+) and the secret (\S+)\n +roles +(\S+), for steps (\S+)\n`)
+	` +signed with +(\S+) and the secret (\S+)\n +role +(\S+)\n.*? role of steps +(\S+), for the parameter`)
 
 func serveEmulators(t *testing.T) emulated {
 	t.Helper()
