@@ -137,7 +137,7 @@ func keys(n *yaml.Node) []string {
 	return out
 }
 
-// value returns a scalar with its tag, such as "!Ref Key"; empty if there is none.
+// value returns a scalar with its tag, such as "!Ref Key"; empty if none.
 func value(n *yaml.Node) string {
 	if n == nil {
 		return ""

@@ -275,7 +275,7 @@ func (d *demo) converse(ctx context.Context, user, text string) error {
 	return d.record(ctx, sent.CommandId)
 }
 
-// find returns the record of a command; nil if there is none.
+// find returns the record of a command; nil if none.
 func (d *demo) find(ctx context.Context, match func(*chat.ChatCommand) bool) (*chat.ChatCommand, error) {
 	var answer chat.ListCommandsResponse
 	err := d.call(ctx, d.admin, "ListChatCommands", map[string]string{"Name": demoBot}, &answer)

@@ -174,7 +174,7 @@ func reportCrash(t *testing.T, stderr string) {
 	}
 }
 
-// crash returns the sign of a race or a panic in what a program printed; empty if there is none.
+// crash returns the sign of a race or a panic in what a program printed; empty if none.
 func crash(said string) string {
 	for _, sign := range [...]string{"WARNING: DATA RACE", "panic:", "goroutine 1 ["} {
 		if strings.Contains(said, sign) {

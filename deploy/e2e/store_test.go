@@ -60,7 +60,7 @@ var store = struct {
 	target string   // whose tables "chatconf tables" makes
 	env    []string // where it is, and the keys to it
 	server *server  // nil for the file
-	data   string   // the directory of the emulator; empty if there is none
+	data   string   // the directory of the emulator; empty if none
 	crowd  *server  // where services of serveCrowd have their tables instead; nil if that is server
 }{}
 

@@ -41,7 +41,7 @@ type Local struct {
 	*App
 	File        *file.DB
 	Table       *file.Table // of the configurations
-	AccessKeyID string      // of the administrator whose key is in KeyFile; empty if there is none
+	AccessKeyID string      // of the administrator whose key is in KeyFile; empty if none
 	KeyFile     string
 	First       bool // this was the first start
 }
@@ -356,7 +356,7 @@ type AccessKey struct {
 }
 
 // ReadAccessKey reads the administrator's access key of a data directory. Its error is
-// fs.ErrNotExist if there is none.
+// fs.ErrNotExist if none exists.
 func ReadAccessKey(data string) (AccessKey, error) {
 	path := filepath.Join(data, accessKeyFile)
 	text, err := os.ReadFile(path)
@@ -383,7 +383,7 @@ func ForgetAccessKey(data, id string) error {
 	return os.Remove(filepath.Join(data, accessKeyFile))
 }
 
-// ReadOrMakeAccessKey reads the access key of a data directory. If there is none it creates one,
+// ReadOrMakeAccessKey reads the access key of a data directory. If none exists, it makes one,
 // and the directory.
 func ReadOrMakeAccessKey(data string) (AccessKey, error) {
 	key, err := ReadAccessKey(data)

@@ -161,7 +161,7 @@ func (r *settingsReader) list(name string) (items []string) {
 	return items
 }
 
-// number returns a whole number from 1, or 0 if there is none.
+// number returns a whole number from 1, or 0 if none.
 func (r *settingsReader) number(name string) int {
 	value := r.get(name)
 	if value == "" {

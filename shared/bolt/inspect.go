@@ -159,7 +159,7 @@ func (v *level) low(i int) []byte {
 	return v.keys[v.pages[i-1].end:v.pages[i].end]
 }
 
-// high returns the key that follows page i; nil if there is none.
+// high returns the key that follows page i; nil if none.
 func (v *level) high(i int) []byte {
 	if i+1 == len(v.pages) {
 		return nil
@@ -170,7 +170,7 @@ func (v *level) high(i int) []byte {
 // inspect checks the structure of a file: its meta pages, the list of free pages, the tree of
 // buckets, and the branch pages of each bucket. It reads no leaf page of a bucket, so its time
 // grows by only a hundredth of the size. The returned leaves, by bucket, must be checked before
-// use. It also returns the content of the format bucket; nil if there is none.
+// use. It also returns the content of the format bucket; nil if none.
 //
 // The error is ErrForeign if the file is not a bbolt file, and ErrDamaged if it is damaged. The
 // bytes of values are not checked, because the file has no checksums.

@@ -68,7 +68,7 @@ func (l *leaves) checkKey(key []byte) error {
 }
 
 // checkAround checks leaf i and its neighbours, which bbolt reads when a cursor leaves it. It
-// returns the indexes of the neighbours: -1 and the number of leaves if there is none.
+// returns the indexes of the neighbours: -1 and the number of leaves if a side has none.
 func (l *leaves) checkAround(i int) (left, right int, err error) {
 	l.mu.RLock()
 	left = bytes.LastIndexByte(l.gone[:i], 0)

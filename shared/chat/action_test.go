@@ -48,7 +48,8 @@ func TestMistakesInActions(t *testing.T) {
 	statement := func(effect, commands, values string) string {
 		return `"Actions":{"restart":{"Parameters":[{"Name":"env","Type":"Enum","Values":["test","prod"]},` +
 			`{"Name":"password","Secret":true},{"Name":"force","Type":"Boolean"},{"Name":"zone","Fixed":"a"},` +
-			`{"Name":"id"},{"Name":"n","Type":"Integer","Default":1}],"Aliases":["重启"]},"stop":{"Parameters":[{"Name":"env"},{"Name":"now"}]}},` +
+			`{"Name":"id"},{"Name":"n","Type":"Integer","Default":1}],"Aliases":["重启"]},` +
+			`"stop":{"Parameters":[{"Name":"env"},{"Name":"now"}]}},` +
 			`"Permissions":[{"Effect":"` + effect + `","Principals":["*"],"Commands":` + commands +
 			`,"Parameters":` + values + `}]`
 	}
@@ -747,7 +748,8 @@ func TestSimulateUnderstandsAMessage(t *testing.T) {
 			`"Aliases":["发布"],"DryRun":true,"RamRole":"Deploy","Parameters":[{"Name":"count","Type":"Integer",`+
 			`"Max":5,"Required":true},{"Name":"env","Type":"Enum","Values":["test","prod"],"Default":"test"},`+
 			`{"Name":"force","Type":"Boolean"},{"Name":"token","Secret":true},`+
-			`{"Name":"pin","Type":"Integer","Secret":true}]}},"Permissions":[{"Effect":"Allow","Principals":["user:a"],`+
+			`{"Name":"pin","Type":"Integer","Secret":true}]}},`+
+			`"Permissions":[{"Effect":"Allow","Principals":["user:a"],`+
 			`"Commands":["*"],"Parameters":{"env":["te*"]}},{"Effect":"Allow","Principals":["user:a"],`+
 			`"Commands":["restart"]}]`))
 	})

@@ -13,7 +13,7 @@ import (
 // declaredActions are the actions of a Configuration whose statements are checked. The
 // Configuration may have mistakes.
 type declaredActions struct {
-	node     *document.Node    // the value of Actions; nil if there are none
+	node     *document.Node    // the value of Actions; nil if none
 	aliases  map[string]string // by folded alias: the name of the action
 	strict   bool              // only actions are commands
 	followed bool              // status and cancel are built in

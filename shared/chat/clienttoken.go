@@ -84,7 +84,7 @@ func canonical(in any) []byte {
 
 // A repeat is the stored answer to an intent.
 type repeat struct {
-	answer []byte // the first answer; nil if there is none yet
+	answer []byte // the first answer; nil if none yet
 	put    table.Condition
 	sweep  []table.Delete // expired entries, which the next write deletes
 }

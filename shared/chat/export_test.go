@@ -54,7 +54,7 @@ type Stored struct {
 	Sealed                                                      map[string][]byte
 }
 
-// Read returns the stored configuration, its secrets opened; nil if there is none.
+// Read returns the stored configuration, its secrets opened; nil if none.
 func (s *Service) Read(ctx context.Context, account, region, name string) (*Stored, error) {
 	c := scopeOf(command.Ref{Account: account, Region: region})
 	r, err := s.store.get(ctx, c, name)

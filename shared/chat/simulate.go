@@ -38,7 +38,7 @@ type SimulatedPermission struct {
 
 	Allowed bool
 	RamRole string // the role of the command
-	// index into Permissions of the statement that decides; absent if there is none
+	// index into Permissions of the statement that decides; absent without one
 	Statement     *int   `json:",omitempty"`
 	StatementText string `json:",omitempty"`
 	Cause         command.Cause

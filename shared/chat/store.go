@@ -27,7 +27,7 @@ func (s store) get(ctx context.Context, c scope, name string) (*record, error) {
 	return decodeRecord(items[0])
 }
 
-// lastLife reads the configuration of a name. If there is none, it returns the record at the time
+// lastLife reads the configuration of a name. Without one, it returns the record at the time
 // of its deletion, or nil if there never was one. It costs one Get, and one Query more without a
 // configuration.
 func (s store) lastLife(ctx context.Context, c scope, name string) (last *record, there bool, err error) {
@@ -81,7 +81,7 @@ func (s store) count(ctx context.Context, c scope) (int64, error) {
 	return sum, nil
 }
 
-// lastRevision returns the highest revision of a name in history; 0 if there is none.
+// lastRevision returns the highest revision of a name in history; 0 if none.
 func (s store) lastRevision(ctx context.Context, c scope, name string) (int64, error) {
 	items, err := s.latest(ctx, c, name)
 	if err != nil || len(items) == 0 {
@@ -90,7 +90,7 @@ func (s store) lastRevision(ctx context.Context, c scope, name string) (int64, e
 	return items[0].Revision, nil
 }
 
-// latest returns the latest entry of a name in history; nothing if there is none.
+// latest returns the latest entry of a name in history; nothing if none.
 func (s store) latest(ctx context.Context, c scope, name string) ([]table.Item, error) {
 	return s.table.Query(ctx, table.Range{Partition: c.partition(), Prefix: historyPrefix + table.Escape(name) + "#",
 		Limit: 1, Reverse: true})

@@ -359,7 +359,7 @@ func (s store) findTags(ctx context.Context, c scope, sel *selection, from curso
 }
 
 // appendTags appends the tags of a record after cur.Rest until there are n entries. It returns a
-// cursor to the remaining tags, nil if there are none.
+// cursor to the remaining tags, nil if none.
 func appendTags(entries *[]TagResource, r *record, cur cursor, n int) *cursor {
 	for _, key := range slices.Sorted(maps.Keys(r.Tags)) {
 		if cur.Rest != "" && key <= cur.Rest {

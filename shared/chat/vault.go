@@ -78,7 +78,7 @@ func (v *vault) newWebhookToken() (string, error) {
 	return base64.RawURLEncoding.EncodeToString(b[:]), nil
 }
 
-// open returns the secret of a field; nil if there is none.
+// open returns the secret of a field; nil if none.
 func (v *vault) open(c scope, r *record, field string) ([]byte, error) {
 	sealed, ok := r.Secrets[field]
 	if !ok {

@@ -17,7 +17,7 @@ type Cloud struct {
 	Store    string // tablestore or dynamodb, as the tool's flags name it
 	Engine   string // the display name of the store
 	Where    string // the display name of the store's instance or region
-	SignedBy string // the id of the environment's access key and its variable, for display; empty if there is none
+	SignedBy string // the id of the environment's access key and its variable, for display; empty if none
 
 	// OpenTable returns a table of the store. It sends nothing. It returns an error for an invalid
 	// name.

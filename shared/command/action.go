@@ -158,7 +158,7 @@ func (a *Actions) All() []*Action {
 	return a.all
 }
 
-// Find returns the action with a name or an alias, as FoldName returns it; nil if there is none.
+// Find returns the action with a name or an alias, as FoldName returns it; nil if none.
 func (a *Actions) Find(word string) *Action {
 	if a == nil {
 		return nil

@@ -189,8 +189,10 @@ func TestUsageAndExample(t *testing.T) {
 		"b":{"Parameters":[{"Name":"on","Type":"Boolean","Default":"true"},{"Name":"t","Default":"x y"}]},
 		"c":{"Parameters":[{"Name":"e","Type":"Enum","Required":"true","Values":["1","2","3","4","5","6","7","8","9",
 			"10","11"]},{"Name":"i","Type":"Integer","Required":"true"},{"Name":"b","Type":"Boolean","Required":"true"},
-			{"Name":"m","Type":"Integer","Max":-7,"Required":"true"},{"Name":"k","Type":"Integer","Min":5,"Required":"true"}]},
-		"d":{"Parameters":[{"Name":"f","Fixed":"x","Secret":"true"},{"Name":"s","Default":"y","Secret":"true"}]}}`+allowAll)
+			{"Name":"m","Type":"Integer","Max":-7,"Required":"true"},
+			{"Name":"k","Type":"Integer","Min":5,"Required":"true"}]},
+		"d":{"Parameters":[{"Name":"f","Fixed":"x","Secret":"true"},
+			{"Name":"s","Default":"y","Secret":"true"}]}}`+allowAll)
 	for text, want := range map[string][]string{
 		"help a": {"Usage: a [n=3..] [o=..-1]", "n: a whole number of at least 3.",
 			"o: a whole number of at most -1.",

@@ -298,7 +298,7 @@ func (p *Permissions) mayRun(user, conversation string, a *Action) bool {
 }
 
 // nearest returns the action that the user may run, and may have meant by an undeclared name; empty
-// if there is none.
+// if none.
 func (p *Permissions) nearest(c *Command) string {
 	var names []string
 	if c.Action != "" || len(c.Name) > 4*maxParameterName { // comparing takes time

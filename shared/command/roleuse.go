@@ -161,7 +161,7 @@ func reachesOf(all []reach, name, role string, left *budget) (out []reach, index
 // A reach is what a statement does, and what it matches.
 type reach struct {
 	*permission
-	role  string            // that an allowed command runs as; empty if there is none
+	role  string            // that an allowed command runs as; empty if none
 	users []uint64          // the bits of the users that it names, groups included
 	on    string            // the values that it names
 	sum   [sha256.Size]byte // of what it matches; equal for statements that match the same

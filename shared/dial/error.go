@@ -69,7 +69,7 @@ func Unsent(err error) bool {
 		errors.Is(err, ErrForbidden)
 }
 
-// Cause returns the text of the error inside the Error in err, for a log; empty if there is none.
+// Cause returns the text of the error inside the Error in err, for a log; empty if none.
 // net/http quotes a part of an answer that is not HTTP, and an answer may contain anything. So only
 // the errors of the network and of TLS are returned.
 func Cause(err error) string {

@@ -130,7 +130,7 @@ func (d *Dialer) DialTLSContext(ctx context.Context, network, addr string) (conn
 	return conn, err
 }
 
-// fewFor returns the few roots to try for a host, nil if there are none.
+// fewFor returns the few roots to try for a host, nil if none.
 func (d *Dialer) fewFor(host string) (*x509.CertPool, error) {
 	if _, other := d.others.Load(host); other {
 		return nil, nil

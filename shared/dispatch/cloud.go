@@ -20,7 +20,7 @@ import (
 type Cloud struct {
 	Targets map[string]Target // by type
 	Assume  cloud.Assumer
-	Close   func() // closes idle connections; nil: there are none
+	Close   func() // closes idle connections; may be nil
 }
 
 // A CloudReader returns the cloud that an environment describes. It sends nothing.

@@ -90,7 +90,7 @@ func New(o Options) (*Dispatcher, error) {
 	return &Dispatcher{o}, nil
 }
 
-// Dispatch does the pending work for a command. It returns nil if there is none, or if another
+// Dispatch does the pending work for a command. It returns nil if nothing is pending, or if another
 // process has claimed the command. It also returns nil if the target does not accept the command:
 // the record then says Pending or Failed, and why. After an error the result is unknown, since the
 // tables cannot be reached; the command is due again after the lease.

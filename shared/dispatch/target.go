@@ -66,7 +66,7 @@ type Call struct {
 // Progress is what a target says of an operation.
 type Progress struct {
 	State     journal.State
-	Execution string // the target's id of the operation; empty if there is none
+	Execution string // the target's id of the operation; empty if none
 	Text      string // for the conversation, shown as it is: the answer or, while it is Running, the progress
 	Detail    string // for the record, and for people; no secret
 }

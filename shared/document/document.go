@@ -238,7 +238,7 @@ func plain(key string) bool {
 // At extends a path by an index.
 func At(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }
 
-// Get returns the value of a member of an object; nil if there is none.
+// Get returns the value of a member of an object; nil if none.
 func (n *Node) Get(key string) *Node {
 	for _, m := range n.Members {
 		if m.Key == key {
@@ -248,7 +248,7 @@ func (n *Node) Get(key string) *Node {
 	return nil
 }
 
-// TextOf returns the text of a member of an object, or otherwise if there is none.
+// TextOf returns the text of a member of an object, or otherwise without it.
 func (n *Node) TextOf(key, otherwise string) string {
 	if member := n.Get(key); member != nil {
 		return member.Text

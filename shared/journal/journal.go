@@ -161,7 +161,7 @@ type Arrival struct {
 	Received time.Time // when the callback arrived
 	Pending  *Pending  // nil: there is nothing more to do
 	Answered bool      // the answer goes with the callback's own response
-	Cancels  string    // the id of a command that the sender wants cancelled; empty if there is none
+	Cancels  string    // the id of a command that the sender wants cancelled; empty if none
 }
 
 // A Pending is the work that remains after a command was recorded: to dispatch it to its target, or

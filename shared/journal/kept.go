@@ -25,7 +25,7 @@ type SentMessage struct {
 	ID      string // of the record
 	Outcome Outcome
 	Detail  string
-	Answer  string // the kept answer; empty if there is none yet
+	Answer  string // the kept answer; empty if none yet
 }
 
 // Follow returns the result of a message of SendChatMessage by its id, and whether it was recorded.

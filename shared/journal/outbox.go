@@ -92,7 +92,7 @@ type Job struct {
 	Doubt bool
 	// Lost is how often in a row a process that followed the operation ended without a result.
 	Lost int
-	// Cancel is the request to cancel the command; nil if there is none.
+	// Cancel is the request to cancel the command; nil if none.
 	Cancel *Cancellation
 
 	pending  outboxItem

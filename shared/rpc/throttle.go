@@ -24,7 +24,7 @@ type bucket struct {
 // callers.
 const maxBuckets = 10_000
 
-// take takes a token of the key. If there is none, it returns the whole seconds until there is.
+// take takes a token of the key. Without one, it returns the whole seconds until the next.
 func (t *throttle) take(now time.Time, key string) (seconds int, ok bool) {
 	if t.rate <= 0 {
 		return 0, true

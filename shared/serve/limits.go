@@ -61,7 +61,7 @@ func memory() int64 {
 	return least
 }
 
-// readBytes reads a number of bytes from a file; 0 if there is none, or if it is "max".
+// readBytes reads a number of bytes from a file; 0 if none, or if it is "max".
 func readBytes(path string) int64 {
 	text, _ := os.ReadFile(path)
 	n, _ := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)

@@ -77,7 +77,7 @@ func (r *Running) send(sending time.Duration) {
 	}
 }
 
-// waits returns a channel that is closed when the last delivery ends; nil if there is none.
+// waits returns a channel that is closed when the last delivery ends; nil if none.
 func (r *Running) waits() <-chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -236,7 +236,7 @@ func (h *Handler) command(ctx context.Context, e *command.Endpoint, receiver cal
 }
 
 // pending returns the work after a command is recorded: to dispatch it, or to send an answer that
-// the response cannot carry; nil if there is none.
+// the response cannot carry; nil if none.
 func pending(e *command.Endpoint, m *command.Message, c command.Command, d command.Decision,
 	text string, carried bool) *journal.Pending {
 	switch {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"chatconf/shared/cloud"
 )
@@ -39,11 +38,8 @@ func (k *Keys) Open(ctx context.Context, sealed string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("kms: Decrypt: %w", err)
 	}
-	form := []byte(url.Values{"CiphertextBlob": {sealed}, "EncryptionContext": {string(encryptionContext)}}.Encode())
-	opened, err := k.api.Ask(ctx, "Decrypt", "/", http.Header{
-		"Accept":       {"application/json"},
-		"Content-Type": {"application/x-www-form-urlencoded"},
-	}, form, cloud.Question{Read: readPlaintext})
+	params := url.Values{"CiphertextBlob": {sealed}, "EncryptionContext": {string(encryptionContext)}}
+	opened, err := k.api.askRPC(ctx, "Decrypt", params, cloud.Question{Read: readPlaintext})
 	if err != nil {
 		return nil, fmt.Errorf("kms: Decrypt: %w", err)
 	}
@@ -51,19 +47,13 @@ func (k *Keys) Open(ctx context.Context, sealed string) ([]byte, error) {
 }
 
 // readPlaintext returns the plaintext in an answer.
-func readPlaintext(status int, _ http.Header, body []byte) ([]byte, error) {
-	var answer struct{ Plaintext, Code, Message, RequestId string }
-	err := json.Unmarshal(body, &answer)
-	if status != http.StatusOK {
-		return nil, &cloud.Refusal{
-			Status:    status,
-			Code:      answer.Code,
-			Message:   answer.Message,
-			RequestID: answer.RequestId,
-			Retryable: cloud.Retryable(status) || strings.HasPrefix(answer.Code, "Throttling"),
-		}
-	}
+func readPlaintext(status int, h http.Header, body []byte) ([]byte, error) {
+	body, err := readRPC(status, h, body)
 	if err != nil {
+		return nil, err
+	}
+	var answer struct{ Plaintext string }
+	if json.Unmarshal(body, &answer) != nil {
 		// the decoder's error might show part of the plaintext
 		return nil, errors.New("the answer is not the expected JSON")
 	}

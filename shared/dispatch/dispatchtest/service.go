@@ -2,6 +2,7 @@ package dispatchtest
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -49,6 +50,13 @@ func NewService(t *testing.T, tls bool, handle http.HandlerFunc,
 	}
 	t.Cleanup(s.Close)
 	return s
+}
+
+// AWSFails answers as the JSON services of AWS do when they are Busy and when they Deny.
+func AWSFails(w http.ResponseWriter, fault Fault) {
+	code := map[Fault]string{Busy: "ThrottlingException", Denies: "AccessDeniedException"}[fault]
+	w.WriteHeader(http.StatusBadRequest)
+	fmt.Fprintf(w, `{"__type":%q,"message":"planted-message"}`, code)
 }
 
 // Set sets the fault of all later requests.

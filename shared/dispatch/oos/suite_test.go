@@ -18,9 +18,9 @@ func TestSuite(t *testing.T) {
 	dispatchtest.Run(t, func(t *testing.T) *dispatchtest.Fixture {
 		in := oostest.RunT(t, func(o *oostest.Options) {
 			o.Account.Roles = []sts.Role{{Name: dispatchtest.Role, Policies: []string{oostest.Everything},
-				Trust: `{"Version":"1","Statement":[{"Effect":"Allow","Action":["sts:AssumeRole","sts:SetSourceIdentity"],
-					"Principal":{"RAM":"acs:ram::` + account + `:root"},"Condition":{"StringEquals":{"sts:ExternalId":
-					"acs:oos:cn-hangzhou:` + account + `:chatconfiguration/ops"}}}]}`}}
+				Trust: `{"Version":"1","Statement":[{"Effect":"Allow",
+					"Action":["sts:AssumeRole","sts:SetSourceIdentity"],"Principal":{"RAM":"acs:ram::` + account + `:root"},
+					"Condition":{"StringEquals":{"sts:ExternalId":"acs:oos:cn-hangzhou:` + account + `:chatconfiguration/ops"}}}]}`}}
 			o.Templates = []oos.Template{{Name: "restart", Parameters: []oos.Parameter{{Name: dispatchtest.Parameter,
 				Required: true}},
 				Outputs: map[string]string{"message": "i-1 is up, {{ password }}"},

@@ -46,11 +46,7 @@ func TestSuite(t *testing.T) {
 			}
 			fmt.Fprintf(w, `{"AutomationExecution":{"AutomationExecutionId":%q,"AutomationExecutionStatus":%q}}`,
 				execution, status)
-		}, func(w http.ResponseWriter, fault dispatchtest.Fault) {
-			w.WriteHeader(http.StatusBadRequest)
-			fmt.Fprintf(w, `{"__type":%q,"message":"planted-message"}`, map[dispatchtest.Fault]string{
-				dispatchtest.Busy: "ThrottlingException", dispatchtest.Denies: "AccessDeniedException"}[fault])
-		})
+		}, dispatchtest.AWSFails)
 		automations, err := aws.NewAutomations(aws.Options{Region: "eu-central-1", Endpoint: server.URL})
 		if err != nil {
 			t.Fatal(err)

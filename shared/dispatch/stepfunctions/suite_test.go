@@ -40,11 +40,7 @@ func TestSuite(t *testing.T) {
 				all[arn] = "ABORTED"
 			}
 			fmt.Fprintf(w, `{"executionArn":%q,"status":%q,"output":"{}","startDate":1,"stopDate":1}`, arn, all[arn])
-		}, func(w http.ResponseWriter, fault dispatchtest.Fault) {
-			w.WriteHeader(http.StatusBadRequest)
-			fmt.Fprintf(w, `{"__type":%q,"message":"planted-message"}`, map[dispatchtest.Fault]string{
-				dispatchtest.Busy: "ThrottlingException", dispatchtest.Denies: "AccessDeniedException"}[fault])
-		})
+		}, dispatchtest.AWSFails)
 		return &dispatchtest.Fixture{
 			Target:        newTarget(t, server.URL),
 			Type:          command.TargetStepFunctions,

@@ -31,7 +31,7 @@ type instance struct {
 	doomed     bool          // kill the process as soon as it exists
 	listed     bool          // it is in pool.free
 	polls      []chan *call  // the requests for work that wait, the last at the end
-	call       *call         // assigned to the process, or taken by it; nil if there is none
+	call       *call         // assigned to the process, or taken by it; nil if none
 	hook       *call         // given to the next request for work
 	ending     bool          // it answered and did not ask for work again yet
 	overtime   func() bool   // stops the timer that kills the process if it does not ask again

@@ -60,7 +60,7 @@ type output struct {
 
 	mu      sync.Mutex
 	pipes   [2]pipe // stdout, stderr
-	call    *call   // gets the lines; nil if there is none
+	call    *call   // gets the lines; nil if none
 	ready   bool
 	initial []byte // output before the first call
 }

@@ -35,7 +35,7 @@ func (i *Identity) Name() string {
 	return name
 }
 
-// SourceIdentity returns the session's SourceIdentity, empty when there is none.
+// SourceIdentity returns the session's SourceIdentity, empty if it has none.
 func (i *Identity) SourceIdentity() string {
 	if i.session == nil {
 		return ""

@@ -63,7 +63,7 @@ type Received struct {
 	// and logged, without any other effect.
 	Unproven bool
 	// Mention is the name that the message mentions in place of BotName, for the configuration's
-	// health; empty if there is none.
+	// health; empty if none.
 	Mention string
 	// Guards are values that may occur only once, in addition to the message's id, for signatures
 	// that do not cover the body. A second message with the same guard is forged. Every genuine

@@ -125,7 +125,7 @@ func keyed(text string, mentions map[string]callback.Part) []callback.Part {
 	}
 }
 
-// keyOf returns the key at the beginning of text, empty if there is none.
+// keyOf returns the key at the beginning of text, empty if none.
 func keyOf(text string) string {
 	if strings.HasPrefix(text, allKey) {
 		return allKey

@@ -9,7 +9,7 @@ import (
 
 // split makes what was typed of Slack's markup: a mention its id, a link its address, or its label
 // where Slack made the address of it, and the entities &amp; &lt; and &gt; what they stand for.
-// bots are the users that are this app; where there are none, nobody says who it is.
+// bots are the users that are this app; empty if unknown.
 // https://docs.slack.dev/messaging/formatting-message-text
 func split(text string, bots map[string]bool) []callback.Part {
 	var parts []callback.Part

@@ -34,7 +34,7 @@ func beyond(prefix string) string {
 	return ""
 }
 
-// after returns the smallest key that is greater than k; empty if there is none.
+// after returns the smallest key that is greater than k; empty if none.
 func after(k string) string {
 	if len(k) < table.MaxKey {
 		return k + "\x00"
@@ -42,7 +42,7 @@ func after(k string) string {
 	return beyond(k)
 }
 
-// before returns the greatest key that is less than k; empty if there is none. k is not empty.
+// before returns the greatest key that is less than k; empty if none. k is not empty.
 func before(k string) string {
 	last, n := utf8.DecodeLastRuneInString(k)
 	head := k[:len(k)-n]

@@ -117,7 +117,7 @@ func (t *Table) getRows(ctx context.Context, keys []table.Key, wanted []int,
 	return again, failed
 }
 
-// readRow returns the row in the answer for k; the zero row if there is none.
+// readRow returns the row in the answer for k; the zero row if none.
 func readRow(k table.Key, answered *sdk.PrimaryKey, columns []*sdk.AttributeColumn) (row, error) {
 	if len(answered.PrimaryKeys) == 0 && len(columns) == 0 {
 		return row{}, nil

@@ -22,7 +22,7 @@ func TestTable(t *testing.T) {
 	}, tabletest.Caps{TextKeys: true})
 }
 
-// open opens a table of the emulator, and makes it if there is none. Endpoint, instance and
+// open opens a table of the emulator, and makes it if it does not exist. Endpoint, instance and
 // credentials are the emulator's unless options say otherwise.
 func open(t testing.TB, in *otstest.Instance, name string, o tablestore.Options) *tablestore.Table {
 	t.Helper()

@@ -105,7 +105,7 @@ func (s *Server) Reset() {
 	s.cost = Cost{Requests: make(map[string]int)}
 }
 
-// Item returns the item under a key; nil if there is none. Do not change it.
+// Item returns the item under a key; nil if none. Do not change it.
 func (s *Server) Item(k table.Key) Row {
 	s.mu.Lock()
 	defer s.mu.Unlock()
