@@ -129,7 +129,7 @@ func TestHelpOfActions(t *testing.T) {
 		"region: always cn-hangzhou.\n" +
 		"Note: text of at least 0 characters.\n" +
 		"--dry-run: a trial without any effect.\n" +
-		"Example: Deploy version=VERSION"
+		"Example: Deploy version=…"
 	const one = "Deploy version=… [env=test|prod|预发] [count=-2..10] [--force] [Note=…] [--dry-run]: Deploys a version."
 	const more = "Say help and a command to read more about it."
 	const unknown = "There is no such command here, or you may not run it.\n"

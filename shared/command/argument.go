@@ -126,7 +126,7 @@ func cutValue(arg string) (name, value string, ok bool) {
 	return arg[:i], arg[i+size:], true
 }
 
-// index returns the index of a parameter, regardless of case and width of the name; -1 if there is
+// index returns the index of a parameter, regardless of case and width of the name; -1 if
 // none.
 func (a *Action) index(name string) int {
 	if name == "" || len(name) > 4*maxParameterName { // not folded, as it may be long

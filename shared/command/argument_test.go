@@ -238,7 +238,7 @@ func TestAnActionInChinese(t *testing.T) {
 			"别名：发布、ship。\nversion：1 到 20 个字符的文本，格式为 v?[0-9.]+|最新，必填。As in the release notes.\n" +
 			"env：以下之一：test、prod、预发，默认为 test。\ncount：-2 到 10 的整数。\nforce：true 或 false。\n" +
 			"region：固定为 cn-hangzhou。\nNote：至少 0 个字符的文本。\n--dry-run：仅试运行，不产生实际影响。\n" +
-			"示例：Deploy version=VERSION",
+			"示例：Deploy version=…",
 	} {
 		c, _ := e.Command(said(text))
 		if got := e.Reply(c, e.Decide(c)); got != want {

@@ -96,7 +96,7 @@ func (p *Parameter) Want(language string) string {
 	return text
 }
 
-// example returns the value of an example.
+// example returns the value of an example; "…" if the bounds do not suggest one.
 func (p *Parameter) example() string {
 	switch {
 	case p.Default != nil:
@@ -112,7 +112,10 @@ func (p *Parameter) example() string {
 	case p.Type == TypeInteger:
 		return "1"
 	}
-	return strings.ToUpper(p.Name)
+	if text, ok := p.Canonical(strings.ToUpper(p.Name)); ok {
+		return text
+	}
+	return "…"
 }
 
 // example returns the action as it may be typed: with the required parameters, or with the first

@@ -194,6 +194,10 @@ func progress(c *dispatch.Call, e alibaba.Execution) dispatch.Progress {
 		p.State, p.Text = journal.StateSucceeded, c.Told(outputs(e.Outputs))
 	case "Failed", "Skipped":
 		p.State, p.Text, p.Detail = journal.StateFailed, message, message
+		if strings.Contains(e.StatusMessage, "NoPermission") || strings.Contains(e.StatusMessage, "Forbidden.RAM") {
+			p.Detail = strings.TrimRight(message, ". ") +
+				". The steps may do only what the target's Allow lists, or what the role in " + keyStepRole + " may do"
+		}
 	case "Cancelled":
 		p.State, p.Text, p.Detail = journal.StateCancelled, message, message
 	default:

@@ -384,8 +384,13 @@ func TestStepsUnderARole(t *testing.T) {
 		}
 		c.Execution = p.Execution
 		f.in.Advance(time.Second)
-		if p := f.follow(c); p.State != test.state || !strings.HasPrefix(p.Text, test.text) {
+		p = f.follow(c)
+		if p.State != test.state || !strings.HasPrefix(p.Text, test.text) {
 			t.Errorf("%q: %+v, want %s %q", test.role, p, test.state, test.text)
+		}
+		const cure = ". The steps may do only what the target's Allow lists, or what the role in OOSAssumeRole may do"
+		if refused := p.State == journal.StateFailed; strings.HasSuffix(p.Detail, cure) != refused {
+			t.Errorf("%q: the record says %q", test.role, p.Detail)
 		}
 		f.narrow()
 	}

@@ -16,8 +16,8 @@ import (
 // maxKeys are the greatest code points of one to four bytes.
 var maxKeys = [...]string{"\u007f", "\u07ff", "\uffff", "\U0010ffff"}
 
-// beyond returns the smallest key that is greater than all keys with the prefix; empty if there is
-// none.
+// beyond returns the smallest key that is greater than all keys with the prefix; empty if
+// none exists.
 func beyond(prefix string) string {
 	for prefix != "" {
 		last, n := utf8.DecodeLastRuneInString(prefix)
