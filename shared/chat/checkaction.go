@@ -257,9 +257,10 @@ func (m *mistakes) checkValues(path string, n *document.Node) {
 	seen := make(map[string]string, len(texts))
 	for i := range n.Items {
 		text, ok := texts[i]
-		folded := strings.ToLower(text)
+		folded := command.TypeEnum.Fold(text)
 		if other, twice := seen[folded]; ok && twice {
-			m.wrong(document.At(path, i), "%s differs from %s only in case", fault.Quote(text), fault.Quote(other))
+			m.wrong(document.At(path, i), "%s differs from %s only in case or width", fault.Quote(text),
+				fault.Quote(other))
 		}
 		seen[folded] = text
 	}

@@ -175,18 +175,11 @@ func (m *mistakes) checkValuePatterns(path string, n *document.Node, parameters 
 			return false
 		}
 	}
-	var values []string
-	for _, p := range parameters {
-		known, ok := possibleValues(p)
-		if !ok {
-			return true
-		}
-		values = append(values, known...)
-	}
 	for i := range n.Items {
 		pattern, ok := patterns[i]
-		matches := func(value string) bool { return actions.match(pattern, value) }
-		found := !ok || slices.ContainsFunc(values, matches)
+		found := !ok || slices.ContainsFunc(parameters, func(p *document.Node) bool {
+			return actions.mayHave(p, pattern)
+		})
 		if actions.left < 0 {
 			return false
 		}
@@ -195,6 +188,25 @@ func (m *mistakes) checkValuePatterns(path string, n *document.Node, parameters 
 		}
 	}
 	return true
+}
+
+// mayHave reports whether a parameter can have a value that the pattern matches, as far as that can
+// be found out.
+func (d *declaredActions) mayHave(p *document.Node, pattern string) bool {
+	parameter := command.NewParameter(p)
+	kind := parameter.Type
+	if values, ok := possibleValues(&parameter); ok {
+		pattern = kind.Fold(pattern)
+		return slices.ContainsFunc(values, func(value string) bool { return d.match(pattern, kind.Fold(value)) })
+	}
+	switch {
+	case kind != command.TypeInteger:
+		return true
+	case strings.ContainsAny(pattern, command.Wildcards):
+		return strings.Trim(pattern, "-0123456789"+command.Wildcards) == ""
+	}
+	canonical, ok := parameter.Canonical(pattern)
+	return ok && canonical == pattern // 05 is compared with 5
 }
 
 // costOf returns how many pairs of characters policy.Match may compare until it finds that a
@@ -215,14 +227,15 @@ func costOf(pattern string, n int) int {
 func longest(parameters []*document.Node) int {
 	most := 0
 	for _, p := range parameters {
-		if values, ok := possibleValues(p); ok {
+		parameter := command.NewParameter(p)
+		if values, ok := possibleValues(&parameter); ok {
 			for _, value := range values {
 				most = max(most, len(value))
 			}
 			continue
 		}
 		n := command.MaxText
-		if parameter := command.NewParameter(p); parameter.Type == command.TypeInteger {
+		if parameter.Type == command.TypeInteger {
 			n = len("-9223372036854775808")
 		} else if parameter.Max != nil && *parameter.Max >= 0 && *parameter.Max < command.MaxText {
 			n = int(*parameter.Max)
@@ -233,20 +246,14 @@ func longest(parameters []*document.Node) int {
 }
 
 // possibleValues returns the values that a parameter can have, if they can be listed.
-func possibleValues(p *document.Node) (values []string, ok bool) {
-	if fixed := p.Get(keyFixed); fixed != nil {
-		return []string{fixed.Text}, true
-	}
-	switch command.ParameterType(p.TextOf(keyType, "")) {
-	case command.TypeBoolean:
+func possibleValues(p *command.Parameter) (values []string, ok bool) {
+	switch {
+	case p.Fixed != nil:
+		return []string{*p.Fixed}, true
+	case p.Type == command.TypeBoolean:
 		return []string{"true", "false"}, true
-	case command.TypeEnum:
-		for _, value := range itemsOf(p.Get(keyValues)) {
-			values = append(values, value.Text)
-		}
-		return values, true
 	}
-	return nil, false
+	return p.Values, p.Type == command.TypeEnum
 }
 
 // itemsOf returns the items of a node; none for nil.

@@ -39,6 +39,15 @@ const (
 	TypeEnum    ParameterType = "Enum"
 )
 
+// Fold returns a value, or a pattern of values, in the form that values of the type are compared in.
+// Case and width do not matter in an Enum.
+func (t ParameterType) Fold(text string) string {
+	if t == TypeEnum {
+		return foldName(text)
+	}
+	return text
+}
+
 // A Parameter is a parameter of an Action, with the bounds of its values.
 type Parameter struct {
 	Name     string

@@ -70,6 +70,38 @@ func TestPermissionsByValue(t *testing.T) {
 	}
 }
 
+// A Deny of a value holds for every spelling that the action accepts, and however it is declared.
+func TestNoSpellingEscapesADeny(t *testing.T) {
+	e := endpoint(t, `"Actions":{
+		"deploy":{"Parameters":[{"Name":"env","Type":"Enum","Values":["test","prod"],"Default":"prod"},
+			{"Name":"n","Type":"Integer","Default":"5"},{"Name":"force","Type":"Boolean"}]},
+		"drop":{"Parameters":[{"Name":"env","Type":"Enum","Values":["Test","PROD-1","Straße"],"Default":"Test"}]}},
+		"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"]},
+		{"Effect":"Deny","Principals":["user:env"],"Commands":["*"],"Parameters":{"env":["prod*","STRASSE","straße"]}},
+		{"Effect":"Deny","Principals":["user:n"],"Commands":["deploy"],"Parameters":{"n":["5"]}},
+		{"Effect":"Deny","Principals":["user:force"],"Commands":["deploy"],"Parameters":{"force":["true"]}}]`)
+	for user, texts := range map[string][]string{
+		"env": {"deploy", "deploy prod", "deploy PROD", "deploy env=Prod", "deploy --env ｐｒｏｄ", "deploy ENV＝ＰＲＯＤ",
+			"drop PROD-1", "drop prod-1", "drop env=ｐｒｏｄ－１", "drop straße", "drop STRAẞE", "drop ſtraße"},
+		"n":     {"deploy", "deploy test 5", "deploy n=05", "deploy n=+5", "deploy n=５", "deploy n=＋０5"},
+		"force": {"deploy --force", "deploy force=yes", "deploy force=ON", "deploy force=是", "deploy force=ＴＲＵＥ"},
+	} {
+		for _, text := range texts {
+			m := said(text)
+			m.User = user
+			c, err := e.Command(m)
+			if d := e.Decide(c); err != nil || d.Allowed || d.Cause != command.CauseStatement {
+				t.Errorf("%s by %s: %v, %+v", text, user, err, d)
+			}
+		}
+		m := said("drop Test")
+		m.User = user
+		if c, err := e.Command(m); err != nil || !e.Decide(c).Allowed {
+			t.Errorf("%s by %s: %v, %+v", m.Text, user, err, e.Decide(c))
+		}
+	}
+}
+
 // The statement in a refusal allows the command with its values, and with no other values that the
 // statements distinguish.
 func TestAGrantByValue(t *testing.T) {

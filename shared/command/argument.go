@@ -277,8 +277,8 @@ func (p *Parameter) Canonical(text string) (canonical string, ok bool) {
 		if slices.Contains(p.Values, text) { // the usual case
 			return text, true
 		}
-		folded := foldName(text)
-		if i := slices.IndexFunc(p.Values, func(v string) bool { return foldName(v) == folded }); i >= 0 {
+		folded := p.Type.Fold(text)
+		if i := slices.IndexFunc(p.Values, func(v string) bool { return p.Type.Fold(v) == folded }); i >= 0 {
 			return p.Values[i], true
 		}
 		return "", false

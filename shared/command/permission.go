@@ -57,7 +57,7 @@ type Decision struct {
 // declared action that has a matching value for each of them. The first matching Deny decides, else
 // the first matching Allow. The role is the statement's RamRole, else the action's, else the
 // configuration's. A command without a matching statement is denied. Patterns know '*' and '?'.
-// Commands are compared regardless of case.
+// Commands are compared regardless of case, and so are the values of an Enum.
 type Permissions struct {
 	name          string // of the configuration
 	language      string
@@ -86,6 +86,7 @@ type permission struct {
 type valuePatterns struct {
 	name     string
 	patterns []string
+	folded   []string // for values of an Enum
 }
 
 // Keys of a Configuration that Permissions are read from.
@@ -152,7 +153,11 @@ func (p *Permissions) newPermission(n *document.Node) permission {
 	}
 	if values := n.Get("Parameters"); values != nil {
 		for _, m := range values.Members {
-			out.values = append(out.values, valuePatterns{m.Key, texts(m.Value)})
+			of := valuePatterns{name: m.Key, patterns: texts(m.Value)}
+			for _, pattern := range of.patterns {
+				of.folded = append(of.folded, TypeEnum.Fold(pattern))
+			}
+			out.values = append(out.values, of)
 		}
 	}
 	for _, principal := range texts(n.Get("Principals")) {
@@ -275,7 +280,13 @@ func (s *permission) matchesValues(c *Command) bool {
 
 func (of *valuePatterns) matches(values []Value) bool {
 	return slices.ContainsFunc(values, func(v Value) bool {
-		return strings.EqualFold(v.Name, of.name) && !v.Secret && matchesAny(of.patterns, v.Text)
+		if !strings.EqualFold(v.Name, of.name) || v.Secret {
+			return false
+		}
+		if v.Type == TypeEnum {
+			return matchesAny(of.folded, v.Type.Fold(v.Text))
+		}
+		return matchesAny(of.patterns, v.Text)
 	})
 }
 
