@@ -170,16 +170,16 @@ func TestHelpOfActions(t *testing.T) {
 		{"dev", "help deploy", deploy},
 		{"dev", "help /SHIP and more", deploy},
 		{"few", "help deploy", deploy},
-		{"dev", "help", "You may run here: deploy.\n" + one + "\n" + more + "\n" + builtIn},
-		{"dev", "help login", unknown + "You may run here: deploy.\n" + one + "\n" + more + "\n" + builtIn},
-		{"dev", "help x", unknown + "You may run here: deploy.\n" + one + "\n" + more + "\n" + builtIn},
-		{"never", "help deploy", unknown + "You may run here: *, login, ping.\nExcept: deploy.\n" +
+		{"dev", "help", "You may run here:\n" + one + "\n" + more + "\n" + builtIn},
+		{"dev", "help login", unknown + "You may run here:\n" + one + "\n" + more + "\n" + builtIn},
+		{"dev", "help x", unknown + "You may run here:\n" + one + "\n" + more + "\n" + builtIn},
+		{"never", "help deploy", unknown + "You may run here: *.\nExcept: deploy.\n" +
 			"login user=… password=…\nping\n" + more + "\n" + builtIn},
 		{"all", "help login", "Usage: login user=… password=…\nuser: text; required.\n" +
 			"password: text of at least 4 characters; required. It is not recorded.\n" +
 			"Example: login user=USER password=PASSWORD"},
 		{"all", "help ping", "Usage: ping\nExample: ping"},
-		{"dev", "help help", "You may run here: deploy.\n" + one + "\n" + more + "\n" + builtIn},
+		{"dev", "help help", "You may run here:\n" + one + "\n" + more + "\n" + builtIn},
 		{"dev", "help status", "status shows the last unfinished operation here. " +
 			"Write status and an id for another one."},
 		{"dev", "help CANCEL", "cancel ends the unfinished operation here. " +
@@ -201,17 +201,31 @@ func TestHelpOfActions(t *testing.T) {
 	if got := e.Reply(parsed, e.Decide(parsed)); got != "You may run here: *.\nAlways allowed: help, whoami." {
 		t.Errorf("without actions: %s", got)
 	}
-	// A long list is cut.
-	var many []string
-	for i := range 25 {
-		many = append(many, fmt.Sprintf(`"a%02d":{}`, i))
+	// Each action is listed once: the first ones with their usage, all others by name.
+	list := func(n int, rest string) string {
+		var many []string
+		for i := range n {
+			many = append(many, fmt.Sprintf(`"a%03d":{}`, i))
+		}
+		e := endpoint(t, `"Actions":{`+strings.Join(many, ",")+`}`+rest)
+		parsed, _ := e.Command(said("help"))
+		return e.Reply(parsed, e.Decide(parsed))
 	}
-	e = endpoint(t, `"Actions":{`+strings.Join(many, ",")+`}`+allowAll)
-	parsed, _ = e.Command(said("help"))
-	got := e.Reply(parsed, e.Decide(parsed))
-	if !strings.Contains(got, "\na19\nThe list is not complete.\n"+more+"\nAlways allowed: help, whoami.") ||
-		strings.Contains(got, "\na20") {
+	got := list(25, allowAll)
+	if !strings.HasPrefix(got, "You may run here: *, a020, a021, a022, a023, a024.\na000\na001\n") ||
+		!strings.HasSuffix(got, "\na019\n"+more+"\nAlways allowed: help, whoami.") || strings.Count(got, "a0") != 25 {
 		t.Errorf("of many: %s", got)
+	}
+	if got := list(101, allowAll); !strings.Contains(got, "\na019\nThe list is not complete.\n"+more) {
+		t.Errorf("of too many: %s", got)
+	}
+	got = list(1, `,"Language":"zh","Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["help","a*","a000"]}]`)
+	if want := "您在此可以执行：a*。\na000\n发送 help 加命令名查看详情。\n始终可用：help、whoami。"; got != want {
+		t.Errorf("in Chinese: %s", got)
+	}
+	got = list(1, `,"Language":"zh","Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["A000"]}]`)
+	if want := "您在此可以执行：\na000\n发送 help 加命令名查看详情。\n始终可用：help、whoami。"; got != want {
+		t.Errorf("in Chinese, of one: %s", got)
 	}
 }
 

@@ -157,7 +157,7 @@ func (e *Endpoint) Undelivered(c Command, id string) string {
 	return sentenceIn(e.Language, saidUndelivered, "command", c.Name, "name", e.Name, "id", id)
 }
 
-// mostListed is how many actions are listed with their usage.
+// mostListed is how many actions are listed with their usage. Further ones are listed by name.
 const mostListed = 20
 
 // help describes the action that the sender names, or lists the commands that the sender may run
@@ -187,30 +187,24 @@ func (e *Endpoint) help(c Command) []string {
 		}
 	}
 	may := e.Permissions.Runnable(c.User, c.Conversation)
-	list(saidCommands, may.Commands)
-	list(saidExcept, may.Except)
-	if len(may.Commands) == 0 {
+	usages, names := e.usages(c)
+	others := slices.DeleteFunc(may.Commands, func(name string) bool {
+		return slices.Contains(names, name) || e.Actions.IsBuiltIn(name)
+	})
+	switch {
+	case len(others) > 0:
+		list(saidCommands, others)
+	case len(usages) > 0:
+		lines = append(lines, sentenceIn(e.Language, saidActions))
+	default:
 		lines = append(lines, sentenceIn(e.Language, saidNothing))
 	}
-	listed := 0
-	for _, a := range e.Actions.All() {
-		if !e.Permissions.mayRun(c.User, c.Conversation, a) {
-			continue
-		}
-		if listed++; listed > mostListed {
-			may.More = true
-			break
-		}
-		line := a.Usage()
-		if a.Summary != "" {
-			line = sentenceIn(e.Language, saidAction, "usage", line, "summary", a.Summary)
-		}
-		lines = append(lines, line)
-	}
+	list(saidExcept, may.Except)
+	lines = append(lines, usages...)
 	if may.More {
 		lines = append(lines, sentenceIn(e.Language, saidMore))
 	}
-	if listed > 0 {
+	if len(usages) > 0 {
 		lines = append(lines, sentenceIn(e.Language, saidActionMore))
 	}
 	builtIn := []string{Help, WhoAmI}
@@ -219,6 +213,25 @@ func (e *Endpoint) help(c Command) []string {
 	}
 	list(saidBuiltIn, builtIn)
 	return lines
+}
+
+// usages returns how the first actions that the sender may run are written, and their names in
+// Runnable.
+func (e *Endpoint) usages(c Command) (lines, names []string) {
+	for _, a := range e.Actions.All() {
+		if len(lines) == mostListed {
+			break
+		}
+		if !e.Permissions.mayRun(c.User, c.Conversation, a) {
+			continue
+		}
+		line := a.Usage()
+		if a.Summary != "" {
+			line = sentenceIn(e.Language, saidAction, "usage", line, "summary", a.Summary)
+		}
+		lines, names = append(lines, line), append(names, FoldName(a.Name))
+	}
+	return lines, names
 }
 
 // MaxValuePattern is the length of a pattern of values in a statement, in characters.

@@ -67,6 +67,7 @@ const (
 	saidJoin
 	saidNothing
 	saidCommands
+	saidActions
 	saidExcept
 	saidMore
 	saidBuiltIn
@@ -192,6 +193,7 @@ var sentences = [phrases][2]string{
 		"管理员可将该会话加入 {name} 的 ConversationIds。"},
 	saidNothing:  {"You may not run any command here.", "您在此没有可执行的命令。"},
 	saidCommands: {"You may run here: {commands}.", "您在此可以执行：{commands}。"},
+	saidActions:  {"You may run here:", "您在此可以执行："},
 	saidExcept:   {"Except: {commands}.", "但不包括：{commands}。"},
 	saidMore:     {"The list is not complete.", "此列表不完整。"},
 	saidBuiltIn:  {"Always allowed: {commands}.", "始终可用：{commands}。"},
