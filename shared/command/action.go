@@ -39,8 +39,8 @@ const (
 	TypeEnum    ParameterType = "Enum"
 )
 
-// Fold returns a value, or a pattern of values, in the form that values of the type are compared in.
-// Case and width do not matter in an Enum.
+// Fold returns a value, or a pattern of values, in the form that values of the type are compared
+// in. Case and width do not matter in an Enum.
 func (t ParameterType) Fold(text string) string {
 	if t == TypeEnum {
 		return foldName(text)

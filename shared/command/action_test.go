@@ -219,7 +219,8 @@ func TestHelpOfActions(t *testing.T) {
 	if got := list(101, allowAll); !strings.Contains(got, "\na019\nThe list is not complete.\n"+more) {
 		t.Errorf("of too many: %s", got)
 	}
-	got = list(1, `,"Language":"zh","Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["help","a*","a000"]}]`)
+	got = list(1, `,"Language":"zh","Permissions":[
+		{"Effect":"Allow","Principals":["*"],"Commands":["help","a*","a000"]}]`)
 	if want := "您在此可以执行：a*。\na000\n发送 help 加命令名查看详情。\n始终可用：help、whoami。"; got != want {
 		t.Errorf("in Chinese: %s", got)
 	}
