@@ -20,8 +20,9 @@ type ListCommandsRequest struct {
 	Command    string `param:"Command"`    // only of this name; may have '*' and '?'
 	Decision   string `param:"Decision"`   // only Allowed or Denied
 	State      string `param:"State"`      // only of operations in this state, such as Running
-	Since      string `param:"Since"`      // only from this date on, such as 2026-01-31T08:00:00Z
-	Until      string `param:"Until"`      // only before this date
+	Target     string `param:"Target"`     // only of this type, or type and name; may have '*' and '?'
+	Since      string `param:"Since"`      // only from this date on, or this long ago: parseBound
+	Until      string `param:"Until"`      // only before this date, or this long ago
 	MaxResults *int64 `param:"MaxResults"` // 1 to MaxResults, default DefaultResults
 	NextToken  string `param:"NextToken"`  // of the page before, for the same filters
 }
@@ -81,7 +82,7 @@ type ChatCommand struct {
 // Errors: MissingParameter, InvalidParameter, InvalidNextToken, NotFound, NoPermission,
 // InvalidRegion, Unavailable without a journal.
 func (s *Service) ListCommands(ctx context.Context, in *ListCommandsRequest) (*ListCommandsResponse, error) {
-	sel, selected := parseCommandFilters(in)
+	sel, selected := parseCommandFilters(in, s.now())
 	if err := fault.Join(checkNamed(in.RegionID, in.Name), checkPageSize(in.MaxResults), selected); err != nil {
 		return nil, err
 	}
@@ -92,7 +93,7 @@ func (s *Service) ListCommands(ctx context.Context, in *ListCommandsRequest) (*L
 	if r == nil {
 		return nil, notFound(in.Name)
 	}
-	scope := append([]string{actionListCommands, c.account, c.region, in.Name, r.life()}, selectionScope(sel)...)
+	scope := append([]string{actionListCommands, c.account, c.region, in.Name, r.life()}, sel.scope()...)
 	from, err := s.cursors.parse(in.NextToken, scope)
 	if err != nil {
 		return nil, err
@@ -100,9 +101,10 @@ func (s *Service) ListCommands(ctx context.Context, in *ListCommandsRequest) (*L
 	if s.journal == nil {
 		return nil, noJournal()
 	}
+	sel.resume(from)
 	sel.Since = later(sel.Since, r.begun())
 	n := pageSize(in.MaxResults)
-	found, next, err := s.journal.Find(ctx, c.ref(r), sel, from.After, n)
+	found, next, err := s.journal.Find(ctx, c.ref(r), &sel.Selection, from.After, n)
 	if err != nil {
 		return nil, storeError(ctx, "list commands", err)
 	}
@@ -114,13 +116,19 @@ func (s *Service) ListCommands(ctx context.Context, in *ListCommandsRequest) (*L
 		out.ChatCommands[i] = showCommand(e, s.now())
 	}
 	if next != "" {
-		out.NextToken = s.cursors.token(&cursor{After: next}, scope)
+		out.NextToken = s.cursors.token(sel.cursor(next), scope)
 	}
 	return out, nil
 }
 
-func parseCommandFilters(in *ListCommandsRequest) (*journal.Selection, error) {
-	sel := &journal.Selection{User: in.User, Command: command.FoldName(in.Command)}
+// A commandSelection is what the filters of ListChatCommands select.
+type commandSelection struct {
+	journal.Selection
+	since, until bound
+}
+
+func parseCommandFilters(in *ListCommandsRequest, now time.Time) (*commandSelection, error) {
+	sel := &commandSelection{Selection: journal.Selection{User: in.User, Command: command.FoldName(in.Command)}}
 	var mistakes error
 	if in.Decision != "" {
 		for _, decision := range [...]string{journal.DecisionAllowed, journal.DecisionDenied} {
@@ -148,35 +156,66 @@ func parseCommandFilters(in *ListCommandsRequest) (*journal.Selection, error) {
 			"Command %s is not a command's name; write %s, and perhaps '*' and '?'.",
 			fault.Quote(in.Command), command.NamePattern.Want))
 	}
-	for _, bound := range []struct {
-		param, text string
-		to          *time.Time
-	}{{"Since", in.Since, &sel.Since}, {"Until", in.Until, &sel.Until}} {
-		if bound.text == "" {
-			continue
-		}
-		t, err := time.Parse(time.RFC3339, bound.text)
-		if err != nil {
-			wrong := fault.Invalid(bound.param, "%s is %s; write a date such as 2026-01-31T08:00:00Z.",
-				bound.param, fault.Quote(bound.text))
-			mistakes = fault.Join(mistakes, wrong)
-		}
-		*bound.to = t
-	}
-	if mistakes != nil {
+	var wrong, early, late error
+	sel.Target, wrong = parseTargetFilter(in.Target)
+	sel.since, early = parseBound("Since", in.Since, now)
+	sel.until, late = parseBound("Until", in.Until, now)
+	if mistakes = fault.Join(mistakes, wrong, early, late); mistakes != nil {
 		return nil, mistakes
 	}
+	sel.Since, sel.Until = sel.since.at, sel.until.at
 	return sel, nil
 }
 
-// selectionScope returns a selection as text, for a page token.
-func selectionScope(sel *journal.Selection) []string {
-	scope := []string{sel.User, sel.Command, sel.Decision, sel.Since.UTC().Format(time.RFC3339Nano),
-		sel.Until.UTC().Format(time.RFC3339Nano)}
-	if sel.State != "" { // tokens from before it was a filter stay valid
+// parseTargetFilter returns the pattern of a target's type, or of its type and name, with the type
+// as records have it.
+func parseTargetFilter(text string) (string, error) {
+	kind, name, named := strings.Cut(text, " ")
+	if text == "" || strings.ContainsAny(kind, "*?") {
+		return text, nil
+	}
+	for _, k := range targetKinds {
+		if !strings.EqualFold(kind, k.name) {
+			continue
+		}
+		if named {
+			return k.name + " " + strings.TrimSpace(name), nil
+		}
+		return k.name, nil
+	}
+	return "", fault.Invalid("Target", "Target %s has an unknown type; use %s, perhaps with the name of the target, "+
+		"such as \"Program backup-*\".", fault.Quote(text), targetTypes(true))
+}
+
+// scope returns a selection as text, for a page token.
+func (sel *commandSelection) scope() []string {
+	scope := []string{sel.User, sel.Command, sel.Decision, sel.since.scope(), sel.until.scope()}
+	// Tokens from before these were filters stay valid.
+	if sel.State != "" {
 		scope = append(scope, string(sel.State))
 	}
+	if sel.Target != "" {
+		scope = append(scope, "Target="+sel.Target)
+	}
 	return scope
+}
+
+// cursor returns the cursor of the page that begins before the record next. Since is that of the
+// first page, so that the list has one beginning, however long its reader takes. Until needs no
+// place in it: next is earlier.
+func (sel *commandSelection) cursor(next string) *cursor {
+	cur := &cursor{After: next}
+	if sel.since.relative != "" {
+		cur.Since = &sel.since.at
+	}
+	return cur
+}
+
+// resume continues a list at a cursor.
+func (sel *commandSelection) resume(from cursor) {
+	if from.Since != nil {
+		sel.since.at, sel.Since = *from.Since, *from.Since
+	}
 }
 
 func showCommand(e *journal.Record, now time.Time) ChatCommand {

@@ -2,6 +2,7 @@ package chat
 
 import (
 	"encoding/json"
+	"time"
 
 	"chatconf/shared/fault"
 	"chatconf/shared/page"
@@ -31,6 +32,8 @@ type cursor struct {
 	// in a list of parts of configurations: the last part returned
 	Rest  string `json:"r,omitempty"`
 	Total *int64 `json:"t,omitempty"` // number of configurations when the first page was read
+	// in a list since a relative time: what it was when the first page was read
+	Since *time.Time `json:"s,omitempty"`
 }
 
 // cursors makes page tokens of cursors.

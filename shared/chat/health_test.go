@@ -3,6 +3,7 @@ package chat_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -123,6 +124,23 @@ func TestListCommands(t *testing.T) {
 			func(int) bool { return false }, 1},
 		"in another zone": {chat.ListCommandsRequest{Since: "2026-11-23T19:50:00+08:00"},
 			func(i int) bool { return i >= 230 }, 1},
+		"since a time ago": {chat.ListCommandsRequest{Since: "40m"}, func(i int) bool { return i >= 200 }, 1},
+		"since hours ago, by tens": {chat.ListCommandsRequest{Since: "1H", MaxResults: chattest.Ptr[int64](10)},
+			func(i int) bool { return i >= 180 }, 7},
+		"until a time ago": {chat.ListCommandsRequest{Since: "7d", Until: "3h"},
+			func(i int) bool { return i < 60 }, 2},
+		"until a time ago, by tens": {chat.ListCommandsRequest{Until: "3h", MaxResults: chattest.Ptr[int64](10)},
+			func(i int) bool { return i < 60 }, 6},
+		"of today": {chat.ListCommandsRequest{Since: "Today"}, func(int) bool { return true }, 5},
+		"of yesterday": {chat.ListCommandsRequest{Since: "yesterday", Until: "today"},
+			func(int) bool { return false }, 1},
+		"since a day":        {chat.ListCommandsRequest{Since: "2026-11-23"}, func(int) bool { return true }, 5},
+		"until a day":        {chat.ListCommandsRequest{Until: "2026-11-23"}, func(int) bool { return false }, 1},
+		"until the next":     {chat.ListCommandsRequest{Until: "2026-11-24"}, func(int) bool { return true }, 5},
+		"of a target":        {chat.ListCommandsRequest{Target: "journal"}, func(i int) bool { return i%4 < 2 }, 5},
+		"of any target":      {chat.ListCommandsRequest{Target: "*"}, func(i int) bool { return i%4 < 2 }, 5},
+		"of a target's name": {chat.ListCommandsRequest{Target: "Journal x"}, func(i int) bool { return false }, 3},
+		"of another target":  {chat.ListCommandsRequest{Target: "Oos"}, func(i int) bool { return false }, 3},
 		"all filters": {chat.ListCommandsRequest{Since: at(100), Until: at(200), User: "U2",
 			Command: "stop", Decision: "Denied"}, func(i int) bool {
 			return i >= 100 &&
@@ -205,6 +223,43 @@ func TestListCommandsIsBounded(t *testing.T) {
 	}
 }
 
+// TestARelativeTimeIsResolvedOnce checks that the pages of a list have one beginning, however much
+// time its reader takes, and that they are asked for in the words of the first.
+func TestARelativeTimeIsResolvedOnce(t *testing.T) {
+	h := newHouse(t)
+	e := h.Bot("one")
+	var all []string
+	for i := range 4 {
+		all = append(all, h.MustRecord(e, chattest.Arrival(t, e, fmt.Sprint("m", i), "u1", "restart")).ID)
+		h.Clock.Advance(time.Minute)
+	}
+	in := &chat.ListCommandsRequest{Name: "one", Since: "3m", MaxResults: chattest.Ptr[int64](1)}
+	var got []string
+	for {
+		out, err := h.ListCommands(h.Ctx, in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range out.ChatCommands {
+			got = append(got, c.Id)
+		}
+		if in.NextToken = out.NextToken; in.NextToken == "" {
+			break
+		}
+		h.Clock.Advance(time.Hour)
+	}
+	if want := []string{all[3], all[2], all[1]}; !slices.Equal(got, want) {
+		t.Errorf("since 3m: %v, want %v", got, want)
+	}
+	first, err := h.ListCommands(h.Ctx, &chat.ListCommandsRequest{Name: "one", MaxResults: chattest.Ptr[int64](1),
+		Since: "1d"})
+	if err != nil || first.NextToken == "" {
+		t.Fatalf("%+v, %v", first, err)
+	}
+	_, err = h.ListCommands(h.Ctx, &chat.ListCommandsRequest{Name: "one", Since: "2d", NextToken: first.NextToken})
+	chattest.WantError(t, "a token of another time ago", err, fault.InvalidNextToken, "NextToken")
+}
+
 func TestListCommandsIsRefused(t *testing.T) {
 	h := newHouse(t)
 	e := h.Bot("one")
@@ -232,10 +287,20 @@ func TestListCommandsIsRefused(t *testing.T) {
 			fault.InvalidParameter, "Decision"},
 		"an invalid command": {chat.ListCommandsRequest{Name: "one", Command: "a b"},
 			fault.InvalidParameter, "Command"},
-		"an invalid date": {chat.ListCommandsRequest{Name: "one", Since: "yesterday"},
+		"an invalid date": {chat.ListCommandsRequest{Name: "one", Since: "tomorrow"},
 			fault.InvalidParameter, "Since"},
-		"another": {chat.ListCommandsRequest{Name: "one", Until: "2026-11-23"},
+		"another": {chat.ListCommandsRequest{Name: "one", Until: "2026-11-31"},
 			fault.InvalidParameter, "Until"},
+		"a time ago without a unit": {chat.ListCommandsRequest{Name: "one", Since: "90"},
+			fault.InvalidParameter, "Since"},
+		"a time ago of another unit": {chat.ListCommandsRequest{Name: "one", Since: "90s"},
+			fault.InvalidParameter, "Since"},
+		"a time to come": {chat.ListCommandsRequest{Name: "one", Since: "-1d"},
+			fault.InvalidParameter, "Since"},
+		"a time too long ago": {chat.ListCommandsRequest{Name: "one", Since: "3651d"},
+			fault.InvalidParameter, "Since"},
+		"an unknown target": {chat.ListCommandsRequest{Name: "one", Target: "Cron nightly"},
+			fault.InvalidParameter, "Target"},
 		"an invalid token": {chat.ListCommandsRequest{Name: "one", NextToken: "x"},
 			fault.InvalidNextToken, "NextToken"},
 		"a token of another configuration": {chat.ListCommandsRequest{Name: "two", NextToken: first.NextToken},

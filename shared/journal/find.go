@@ -14,6 +14,7 @@ import (
 type Selection struct {
 	User, Command, Decision string
 	State                   State
+	Target                  string    // a pattern of the type, or of the type and the name after a space
 	Since, Until            time.Time // zero: no bound
 
 	// Conversation selects the records of one, and Open those whose operation has not ended.
@@ -27,8 +28,18 @@ func (sel *Selection) matches(e *Record) bool {
 		(sel.Command == "" || policy.Match(sel.Command, e.Command)) &&
 		(sel.Decision == "" || sel.Decision == e.Decision) &&
 		(sel.State == "" || sel.State == e.State) &&
+		(sel.Target == "" || matchesTarget(sel.Target, e.Target)) &&
 		(sel.Conversation == "" || sel.Conversation == e.Conversation) &&
 		(!sel.Open || e.Outcome == OutcomePending && (e.State == StateAccepted || e.State == StateRunning))
+}
+
+// matchesTarget reports whether a pattern selects the target of a record. It never selects a record
+// without one.
+func matchesTarget(pattern, target string) bool {
+	if !strings.Contains(pattern, " ") {
+		target, _, _ = strings.Cut(target, " ")
+	}
+	return target != "" && policy.Match(pattern, target)
 }
 
 // Find returns up to n selected records before the id, the latest first. next is the id to continue
@@ -99,7 +110,7 @@ func (j *Journal) Get(ctx context.Context, ref command.Ref, id string) ([]*Recor
 
 // all reports whether the selection depends only on the date.
 func (sel *Selection) all() bool {
-	return sel.User+sel.Command+sel.Decision+string(sel.State)+sel.Conversation == "" && !sel.Open
+	return sel.User+sel.Command+sel.Decision+string(sel.State)+sel.Target+sel.Conversation == "" && !sel.Open
 }
 
 // ceil returns the first whole millisecond that is not before t.
