@@ -127,7 +127,7 @@ func New(t table.Table, ring *seal.Ring, descriptions []command.Platform, o Opti
 	if s.now == nil {
 		s.now = time.Now
 	}
-	s.vault = &vault{ring: ring, random: s.random, now: s.now}
+	s.vault = newVault(ring, s.random, s.now)
 	s.outputs = &outputs{vault: s.vault, platforms: known, baseURL: strings.TrimRight(base, "/")}
 	s.endpoints = newEndpoints(s.store, s.vault, known)
 	s.tokens = &clientTokens{table: t, keys: ring.Derive("client token"), now: s.now}

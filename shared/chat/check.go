@@ -110,6 +110,9 @@ func (k *checker) lookAtSecrets(r *record) {
 		}
 		wanted = append(wanted, targetSecrets(root)...)
 	}
+	for field := range r.Previous {
+		wanted = append(wanted, previousField(field))
+	}
 	for _, field := range wanted {
 		if _, ok := r.Secrets[field]; !ok {
 			k.problem("%q has no %s", r.Name, field)

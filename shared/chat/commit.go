@@ -33,7 +33,7 @@ func (c scope) revision(ctx context.Context, action string) revision {
 
 // addStep adds the writes of a step to a change: document, history, index entries and counter. how
 // is the entry of history without its record.
-func addStep(how revision, st step, to *table.Change) error {
+func (s *Service) addStep(c scope, how revision, st step, to *table.Change) error {
 	how.record = st.after
 	if st.after == nil {
 		how.record, how.Deleted = st.before.clone(), true
@@ -47,6 +47,9 @@ func addStep(how revision, st step, to *table.Change) error {
 		to.Deletes = append(to.Deletes, table.Delete{Sort: configurationKey(name), If: condition})
 		to.Adds = append(to.Adds, table.Add{Sort: counterKey(name), N: -1})
 	} else {
+		if err := s.vault.refresh(c, st.after); err != nil {
+			return err
+		}
 		value, err := document.Encode(st.after)
 		if err != nil {
 			return fmt.Errorf("chat: encode %q: %w", name, err)
@@ -129,14 +132,14 @@ func weight(c table.Change) int {
 
 // pack puts as many steps as fit into one change, and returns their number. A step that changes no
 // tag needs no write.
-func pack(how revision, steps []step) (int, table.Change, error) {
+func (s *Service) pack(c scope, how revision, steps []step) (int, table.Change, error) {
 	var change table.Change
 	for i, st := range steps {
 		if maps.Equal(st.before.Tags, st.after.Tags) {
 			continue
 		}
 		bigger := table.Change{Puts: slices.Clone(change.Puts), Deletes: slices.Clone(change.Deletes)}
-		if err := addStep(how, st, &bigger); err != nil {
+		if err := s.addStep(c, how, st, &bigger); err != nil {
 			return 0, change, err
 		}
 		if i > 0 && (len(bigger.Puts)+len(bigger.Deletes)+len(bigger.Adds) > table.MaxWrite ||

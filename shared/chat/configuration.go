@@ -28,7 +28,8 @@ var commonKeys = [...]string{keyBotName, command.KeyConversationIDs, command.Key
 // Fields of secrets in a record, in addition to the keys of a platform's secret settings.
 const (
 	fieldTargetSecret = "Target.Secret" // of the Configuration; an action's is in actionSecretField
-	fieldWebhookToken = "#WebhookToken" // cannot be a key's name in a declaration
+	fieldWebhookToken = managedPrefix + "WebhookToken"
+	managedPrefix     = "#" // of secrets that the service manages; cannot be in a key's name in a declaration
 )
 
 // actionSecretField returns the field of the secret in the Target of an action. The same name in
@@ -40,7 +41,7 @@ func actionSecretField(action string) string {
 // previousField is the field of the secret that a rotation replaced. That secret stays valid for
 // the grace time.
 func previousField(field string) string {
-	return "#" + strings.TrimPrefix(field, "#") + command.Previous
+	return managedPrefix + strings.TrimPrefix(field, managedPrefix) + command.Previous
 }
 
 // mistakes are the errors in a Configuration, in the order in which they are found: JSON path and

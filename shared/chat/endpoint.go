@@ -132,8 +132,10 @@ func (e *endpoints) get(ctx context.Context, ref command.Ref) (*madeEndpoint, er
 	if known.tokens, err = e.vault.webhookTokens(c, r); err != nil {
 		return nil, err
 	}
-	if r.Rotation.live(e.vault.now()) {
-		known.until = r.Rotation.Until
+	for field, until := range r.Previous {
+		if r.hasPrevious(field, e.vault.now()) && (known.until.IsZero() || until.Before(known.until)) {
+			known.until = until
+		}
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -202,15 +204,15 @@ func (e *endpoints) make(c scope, r *record) (*command.Endpoint, error) {
 		}
 		out.Settings[setting.Key] = secret.Text(hidden)
 	}
-	if !r.Rotation.live(e.vault.now()) {
-		return out, nil
-	}
-	for _, field := range r.Rotation.Fields {
+	for field := range r.Previous {
+		if field == fieldWebhookToken || !r.hasPrevious(field, e.vault.now()) {
+			continue
+		}
 		hidden, err := e.vault.open(c, r, previousField(field))
 		if err != nil {
 			return nil, err
 		}
-		if field != fieldWebhookToken && len(hidden) > 0 {
+		if len(hidden) > 0 {
 			out.Settings[field+command.Previous] = secret.Text(hidden)
 		}
 	}

@@ -471,7 +471,7 @@ func TestRotateTwice(t *testing.T) {
 	opens(two)
 	three := rotate(&chat.RotateRequest{GraceSeconds: chattest.Ptr[int64](0)})
 	opens(three)
-	if got := h.stored("one").Secrets; len(got) != 3 { // with the one before, which is not good
+	if got := h.stored("one").Secrets; len(got) != 2 {
 		t.Errorf("%d secrets", len(got))
 	}
 	h.MustAgree()

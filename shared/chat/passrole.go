@@ -151,7 +151,7 @@ func (v *vault) sameSecrets(c scope, a, b *record) (bool, error) {
 	fields := make(map[string]struct{}, len(a.Secrets))
 	for _, r := range []*record{a, b} {
 		for field := range r.Secrets {
-			if !strings.HasPrefix(field, "#") { // managed by the service
+			if !strings.HasPrefix(field, managedPrefix) {
 				fields[field] = struct{}{}
 			}
 		}

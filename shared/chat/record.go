@@ -34,24 +34,35 @@ type record struct {
 	Status          string            `json:"status"`
 	Configuration   string            `json:"configuration"`       // compact JSON text, secrets masked
 	Secrets         map[string][]byte `json:"secrets,omitempty"`   // sealed, by field
+	Set             map[string]set    `json:"set,omitempty"`       // by field of Secrets, without previous ones
 	Generated       []string          `json:"generated,omitempty"` // fields of generated secrets
-	Rotation        *rotation         `json:"rotation,omitempty"`
-	Tags            map[string]string `json:"tags,omitempty"`
-	Revision        int64             `json:"revision"`
-	Born            int64             `json:"born,omitempty"` // the first revision of this life; 0 before lives had ids
-	Created         time.Time         `json:"created"`
-	Updated         time.Time         `json:"updated"`
+
+	// Previous says until when the previous value of a field is valid. It is in Secrets, under
+	// previousField.
+	Previous map[string]time.Time `json:"previous,omitempty"`
+	Rotation *rotation            `json:"rotation,omitempty"` // in older records only; decoding moves it to Previous
+
+	Tags     map[string]string `json:"tags,omitempty"`
+	Revision int64             `json:"revision"`
+	Born     int64             `json:"born,omitempty"` // the first revision of this life; 0 before lives had ids
+	Created  time.Time         `json:"created"`
+	Updated  time.Time         `json:"updated"`
 }
 
-// A rotation names the secrets whose previous values are still valid, and until when. The previous
-// values are sealed under previousField.
+// A set says when a secret got its present value, and identifies that value.
+type set struct {
+	Since  time.Time `json:"since,omitzero"` // zero in a record from before these were kept
+	Digest string    `json:"digest"`         // vault.digest at that time; a rotation of the ring does not change it
+}
+
+// A rotation is an older form of Previous: the same end for several fields.
 type rotation struct {
 	Until  time.Time `json:"until"`
 	Fields []string  `json:"fields"`
 }
 
-// live reports whether the previous values are valid at the given time. It is false for nil.
-func (ro *rotation) live(now time.Time) bool { return ro != nil && now.Before(ro.Until) }
+// hasPrevious reports whether the previous value of a field is valid at the given time.
+func (r *record) hasPrevious(field string, now time.Time) bool { return now.Before(r.Previous[field]) }
 
 // A revision is an entry of the history: the record after a change, and the change.
 type revision struct {
@@ -85,7 +96,7 @@ func decodeRevision(item table.Item) (*revision, error) {
 }
 
 // check returns an error unless the record was decoded, without err, from the item that has its key
-// and its revision.
+// and its revision. It brings an older record into the present form.
 func (r *record) check(item table.Item, key string, err error) error {
 	switch {
 	case err != nil:
@@ -96,6 +107,12 @@ func (r *record) check(item table.Item, key string, err error) error {
 	case key != item.Sort || r.Revision != item.Revision:
 		return fmt.Errorf("chat: item %q at revision %d holds the record of %q at revision %d", item.Sort,
 			item.Revision, r.Name, r.Revision)
+	}
+	if old := r.Rotation; old != nil {
+		r.Rotation, r.Previous = nil, make(map[string]time.Time, len(old.Fields))
+		for _, field := range old.Fields {
+			r.Previous[field] = old.Until
+		}
 	}
 	return nil
 }
@@ -126,7 +143,8 @@ func (r *record) begun() time.Time {
 // clone returns a copy with maps of its own, which may be changed.
 func (r *record) clone() *record {
 	c := *r
-	c.Secrets, c.Tags, c.Generated = maps.Clone(r.Secrets), maps.Clone(r.Tags), slices.Clone(r.Generated)
+	c.Secrets, c.Set, c.Previous = maps.Clone(r.Secrets), maps.Clone(r.Set), maps.Clone(r.Previous)
+	c.Tags, c.Generated = maps.Clone(r.Tags), slices.Clone(r.Generated)
 	return &c
 }
 

@@ -84,14 +84,15 @@ func (s *Service) Rotate(ctx context.Context, in *RotateRequest) (*RotateRespons
 			if err != nil {
 				return step{}, err
 			}
-			after, err := s.vault.rotate(c, p, before, time.Duration(grace)*time.Second)
+			until := s.vault.graceEnd(time.Duration(grace) * time.Second)
+			after, err := s.vault.rotate(c, p, before, until)
 			if err != nil {
 				return step{}, err
 			}
 			w := written(after)
 			out.ChatConfiguration = Rotated{
 				Name: w.Name, CreatedDate: w.CreatedDate, UpdatedDate: w.UpdatedDate, Revision: w.Revision,
-				GraceUntil: date(after.Rotation.Until),
+				GraceUntil: date(until),
 			}
 			reveal := c.allows(actionPrefix+actionReveal, c.request(ctx, after.Name, after.Tags))
 			out.outputs, err = s.outputs.text(c, after, true, reveal)

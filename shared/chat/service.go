@@ -230,7 +230,7 @@ func (s *Service) create(ctx context.Context, c scope, intent intent, after *rec
 	}
 	out = &WriteResponse{written(after)}
 	var change table.Change
-	if err := addStep(c.revision(ctx, actionCreate), step{after: after}, &change); err != nil {
+	if err := s.addStep(c, c.revision(ctx, actionCreate), step{after: after}, &change); err != nil {
 		return nil, err
 	}
 	if err := s.tokens.remember(intent, known, out, &change); err != nil {
@@ -464,7 +464,7 @@ func (s *Service) change(ctx context.Context, do modification) error {
 			return wrong
 		}
 		var change table.Change
-		if err := addStep(c.revision(ctx, do.action), st, &change); err != nil {
+		if err := s.addStep(c, c.revision(ctx, do.action), st, &change); err != nil {
 			return err
 		}
 		if err := s.tokens.remember(intent, known, do.out, &change); err != nil {

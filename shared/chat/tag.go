@@ -180,7 +180,7 @@ func (s *Service) retag(ctx context.Context, action, regionID string, ids []stri
 			if err != nil {
 				return err
 			}
-			done, change, err := pack(c.revision(ctx, action), steps)
+			done, change, err := s.pack(c, c.revision(ctx, action), steps)
 			if err != nil {
 				return err
 			}
@@ -260,7 +260,7 @@ func (s *Service) ChangeResourceGroup(ctx context.Context, in *ChangeResourceGro
 		after.ResourceGroupID = in.NewResourceGroupID
 		after.advance(s.now())
 		var change table.Change
-		if err := addStep(c.revision(ctx, actionChangeGroup), step{before, after}, &change); err != nil {
+		if err := s.addStep(c, c.revision(ctx, actionChangeGroup), step{before, after}, &change); err != nil {
 			return err
 		}
 		return s.store.write(ctx, c, change)

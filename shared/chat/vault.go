@@ -1,63 +1,178 @@
 package chat
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
+	"chatconf/shared/command"
 	"chatconf/shared/seal"
 )
 
 // A vault seals the secrets of records, opens them and replaces them.
 type vault struct {
-	ring   *seal.Ring
-	random io.Reader // of webhook tokens and generated secrets
-	now    func() time.Time
+	ring      *seal.Ring
+	digestKey []byte    // of digests of secrets
+	random    io.Reader // of webhook tokens and generated secrets
+	now       func() time.Time
 }
 
-// seal puts the new secrets, sealed, into the record. It copies those that the request keeps from
-// before, and drops the rest. before is nil for a new configuration.
+func newVault(ring *seal.Ring, random io.Reader, now func() time.Time) *vault {
+	return &vault{ring: ring, digestKey: ring.Derive("secret digest")[0], random: random, now: now}
+}
+
+// seal puts the secrets of a settled Configuration, sealed, into the record. It copies those that
+// the request keeps from before, or sends again unchanged, and drops the rest. before is nil for a
+// new configuration.
 func (v *vault) seal(c scope, r, before *record, in *settled) error {
-	var err error
-	secrets := make(map[string][]byte, len(in.secrets)+len(in.kept)+1)
+	r.Secrets = make(map[string][]byte, len(in.secrets)+len(in.kept)+1)
+	r.Set = make(map[string]set, len(in.secrets)+len(in.kept)+1)
+	r.Previous, r.Generated = nil, slices.Clone(in.made)
 	for field, secret := range in.secrets {
-		if secrets[field], err = v.sealOne(c, r.Name, field, secret); err != nil {
+		if before != nil && v.holds(c, before, field, secret) {
+			r.keep(before, field)
+		} else if err := v.put(c, r, field, secret); err != nil {
 			return err
 		}
 	}
-	r.Generated = slices.Clone(in.made)
 	for _, field := range in.kept {
-		secrets[field] = before.Secrets[field]
+		r.keep(before, field)
 		if slices.Contains(before.Generated, field) {
 			r.Generated = append(r.Generated, field)
 		}
 	}
-	r.Secrets = secrets
+	slices.Sort(r.Generated)
 	if before != nil {
-		secrets[fieldWebhookToken] = before.Secrets[fieldWebhookToken]
-		v.keepPrevious(r, before)
+		r.keep(before, fieldWebhookToken)
+		r.keepPrevious(before)
 		return nil
 	}
 	token, err := v.newWebhookToken()
 	if err != nil {
 		return err
 	}
-	secrets[fieldWebhookToken], err = v.sealOne(c, r.Name, fieldWebhookToken, token)
-	return err
+	return v.put(c, r, fieldWebhookToken, token)
 }
 
-// keepPrevious copies the previous secrets of a rotation from one record to the next, while they
-// are valid.
-func (v *vault) keepPrevious(r, before *record) {
-	if r.Rotation = nil; !before.Rotation.live(v.now()) {
-		return
+// holds reports whether a secret is the present value of a field.
+func (v *vault) holds(c scope, r *record, field, secret string) bool {
+	present, err := v.open(c, r, field)
+	return err == nil && subtle.ConstantTimeCompare(present, []byte(secret)) == 1
+}
+
+// put sets a field of a record to a new secret.
+func (v *vault) put(c scope, r *record, field, secret string) error {
+	sealed, err := v.sealOne(c, r.Name, field, secret)
+	if err != nil {
+		return err
 	}
-	r.Rotation = before.Rotation
-	for _, field := range before.Rotation.Fields {
+	if r.Set == nil { // in a record from before these were kept
+		r.Set = make(map[string]set)
+	}
+	r.Secrets[field] = sealed
+	r.Set[field] = set{Since: v.now().UTC().Truncate(time.Millisecond), Digest: v.digest(c, r.Name, field, secret)}
+	return nil
+}
+
+// keep copies the secret of a field from the record before.
+func (r *record) keep(before *record, field string) {
+	r.Secrets[field] = before.Secrets[field]
+	if s, ok := before.Set[field]; ok {
+		r.Set[field] = s
+	}
+}
+
+// keepPrevious copies the previous values from the record before. That of a field ends with the
+// field, and if the Configuration itself now names one.
+func (r *record) keepPrevious(before *record) {
+	for field, until := range before.Previous {
+		_, there := r.Secrets[field]
+		if _, named := r.Secrets[field+command.Previous]; !there || named {
+			continue
+		}
+		if r.Previous == nil {
+			r.Previous = make(map[string]time.Time)
+		}
+		r.Previous[field] = until
 		r.Secrets[previousField(field)] = before.Secrets[previousField(field)]
 	}
+}
+
+// refresh is part of every write of a record. It drops the previous secrets that are no longer
+// valid, seals again what an older key of the ring has sealed, and adds the digests that a record
+// from before these were kept has not. A secret that does not open stays as it is, so that its
+// configuration can still be changed.
+func (v *vault) refresh(c scope, r *record) error {
+	for field := range r.Previous {
+		if !r.hasPrevious(field, v.now()) {
+			r.dropPreviousOf(field)
+		}
+	}
+	for field, sealed := range r.Secrets {
+		_, known := r.Set[field]
+		known = known || r.isPrevious(field)
+		if id, err := seal.KeyID(sealed); known && (err != nil || id == v.ring.Current()) {
+			continue
+		}
+		secret, err := v.open(c, r, field)
+		if err != nil {
+			continue
+		}
+		if r.Secrets[field], err = v.sealOne(c, r.Name, field, string(secret)); err != nil {
+			return err
+		}
+		if known {
+			continue
+		}
+		if r.Set == nil {
+			r.Set = make(map[string]set)
+		}
+		r.Set[field] = set{Digest: v.digest(c, r.Name, field, string(secret))}
+	}
+	return nil
+}
+
+// dropPreviousOf drops the previous value of a field.
+func (r *record) dropPreviousOf(field string) {
+	delete(r.Previous, field)
+	delete(r.Secrets, previousField(field))
+}
+
+// isPrevious reports whether a field of Secrets holds a previous value that the service keeps.
+func (r *record) isPrevious(field string) bool {
+	return field != fieldWebhookToken && strings.HasPrefix(field, managedPrefix)
+}
+
+// digest returns a keyed digest of a secret at its place: 16 hexadecimal digits that reveal nothing
+// of it.
+func (v *vault) digest(c scope, name, field, secret string) string {
+	mac := hmac.New(sha256.New, v.digestKey)
+	for _, text := range [...]string{c.account, c.region, name, field, secret} {
+		mac.Write(binary.BigEndian.AppendUint32(nil, uint32(len(text))))
+		mac.Write([]byte(text))
+	}
+	return hex.EncodeToString(mac.Sum(nil)[:8])
+}
+
+// digestOf returns the digest of the secret in a field; in a record from before these were kept,
+// under the present key of the ring. It is empty without a secret.
+func (v *vault) digestOf(c scope, r *record, field string) (string, error) {
+	if s, ok := r.Set[field]; ok {
+		return s.Digest, nil
+	}
+	secret, err := v.open(c, r, field)
+	if err != nil || secret == nil {
+		return "", err
+	}
+	return v.digest(c, r.Name, field, string(secret)), nil
 }
 
 // sealOne seals the secret of a field.
@@ -92,22 +207,15 @@ func (v *vault) open(c scope, r *record, field string) ([]byte, error) {
 }
 
 // rotate returns the next revision of a configuration, with a new webhook token and new values of
-// the generated secrets in Outputs. The present values stay valid for the grace time.
-func (v *vault) rotate(c scope, p *platform, before *record, grace time.Duration) (*record, error) {
+// the generated secrets in Outputs. The present values stay valid until the given time.
+func (v *vault) rotate(c scope, p *platform, before *record, until time.Time) (*record, error) {
 	after := before.clone()
-	if before.Rotation != nil { // the secrets of an earlier rotation are no longer valid
-		for _, field := range before.Rotation.Fields {
-			delete(after.Secrets, previousField(field))
-		}
-	}
 	after.advance(v.now())
-	after.Rotation = &rotation{Until: v.now().UTC().Truncate(time.Millisecond).Add(grace),
-		Fields: []string{fieldWebhookToken}}
 	token, err := v.newWebhookToken()
 	if err != nil {
 		return nil, err
 	}
-	if err := v.replace(c, after, before, fieldWebhookToken, token); err != nil {
+	if err := v.replace(c, after, before, fieldWebhookToken, token, until); err != nil {
 		return nil, err
 	}
 	if err := after.dropPrevious(p); err != nil {
@@ -117,7 +225,6 @@ func (v *vault) rotate(c scope, p *platform, before *record, grace time.Duration
 		if _, ok := before.Secrets[setting.Key]; !ok || !setting.Generate || setting.Output == "" {
 			continue
 		}
-		after.Rotation.Fields = append(after.Rotation.Fields, setting.Key)
 		if !slices.Contains(after.Generated, setting.Key) {
 			after.Generated = append(after.Generated, setting.Key)
 		}
@@ -125,26 +232,38 @@ func (v *vault) rotate(c scope, p *platform, before *record, grace time.Duration
 		if _, err := io.ReadFull(v.random, b[:]); err != nil {
 			return nil, fmt.Errorf("chat: make %s: %w", setting.Key, err)
 		}
-		if err := v.replace(c, after, before, setting.Key, setting.Shape.Make(b[:])); err != nil {
+		if err := v.replace(c, after, before, setting.Key, setting.Shape.Make(b[:]), until); err != nil {
 			return nil, err
 		}
 	}
+	slices.Sort(after.Generated)
 	return after, nil
 }
 
-// replace sets a new secret in a field of after and stores that of before as its previous value.
-// This one is sealed again, since a sealed value opens only under its own field.
-func (v *vault) replace(c scope, after, before *record, field, secret string) error {
+// graceEnd returns when a grace time that begins now ends.
+func (v *vault) graceEnd(grace time.Duration) time.Time {
+	return v.now().UTC().Truncate(time.Millisecond).Add(grace)
+}
+
+// replace sets a new secret in a field of after. That of before becomes the field's previous value
+// until the given time. It is sealed again, since a sealed value opens only under its own field.
+func (v *vault) replace(c scope, after, before *record, field, secret string, until time.Time) error {
 	old, err := v.open(c, before, field)
 	if err != nil {
 		return err
 	}
-	after.Secrets[previousField(field)], err = v.sealOne(c, before.Name, previousField(field), string(old))
-	if err != nil {
-		return err
+	after.dropPreviousOf(field)
+	if v.now().Before(until) {
+		if after.Previous == nil {
+			after.Previous = make(map[string]time.Time)
+		}
+		after.Previous[field] = until
+		after.Secrets[previousField(field)], err = v.sealOne(c, before.Name, previousField(field), string(old))
+		if err != nil {
+			return err
+		}
 	}
-	after.Secrets[field], err = v.sealOne(c, before.Name, field, secret)
-	return err
+	return v.put(c, after, field, secret)
 }
 
 // webhookTokens returns the valid tokens of a configuration's webhook, the present one first.
@@ -156,7 +275,7 @@ func (v *vault) webhookTokens(c scope, r *record) ([][]byte, error) {
 	if len(current) == 0 {
 		return nil, fmt.Errorf("chat: %q has no webhook token", r.Name)
 	}
-	if !r.Rotation.live(v.now()) {
+	if !r.hasPrevious(fieldWebhookToken, v.now()) {
 		return [][]byte{current}, nil
 	}
 	before, err := v.open(c, r, previousField(fieldWebhookToken))
