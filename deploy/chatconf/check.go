@@ -13,6 +13,7 @@ import (
 	"chatconf/shared/accesskey"
 	"chatconf/shared/app"
 	"chatconf/shared/fault"
+	"chatconf/shared/table"
 )
 
 func newCheck() *cobra.Command {
@@ -115,7 +116,7 @@ func knownPartitions(ctx context.Context, l *app.Local, s app.Settings, keys []*
 		slices.Sort(known)
 		return slices.Compact(known), nil
 	}
-	all, err := l.Table.Partitions(ctx)
+	all, err := table.AllPartitions(ctx, l.Table)
 	if err != nil {
 		return nil, err
 	}

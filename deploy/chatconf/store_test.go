@@ -279,7 +279,7 @@ func TestProbeFindsBrokenPromises(t *testing.T) {
 		if err == nil || strings.Count(out.String(), "FAILED") != 1 || !lineHas(out.String(), "FAILED", says) {
 			t.Errorf("probe of a table of which %q does not hold = %v:\n%s", says, err, &out)
 		}
-		if partitions, err := db.Table("t", file.TableOptions{}).Partitions(t.Context()); err != nil ||
+		if partitions, err := db.Table("t", file.TableOptions{}).Partitions(t.Context(), "", 1); err != nil ||
 			len(partitions) > 0 {
 			t.Errorf("probe left %q behind, %v", partitions, err)
 		}

@@ -143,7 +143,7 @@ func contents(t *testing.T, db *file.DB) []table.Item {
 	var all []table.Item
 	for _, name := range []string{"chatconf", "keys"} {
 		tb := db.Table(name, file.TableOptions{})
-		partitions, err := tb.Partitions(t.Context())
+		partitions, err := table.AllPartitions(t.Context(), tb)
 		if err != nil {
 			t.Fatal(err)
 		}

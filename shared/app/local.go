@@ -62,7 +62,7 @@ func OpenLocal(ctx context.Context, s Settings, r Role) (*Local, error) {
 		return nil, err
 	}
 	configurations := db.Table(s.Table, file.TableOptions{})
-	partitions, err := configurations.Partitions(ctx)
+	partitions, err := configurations.Partitions(ctx, "", 1)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}

@@ -51,6 +51,11 @@ func (g *Gate) EnterQuery(ctx context.Context, r Range) error {
 	return g.enter(ctx, "query", err)
 }
 
+// EnterPartitions is Enter for a Partitions call.
+func (g *Gate) EnterPartitions(ctx context.Context, after string, limit int) error {
+	return g.enter(ctx, "partitions", cmp.Or(CheckPartitions(after, limit), g.checkText("partitions", after)))
+}
+
 // EnterWrite is Enter for a Write of c.
 func (g *Gate) EnterWrite(ctx context.Context, partition string, c Change) error {
 	err := cmp.Or(CheckWrite(partition, c), g.checkText("write", partition))

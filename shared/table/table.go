@@ -160,6 +160,30 @@ type Table interface {
 	Close() error
 }
 
+// A Partitioner is a Table that can list its partitions. Every adapter implements it, apart from
+// Table, because functions do not list partitions and need not link it.
+type Partitioner interface {
+	// Partitions returns up to limit partition keys, 1 to MaxQuery, in an order of the engine's own
+	// that does not change. With after, a partition that an earlier call returned, it continues
+	// behind that one, even if its items are gone. Partitions whose items have all expired may be
+	// returned too. It returns fewer than limit only at the end.
+	Partitions(ctx context.Context, after string, limit int) ([]string, error)
+}
+
+// AllPartitions returns all partition keys of a table.
+func AllPartitions(ctx context.Context, t Partitioner) ([]string, error) {
+	var all []string
+	for after := ""; ; after = all[len(all)-1] {
+		page, err := t.Partitions(ctx, after, MaxQuery)
+		if err != nil {
+			return nil, err
+		}
+		if all = append(all, page...); len(page) < MaxQuery {
+			return all, nil
+		}
+	}
+}
+
 // Sentinel errors of the port, for errors.Is.
 var (
 	// ErrInvalid means that the call is wrong and can never succeed.
@@ -217,6 +241,17 @@ func CheckQuery(r Range) error {
 	}
 	if r.Limit < 1 || r.Limit > MaxQuery {
 		return fmt.Errorf("table: query: limit %d; use 1 to %d: %w", r.Limit, MaxQuery, ErrInvalid)
+	}
+	return nil
+}
+
+// CheckPartitions returns ErrInvalid if after and limit are invalid for Partitions.
+func CheckPartitions(after string, limit int) error {
+	if len(after) > MaxKey {
+		return fmt.Errorf("table: partitions: cursor of %d bytes; use at most %d: %w", len(after), MaxKey, ErrInvalid)
+	}
+	if limit < 1 || limit > MaxQuery {
+		return fmt.Errorf("table: partitions: limit %d; use 1 to %d: %w", limit, MaxQuery, ErrInvalid)
 	}
 	return nil
 }

@@ -5,19 +5,26 @@ import (
 	"fmt"
 
 	"chatconf/shared/bolt"
+	"chatconf/shared/table"
 )
 
-// Partitions returns the partition keys of all items, also of expired ones. It reads one row of
-// each partition.
-func (t *Table) Partitions(ctx context.Context) ([]string, error) {
-	if err := t.gate.Enter(ctx); err != nil {
-		return nil, fmt.Errorf("table: partitions: %w", err)
+var _ table.Partitioner = (*Table)(nil)
+
+// Partitions implements table.Partitioner: shorter keys come first. It reads one row of each
+// partition.
+func (t *Table) Partitions(ctx context.Context, after string, limit int) ([]string, error) {
+	if err := t.gate.EnterPartitions(ctx, after, limit); err != nil {
+		return nil, err
 	}
 	defer t.gate.Leave()
 	var partitions []string
 	err := t.view(func(b *bolt.Bucket) error {
 		c := b.Cursor()
-		for key, _ := c.First(); key != nil; {
+		key, _ := c.First()
+		if after != "" {
+			key, _ = c.Seek(behind(after))
+		}
+		for key != nil && len(partitions) < limit {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
@@ -26,7 +33,7 @@ func (t *Table) Partitions(ctx context.Context) ([]string, error) {
 				return fmt.Errorf("%q: %w", key, err)
 			}
 			partitions = append(partitions, string(partition))
-			key, _ = c.Seek(after(appendKey(nil, string(partition), "")))
+			key, _ = c.Seek(behind(string(partition)))
 		}
 		return nil
 	})
@@ -35,3 +42,6 @@ func (t *Table) Partitions(ctx context.Context) ([]string, error) {
 	}
 	return partitions, nil
 }
+
+// behind returns the first key behind all keys of a partition.
+func behind(partition string) []byte { return after(appendKey(nil, partition, "")) }

@@ -72,12 +72,12 @@ func testKeys(t *testing.T, s *suite) {
 			}
 		}
 	}
-	testPartitions(t, s, tb, keys)
+	testHostilePartitions(t, s, tb, keys)
 }
 
-// testPartitions puts an item into hostile partitions. They begin with a name of this run's own,
-// and the longest are cut to size.
-func testPartitions(t *testing.T, s *suite, tb table.Table, names []string) {
+// testHostilePartitions puts an item into hostile partitions. They begin with a name of this run's
+// own, and the longest are cut to size.
+func testHostilePartitions(t *testing.T, s *suite, tb table.Table, names []string) {
 	own := partition()
 	if s.caps.Slow {
 		names = names[:10]

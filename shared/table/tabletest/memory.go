@@ -23,7 +23,10 @@ type memory struct {
 	items map[table.Key]table.Item
 }
 
-var _ table.Table = (*memory)(nil)
+var (
+	_ table.Table       = (*memory)(nil)
+	_ table.Partitioner = (*memory)(nil)
+)
 
 func newMemory(o Options) *memory {
 	if o.Now == nil {
@@ -68,6 +71,24 @@ func (m *memory) Query(ctx context.Context, r table.Range) ([]table.Item, error)
 		}
 	}
 	return items, nil
+}
+
+func (m *memory) Partitions(ctx context.Context, after string, limit int) ([]string, error) {
+	if err := m.gate.EnterPartitions(ctx, after, limit); err != nil {
+		return nil, err
+	}
+	defer m.gate.Leave()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var all []string
+	for k := range m.items {
+		if k.Partition > after {
+			all = append(all, k.Partition)
+		}
+	}
+	slices.Sort(all)
+	all = slices.Compact(all)
+	return all[:min(limit, len(all))], nil
 }
 
 func (m *memory) Write(ctx context.Context, partition string, c table.Change) error {

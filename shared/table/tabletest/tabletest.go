@@ -60,6 +60,7 @@ func Run(t *testing.T, open func(t *testing.T, o Options) table.Table, caps Caps
 		{"Random", testRandom},
 		{"Pages", testPages},
 		{"Keys", testKeys},
+		{"Partitions", testPartitions},
 		{"Values", testValues},
 		{"Copies", testCopies},
 		{"Age", testAge},

@@ -121,6 +121,36 @@ var broken = map[string]struct {
 			}
 		})
 	}},
+	"lists the partition of the cursor again": {foundBy: []string{"Partitions"},
+		make: func(o tabletest.Options) table.Table {
+			return tamper(o, func(t *tampered) {
+				all := t.partitions
+				t.partitions = func(ctx context.Context, after string, limit int) ([]string, error) {
+					page, err := all(ctx, after, limit)
+					if err == nil && after != "" && len(page) > 1 {
+						page[0] = after
+					}
+					return page, err
+				}
+			})
+		}},
+	"lists no partition behind one that is gone": {foundBy: []string{"Partitions"},
+		make: func(o tabletest.Options) table.Table {
+			return tamper(o, func(t *tampered) {
+				all := t.partitions
+				t.partitions = func(ctx context.Context, after string, limit int) ([]string, error) {
+					page, err := all(ctx, after, limit)
+					if err != nil || after == "" {
+						return page, err
+					}
+					items, err := t.Table.Query(ctx, table.Range{Partition: after, Limit: 1})
+					if err != nil || len(items) == 0 {
+						return nil, err
+					}
+					return page, nil
+				}
+			})
+		}},
 	"names the wrong condition": {foundBy: []string{"Atomic", "Random"}, make: func(o tabletest.Options) table.Table {
 		return tamper(o, func(t *tampered) {
 			t.write = func(ctx context.Context, p string, c table.Change) error {
@@ -348,11 +378,14 @@ type tampered struct {
 	query func(ctx context.Context, r table.Range) ([]table.Item, error)
 	write func(ctx context.Context, p string, c table.Change) error
 	close func() error
+
+	partitions func(ctx context.Context, after string, limit int) ([]string, error)
 }
 
 func tamper(o tabletest.Options, how func(*tampered)) table.Table {
 	m := tabletest.NewMemory(o)
-	t := &tampered{Table: m, get: m.Get, query: m.Query, write: m.Write, close: m.Close}
+	t := &tampered{Table: m, get: m.Get, query: m.Query, write: m.Write, close: m.Close,
+		partitions: m.(table.Partitioner).Partitions}
 	how(t)
 	return t
 }
@@ -363,6 +396,10 @@ func (t *tampered) Get(ctx context.Context, keys ...table.Key) ([]table.Item, er
 
 func (t *tampered) Query(ctx context.Context, r table.Range) ([]table.Item, error) {
 	return t.query(ctx, r)
+}
+
+func (t *tampered) Partitions(ctx context.Context, after string, limit int) ([]string, error) {
+	return t.partitions(ctx, after, limit)
 }
 
 func (t *tampered) Write(ctx context.Context, p string, c table.Change) error {

@@ -5,6 +5,7 @@ package dynamotest
 import (
 	"bytes"
 	"cmp"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -174,6 +175,8 @@ func (s *Server) do(op string, body []byte) (any, error) {
 		return s.batchGetLocked(in)
 	case "Query":
 		return s.queryLocked(in)
+	case "Scan":
+		return s.scanLocked(in)
 	case "TransactWriteItems":
 		return s.transactLocked(in, string(body))
 	case "PutItem", "DeleteItem", "UpdateItem":
@@ -267,6 +270,37 @@ func (s *Server) queryLocked(in request) (any, error) {
 		page = append(page, item)
 		if bytes += size(item); bytes >= 1<<20 || len(page) == in.Limit {
 			last = Row{"p": item["p"], "s": item["s"]}
+			break
+		}
+	}
+	s.cost.Read += units(bytes, 4096)
+	return map[string]any{"Items": page, "Count": len(page), "LastEvaluatedKey": last}, nil
+}
+
+// scanLocked scans in the order of a hash of the partition, as DynamoDB does.
+func (s *Server) scanLocked(in request) (any, error) {
+	if !in.ConsistentRead || in.Limit < 0 || in.ProjectionExpression != "p, s" {
+		return nil, invalid("not consistent, limit %d, or projection %q", in.Limit, in.ProjectionExpression)
+	}
+	compare := func(a, b table.Key) int {
+		hashA, hashB := sha256.Sum256([]byte(a.Partition)), sha256.Sum256([]byte(b.Partition))
+		return cmp.Or(bytes.Compare(hashA[:], hashB[:]), strings.Compare(a.Sort, b.Sort))
+	}
+	keys := slices.SortedFunc(maps.Keys(s.items), compare)
+	if in.ExclusiveStartKey != nil {
+		start, err := keyOf(in.ExclusiveStartKey)
+		if err != nil {
+			return nil, err
+		}
+		keys = slices.DeleteFunc(keys, func(k table.Key) bool { return compare(k, start) <= 0 })
+	}
+	page, bytes, last := []Row{}, 0, Row(nil)
+	for _, k := range keys {
+		item := s.items[k]
+		key := Row{"p": item["p"], "s": item["s"]}
+		page = append(page, key)
+		if bytes += size(item); bytes >= 1<<20 || len(page) == in.Limit {
+			last = key
 			break
 		}
 	}
