@@ -114,8 +114,9 @@ var rooms = []room{
 	{"shared/emulator/oos", []string{"shared/document", "shared/emulator/sts", "shared/page", "shared/secret"}, nil},
 	{"shared/emulator/oos/oostest", []string{"shared/emulator/oos", "shared/emulator/sts", "shared/rpc/sign",
 		"shared/secret"}, nil},
-	{"shared/emulator/localcloud", []string{"shared/emulator/ots", "shared/emulator/runtime", "shared/rpc/sign",
-		"shared/serve"}, []string{"github.com/aws/aws-sdk-go-v2/aws"}},
+	{"shared/emulator/localcloud", []string{"shared/emulator/ots", "shared/emulator/runtime", "shared/emulator/sts",
+		"shared/policy", "shared/rpc/sign", "shared/secret", "shared/serve"},
+		[]string{"github.com/aws/aws-sdk-go-v2/aws"}},
 	{"shared/emulator/runtime/testdata/hello", nil, nil}, // a function, and the same under both clouds' libraries
 	{"shared/emulator/runtime/testdata/fc", []string{"shared/emulator/runtime/testdata/hello"},
 		[]string{"github.com/aliyun/fc-runtime-go-sdk/fc"}},

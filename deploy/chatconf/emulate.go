@@ -30,13 +30,15 @@ const (
 	emulateSTS = "sts"
 )
 
-// The access key and the roles of the emulated account: one for executions, and one for the steps
-// of templates. They are valid nowhere else, so they are not secret.
+// The access key and the roles of the emulated account: for executions, for the steps of templates,
+// and for functions on this machine. They are valid nowhere else, so they are not secret. The key
+// cannot assume the role for functions: everyone on this machine knows it.
 const (
 	emulatedKeyID     = "emulated-key"
 	emulatedKeySecret = "not-a-real-secret"
 	emulatedRole      = "chatconf-operator"
 	emulatedSteps     = "chatconf-steps"
+	emulatedInvoker   = "chatconf-invoker"
 )
 
 // emulatedBody is how much memory a request to an emulator needs, in bytes.
@@ -175,15 +177,17 @@ func (e *emulators) introduce(w io.Writer) {
 	}
 }
 
-// emulatedAccount is an account with two users and two roles. The role for executions may pass the
-// role for steps, which only OOS can assume. One user may do all of this, and assume the role for
-// executions. The other user, for the functions on this machine, may only assume that role.
+// emulatedAccount is an account with two users and three roles. The role for executions may pass
+// the role for steps, which only OOS can assume. One user may do all of this, and assume the role
+// for executions. The other user, for the functions on this machine, may only assume that role and
+// the one that may invoke functions.
 func emulatedAccount(id string, functions runtime.Credentials) sts.Options {
 	const work = `{"Version":"1","Statement":[{"Effect":"Allow","Resource":"*","Action":["oos:StartExecution",
 		"oos:ListExecutions","oos:CancelExecution","oos:NotifyExecution"]}]}`
 	const step = `{"Version":"1","Statement":[{"Effect":"Allow","Resource":"*","Action":"ecs:RebootInstance"}]}`
 	assume := `{"Version":"1","Statement":[{"Effect":"Allow","Resource":"acs:ram::` + id + `:role/chatconf-*",
 		"Action":["sts:AssumeRole","sts:SetSourceIdentity","ram:PassRole"]}]}`
+	const call = `{"Version":"1","Statement":[{"Effect":"Allow","Resource":"*","Action":"fc:InvokeFunction"}]}`
 	pass := `{"Version":"1","Statement":[{"Effect":"Allow","Action":"ram:PassRole",
 		"Resource":"acs:ram::` + id + `:role/` + emulatedSteps + `"}]}`
 	trust := func(principal string) string {
@@ -200,6 +204,8 @@ func emulatedAccount(id string, functions runtime.Credentials) sts.Options {
 			{Name: emulatedRole, Trust: trust(`"RAM":"acs:ram::` + id + `:root"`),
 				Policies: []string{work, step, pass}},
 			{Name: emulatedSteps, Trust: trust(`"Service":"oos.aliyuncs.com"`), Policies: []string{step}},
+			{Name: emulatedInvoker, Trust: trust(`"RAM":"acs:ram::` + id + `:user/functions"`),
+				Policies: []string{call}},
 		},
 	}
 }

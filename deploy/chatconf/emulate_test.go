@@ -7,11 +7,16 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"chatconf/shared/app"
+	"chatconf/shared/emulator/runtime"
+	"chatconf/shared/emulator/sts"
+	"chatconf/shared/rpc/sign"
 )
 
 func TestEmulators(t *testing.T) {
@@ -65,5 +70,36 @@ func TestEmulators(t *testing.T) {
 	var usage *usageError
 	if _, err := openEmulators(t.Context(), []string{"oos", "ecs"}, settings, log); !errors.As(err, &usage) {
 		t.Errorf("error = %v, want one of usage", err)
+	}
+}
+
+// Everyone on this machine knows the key that is printed, so it cannot assume the role that may
+// invoke functions. The key of the functions can.
+func TestThePrintedKeyInvokesNoFunctions(t *testing.T) {
+	account, err := sts.New(emulatedAccount("1",
+		runtime.Credentials{AccessKeyID: "own", AccessKeySecret: "own-secret"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		key    sign.Key
+		role   string
+		status int
+	}{
+		{sign.Key{ID: "own", Secret: "own-secret"}, emulatedInvoker, 200},
+		{sign.Key{ID: emulatedKeyID, Secret: emulatedKeySecret}, emulatedRole, 200},
+		{sign.Key{ID: emulatedKeyID, Secret: emulatedKeySecret}, emulatedInvoker, 403},
+	} {
+		r := httptest.NewRequest(http.MethodPost, "/?RoleSessionName=alice&RoleArn=acs:ram::1:role/"+test.role, nil)
+		r.Header.Set("X-Acs-Action", "AssumeRole")
+		r.Header.Set("X-Acs-Version", "2015-04-01")
+		if err := test.key.SignACS3(r, nil, time.Now(), test.key.ID+test.role); err != nil {
+			t.Fatal(err)
+		}
+		w := httptest.NewRecorder()
+		account.Handler().ServeHTTP(w, r)
+		if w.Code != test.status {
+			t.Errorf("%s assumes %s: %d %s", test.key.ID, test.role, w.Code, w.Body)
+		}
 	}
 }

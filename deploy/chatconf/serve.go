@@ -39,8 +39,9 @@ The first start creates the directory, a key ring (keyring.json) and an access k
 CHATCONF_ACCESS_KEY_SECRET are set at the first start, they become that key.
 
 --emulate oos,sts also starts emulators of Alibaba Cloud's OOS and STS on free ports of this
-machine. They have an account, two roles and a few templates, in memory. Their addresses and a call
-to try are printed. Where both run, targets of the type Oos run in them.
+machine. They have an account, three roles and a few templates, in memory. Their addresses and a
+call to try are printed. Where both run, targets of the type Oos run in them. With --target fc, the
+role ` + emulatedInvoker + ` may invoke the functions: it is for the RamRole of Function targets.
 
 --cloud alibaba or --cloud aws lets commands run in that cloud, each under its RamRole. The access
 key of the environment must be allowed to assume these roles: ALIBABA_CLOUD_ACCESS_KEY_ID and
@@ -64,7 +65,8 @@ SIGTERM stops the service after the current requests are answered.
 build' in --dist, each in its own processes under the runtime of its cloud:
   fc      stores in a Tablestore emulator in this process, with its data in the directory;
           'chatconf ots --data DIR' can serve the same data later
-  lambda  stores in the DynamoDB at AWS_ENDPOINT_URL_DYNAMODB
+  lambda  stores in the DynamoDB at AWS_ENDPOINT_URL_DYNAMODB; sessions of roles that the STS at
+          AWS_ENDPOINT_URL_STS issues may invoke the functions, if it is on this machine
 Missing tables are created if the store is on this machine. The function 'api' is at /, and each
 function at /<function> and at http://<function>.localhost. The address of the clouds' APIs for
 invoking functions is printed; functions get it as AWS_ENDPOINT_URL_LAMBDA and

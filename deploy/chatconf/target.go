@@ -25,6 +25,7 @@ import (
 	"chatconf/shared/command"
 	"chatconf/shared/emulator/localcloud"
 	"chatconf/shared/emulator/runtime"
+	"chatconf/shared/emulator/sts"
 	"chatconf/shared/rpc"
 	"chatconf/shared/secret"
 	"chatconf/shared/webhook"
@@ -40,6 +41,7 @@ type deployment struct {
 	settings app.Settings // of the functions
 	invokes  string       // the URL of the API that invokes functions
 	ots      string       // the URL of the Tablestore emulator; empty on AWS
+	account  *sts.Account // the emulated account whose sessions may invoke functions; may be nil
 }
 
 // deploymentOptions are the parts of a deployment.
@@ -123,10 +125,18 @@ func openDeployment(ctx context.Context, o deploymentOptions) (_ *deployment, er
 	if key, err := app.ReadAccessKey(o.settings.Data); err == nil {
 		keys = append(keys, runtime.Credentials{AccessKeyID: key.ID, AccessKeySecret: key.Secret.Reveal()})
 	}
-	if d.invokes, err = d.ServeInvokeAPI(keys...); err != nil {
+	if o.emulated != nil {
+		d.account = o.emulated.account
+	}
+	if d.invokes, err = d.ServeInvokeAPI(d.account, o.settings.Region, keys...); err != nil {
 		return nil, err
 	}
 	env["AWS_ENDPOINT_URL_LAMBDA"], env["CHATCONF_FC_ENDPOINT"] = d.invokes, d.invokes
+	if name := "AWS_ENDPOINT_URL_STS"; isLoopback(env[name]) { // the sessions of another one invoke nothing here
+		if env[name], err = d.ForwardSTS(env[name], given); err != nil {
+			return nil, err
+		}
+	}
 	for name, file := range zips {
 		f := runtime.Function{
 			Name: name, Kind: kind, Zip: file, Env: env, Credentials: given,
@@ -363,6 +373,9 @@ func (d *deployment) introduce(w io.Writer, endpoint string) {
 	fmt.Fprintf(w, "  functions        %d, as on %s; each at %s/<function>\n",
 		d.Functions(), clouds[d.target], endpoint)
 	fmt.Fprintf(w, "  invoke API       %s\n", d.invokes)
+	if d.account != nil && d.target == targetFC {
+		fmt.Fprintf(w, "  its role         %s, for the RamRole of Function targets\n", emulatedInvoker)
+	}
 	if d.ots != "" {
 		fmt.Fprintf(w, "  Tablestore       %s, instance %s\n", d.ots, localInstance)
 	} else {

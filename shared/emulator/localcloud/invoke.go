@@ -22,6 +22,7 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
 	"chatconf/shared/emulator/runtime"
+	"chatconf/shared/emulator/sts"
 	"chatconf/shared/rpc/sign"
 )
 
@@ -32,18 +33,30 @@ import (
 //	POST /2023-03-30/functions/{name}/invocations    Function Compute's InvokeFunction, ACS3
 //
 // The type of an invocation says whether the caller waits for the answer. Both APIs can invoke
-// every function. A request must be signed with one of the keys. Nonces are not checked: a process
-// that can read the loopback interface can also read the keys.
+// every function. A request must be signed with one of the keys, or by a session of a role that may
+// invoke the function. Nonces are not checked: a process that can read the loopback interface can
+// also read the keys.
 type invokeAPI struct {
-	host    *runtime.Host
-	prepare func(name string) error // called before a function is invoked
-	keys    accessKeys
-	now     func() time.Time
-	log     *slog.Logger
+	host     *runtime.Host
+	prepare  func(name string) error // called before a function is invoked
+	keys     accessKeys
+	account  *sts.Account // whose sessions may call Function Compute's API; may be nil
+	region   string       // of the account's functions
+	sessions *sessions    // that may call Lambda's API
+	now      func() time.Time
+	log      *slog.Logger
 }
 
 // accessKeys are access keys by id.
 type accessKeys map[string]runtime.Credentials
+
+func byID(keys []runtime.Credentials) accessKeys {
+	out := make(accessKeys, len(keys))
+	for _, key := range keys {
+		out[key.AccessKeyID] = key
+	}
+	return out
+}
 
 // maxInvocation is the maximum size of a request: the limit of Function Compute.
 const maxInvocation = 32 << 20
@@ -74,9 +87,15 @@ type dialect struct {
 	failed    string // the header that reports a failure of the function, and its value
 	failure   string
 	codes     map[runtime.Code]string
-	verify    func(r *http.Request, body []byte, keys accessKeys, now time.Time) error
+	verify    func(a *invokeAPI, r *http.Request, body []byte) (permission, error)
 	fault     func(w http.ResponseWriter, status int, code, message string)
 }
+
+// A permission returns an error unless the caller may invoke a function.
+type permission func(name string) error
+
+// anything is the permission of the keys.
+func anything(string) error { return nil }
 
 // lambdaDialect is https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html.
 var lambdaDialect = dialect{
@@ -153,7 +172,8 @@ func (a *invokeAPI) invoke(w http.ResponseWriter, r *http.Request, d *dialect, n
 		fail(http.StatusBadRequest, runtime.BadRequest, "The payload is incomplete.")
 		return
 	}
-	if err := d.verify(r, body, a.keys, a.now()); err != nil {
+	may, err := d.verify(a, r, body)
+	if err != nil {
 		fail(http.StatusForbidden, refused, err.Error())
 		return
 	}
@@ -169,6 +189,10 @@ func (a *invokeAPI) invoke(w http.ResponseWriter, r *http.Request, d *dialect, n
 			name = name[i+len("function:"):]
 		}
 		name, _, _ = strings.Cut(name, ":") // the version
+	}
+	if err := may(name); err != nil {
+		fail(http.StatusForbidden, refused, err.Error())
+		return
 	}
 	if err := a.prepare(name); err != nil {
 		a.log.Error(cannotRun, "function", name, "err", err)
@@ -240,30 +264,41 @@ func (d *dialect) refuse(w http.ResponseWriter, err error) {
 // checked before they are parsed.
 const maxNames = 64
 
-// verifyACS3 verifies that a request is signed with one of the keys.
-func verifyACS3(r *http.Request, body []byte, keys accessKeys, now time.Time) error {
+// verifyACS3 verifies that a request is signed with one of the keys, or with a key or by a session
+// of the account.
+func verifyACS3(a *invokeAPI, r *http.Request, body []byte) (permission, error) {
 	if strings.Count(r.URL.RawQuery, "&") >= maxNames {
-		return fmt.Errorf("the query has more than %d parameters", maxNames)
+		return nil, fmt.Errorf("the query has more than %d parameters", maxNames)
 	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return errors.New("the query is malformed")
+		return nil, errors.New("the query is malformed")
 	}
 	s, err := sign.Parse(r, query, body)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	key, ok := keys[s.AccessKeyID]
+	key, ok := a.keys[s.AccessKeyID]
+	if !ok && a.account != nil {
+		who, err := a.account.Prove(s)
+		if err != nil {
+			return nil, err
+		}
+		return func(name string) error {
+			return a.account.Authorize(who, "fc:InvokeFunction",
+				"acs:fc:"+a.region+":"+a.account.ID()+":functions/"+name)
+		}, nil
+	}
 	if !ok || key.AccessKeySecret == "" {
-		return errors.New("unknown access key")
+		return nil, errors.New("unknown access key")
 	}
 	if err := s.Verify(key.AccessKeySecret); err != nil {
-		return err
+		return nil, err
 	}
 	if !equal(s.SecurityToken, key.SecurityToken) {
-		return errors.New("the security token does not belong to the access key")
+		return nil, errors.New("the security token does not belong to the access key")
 	}
-	return s.CheckTime(now)
+	return anything, s.CheckTime(a.now())
 }
 
 // The names of AWS Signature Version 4.
@@ -274,20 +309,25 @@ const (
 	maxSkewV4   = 5 * time.Minute
 )
 
-// verifyV4 verifies that a request is signed with one of the keys. It signs the request again, over
-// the headers that the caller signed, with the signer of the SDK, and compares the signatures.
-func verifyV4(r *http.Request, body []byte, keys accessKeys, now time.Time) error {
+// verifyV4 verifies that a request is signed with one of the keys, or by a session. It signs the
+// request again, over the headers that the caller signed, with the signer of the SDK, and compares
+// the signatures.
+func verifyV4(a *invokeAPI, r *http.Request, body []byte) (permission, error) {
 	s, err := parseV4(r.Header.Get("Authorization"))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	key, ok := keys[s.accessKeyID]
+	may := permission(anything)
+	key, ok := a.keys[s.accessKeyID]
+	if !ok {
+		key, may, ok = a.sessions.find(s.accessKeyID, s.region, a.now())
+	}
 	if !ok || key.AccessKeySecret == "" {
-		return errors.New("unknown access key")
+		return nil, errors.New("unknown access key")
 	}
 	at, err := time.Parse(timeV4, r.Header.Get("X-Amz-Date"))
 	if err != nil || at.Format("20060102") != s.date {
-		return errors.New("X-Amz-Date does not match the date of the signature")
+		return nil, errors.New("X-Amz-Date does not match the date of the signature")
 	}
 	u := &url.URL{Scheme: "http", Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
 	again := &http.Request{Method: r.Method, URL: u, Host: r.Host, Header: http.Header{}}
@@ -301,7 +341,7 @@ func verifyV4(r *http.Request, body []byte, keys accessKeys, now time.Time) erro
 		}
 	}
 	if !equal(r.Header.Get("X-Amz-Security-Token"), key.SecurityToken) { // the signer sets the right one
-		return errors.New("the security token does not belong to the access key")
+		return nil, errors.New("the security token does not belong to the access key")
 	}
 	sum := sha256.Sum256(body)
 	c := aws.Credentials{
@@ -309,17 +349,17 @@ func verifyV4(r *http.Request, body []byte, keys accessKeys, now time.Time) erro
 	}
 	hash := hex.EncodeToString(sum[:])
 	if err := v4.NewSigner().SignHTTP(r.Context(), c, again, hash, s.service, s.region, at); err != nil {
-		return errors.New("the signature cannot be checked")
+		return nil, errors.New("the signature cannot be checked")
 	}
 	want, err := parseV4(again.Header.Get("Authorization"))
 	if err != nil || !slices.Equal(want.headers, s.headers) || !equal(want.signature, s.signature) {
-		return errors.New("the signature does not match, or does not cover all required headers")
+		return nil, errors.New("the signature does not match, or does not cover all required headers")
 	}
 	// Checked after the signature, so that a forger learns nothing from the clock.
-	if skew := now.Sub(at); skew > maxSkewV4 || skew < -maxSkewV4 {
-		return errors.New("the signature has expired or is not valid yet")
+	if skew := a.now().Sub(at); skew > maxSkewV4 || skew < -maxSkewV4 {
+		return nil, errors.New("the signature has expired or is not valid yet")
 	}
-	return nil
+	return may, nil
 }
 
 // equal compares two secrets in constant time.

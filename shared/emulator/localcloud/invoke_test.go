@@ -66,11 +66,17 @@ func ask(t testing.TB, kind runtime.Kind, name, body string, header ...string) *
 
 func signV4(t testing.TB, r *http.Request, body string, at time.Time) {
 	t.Helper()
+	signAs(t, r, body, "lambda", given, at)
+}
+
+// signAs signs a request to a service of AWS.
+func signAs(t testing.TB, r *http.Request, body, service string, key runtime.Credentials, at time.Time) {
+	t.Helper()
 	sum := sha256.Sum256([]byte(body))
-	c := aws.Credentials{AccessKeyID: given.AccessKeyID, SecretAccessKey: given.AccessKeySecret,
-		SessionToken: given.SecurityToken}
+	c := aws.Credentials{AccessKeyID: key.AccessKeyID, SecretAccessKey: key.AccessKeySecret,
+		SessionToken: key.SecurityToken}
 	if err := v4.NewSigner().SignHTTP(context.Background(), c, r, hex.EncodeToString(sum[:]),
-		"lambda", "eu-central-1", at); err != nil {
+		service, "eu-central-1", at); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -202,7 +208,7 @@ func TestInvokeAPIKnowsNothingElse(t *testing.T) {
 
 // What a stranger's request may have is counted before any of it is read.
 func TestInvokeAPICountsFirst(t *testing.T) {
-	api := &invokeAPI{keys: accessKeys{given.AccessKeyID: given}, now: time.Now, log: slog.New(slog.DiscardHandler)}
+	api := &invokeAPI{keys: byID([]runtime.Credentials{given}), now: time.Now, log: slog.New(slog.DiscardHandler)}
 	many := ask(t, runtime.Lambda, "hello", `{}`)
 	many.Header.Set("Authorization", strings.Replace(many.Header.Get("Authorization"), "SignedHeaders=",
 		"SignedHeaders="+strings.Repeat("a;", 64), 1))
@@ -217,8 +223,8 @@ func TestInvokeAPICountsFirst(t *testing.T) {
 
 // Nobody without a key is let in, whatever is changed.
 func TestInvokeAPIRefusesStrangers(t *testing.T) {
-	api := &invokeAPI{keys: accessKeys{given.AccessKeyID: given, "AKIDEMPTY": {AccessKeyID: "AKIDEMPTY"}},
-		now: time.Now, log: slog.New(slog.DiscardHandler), prepare: func(string) error {
+	api := &invokeAPI{keys: byID([]runtime.Credentials{given, {AccessKeyID: "AKIDEMPTY"}}),
+		sessions: new(sessions), now: time.Now, log: slog.New(slog.DiscardHandler), prepare: func(string) error {
 			return errors.New("a stranger was let in")
 		}}
 	replace := func(header, old, new string) func(*http.Request) {
@@ -316,10 +322,11 @@ func TestSignatureOverTheLength(t *testing.T) {
 	if text := r.Header.Get("Authorization"); !strings.Contains(text, "content-length;content-type;host;") {
 		t.Fatalf("the SDK signs %s", text)
 	}
-	if err := verifyV4(r, []byte(`{"a":1}`), accessKeys{given.AccessKeyID: given}, time.Now()); err != nil {
+	api := &invokeAPI{keys: byID([]runtime.Credentials{given}), now: time.Now}
+	if _, err := verifyV4(api, r, []byte(`{"a":1}`)); err != nil {
 		t.Error(err)
 	}
-	if err := verifyV4(r, []byte(`{"a":2}`), accessKeys{given.AccessKeyID: given}, time.Now()); err == nil {
+	if _, err := verifyV4(api, r, []byte(`{"a":2}`)); err == nil {
 		t.Error("another body of that length is taken")
 	}
 }

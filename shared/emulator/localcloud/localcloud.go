@@ -14,6 +14,7 @@ import (
 
 	"chatconf/shared/emulator/ots"
 	"chatconf/shared/emulator/runtime"
+	"chatconf/shared/emulator/sts"
 	"chatconf/shared/serve"
 )
 
@@ -27,14 +28,15 @@ type Options struct {
 // A Cloud is a cloud on this machine. Its methods must be called by one goroutine; its handlers are
 // safe for concurrent use.
 type Cloud struct {
-	host    *runtime.Host
-	ready   map[string]func() error // unpacks a function on its first use
-	logger  *slog.Logger
-	limits  serve.Limits
-	timers  sync.WaitGroup
-	stops   []context.CancelFunc // end the timers
-	closers []func() error       // called in reverse order, after the functions have ended
-	closed  bool
+	host     *runtime.Host
+	ready    map[string]func() error // unpacks a function on its first use
+	sessions sessions                // of ForwardSTS
+	logger   *slog.Logger
+	limits   serve.Limits
+	timers   sync.WaitGroup
+	stops    []context.CancelFunc // end the timers
+	closers  []func() error       // called in reverse order, after the functions have ended
+	closed   bool
 }
 
 // New returns a cloud without functions. It does no I/O.
@@ -43,10 +45,11 @@ func New(o Options) *Cloud {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &Cloud{
-		host:   runtime.New(runtime.Options{Log: o.Log, Logger: o.Logger}),
-		ready:  make(map[string]func() error),
-		logger: o.Logger,
-		limits: o.Limits,
+		host:     runtime.New(runtime.Options{Log: o.Log, Logger: o.Logger}),
+		ready:    make(map[string]func() error),
+		sessions: sessions{byKey: make(map[string]session)},
+		logger:   o.Logger,
+		limits:   o.Limits,
 	}
 }
 
@@ -62,13 +65,12 @@ func (c *Cloud) OpenTablestore(path string, keys map[string]string) (endpoint st
 }
 
 // ServeInvokeAPI starts the APIs of both clouds for invoking functions, and returns their endpoint.
-// They accept requests that are signed with one of the keys.
-func (c *Cloud) ServeInvokeAPI(keys ...runtime.Credentials) (endpoint string, err error) {
-	byID := make(accessKeys, len(keys))
-	for _, key := range keys {
-		byID[key.AccessKeyID] = key
-	}
-	return c.listen(&invokeAPI{host: c.host, prepare: c.Prepare, keys: byID, now: time.Now, log: c.logger})
+// They accept requests that are signed with one of the keys. Lambda's API also accepts the sessions
+// of ForwardSTS, and Function Compute's the users and the sessions of the account, which may be
+// nil; region is that of its functions. These may invoke only what their policies allow.
+func (c *Cloud) ServeInvokeAPI(account *sts.Account, region string, keys ...runtime.Credentials) (string, error) {
+	return c.listen(&invokeAPI{host: c.host, prepare: c.Prepare, keys: byID(keys), account: account, region: region,
+		sessions: &c.sessions, now: time.Now, log: c.logger})
 }
 
 // Add adds a function. It is unpacked on its first use.

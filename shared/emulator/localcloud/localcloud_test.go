@@ -225,7 +225,8 @@ func TestServers(t *testing.T) {
 	}
 	c.OnClose(func() error { closed = append(closed, "first"); return nil })
 	c.OnClose(func() error { closed = append(closed, "second"); return errors.New("on purpose") })
-	api, err := c.ServeInvokeAPI(given, runtime.Credentials{AccessKeyID: "other", AccessKeySecret: "not-a-real-secret"})
+	api, err := c.ServeInvokeAPI(nil, "", given,
+		runtime.Credentials{AccessKeyID: "other", AccessKeySecret: "not-a-real-secret"})
 	if err != nil {
 		t.Fatal(err)
 	}

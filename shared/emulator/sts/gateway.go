@@ -155,7 +155,7 @@ func (a *Account) open(r *http.Request, api API) (*Call, error) {
 	if err != nil {
 		return nil, err
 	}
-	caller, err := a.prove(s)
+	caller, err := a.Prove(s)
 	if err != nil {
 		return nil, err
 	}
@@ -200,9 +200,9 @@ func readParams(r *http.Request) (url.Values, []byte, error) {
 	return params, body, nil
 }
 
-// prove returns who signed a request. Clock, nonce and token are looked at only when the signature
-// is proven.
-func (a *Account) prove(s *sign.Signature) (*Identity, error) {
+// Prove returns who signed a request, also one of an API that is not served by Serve. Clock, nonce
+// and token are looked at only when the signature is proven.
+func (a *Account) Prove(s *sign.Signature) (*Identity, error) {
 	wall := a.wall()
 	a.mu.Lock()
 	defer a.mu.Unlock()
