@@ -2,6 +2,7 @@ package chat
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -144,11 +145,9 @@ func (m *mistakes) checkTimeout(path string, n *document.Node, kind targetKind) 
 		m.wrong(path, "does not apply to a Target of type %s; remove it", kind.name)
 		return
 	}
-	want := fmt.Sprintf("a number of seconds from 1 to %d", kind.timeout)
-	m.checkText(path, n, command.Shape{Want: want, Number: true, Fits: func(s string) bool {
-		seconds, err := strconv.Atoi(s)
-		return err == nil && wholeNumber.Fits(s) && seconds >= 1 && seconds <= kind.timeout
-	}})
+	shape := command.UpTo(kind.timeout)
+	shape.Want = fmt.Sprintf("a number of seconds from 1 to %d", kind.timeout)
+	m.checkText(path, n, shape)
 }
 
 func (out *settled) aliases(path string, n *document.Node, words *words) {
@@ -168,7 +167,7 @@ func (out *settled) aliases(path string, n *document.Node, words *words) {
 }
 
 // aliasText is the shape of any alias; words.take checks the details.
-var aliasText = command.Shape{Want: "a word", Fits: func(s string) bool { return s != "" }}
+var aliasText = command.Shape{Want: "a word", Least: 1, Most: math.MaxInt}
 
 // parameters checks the parameters of an action.
 func (m *mistakes) parameters(path string, n *document.Node) {
@@ -268,8 +267,10 @@ func (m *mistakes) checkValues(path string, n *document.Node) {
 
 // valueText is the shape of a value of an Enum.
 var valueText = command.Shape{
-	Want: "1 to 200 characters that can be typed in a message",
-	Fits: func(s string) bool { return command.Text(200).Fits(s) && isArgument(s) },
+	Want:  "1 to 200 characters that can be typed in a message",
+	Least: 1, Most: 200,
+	Each: command.Text(200).Each,
+	Also: isArgument,
 }
 
 // isArgument reports whether a message can have the text as an argument.
@@ -305,8 +306,10 @@ func (m *mistakes) checkValueText(path string, n *document.Node) bool {
 
 // wholeNumber is the shape of an integer of 64 bits.
 var wholeNumber = command.Shape{
-	Want: "a whole number",
-	Fits: func(s string) bool {
+	Want:  "a whole number",
+	Least: 1, Most: len("-9223372036854775808"),
+	Each: command.Among("-0123456789"),
+	Also: func(s string) bool {
 		n, err := strconv.ParseInt(s, 10, 64)
 		return err == nil && strconv.FormatInt(n, 10) == s
 	},

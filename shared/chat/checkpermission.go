@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"math"
 	"slices"
 	"strings"
 
@@ -129,7 +130,7 @@ func (m *mistakes) checkPatterns(path string, n, conversations *document.Node) {
 }
 
 // principalText is the shape of any principal; checkPrincipal checks the details.
-var principalText = command.Shape{Want: wantPrincipal, Fits: func(s string) bool { return s != "" }}
+var principalText = command.Shape{Want: wantPrincipal, Least: 1, Most: math.MaxInt}
 
 const wantPrincipal = "user:<id>, group:<name> or *"
 

@@ -117,56 +117,69 @@ func targetShape(kind, key string) command.Shape {
 	case key == "SafetyCheck":
 		return command.OneOf("Skip", "ConfirmEveryHighRiskAction")
 	}
-	return command.Visible(1, 256)
+	return aName
 }
 
 var (
 	// programName is the shape of a file's name, without a folder.
 	programName = command.Shape{
-		Want: "the name of a file: 1 to 64 letters, digits, '.', '-' and '_' that do not begin with '.' or '-'",
-		Fits: func(s string) bool {
-			return s != "" && len(s) <= 64 && s[0] != '.' && s[0] != '-' && only(s, nameBytes+".")
-		},
+		Want:  "the name of a file: 1 to 64 letters, digits, '.', '-' and '_' that do not begin with '.' or '-'",
+		Least: 1, Most: 64,
+		First: func(r rune) bool { return r != '.' && r != '-' },
+		Each:  command.Among(nameBytes + "."),
 	}
 
 	// https://help.aliyun.com/en/oos/developer-reference/api-oos-2019-06-01-createtemplate
 	templateName = command.Shape{
-		Want: "1 to 200 letters, digits, '-' and '_'",
-		Fits: func(s string) bool { return s != "" && len(s) <= 200 && only(s, nameBytes) },
+		Want:  "1 to 200 letters, digits, '-' and '_'",
+		Least: 1, Most: 200,
+		Each: command.Among(nameBytes),
 	}
 
 	// A name, or the ARN of a document that is shared with the account.
 	// https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_StartAutomationExecution.html
 	documentName = command.Shape{
-		Want: "1 to 256 letters, digits, '.', '-', '_', ':' and '/'",
-		Fits: func(s string) bool { return s != "" && len(s) <= 256 && only(s, nameBytes+".:/") },
+		Want:  "1 to 256 letters, digits, '.', '-', '_', ':' and '/'",
+		Least: 1, Most: 256,
+		Each: command.Among(nameBytes + ".:/"),
 	}
 )
 
 // stateMachine is the shape of the ARN of a state machine.
 var stateMachine = command.Shape{
-	Want: "the ARN of a state machine, such as arn:aws:states:eu-west-1:123456789012:stateMachine:restart",
-	Fits: func(s string) bool {
+	Want:  "the ARN of a state machine, such as arn:aws:states:eu-west-1:123456789012:stateMachine:restart",
+	Least: 1, Most: resourceName.Most,
+	Each: resourceName.Each,
+	Also: func(s string) bool {
 		fields := strings.Split(s, ":")
 		return len(fields) >= 7 && fields[0] == "arn" && fields[2] == "states" && fields[5] == "stateMachine" &&
-			resourceName.Fits(s)
+			resourceName.Also(s)
 	},
 }
+
+// aName is the shape of a name in a cloud.
+var aName = command.Visible(1, 256)
 
 // resourceName is the shape of a name that becomes a resource of a session policy. There '*', '?'
 // and "${" would match more than that name.
 var resourceName = command.Shape{
-	Want: command.Visible(1, 256).Want + ", '*', '?' and \"${\"",
-	Fits: func(s string) bool {
-		return command.Visible(1, 256).Fits(s) && !strings.ContainsAny(s, "*?") && !strings.Contains(s, "${")
-	},
+	Want:  aName.Want + ", '*', '?' and \"${\"",
+	Least: aName.Least, Most: aName.Most,
+	Each: func(r rune) bool { return aName.Each(r) && !strings.ContainsRune(command.Wildcards, r) },
+	Also: func(s string) bool { return !strings.Contains(s, "${") },
 }
+
+const signingPrefix = "whsec_"
+
+var signingKey = command.Base64(24, 64)
 
 // webhookSecret is the shape of a Standard Webhooks signing secret.
 // https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 var webhookSecret = command.Shape{
-	Want: "24 to 64 bytes in base64, with or without whsec_ before it",
-	Fits: func(s string) bool { return command.Base64(24, 64).Fits(strings.TrimPrefix(s, "whsec_")) },
+	Want:  "24 to 64 bytes in base64, with or without whsec_ before it",
+	Least: signingKey.Least, Most: len(signingPrefix) + signingKey.Most,
+	Each: func(r rune) bool { return r == '_' || signingKey.Each(r) },
+	Also: func(s string) bool { return signingKey.Fits(strings.TrimPrefix(s, signingPrefix)) },
 }
 
 func (out *settled) checkTargetURL(path string, n *document.Node) {

@@ -383,8 +383,7 @@ func (m *mistakes) checkGroups(path string, n *document.Node) {
 }
 
 var groupName = command.Shape{
-	Want: "1 to 64 letters, digits, '.', '-' and '_'",
-	Fits: func(s string) bool {
-		return s != "" && len(s) <= 64 && only(s, nameBytes+".")
-	},
+	Want:  "1 to 64 letters, digits, '.', '-' and '_'",
+	Least: 1, Most: 64,
+	Each: command.Among(nameBytes + "."),
 }

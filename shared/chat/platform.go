@@ -19,7 +19,7 @@ func (p *platform) check() error {
 	}
 	for i, s := range p.Settings {
 		switch {
-		case s.Key == "" || s.Shape.Fits == nil || s.Shape.Want == "" || s.Help == "":
+		case s.Key == "" || s.Shape.IsZero() || s.Help == "":
 			return fmt.Errorf("chat: platform %s: setting %d lacks a key, a shape or a help", p.Type, i)
 		case s.Generate && s.Shape.Make == nil:
 			return fmt.Errorf("chat: platform %s: setting %s is generated, and its shape cannot make one",

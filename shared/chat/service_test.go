@@ -23,7 +23,6 @@ import (
 
 func TestNewRefuses(t *testing.T) {
 	spy, ring, all := chattest.NewSpy(t), chattest.NewRing(t, 1), platform.All().Descriptions()
-	good := func(s string) bool { return s != "" }
 	for about, build := range map[string]func() (*chat.Service, error){
 		"no table":     func() (*chat.Service, error) { return chat.New(nil, ring, all, chat.Options{}) },
 		"no ring":      func() (*chat.Service, error) { return chat.New(spy, nil, all, chat.Options{}) },
@@ -41,7 +40,7 @@ func TestNewRefuses(t *testing.T) {
 		},
 		"a generated setting whose shape makes nothing": func() (*chat.Service, error) {
 			return chat.New(spy, ring, []command.Platform{{Type: "X", Settings: []command.Setting{
-				{Key: "K", Secret: true, Generate: true, Help: "h", Shape: command.Shape{Want: "w", Fits: good}},
+				{Key: "K", Secret: true, Generate: true, Help: "h", Shape: command.Text(1)},
 			}}}, chat.Options{})
 		},
 		"an invalid setting that needs one": func() (*chat.Service, error) {

@@ -322,8 +322,8 @@ const maxParameterName = 64
 
 // ParameterName is the Shape of the name of a parameter.
 var ParameterName = Shape{
-	Want: "1 to 64 letters, digits, '-' and '_' that begin with a letter",
-	Fits: func(s string) bool {
-		return s != "" && len(s) <= maxParameterName && isLetter(s[0]) && only(s, alphanumeric+"_-")
-	},
+	Want:  "1 to 64 letters, digits, '-' and '_' that begin with a letter",
+	Least: 1, Most: maxParameterName,
+	First: func(r rune) bool { return isAlphanumeric(r) && !isDecimal(r) },
+	Each:  Among(alphanumeric + "_-"),
 }

@@ -252,11 +252,10 @@ func writeWord(b *strings.Builder, word string, quoted bool) {
 
 // NamePattern is the shape of a command's name, and of a pattern for one.
 var NamePattern = Shape{
-	Want: "1 to 128 characters without blanks",
-	Fits: func(s string) bool {
-		return s != "" && utf8.ValidString(s) && utf8.RuneCountInString(s) <= MaxName &&
-			!strings.ContainsFunc(s, func(r rune) bool { return isBlank(r) || isHidden(r) || joins(r) })
-	},
+	Want:  "1 to 128 characters without blanks",
+	Least: 1, Most: MaxName,
+	Each: func(r rune) bool { return !isBlank(r) && !isHidden(r) && !joins(r) },
+	Also: utf8.ValidString,
 }
 
 // Wildcards have a meaning in patterns, so a name contains none: a statement that grants such a

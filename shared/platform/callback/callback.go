@@ -132,24 +132,12 @@ func Window(s Settings, key string, fallback, most time.Duration) (time.Duration
 	if text == "" {
 		return fallback, nil
 	}
-	shape := UpTo(int(most / time.Second))
+	shape := command.UpTo(int(most / time.Second))
 	if !shape.Fits(text) {
 		return 0, fmt.Errorf("callback: %s is not %s", key, shape.Want)
 	}
 	n, _ := strconv.Atoi(text) // it fits
 	return time.Duration(n) * time.Second, nil
-}
-
-// UpTo is a shape: a whole number from 1 to most, as a string or a JSON number.
-func UpTo(most int) command.Shape {
-	return command.Shape{
-		Want: fmt.Sprintf("a whole number from 1 to %d", most),
-		Fits: func(text string) bool {
-			n, err := strconv.Atoi(text)
-			return err == nil && digits(text) && text[0] != '0' && n <= most
-		},
-		Number: true,
-	}
 }
 
 // Secrets returns the valid values of a secret: that of key and, during a rotation, that of

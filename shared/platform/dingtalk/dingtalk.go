@@ -37,7 +37,7 @@ func (Platform) Description() command.Platform {
 				Help: "code of the robot, if it differs from the Client ID"},
 			{Key: "DingTalkCorpId", Shape: command.Visible(1, 64),
 				Help: "the only corporation whose messages are accepted, such as ding…"},
-			{Key: "DingTalkWindowSeconds", Shape: callback.UpTo(int(maxWindow / time.Second)),
+			{Key: "DingTalkWindowSeconds", Shape: command.UpTo(int(maxWindow / time.Second)),
 				Help: "maximum seconds between a callback's time and now; default 300"},
 			{Key: "DingTalkToken", Secret: true, Shape: command.Alphanumeric(3, 63), Needs: "DingTalkEncodingAesKey",
 				Help: "Token of the event subscription"},

@@ -37,7 +37,7 @@ func (Platform) Description() command.Platform {
 				Help: "the previous Encrypt Key, during rotation"},
 			{Key: "FeishuVerificationTokenPrevious", Secret: true, Shape: command.Visible(1, 256),
 				Help: "the previous Verification Token, during rotation"},
-			{Key: "FeishuWindowSeconds", Shape: callback.UpTo(int(maxWindow / time.Second)),
+			{Key: "FeishuWindowSeconds", Shape: command.UpTo(int(maxWindow / time.Second)),
 				Help: "maximum seconds between a callback's time and now; default 300"},
 			{Key: "FeishuOldCards", Shape: command.TrueOrFalse(),
 				Help: "true to also accept the cards' older callback, which only the Verification Token proves"},
