@@ -2,6 +2,7 @@ package chat
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,7 +13,8 @@ import (
 
 const actionListCommands = "ListChatCommands"
 
-// ListCommandsRequest are the parameters of ListChatCommands; Name is mandatory.
+// ListCommandsRequest are the parameters of ListChatCommands. Without a Name they are about all
+// bots.
 type ListCommandsRequest struct {
 	RegionID   string `param:"RegionId"`
 	Name       string `param:"Name"`
@@ -75,25 +77,40 @@ type ChatCommand struct {
 	EventId     string `json:",omitempty"` // of the delivery, if the platform gives it a separate id
 }
 
-// ListCommands returns a page of a bot's commands in the present life of its name, the latest
-// first: ListChatCommands. Commands of a deleted configuration are listed until its name is created
-// again. The caller needs the permission for its last tags.
+// ListCommands returns a page of commands, the latest first: ListChatCommands. With a Name, they
+// are those of a bot in the present life of its name; after its deletion those of the last life,
+// until the name is created again. The caller needs the permission for its last tags. Without a
+// Name, they are those of all bots of the region. The caller needs the permission for all names,
+// and sees what it may see by the name of each bot.
 //
-// Errors: MissingParameter, InvalidParameter, InvalidNextToken, NotFound, NoPermission,
-// InvalidRegion, Unavailable without a journal.
+// Errors: InvalidParameter, InvalidNextToken, NotFound, NoPermission, InvalidRegion, Unavailable
+// without a journal.
 func (s *Service) ListCommands(ctx context.Context, in *ListCommandsRequest) (*ListCommandsResponse, error) {
-	sel, selected := parseCommandFilters(in, s.now())
-	if err := fault.Join(checkNamed(in.RegionID, in.Name), checkPageSize(in.MaxResults), selected); err != nil {
-		return nil, err
-	}
-	c, r, there, err := s.mayRead(ctx, in.RegionID, in.Name, actionListCommands)
+	sel, err := in.check(s)
 	if err != nil {
 		return nil, err
 	}
-	if r == nil {
-		return nil, notFound(in.Name)
+	var c scope
+	var ref command.Ref
+	var begun time.Time
+	there := true
+	if in.Name == "" {
+		c, ref, err = s.mayReadAll(ctx, in.RegionID, actionListCommands)
+		sel.May = s.mayShow(c, actionListCommands)
+	} else {
+		var r *record
+		c, r, there, err = s.mayRead(ctx, in.RegionID, in.Name, actionListCommands)
+		if err == nil && r == nil {
+			err = notFound(in.Name)
+		}
+		if err == nil {
+			ref, begun = c.ref(r), r.begun()
+		}
 	}
-	scope := append([]string{actionListCommands, c.account, c.region, in.Name, r.life()}, sel.scope()...)
+	if err != nil {
+		return nil, err
+	}
+	scope := append([]string{actionListCommands, c.account, c.region, ref.Name, ref.Life}, sel.scope()...)
 	from, err := s.cursors.parse(in.NextToken, scope)
 	if err != nil {
 		return nil, err
@@ -102,9 +119,9 @@ func (s *Service) ListCommands(ctx context.Context, in *ListCommandsRequest) (*L
 		return nil, noJournal()
 	}
 	sel.resume(from)
-	sel.Since = later(sel.Since, r.begun())
+	sel.Since = later(sel.Since, begun)
 	n := pageSize(in.MaxResults)
-	found, next, err := s.journal.Find(ctx, c.ref(r), &sel.Selection, from.After, n)
+	found, next, err := s.journal.Find(ctx, ref, &sel.Selection, from.After, n)
 	if err != nil {
 		return nil, storeError(ctx, "list commands", err)
 	}
@@ -119,6 +136,69 @@ func (s *Service) ListCommands(ctx context.Context, in *ListCommandsRequest) (*L
 		out.NextToken = s.cursors.token(sel.cursor(next), scope)
 	}
 	return out, nil
+}
+
+// check returns what the filters select, or all mistakes of the request but those of NextToken.
+func (in *ListCommandsRequest) check(s *Service) (*commandSelection, error) {
+	var name error
+	if in.Name != "" {
+		name = checkName(in.Name)
+	}
+	sel, filters := parseCommandFilters(in, s.now())
+	return sel, fault.Join(checkRegion(in.RegionID), name, checkPageSize(in.MaxResults), filters)
+}
+
+// mayReadAll returns the place of the records of all bots, if the caller has the permission for all
+// names.
+func (s *Service) mayReadAll(ctx context.Context, regionID, action string) (scope, command.Ref, error) {
+	c, err := s.scope(ctx, regionID)
+	if err != nil {
+		return scope{}, command.Ref{}, err
+	}
+	return c, command.Ref{Account: c.account, Region: c.region}, c.authorize(ctx, action, "*", nil)
+}
+
+// maxGone is how many deleted bots are looked up in history for a page of commands.
+const maxGone = 20
+
+// mayShow returns a journal.Selection.May: a record is shown if it is of the last life of its name
+// and the caller has the permission for the last tags of that life, as mayRead wants it. It costs
+// one Get, and one Query for each deleted bot, at most maxGone.
+func (s *Service) mayShow(c scope, action string) func(context.Context, []*journal.Record) ([]bool, error) {
+	lives := make(map[string]*record) // by name; nil if the caller may not see it
+	gone := 0
+	return func(ctx context.Context, records []*journal.Record) ([]bool, error) {
+		var names []string
+		for _, e := range records {
+			if _, known := lives[e.Name]; !known && !slices.Contains(names, e.Name) {
+				names = append(names, e.Name)
+			}
+		}
+		found, err := s.store.getAll(ctx, c, names)
+		if err != nil {
+			return nil, err
+		}
+		may := make([]bool, len(records))
+		for i, e := range records {
+			r, known := lives[e.Name]
+			if !known {
+				if r = found[e.Name]; r == nil {
+					if gone++; gone > maxGone {
+						return may[:i], nil
+					}
+					if r, err = s.store.lastRecord(ctx, c, e.Name); err != nil {
+						return nil, err
+					}
+				}
+				if !c.allows(actionPrefix+action, c.request(ctx, e.Name, r.tags())) {
+					r = nil
+				}
+				lives[e.Name] = r
+			}
+			may[i] = r != nil && e.Life == r.life() && !e.Time.Before(r.begun())
+		}
+		return may, nil
+	}
 }
 
 // A commandSelection is what the filters of ListChatCommands select.

@@ -276,7 +276,6 @@ func TestListCommandsIsRefused(t *testing.T) {
 		code  fault.Code
 		param string
 	}{
-		"no name":          {chat.ListCommandsRequest{}, fault.MissingParameter, "Name"},
 		"a bad name":       {chat.ListCommandsRequest{Name: "a b"}, fault.InvalidParameter, "Name"},
 		"none of the name": {chat.ListCommandsRequest{Name: "three"}, fault.NotFound, "Name"},
 		"a bad region": {chat.ListCommandsRequest{Name: "one", RegionID: "x"},

@@ -83,8 +83,8 @@ func (in *SimulateRequest) Check(*Service) error {
 
 // Check returns all mistakes of the request but those of NextToken.
 func (in *ListCommandsRequest) Check(s *Service) error {
-	_, filters := parseCommandFilters(in, s.now())
-	return fault.Join(checkNamed(in.RegionID, in.Name), checkPageSize(in.MaxResults), filters)
+	_, err := in.check(s)
+	return err
 }
 
 // Check returns all mistakes of the request.

@@ -77,10 +77,10 @@ func TestAllMistakesOfARequest(t *testing.T) {
 		{"Simulate", func() error { _, err := h.Simulate(h.Ctx, &chat.SimulateRequest{Name: bad}); return err },
 			fault.InvalidParameter, "Name", []string{"UserId is", "ConversationId is", "Command is"}},
 		{"ListCommands", func() error {
-			_, err := h.ListCommands(h.Ctx, &chat.ListCommandsRequest{MaxResults: &big, Decision: "x",
+			_, err := h.ListCommands(h.Ctx, &chat.ListCommandsRequest{Name: bad, MaxResults: &big, Decision: "x",
 				Since: "y", Until: "z", Command: bad})
 			return err
-		}, fault.MissingParameter, "Name", []string{"MaxResults is", "Decision ", "Since is", "Until is", "Command "}},
+		}, fault.InvalidParameter, "Name", []string{"MaxResults is", "Decision ", "Since is", "Until is", "Command "}},
 		{"Health", func() error {
 			_, err := h.Health(h.Ctx,
 				&chat.HealthRequest{RegionID: "X", Name: bad})

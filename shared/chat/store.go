@@ -35,15 +35,21 @@ func (s store) lastLife(ctx context.Context, c scope, name string) (last *record
 	if err != nil || r != nil {
 		return r, r != nil, err
 	}
+	r, err = s.lastRecord(ctx, c, name)
+	return r, false, err
+}
+
+// lastRecord returns the record of the latest entry of a name in history; nil if none.
+func (s store) lastRecord(ctx context.Context, c scope, name string) (*record, error) {
 	items, err := s.latest(ctx, c, name)
 	if err != nil || len(items) == 0 {
-		return nil, false, err
+		return nil, err
 	}
 	rev, err := decodeRevision(items[0])
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	return rev.record, false, nil
+	return rev.record, nil
 }
 
 // getAll reads several configurations, by name; missing ones are absent. names has no duplicates.

@@ -2,10 +2,14 @@ package journal
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"chatconf/shared/command"
+	"chatconf/shared/document"
 	"chatconf/shared/policy"
 	"chatconf/shared/table"
 )
@@ -20,6 +24,10 @@ type Selection struct {
 	// Conversation selects the records of one, and Open those whose operation has not ended.
 	Conversation string
 	Open         bool
+
+	// May, if set, reports which of the matching records the reader may see. It may report on only
+	// the first of them; then the page ends there. The first call reports on at least one.
+	May func(context.Context, []*Record) ([]bool, error)
 }
 
 // matches reports whether a record is selected, regardless of its date.
@@ -42,13 +50,21 @@ func matchesTarget(pattern, target string) bool {
 	return target != "" && policy.Match(pattern, target)
 }
 
-// Find returns up to n selected records before the id, the latest first. next is the id to continue
-// before; it is empty at the end. Find reads a bounded number of records, so a page may be short
-// and still have a next.
+// Find returns up to n selected records before the id, the latest first: those of a life, or
+// without a name those of all configurations of the region. next is the id to continue before; it
+// is empty at the end. Find reads a bounded number of records, so a page may be short and still
+// have a next.
+//
+// Records of all configurations cost one Get more for each page that is read. Those from before
+// they had an entry of their own are not found.
 func (j *Journal) Find(ctx context.Context, ref command.Ref, sel *Selection, before string,
 	n int) (found []*Record, next string, err error) {
 	const rounds = 5
-	prefix := recordKey(ref)
+	prefix, read := recordKey(ref), readRecords
+	all := ref.Name == ""
+	if all {
+		prefix, read = entryPrefix, j.readEntries
+	}
 	if before == "" && !sel.Until.IsZero() {
 		before = idTime(ceil(sel.Until)) // sorts before every id of that time
 	}
@@ -56,39 +72,138 @@ func (j *Journal) Find(ctx context.Context, ref command.Ref, sel *Selection, bef
 	if before != "" {
 		r.After = prefix + before
 	}
-	for range rounds {
+	for round := range rounds {
 		r.Limit = n - len(found) + 1
-		if !sel.all() {
+		if !sel.all() || round > 0 || all && r.Limit > table.MaxGet {
 			r.Limit = table.MaxGet
 		}
 		items, err := j.table.Query(ctx, r)
 		if err != nil {
 			return nil, "", err
 		}
+		end := len(items) < r.Limit
+		early := func(item table.Item) bool {
+			return timeOf(command.Ref{ID: item.Sort[len(prefix):]}).Before(sel.Since)
+		}
+		if i := slices.IndexFunc(items, early); i >= 0 {
+			items, end = items[:i], true
+		}
+		records, err := read(ctx, items)
+		if err != nil {
+			return nil, "", err
+		}
+		shown, err := sel.show(ctx, records)
+		if err != nil {
+			return nil, "", err
+		}
 		for i, item := range items {
-			e, err := decodeRecord(item)
-			if err != nil {
-				return nil, "", err
+			if i == len(shown) {
+				return found, next, nil
 			}
-			if e.Time.Before(sel.Since) {
-				return found, "", nil
+			r.After, next = item.Sort, item.Sort[len(prefix):]
+			if shown[i] {
+				found = append(found, records[i])
 			}
-			r.After, next = item.Sort, e.ID
-			if sel.matches(e) {
-				found = append(found, e)
+			if len(found) == n && end && i == len(items)-1 {
+				next = ""
 			}
 			if len(found) == n {
-				if i == len(items)-1 && len(items) < r.Limit {
-					return found, "", nil
-				}
 				return found, next, nil
 			}
 		}
-		if len(items) < r.Limit {
+		if end {
 			return found, "", nil
 		}
 	}
 	return found, next, nil
+}
+
+// show reports which of the records are selected; nil records are not. It may report on only the
+// first of them: see May.
+func (sel *Selection) show(ctx context.Context, records []*Record) ([]bool, error) {
+	shown := make([]bool, len(records))
+	var matching []*Record
+	var at []int
+	for i, e := range records {
+		if shown[i] = e != nil && sel.matches(e); shown[i] {
+			matching, at = append(matching, e), append(at, i)
+		}
+	}
+	if sel.May == nil || len(matching) == 0 {
+		return shown, nil
+	}
+	may, err := sel.May(ctx, matching)
+	if err != nil {
+		return nil, err
+	}
+	for k, ok := range may {
+		shown[at[k]] = ok
+	}
+	if len(may) < len(matching) {
+		shown = shown[:at[len(may)]]
+	}
+	return shown, nil
+}
+
+// readRecords returns the records of their own items.
+func readRecords(_ context.Context, items []table.Item) ([]*Record, error) {
+	records := make([]*Record, len(items))
+	for i, item := range items {
+		var err error
+		if records[i], err = decodeRecord(item); err != nil {
+			return nil, err
+		}
+	}
+	return records, nil
+}
+
+// An entry leads from an id to the record, in the list of all configurations: JSON, under entryKey.
+type entry struct {
+	Version int    `json:"v"`
+	Name    string `json:"name"`
+	Life    string `json:"life,omitempty"`
+}
+
+func entryKey(r command.Ref) string { return entryPrefix + r.ID }
+
+func entryPut(ref command.Ref) (table.Put, error) {
+	value, err := document.Encode(entry{RecordVersion, ref.Name, ref.Life})
+	if err != nil {
+		return table.Put{}, fmt.Errorf("journal: encode an entry: %w", err)
+	}
+	return table.Put{Sort: entryKey(ref), Value: value, Revision: 1}, nil
+}
+
+// readEntries returns the records of entries, with one Get; nil for one that has expired.
+func (j *Journal) readEntries(ctx context.Context, items []table.Item) ([]*Record, error) {
+	keys := make([]table.Key, len(items))
+	of := make(map[string]int, len(items))
+	for i, item := range items {
+		var e entry
+		err := json.Unmarshal(item.Value, &e)
+		if err == nil && e.Version != RecordVersion {
+			err = fmt.Errorf("it has version %d; this program reads version %d", e.Version, RecordVersion)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("journal: item %q: %w", item.Sort, err)
+		}
+		keys[i] = table.Key{Partition: item.Partition,
+			Sort: recordKey(command.Ref{Name: e.Name, Life: e.Life, ID: item.Sort[len(entryPrefix):]})}
+		of[keys[i].Sort] = i
+	}
+	found, err := j.table.Get(ctx, keys...)
+	if err != nil {
+		return nil, err
+	}
+	records := make([]*Record, len(items))
+	for _, item := range found {
+		e, err := decodeRecord(item)
+		if err != nil {
+			return nil, err
+		}
+		records[of[item.Sort]] = e
+	}
+	return records, nil
 }
 
 // Get returns the record of a command, or none if there is no such record in this life.

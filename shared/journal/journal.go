@@ -52,6 +52,7 @@ type Options struct {
 // webhook. The items of its table expire after the retention. The partition <account>/<region> has
 //
 //	r#<name>$<life>#<id>         the record of a command, for people: JSON without secrets
+//	l#<id>                       leads to that record, in the list of all configurations: JSON
 //	m#<name>$<life>#<hash>       a message's id, to find duplicates; the value is the record's id
 //	g#<name>$<life>#<hash>       a guard: anything else that may occur only once
 //	o#<id>                       the outbox item of a pending command: JSON, sealed inside
@@ -62,8 +63,8 @@ type Options struct {
 // configurations from before lives had ids lack "$<life>".
 //
 // An id has thirteen digits of milliseconds and sixteen random ones, so ids sort by time. Record,
-// message id, guards and outbox item are one atomic write. The partition "journals" lists every
-// partition that ever had an outbox item, so that Due finds all of them.
+// entry, message id, guards and outbox item are one atomic write. The partition "journals" lists
+// every partition that ever had an outbox item, so that Due finds all of them.
 //
 // A Journal is safe for concurrent use.
 type Journal struct {
@@ -82,6 +83,7 @@ type Journal struct {
 // Prefixes of sort keys in the journal, and the partition that lists partitions.
 const (
 	recordPrefix  = "r#"
+	entryPrefix   = "l#"
 	messagePrefix = "m#"
 	guardPrefix   = "g#"
 	outboxPrefix  = "o#"
@@ -184,7 +186,8 @@ const (
 // dispatchDelay is the time to dispatch a command after its record before other processes may.
 const dispatchDelay = time.Minute
 
-// Record records a command once: its record, message id, guards and outbox item, all or nothing.
+// Record records a command once: its record, entry, message id, guards and outbox item, all or
+// nothing.
 // For a duplicate or a replay it changes nothing. A denied message that was edited to another
 // command is recorded again, so a sender can correct a mistyped command in place.
 //
@@ -329,6 +332,11 @@ func (j *Journal) arrival(e *command.Endpoint, ref command.Ref, now time.Time, a
 		Value: []byte(ref.ID), Revision: 1, If: table.Absent()})
 	change.Puts = append(change.Puts, guardPuts(ref, a.Guards, table.Absent())...)
 	change.Puts = append(change.Puts, table.Put{Sort: recordKey(ref), Value: value, Revision: 1, If: table.Absent()})
+	listed, err := entryPut(ref)
+	if err != nil {
+		return change, err
+	}
+	change.Puts = append(change.Puts, listed)
 	if a.Pending != nil {
 		put, err := j.outboxPut(e, ref, now.Add(dispatchDelay), a)
 		if err != nil {

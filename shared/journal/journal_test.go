@@ -77,7 +77,7 @@ func TestRecord(t *testing.T) {
 		}
 	}
 	slices.Sort(kinds)
-	if got := strings.Join(kinds, " "); got != "g# g# h# h# m# m# o# r# r#" {
+	if got := strings.Join(kinds, " "); got != "g# g# h# h# l# l# m# m# o# r# r#" {
 		t.Errorf("items = %s", got)
 	}
 	if got := h.JournalItems("journals"); len(got) != 1 || got[0].Sort != chattest.Partition {
