@@ -166,3 +166,25 @@ func KeysOfActions() (action, parameter []string, target map[string][]string) {
 
 // KeyOf is platform.keyOf.
 func KeyOf(p command.Platform, written string) (string, bool) { return (&platform{p}).keyOf(written) }
+
+// A Version is what Diff compares: a record with the digests of its secrets, by field.
+type Version struct {
+	Type, Status, RamRole, ResourceGroupID, Configuration string
+	Tags                                                  map[string]string
+	Digests                                               map[string]string
+}
+
+func (v *Version) record() *record {
+	if v == nil {
+		return nil
+	}
+	r := &record{Name: "one", Type: v.Type, Status: v.Status, RamRole: v.RamRole, ResourceGroupID: v.ResourceGroupID,
+		Configuration: v.Configuration, Tags: v.Tags, Set: make(map[string]set)}
+	for field, digest := range v.Digests {
+		r.Set[field] = set{Digest: digest}
+	}
+	return r
+}
+
+// Diff returns the changes from one version to another; nil is no configuration.
+func Diff(before, after *Version) ([]Change, error) { return diff(before.record(), after.record()) }

@@ -175,6 +175,48 @@ func (v *vault) digestOf(c scope, r *record, field string) (string, error) {
 	return v.digest(c, r.Name, field, string(secret)), nil
 }
 
+// withDigests returns two records, either of which may be nil, with the digests of all secrets that
+// open. The present key of the ring makes the missing ones, unless the other record has a digest of
+// the same secret.
+func (v *vault) withDigests(c scope, a, b *record) (*record, *record) {
+	lacks := func(r *record, field string) bool {
+		_, there := r.Secrets[field]
+		_, known := r.Set[field]
+		return there && !known && !r.isPrevious(field)
+	}
+	fill := func(r, other *record) *record {
+		out := r
+		for field := range r.Secrets {
+			if !lacks(r, field) {
+				continue
+			}
+			secret, err := v.open(c, r, field)
+			if err != nil {
+				continue
+			}
+			s := set{Digest: v.digest(c, r.Name, field, string(secret))}
+			if other != nil && v.holds(c, other, field, string(secret)) && !lacks(other, field) {
+				s.Digest = other.Set[field].Digest
+			}
+			if out == r {
+				if out = r.clone(); out.Set == nil {
+					out.Set = make(map[string]set)
+				}
+			}
+			out.Set[field] = s
+		}
+		return out
+	}
+	first, second := a, b
+	if a != nil {
+		first = fill(a, b)
+	}
+	if b != nil {
+		second = fill(b, a)
+	}
+	return first, second
+}
+
 // sealOne seals the secret of a field.
 func (v *vault) sealOne(c scope, name, field, secret string) ([]byte, error) {
 	sealed, err := v.ring.Seal(c.place(name, field), []byte(secret))

@@ -1,0 +1,239 @@
+package chat
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"chatconf/shared/command"
+	"chatconf/shared/document"
+)
+
+// A Change is one value that differs between two revisions.
+type Change struct {
+	Path string // such as Status, Tags.env or Configuration.Permissions[0].Commands
+	// The value before and after; absent where there is none. A string is written as it is, any
+	// other value as JSON, a secret as "digest:" and its keyed digest.
+	Before *string `json:",omitempty"`
+	After  *string `json:",omitempty"`
+}
+
+// MaxChanges is the maximum number of changes shown of one revision. Another Change, with the path
+// MoreChanges, then says how many more there are.
+const (
+	MaxChanges  = 100
+	MoreChanges = "…"
+)
+
+// pathWebhook is the path of the secret part of the webhook's URL. It is not in the Configuration.
+const pathWebhook = "Webhook"
+
+// changes returns what differs between two records of one name. A record from before digests were
+// kept gets them first.
+func (s *Service) changes(c scope, before, after *record) ([]Change, error) {
+	return diff(s.vault.withDigests(c, before, after))
+}
+
+// diff returns what differs between two records of one name; nil is no configuration. It compares
+// secrets by their digests in Set. It does not compare the order of members, the previous values of
+// secrets, the revision and the dates.
+func diff(before, after *record) ([]Change, error) {
+	d := new(difference)
+	d.members("", before.plain(), after.plain())
+	d.members("Tags", tagged(before.tags()), tagged(after.tags()))
+	if before.document() != after.document() || !maps.EqualFunc(before.digests(), after.digests(), sameDigest) {
+		a, err := before.configuration()
+		if err != nil {
+			return nil, err
+		}
+		b, err := after.configuration()
+		if err != nil {
+			return nil, err
+		}
+		d.members(configurationParam, a, b)
+	}
+	if d.more > 0 {
+		text := strconv.Itoa(d.more) + " more changes"
+		d.list = append(d.list, Change{Path: MoreChanges, After: &text})
+	}
+	return d.list, nil
+}
+
+func sameDigest(a, b set) bool { return a.Digest == b.Digest }
+
+// plain returns the values of a record, except its tags and its Configuration.
+func (r *record) plain() *document.Node {
+	if r == nil {
+		return texts()
+	}
+	webhook := ""
+	if s, ok := r.Set[fieldWebhookToken]; ok {
+		webhook = digestText(s)
+	}
+	return texts("Type", r.Type, "Status", r.Status, roleParam, r.RamRole, "ResourceGroupId", r.ResourceGroupID,
+		pathWebhook, webhook)
+}
+
+// texts returns an object of strings, without the empty ones: keys and values in turn.
+func texts(list ...string) *document.Node {
+	out := &document.Node{Kind: document.Object}
+	for ; len(list) > 0; list = list[2:] {
+		if list[1] != "" {
+			out.Members = append(out.Members, member(list[0], list[1]))
+		}
+	}
+	return out
+}
+
+// tagged returns tags as an object.
+func tagged(tags map[string]string) *document.Node {
+	out := &document.Node{Kind: document.Object}
+	for _, key := range slices.Sorted(maps.Keys(tags)) {
+		out.Members = append(out.Members, member(key, tags[key]))
+	}
+	return out
+}
+
+func member(key, text string) document.Member {
+	return document.Member{Key: key, Value: &document.Node{Kind: document.String, Text: text}}
+}
+
+func digestText(s set) string { return "digest:" + s.Digest }
+
+// configuration returns the Configuration of a record with the digests of its secrets in place of
+// their masks.
+func (r *record) configuration() (*document.Node, error) {
+	if r == nil {
+		return &document.Node{Kind: document.Object}, nil
+	}
+	root, err := r.parse()
+	if err != nil {
+		return nil, err
+	}
+	show := func(holder *document.Node, key, field string) {
+		if holder == nil {
+			return
+		}
+		n := holder.Get(key)
+		if s, ok := r.Set[field]; ok && n != nil && n.Kind == document.String {
+			n.Text = digestText(s)
+		}
+	}
+	for field := range r.Set {
+		show(root, field, field)
+	}
+	show(root.Get(keyTarget), keySecret, fieldTargetSecret)
+	if actions := root.Get(command.KeyActions); actions != nil {
+		for _, m := range actions.Members {
+			show(m.Value.Get(keyTarget), keySecret, actionSecretField(m.Key))
+		}
+	}
+	return root, nil
+}
+
+// document returns the text of a record's Configuration; empty for nil.
+func (r *record) document() string {
+	if r == nil {
+		return ""
+	}
+	return r.Configuration
+}
+
+// digests returns the digests of a record's secrets; nil for nil.
+func (r *record) digests() map[string]set {
+	if r == nil {
+		return nil
+	}
+	return r.Set
+}
+
+// A difference collects changes.
+type difference struct {
+	list []Change
+	more int // the number of changes beyond MaxChanges
+}
+
+// add adds a change; nil is no value.
+func (d *difference) add(path string, a, b *document.Node) {
+	if len(d.list) == MaxChanges {
+		d.more++
+		return
+	}
+	ch := Change{Path: path, Before: textOf(a, false), After: textOf(b, false)}
+	if a != nil && b != nil && *ch.Before == *ch.After { // such as 5 and "5"
+		ch.Before, ch.After = textOf(a, true), textOf(b, true)
+	}
+	d.list = append(d.list, ch)
+}
+
+// textOf returns the text of a value in a Change. It quotes a string only if it has to.
+func textOf(n *document.Node, quoted bool) *string {
+	if n == nil {
+		return nil
+	}
+	text := n.Text
+	if quoted || n.Kind != document.String {
+		text = n.String()
+	}
+	return &text
+}
+
+// values compares two values at a path.
+func (d *difference) values(path string, a, b *document.Node) {
+	switch {
+	case a.Kind == document.Object && b.Kind == document.Object:
+		d.members(path, a, b)
+	case a.Kind == document.Array && b.Kind == document.Array:
+		d.items(path, a.Items, b.Items)
+	case !document.Same(a, b):
+		d.add(path, a, b)
+	}
+}
+
+// members compares two objects: those of a in their order, then those that only b has.
+func (d *difference) members(path string, a, b *document.Node) {
+	under := func(key string) string { return strings.TrimPrefix(document.Under(path, key), ".") }
+	only := make(map[string]*document.Node, len(b.Members))
+	for _, m := range b.Members {
+		only[m.Key] = m.Value
+	}
+	for _, m := range a.Members {
+		other, ok := only[m.Key]
+		if !ok {
+			d.add(under(m.Key), m.Value, nil)
+			continue
+		}
+		delete(only, m.Key)
+		d.values(under(m.Key), m.Value, other)
+	}
+	for _, m := range b.Members {
+		if value, ok := only[m.Key]; ok {
+			d.add(under(m.Key), nil, value)
+		}
+	}
+}
+
+// items compares two arrays. What both begin and end with is left out; the rest is compared one by
+// one, and the items that the longer one has in addition are removed or added, in this order. The
+// index in a path is the one before for a removed item, and the one after for an added item.
+func (d *difference) items(path string, a, b []*document.Node) {
+	at := 0
+	for len(a) > 0 && len(b) > 0 && document.Same(a[0], b[0]) {
+		a, b, at = a[1:], b[1:], at+1
+	}
+	for len(a) > 0 && len(b) > 0 && document.Same(a[len(a)-1], b[len(b)-1]) {
+		a, b = a[:len(a)-1], b[:len(b)-1]
+	}
+	for i := range max(len(a), len(b)) {
+		here := document.At(path, at+i)
+		switch {
+		case i >= len(b):
+			d.add(here, a[i], nil)
+		case i >= len(a):
+			d.add(here, nil, b[i])
+		default:
+			d.values(here, a[i], b[i])
+		}
+	}
+}
