@@ -95,7 +95,7 @@ var rooms = []room{
 		"shared/invoke", "shared/journal", "shared/platform/platformsim", "shared/platform/platformtest",
 		"shared/webhook/webhooktest"}, nil},
 	{"shared/dispatch/*", []string{"shared/dispatch", "shared/journal", "shared/command", "shared/dial",
-		"shared/cloud", "shared/invoke"}, nil},
+		"shared/secret", "shared/cloud", "shared/invoke"}, nil},
 	{"shared/serve/fc", []string{"shared/serve", "shared/invoke"}, []string{"github.com/aliyun/fc-runtime-go-sdk"}},
 	{"shared/serve/servetest", []string{"shared/serve", "shared/invoke"}, nil},
 	{"shared/serve/lambda", []string{"shared/serve"}, []string{"github.com/aws/aws-lambda-go"}},

@@ -165,7 +165,7 @@ func holders(t *testing.T) map[string]any {
 			Body: []byte(hiddenText)},
 		"a client with a token": client,
 		"an endpoint": command.Endpoint{Settings: settings,
-			Target: command.Target{URL: hiddenText, Secret: hiddenText}},
+			Target: command.Target{URL: hiddenText, Secrets: []secret.Text{hiddenText}}},
 		"where to reply": command.ReplyTo{URL: hiddenText},
 		"a request":      chat.CreateRequest{Configuration: hiddenText},
 	}

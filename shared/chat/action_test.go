@@ -438,9 +438,8 @@ func TestSecretsOfActions(t *testing.T) {
 		t.Helper()
 		e, shown, all := h.Open("one"), h.MustGet("one").Configuration, h.stored("one").Secrets
 		for name, hidden := range want {
-			if got := e.TargetOf(command.Command{Action: name}).Secret.Reveal(); got != hidden {
-				t.Errorf("the secret of %s is %q, want %q", name, got, hidden)
-			}
+			chattest.Equal(t, "the secrets of "+name, e.TargetOf(command.Command{Action: name}).Secrets,
+				[]secret.Text{secret.Text(hidden)})
 			if all["Actions."+name+".Target.Secret"] != hidden {
 				t.Errorf("stored are %q, without the one of %s", all, name)
 			}

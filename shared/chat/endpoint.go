@@ -89,9 +89,9 @@ func newEndpoints(s store, v *vault, ps platforms) *endpoints {
 
 type madeEndpoint struct {
 	secret.Hidden
-	of     []byte    // the stored record
-	until  time.Time // when it expires; zero if never
-	tokens [][]byte  // of the webhook's URL: the present one, and the previous one while it is valid
+	of     []byte        // the stored record
+	until  time.Time     // when it expires; zero if never
+	tokens []secret.Text // of the webhook's URL: the present one, and the previous one while it is valid
 	made   *command.Endpoint
 }
 
@@ -99,7 +99,7 @@ type madeEndpoint struct {
 func (m *madeEndpoint) opens(token string) bool {
 	found := 0
 	for _, good := range m.tokens {
-		found |= subtle.ConstantTimeCompare(good, []byte(token))
+		found |= subtle.ConstantTimeCompare([]byte(good), []byte(token))
 	}
 	return found == 1
 }
@@ -159,13 +159,11 @@ func (e *endpoints) make(c scope, r *record) (*command.Endpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	signing := make(map[string]secret.Text) // by field
+	signing := make(map[string][]secret.Text) // by field
 	for _, field := range targetSecrets(root) {
-		hidden, err := e.vault.open(c, r, field)
-		if err != nil {
+		if signing[field], err = e.vault.valid(c, r, field); err != nil {
 			return nil, err
 		}
-		signing[field] = secret.Text(hidden)
 	}
 	out := &command.Endpoint{
 		Account:  c.account,
@@ -180,8 +178,8 @@ func (e *endpoints) make(c scope, r *record) (*command.Endpoint, error) {
 		BotName:  root.TextOf(keyBotName, ""),
 		RamRole:  r.RamRole,
 		Settings: make(map[string]secret.Text),
-		Target:   command.NewTarget(root.Get(keyTarget), signing[fieldTargetSecret]),
-		Actions: command.NewActions(root, func(action string) secret.Text {
+		Target:   command.NewTarget(root.Get(keyTarget), signing[fieldTargetSecret]...),
+		Actions: command.NewActions(root, func(action string) []secret.Text {
 			return signing[actionSecretField(action)]
 		}),
 		Permissions: permissionsOf(r, p, root),
@@ -198,22 +196,12 @@ func (e *endpoints) make(c scope, r *record) (*command.Endpoint, error) {
 			out.Settings[setting.Key] = secret.Text(n.Text)
 			continue
 		}
-		hidden, err := e.vault.open(c, r, setting.Key)
+		valid, err := e.vault.valid(c, r, setting.Key)
 		if err != nil {
 			return nil, err
 		}
-		out.Settings[setting.Key] = secret.Text(hidden)
-	}
-	for field := range r.Previous {
-		if field == fieldWebhookToken || !r.hasPrevious(field, e.vault.now()) {
-			continue
-		}
-		hidden, err := e.vault.open(c, r, previousField(field))
-		if err != nil {
-			return nil, err
-		}
-		if len(hidden) > 0 {
-			out.Settings[field+command.Previous] = secret.Text(hidden)
+		for i, hidden := range valid {
+			out.Settings[setting.Key+[...]string{"", command.Previous}[i]] = hidden
 		}
 	}
 	return out, nil

@@ -138,7 +138,7 @@ func EndpointOf(p command.Platform, configuration string) *command.Endpoint {
 		panic(err)
 	}
 	return &command.Endpoint{Actions: command.NewActions(root, nil), Permissions: PermissionsOf(p, configuration),
-		Target: command.NewTarget(root.Get(keyTarget), "")}
+		Target: command.NewTarget(root.Get(keyTarget))}
 }
 
 // PermissionsOf returns the permissions of an active configuration.

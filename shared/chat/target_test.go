@@ -173,7 +173,7 @@ func TestTargetOfAnEndpoint(t *testing.T) {
 		"a URL": {`"Target":{"Type":"Http","Url":"https://h.example.com:8443/planted?x=planted","Secret":"` +
 			chattest.TargetSecret + `"}`,
 			command.Target{Type: command.TargetHTTP, URL: "https://h.example.com:8443/planted?x=planted",
-				Secret: chattest.TargetSecret}, "Http h.example.com:8443"},
+				Secrets: []secret.Text{chattest.TargetSecret}}, "Http h.example.com:8443"},
 	} {
 		name := strings.ReplaceAll(about, " ", "-")
 		h.MustCreate(name, func(in *chat.CreateRequest) {
@@ -181,9 +181,7 @@ func TestTargetOfAnEndpoint(t *testing.T) {
 				chattest.With(chattest.Slack, c.members))
 		})
 		e := h.Open(name)
-		if e.Target != c.want {
-			t.Errorf("%s: target = %#v", about, e.Target)
-		}
+		chattest.Equal(t, about+": target", e.Target, c.want)
 		text, err := json.Marshal(e.Target)
 		if err != nil || e.Target.String() != c.text || strings.Contains(string(text), "planted") {
 			t.Errorf("%s: %s, %s, %v", about, e.Target, text, err)

@@ -15,6 +15,7 @@ import (
 
 	"chatconf/shared/command"
 	"chatconf/shared/seal"
+	"chatconf/shared/secret"
 )
 
 // A vault seals the secrets of records, opens them and replaces them.
@@ -308,21 +309,34 @@ func (v *vault) replace(c scope, after, before *record, field, secret string, un
 	return v.put(c, after, field, secret)
 }
 
-// webhookTokens returns the valid tokens of a configuration's webhook, the present one first.
-func (v *vault) webhookTokens(c scope, r *record) ([][]byte, error) {
-	current, err := v.open(c, r, fieldWebhookToken)
+// valid returns the valid secrets of a field: the present one, and the previous one while it is
+// valid.
+func (v *vault) valid(c scope, r *record, field string) ([]secret.Text, error) {
+	present, err := v.open(c, r, field)
 	if err != nil {
 		return nil, err
 	}
-	if len(current) == 0 {
+	out := []secret.Text{secret.Text(present)}
+	if r.hasPrevious(field, v.now()) {
+		previous, err := v.open(c, r, previousField(field))
+		if err != nil {
+			return nil, err
+		}
+		if len(previous) > 0 {
+			out = append(out, secret.Text(previous))
+		}
+	}
+	return out, nil
+}
+
+// webhookTokens returns the valid tokens of a configuration's webhook, the present one first.
+func (v *vault) webhookTokens(c scope, r *record) ([]secret.Text, error) {
+	tokens, err := v.valid(c, r, fieldWebhookToken)
+	if err != nil {
+		return nil, err
+	}
+	if tokens[0] == "" {
 		return nil, fmt.Errorf("chat: %q has no webhook token", r.Name)
 	}
-	if !r.hasPrevious(fieldWebhookToken, v.now()) {
-		return [][]byte{current}, nil
-	}
-	before, err := v.open(c, r, previousField(fieldWebhookToken))
-	if err != nil || len(before) == 0 {
-		return [][]byte{current}, err
-	}
-	return [][]byte{current, before}, nil
+	return tokens, nil
 }

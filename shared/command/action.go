@@ -72,8 +72,8 @@ type Actions struct {
 }
 
 // NewActions reads the actions of a valid Configuration; nil if it declares none. hidden returns
-// the signing secret of an action's target; nil means that no secret is needed.
-func NewActions(root *document.Node, hidden func(action string) secret.Text) *Actions {
+// the signing secrets of an action's target; nil means that no secret is needed.
+func NewActions(root *document.Node, hidden func(action string) []secret.Text) *Actions {
 	out := &Actions{byName: make(map[string]*Action), strict: root.TextOf(KeyStrictActions, "false") == "true"}
 	actions := root.Get(KeyActions)
 	switch {
@@ -82,15 +82,15 @@ func NewActions(root *document.Node, hidden func(action string) secret.Text) *Ac
 	case actions == nil:
 		return out
 	}
-	all := NewTarget(root.Get(KeyTarget), "")
+	all := NewTarget(root.Get(KeyTarget))
 	for _, m := range actions.Members {
 		a := newAction(m.Key, m.Value)
 		if n := m.Value.Get("Target"); n != nil {
-			signing := secret.Text("")
+			var signing []secret.Text
 			if hidden != nil {
 				signing = hidden(m.Key)
 			}
-			target := NewTarget(n, signing)
+			target := NewTarget(n, signing...)
 			a.Target = &target
 		}
 		out.all = append(out.all, a)

@@ -35,7 +35,7 @@ func endpoint(t testing.TB, members string) *command.Endpoint {
 	}
 	return &command.Endpoint{Account: "1", Region: "r", Name: "ops", Type: "Slack", Active: true,
 		Language: root.TextOf(command.KeyLanguage, command.English),
-		Target:   command.NewTarget(root.Get(command.KeyTarget), ""),
+		Target:   command.NewTarget(root.Get(command.KeyTarget)),
 		Actions:  command.NewActions(root, nil),
 		Permissions: command.NewPermissions(command.PermissionOptions{Name: "ops", Active: true,
 			RamRole: "ConfigurationRole"}, root)}

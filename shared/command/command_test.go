@@ -268,7 +268,7 @@ func TestCommandShowsNothingSecretInALog(t *testing.T) {
 		Text: "login planted", Arguments: []string{"planted"}}
 	job := &journal.Job{Ref: command.Ref{ID: "id-1"}, Command: c, ReplyTo: command.ReplyTo{URL: "https://planted"}}
 	endpoint := &command.Endpoint{Name: "ops", Settings: map[string]secret.Text{"k": "planted"},
-		Target: command.Target{URL: "https://planted", Secret: "planted"}}
+		Target: command.Target{URL: "https://planted", Secrets: []secret.Text{"planted"}}}
 	for _, handler := range []func(*bytes.Buffer) slog.Handler{
 		func(b *bytes.Buffer) slog.Handler { return slog.NewJSONHandler(b, nil) },
 		func(b *bytes.Buffer) slog.Handler { return slog.NewTextHandler(b, nil) },

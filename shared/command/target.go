@@ -27,10 +27,13 @@ const KeyTarget = "Target"
 
 // A Target is where allowed commands are dispatched to.
 type Target struct {
-	Type   string
-	URL    secret.Text // for Http; its query may hold a secret
-	Secret secret.Text // for Http: the Standard Webhooks signing secret, with or without whsec_
-	Name   string      // for Function and Program
+	Type string
+	URL  secret.Text // for Http; its query may hold a secret
+	Name string      // for Function and Program
+
+	// Secrets are the Standard Webhooks signing secrets for Http, with or without whsec_: the
+	// present one, and the previous one during the grace time after a rotation. Each of them signs.
+	Secrets []secret.Text
 
 	TemplateName    string // for Oos
 	TemplateVersion string // for Oos; empty: the latest
@@ -81,16 +84,16 @@ func (t Target) String() string {
 	return t.Type
 }
 
-// NewTarget reads the Target of a Configuration; nil means Journal. hidden is its signing secret.
-func NewTarget(n *document.Node, hidden secret.Text) Target {
+// NewTarget reads the Target of a Configuration; nil means Journal. hidden are its signing secrets.
+func NewTarget(n *document.Node, hidden ...secret.Text) Target {
 	if n == nil {
 		return Target{Type: TargetJournal}
 	}
 	return Target{
-		Type:   n.TextOf("Type", TargetJournal),
-		URL:    secret.Text(n.TextOf("Url", "")),
-		Secret: hidden,
-		Name:   n.TextOf("Name", ""),
+		Type:    n.TextOf("Type", TargetJournal),
+		URL:     secret.Text(n.TextOf("Url", "")),
+		Secrets: hidden,
+		Name:    n.TextOf("Name", ""),
 
 		TemplateName:    n.TextOf("TemplateName", ""),
 		TemplateVersion: n.TextOf("TemplateVersion", ""),

@@ -103,7 +103,7 @@ func (o *outside) dispatcher(p *webhooktest.Process) *dispatch.Dispatcher {
 		Journal: p.Journal,
 		Targets: map[string]dispatch.Target{
 			command.TargetHTTP: target(func(ctx context.Context, c *dispatch.Call) (dispatch.Progress, error) {
-				if c.Target.URL != targetURL || c.Target.Secret != targetSecret {
+				if c.Target.URL != targetURL || !slices.Equal(c.Target.Secrets, []secret.Text{targetSecret}) {
 					p.Errorf("started at %s", c.Target.URL.Reveal())
 				}
 				body, err := c.Event.MarshalJSON()

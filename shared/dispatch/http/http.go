@@ -22,6 +22,7 @@ import (
 	"chatconf/shared/dial"
 	"chatconf/shared/dispatch"
 	"chatconf/shared/journal"
+	"chatconf/shared/secret"
 )
 
 // Limits of a delivery.
@@ -86,7 +87,7 @@ func (c *Client) Start(ctx context.Context, call *dispatch.Call) (dispatch.Progr
 		return dispatch.Progress{}, &dispatch.Error{Refused: true,
 			Why: "the command cannot be encoded as an event", Cause: err.Error()}
 	}
-	status, answer, err := c.Post(ctx, call.Target.URL.Reveal(), call.Target.Secret.Reveal(),
+	status, answer, err := c.Post(ctx, call.Target.URL.Reveal(), call.Target.Secrets,
 		Event{ID: call.ID, ContentType: command.EventMediaType, Body: body})
 	var failed *Error
 	if errors.As(err, &failed) {
@@ -125,20 +126,28 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.err }
 
-// Post delivers e to an https URL and returns the status and body of the endpoint's answer. The
+// Post delivers e to an https URL and returns the status and body of the endpoint's answer. Each
 // secret signs e; it is in the form of Standard Webhooks: base64, with or without the prefix
-// whsec_. Post tries up to Attempts times while ctx lasts. Its error is an *Error.
-func (c *Client) Post(ctx context.Context, endpoint, secret string, e Event) (int, []byte, error) {
-	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_"))
-	if err != nil || len(key) == 0 {
-		return 0, nil, &Error{err: errors.New("the endpoint's secret is not base64")}
+// whsec_. The endpoint accepts e if it knows one of them. Post tries up to Attempts times while ctx
+// lasts. Its error is an *Error.
+func (c *Client) Post(ctx context.Context, endpoint string, secrets []secret.Text, e Event) (int, []byte, error) {
+	if len(secrets) == 0 {
+		return 0, nil, &Error{err: errors.New("the endpoint has no secret")}
+	}
+	keys := make([][]byte, len(secrets))
+	for i, text := range secrets {
+		key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(text.Reveal(), "whsec_"))
+		if err != nil || len(key) == 0 {
+			return 0, nil, &Error{err: errors.New("the endpoint's secret is not base64")}
+		}
+		keys[i] = key
 	}
 	if u, err := url.Parse(endpoint); err != nil || u.Scheme != "https" || u.Host == "" {
 		return 0, nil, &Error{err: errors.New("the endpoint is not an https URL")}
 	}
 	pause, doubt := time.Second, false
 	for attempt := 1; ; attempt++ {
-		status, answer, failed := c.attempt(ctx, endpoint, key, e)
+		status, answer, failed := c.attempt(ctx, endpoint, keys, e)
 		if failed == nil {
 			return status, answer, nil
 		}
@@ -154,7 +163,7 @@ func (c *Client) Post(ctx context.Context, endpoint, secret string, e Event) (in
 	}
 }
 
-func (c *Client) attempt(ctx context.Context, endpoint string, key []byte, e Event) (int, []byte, *Error) {
+func (c *Client) attempt(ctx context.Context, endpoint string, keys [][]byte, e Event) (int, []byte, *Error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, bytes.NewReader(e.Body))
 	if err != nil {
 		return 0, nil, &Error{err: errors.New("the endpoint is not a URL")}
@@ -164,7 +173,11 @@ func (c *Client) attempt(ctx context.Context, endpoint string, key []byte, e Eve
 	req.Header.Set("User-Agent", "chatconf")
 	req.Header.Set("Webhook-Id", e.ID)
 	req.Header.Set("Webhook-Timestamp", at)
-	req.Header.Set("Webhook-Signature", Sign(key, e.ID, at, e.Body))
+	signatures := make([]string, len(keys))
+	for i, key := range keys {
+		signatures[i] = Sign(key, e.ID, at, e.Body)
+	}
+	req.Header.Set("Webhook-Signature", strings.Join(signatures, " "))
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return 0, nil, &Error{Again: !errors.Is(err, dial.ErrForbidden), err: dial.NewError("the endpoint", err)}

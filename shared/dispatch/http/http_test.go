@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -30,6 +31,8 @@ const (
 	body     = `{"test": 2432232314}`
 	expected = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 )
+
+var secrets = []sealed.Text{secret}
 
 var event = targethttp.Event{ID: id, ContentType: "application/cloudevents+json", Body: []byte(body)}
 
@@ -77,7 +80,7 @@ func newTarget(t *testing.T, h http.HandlerFunc) *target {
 
 func TestAnEventIsSignedAndAnswered(t *testing.T) {
 	s := newTarget(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, `{"text":"done"}`) })
-	status, answer, err := s.client.Post(t.Context(), s.URL+"/hook?key=planted-secret", secret, event)
+	status, answer, err := s.client.Post(t.Context(), s.URL+"/hook?key=planted-secret", secrets, event)
 	if err != nil || status != http.StatusOK || string(answer) != `{"text":"done"}` {
 		t.Fatalf("Post = %d, %q, %v", status, answer, err)
 	}
@@ -97,6 +100,29 @@ func TestAnEventIsSignedAndAnswered(t *testing.T) {
 	}
 }
 
+// During a rotation an endpoint may know either secret.
+func TestEachSecretSigns(t *testing.T) {
+	s := newTarget(t, func(http.ResponseWriter, *http.Request) {})
+	const other = "whsec_bm90IGEgcmVhbCBzZWNyZXQgb2YgMzIgYnl0ZXM="
+	if _, _, err := s.client.Post(t.Context(), s.URL, []sealed.Text{other, secret}, event); err != nil {
+		t.Fatal(err)
+	}
+	first := targethttp.Sign([]byte("not a real secret of 32 bytes"), id, strconv.Itoa(at), []byte(body))
+	want := first + " " + expected
+	if got := s.requests[0].Header.Get("Webhook-Signature"); got != want {
+		t.Errorf("Webhook-Signature = %q, want %q", got, want)
+	}
+	for about, secrets := range map[string][]sealed.Text{"no secret": nil, "an invalid previous one": {secret, "!"}} {
+		var failed *targethttp.Error
+		if _, _, err := s.client.Post(t.Context(), s.URL, secrets, event); !errors.As(err, &failed) || failed.Again {
+			t.Errorf("Post with %s = %v, want an error that is final", about, err)
+		}
+	}
+	if len(s.requests) != 1 {
+		t.Errorf("%d requests, want 1", len(s.requests))
+	}
+}
+
 // After an attempt without an answer the endpoint may have the event, whatever the last answer is.
 // If every attempt had an answer, it is certain that the endpoint has nothing.
 func TestDoubt(t *testing.T) {
@@ -109,7 +135,7 @@ func TestDoubt(t *testing.T) {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		})
 		call := &dispatch.Call{ID: id, Event: &command.Event{ID: id},
-			Target: command.Target{Type: command.TargetHTTP, URL: sealed.Text(s.URL), Secret: secret}}
+			Target: command.Target{Type: command.TargetHTTP, URL: sealed.Text(s.URL), Secrets: secrets}}
 		var failed *dispatch.Error
 		if _, err := s.client.Start(t.Context(), call); !errors.As(err, &failed) || failed.Refused == broken ||
 			!failed.Again {
@@ -138,7 +164,7 @@ func TestAttempts(t *testing.T) {
 			w.Header().Set("Location", "https://127.0.0.1:1/elsewhere")
 			w.WriteHeader(test.status)
 		})
-		_, _, err := s.client.Post(t.Context(), s.URL, secret, event)
+		_, _, err := s.client.Post(t.Context(), s.URL, secrets, event)
 		var failed *targethttp.Error
 		if ok := test.status < 300; ok != (err == nil) || !ok &&
 			(!errors.As(err, &failed) || failed.Status != test.status || failed.Again != test.again) {
@@ -167,7 +193,7 @@ func TestARetryThatHelps(t *testing.T) {
 			w.WriteHeader(http.StatusBadGateway)
 		}
 	})
-	if _, _, err := s.client.Post(t.Context(), s.URL, secret, event); err != nil || n != 3 {
+	if _, _, err := s.client.Post(t.Context(), s.URL, secrets, event); err != nil || n != 3 {
 		t.Errorf("Post = %v after %d attempts", err, n)
 	}
 }
@@ -175,7 +201,7 @@ func TestARetryThatHelps(t *testing.T) {
 // A connection that breaks may be taken later; the error does not show the URL.
 func TestABrokenConnection(t *testing.T) {
 	s := newTarget(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
-	_, _, err := s.client.Post(t.Context(), s.URL+"/?key=planted-secret", secret, event)
+	_, _, err := s.client.Post(t.Context(), s.URL+"/?key=planted-secret", secrets, event)
 	var failed *targethttp.Error
 	if !errors.As(err, &failed) || !failed.Again || failed.Status != 0 || !failed.Doubt || errors.Unwrap(err) == nil {
 		t.Errorf("Post = %#v", err)
@@ -211,7 +237,7 @@ func TestAnswersThatCannotBeRead(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		_, _, err := s.client.Post(t.Context(), s.URL, secret, event)
+		_, _, err := s.client.Post(t.Context(), s.URL, secrets, event)
 		var failed *targethttp.Error
 		if !errors.As(err, &failed) || !failed.Again || strings.Contains(err.Error()+dial.Cause(err), "PLANTED") {
 			t.Errorf("%s: Post = %v, for the log %q", about, err, dial.Cause(err))
@@ -251,7 +277,7 @@ func TestAnEndpointThatHangs(t *testing.T) {
 			client := targethttp.New(targethttp.Options{Transport: test.call,
 				Wait: func(context.Context, time.Duration) error { return nil }})
 			began := time.Now()
-			_, _, err := client.Post(t.Context(), "https://target.example.com/", secret, event)
+			_, _, err := client.Post(t.Context(), "https://target.example.com/", secrets, event)
 			var failed *targethttp.Error
 			if (err == nil) != test.ok || !test.ok && (!errors.As(err, &failed) || !failed.Again ||
 				err.Error() != "deliver: the endpoint: there was no answer in time") {
@@ -270,13 +296,13 @@ func TestACallerThatGivesUp(t *testing.T) {
 		cancel()
 		w.WriteHeader(http.StatusServiceUnavailable)
 	})
-	if _, _, err := s.client.Post(ctx, s.URL, secret, event); err == nil || len(s.requests) != 1 {
+	if _, _, err := s.client.Post(ctx, s.URL, secrets, event); err == nil || len(s.requests) != 1 {
 		t.Errorf("Post = %v after %d attempts, want an error after one", err, len(s.requests))
 	}
 	ctx, cancel = context.WithCancel(t.Context())
 	client := targethttp.New(targethttp.Options{Transport: dial.NewRestricted(func(netip.Addr) bool { return true },
 		nil), Wait: func(context.Context, time.Duration) error { cancel(); return ctx.Err() }})
-	if _, _, err := client.Post(ctx, "https://127.0.0.1:1", secret, event); err == nil {
+	if _, _, err := client.Post(ctx, "https://127.0.0.1:1", secrets, event); err == nil {
 		t.Error("Post to a closed port is no error")
 	}
 }
@@ -295,7 +321,7 @@ func TestAnswersThatAreLost(t *testing.T) {
 		},
 	} {
 		s := newTarget(t, h)
-		if _, answer, err := s.client.Post(t.Context(), s.URL, secret, event); answer != nil ||
+		if _, answer, err := s.client.Post(t.Context(), s.URL, secrets, event); answer != nil ||
 			err != nil || len(s.requests) != 1 {
 			t.Errorf("%s: Post = %d bytes, %v after %d attempts", name, len(answer), err, len(s.requests))
 		}
@@ -304,7 +330,10 @@ func TestAnswersThatAreLost(t *testing.T) {
 
 func TestWhatIsNoTarget(t *testing.T) {
 	client := targethttp.New(targethttp.Options{})
-	for _, test := range []struct{ url, secret string }{
+	for _, test := range []struct {
+		url    string
+		secret sealed.Text
+	}{
 		{"http://example.com/", secret},
 		{"ftp://example.com/", secret},
 		{"https://", secret},
@@ -315,7 +344,7 @@ func TestWhatIsNoTarget(t *testing.T) {
 		{"https://example.com/", "not base64"},
 	} {
 		var failed *targethttp.Error
-		_, _, err := client.Post(t.Context(), test.url, test.secret, event)
+		_, _, err := client.Post(t.Context(), test.url, []sealed.Text{test.secret}, event)
 		if !errors.As(err, &failed) || failed.Again {
 			t.Errorf("Post(%q, %q) = %v, want an error that is final", test.url, test.secret, err)
 		}
@@ -326,7 +355,7 @@ func TestWhatIsNoTarget(t *testing.T) {
 func TestWithoutATransport(t *testing.T) {
 	client := targethttp.New(targethttp.Options{})
 	defer client.Close()
-	_, _, err := client.Post(t.Context(), "https://127.0.0.1:1/", "c2VjcmV0",
+	_, _, err := client.Post(t.Context(), "https://127.0.0.1:1/", []sealed.Text{"c2VjcmV0"},
 		targethttp.Event{ID: "1", ContentType: "text/plain"})
 	var failed *targethttp.Error
 	if !errors.As(err, &failed) || !errors.Is(err, dial.ErrForbidden) || failed.Again || failed.Doubt ||
