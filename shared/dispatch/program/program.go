@@ -15,7 +15,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -25,6 +24,7 @@ import (
 	"chatconf/shared/dispatch"
 	"chatconf/shared/invoke"
 	"chatconf/shared/journal"
+	"chatconf/shared/scratch"
 )
 
 // Limits of programs.
@@ -79,8 +79,11 @@ type Folder struct {
 
 var _ dispatch.Follower = (*Folder)(nil)
 
+// tempPrefix is the prefix of the folders that programs run in.
+const tempPrefix = "chatconf-program-"
+
 // Open checks the folder of the options and returns it. A symbolic link in its path is followed
-// once, here.
+// once, here. Open also removes what the programs of services that were killed left behind.
 func Open(o Options) (*Folder, error) {
 	dir, err := realFolder(o.Dir)
 	if err != nil {
@@ -93,6 +96,7 @@ func Open(o Options) (*Folder, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	scratch.Sweep(o.Temp, tempPrefix)
 	return &Folder{options: o, places: make(chan struct{}, o.AtOnce), closing: make(chan struct{}),
 		calls: make(map[string]*execution)}, nil
 }
@@ -216,17 +220,17 @@ func (f *Folder) launch(ctx context.Context, e *execution, c *dispatch.Call) (fa
 		return failed
 	}
 	defer file.Close()
-	scratch, err := os.MkdirTemp(f.options.Temp, "chatconf-program-")
+	folder, err := scratch.New(f.options.Temp, tempPrefix)
 	if err != nil {
 		return &dispatch.Error{Why: "the program has no folder to run in", Again: true, Cause: err.Error()}
 	}
 	log := invoke.Logger(ctx).With("program", c.Target.Name, "command_id", c.ID)
 	undo = append(undo, func() {
-		if err := os.RemoveAll(scratch); err != nil {
-			log.Warn("the folder of a program was not removed", "folder", scratch, "error", err)
+		if err := folder.Remove(); err != nil {
+			log.Warn("the folder of a program was not removed", "folder", folder.Path(), "error", err)
 		}
 	})
-	env, failed := f.environment(c, scratch)
+	env, failed := f.environment(c, folder.Path())
 	if failed != nil {
 		return failed
 	}
@@ -235,7 +239,7 @@ func (f *Folder) launch(ctx context.Context, e *execution, c *dispatch.Call) (fa
 		return &dispatch.Error{Why: "the command cannot be encoded as an event", Cause: err.Error()}
 	}
 	out, diagnostics := newCapture(c.Secrets()), newCapture(c.Secrets())
-	p, err := startProcess(file, scratch, env, event, out, diagnostics)
+	p, err := startProcess(file, folder.Path(), env, event, out, diagnostics)
 	if err != nil {
 		return startError(err)
 	}
@@ -396,11 +400,11 @@ func startError(err error) *dispatch.Error {
 
 // environment returns all that a program gets as its environment. The service's own environment has
 // secrets, and settings that would change what a program does.
-func (f *Folder) environment(c *dispatch.Call, scratch string) ([]string, *dispatch.Error) {
+func (f *Folder) environment(c *dispatch.Call, dir string) ([]string, *dispatch.Error) {
 	env := []string{
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 		"LANG=C.UTF-8", // answers are UTF-8
-		"TMPDIR=" + scratch,
+		"TMPDIR=" + dir,
 		"CHATCONF_COMMAND_ID=" + c.ID,
 		"CHATCONF_PROGRAMS=" + f.options.Dir, // $0 of a script does not show it
 	}

@@ -702,7 +702,7 @@ func TestCloseEndsPrograms(t *testing.T) {
 	}
 }
 
-// When the service is killed, the kernel kills its programs.
+// When the service is killed, the kernel kills its programs. The next service removes what is left.
 func TestProgramsEndWithTheService(t *testing.T) {
 	if dir := os.Getenv("CHATCONF_TEST_PROGRAMS"); dir != "" {
 		f, err := program.Open(program.Options{Dir: dir})
@@ -720,7 +720,8 @@ func TestProgramsEndWithTheService(t *testing.T) {
 	pids := filepath.Join(t.TempDir(), "pid")
 	f.add("slow", `echo $$ > `+pids+`; exec sleep 300`)
 	service := exec.Command(os.Args[0], "-test.run=^TestProgramsEndWithTheService$")
-	service.Env = append(os.Environ(), "CHATCONF_TEST_PROGRAMS="+f.dir, "TMPDIR="+t.TempDir())
+	temp := t.TempDir()
+	service.Env = append(os.Environ(), "CHATCONF_TEST_PROGRAMS="+f.dir, "TMPDIR="+temp)
 	if err := service.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -729,7 +730,24 @@ func TestProgramsEndWithTheService(t *testing.T) {
 	if !alive(pid) {
 		t.Error("the program does not live")
 	}
+	next := func() []os.DirEntry {
+		t.Helper()
+		if _, err := program.Open(program.Options{Dir: f.dir, Temp: temp}); err != nil {
+			t.Fatal(err)
+		}
+		left, err := os.ReadDir(temp)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return left
+	}
+	if left := next(); len(left) != 1 {
+		t.Errorf("the folder of a program that runs is gone: %v", left)
+	}
 	service.Process.Kill()
 	service.Wait()
 	eventually(t, "the program is dead", func() bool { return !alive(pid) })
+	if left := next(); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
 }

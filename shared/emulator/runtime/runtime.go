@@ -32,6 +32,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"chatconf/shared/scratch"
 )
 
 // Options configure a Host. The zero value is ready to use.
@@ -86,7 +88,7 @@ type Host struct {
 
 	mu     sync.Mutex
 	pools  map[string]*pool
-	temps  []*temp
+	temps  []*scratch.Folder
 	closed bool
 }
 
@@ -129,14 +131,14 @@ func (h *Host) Add(f Function) error {
 	if err := f.check(); err != nil {
 		return fmt.Errorf("runtime: function %q: %w", f.Name, err)
 	}
-	var unpacked *temp
+	var unpacked *scratch.Folder
 	if f.Zip != "" {
-		h.sweep.Do(func() { sweepTemps(time.Now()) })
+		h.sweep.Do(func() { scratch.Sweep("", tempPrefix) })
 		var err error
 		if unpacked, err = unpack(f.Zip); err != nil {
 			return fmt.Errorf("runtime: function %q: %w", f.Name, err)
 		}
-		f.Dir = unpacked.dir
+		f.Dir = unpacked.Path()
 	}
 	err := f.checkFiles()
 	if err == nil {
@@ -144,14 +146,14 @@ func (h *Host) Add(f Function) error {
 	}
 	if err != nil {
 		if unpacked != nil {
-			unpacked.remove()
+			unpacked.Remove()
 		}
 		return fmt.Errorf("runtime: function %q: %w", f.Name, err)
 	}
 	return nil
 }
 
-func (h *Host) add(f *Function, unpacked *temp) error {
+func (h *Host) add(f *Function, unpacked *scratch.Folder) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
@@ -209,7 +211,7 @@ func (h *Host) Close(ctx context.Context) error {
 	wg.Wait()
 	h.spawner.close()
 	for _, t := range h.temps {
-		errs = append(errs, t.remove())
+		errs = append(errs, t.Remove())
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("runtime: close: %w", err)

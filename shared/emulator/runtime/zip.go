@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"chatconf/shared/scratch"
 )
 
 // maxUnpacked limits the size of an unpacked archive: Lambda's limit,
@@ -18,36 +20,23 @@ var errUnpacked = errors.New("the archive holds more than 250 MiB")
 // tempPrefix is the prefix of folders with unpacked archives. No other program uses it.
 const tempPrefix = "chatconf-function-"
 
-// A temp is a folder with an unpacked archive.
-type temp struct {
-	dir  string
-	lock *os.File // locked while in use; nil on systems without locks
-}
-
-func (t *temp) remove() error {
-	err := os.RemoveAll(t.dir)
-	t.lock.Close() // a nil file returns an error, which is harmless
-	return err
-}
-
 // unpack writes the files of an archive to a new folder and keeps their modes. It refuses paths
 // outside the folder, links and devices.
-func unpack(path string) (*temp, error) {
+func unpack(path string) (*scratch.Folder, error) {
 	r, err := zip.OpenReader(path)
 	if err != nil {
 		return nil, fmt.Errorf("unpack %s: %w", path, err)
 	}
 	defer r.Close()
-	dir, err := os.MkdirTemp("", tempPrefix)
+	folder, err := scratch.New("", tempPrefix)
 	if err != nil {
 		return nil, err
 	}
-	t := &temp{dir, holdTemp(dir)}
-	if err := unpackTo(dir, &r.Reader); err != nil {
-		t.remove()
+	if err := unpackTo(folder.Path(), &r.Reader); err != nil {
+		folder.Remove()
 		return nil, fmt.Errorf("unpack %s: %w", path, err)
 	}
-	return t, nil
+	return folder, nil
 }
 
 func unpackTo(dir string, r *zip.Reader) error {
