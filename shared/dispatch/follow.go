@@ -40,8 +40,19 @@ func (d *Dispatcher) start(ctx context.Context, e *command.Endpoint,
 	job *journal.Job) (result journal.Result, next then, err error) {
 	call, began := d.call(e, job), d.options.Now().UTC()
 	target := d.options.Targets[call.Target.Type]
+	op, held := &job.Operation, false
+	keep := func(execution string) {
+		op.Started, op.Execution, op.Target = began, execution, call.Target
+		op.Target.Parameters, op.Target.Allow = nil, nil // only Start needs them
+		op.Deadline = op.Started.Add(call.Timeout)
+	}
+	call.Began = func(execution string) {
+		keep(execution)
+		// If this fails, so does the write of the result, or it succeeds and this does not matter.
+		held = d.hold(ctx, job, "") == nil
+	}
 	progress, failed := d.try(ctx, StepStart, target, call, func(ctx context.Context) (Progress, error) {
-		job.Operation.Session = sessionOf(ctx)
+		op.Session = sessionOf(ctx)
 		return target.Start(ctx, call)
 	})
 	name := call.Target.String()
@@ -58,24 +69,22 @@ func (d *Dispatcher) start(ctx context.Context, e *command.Endpoint,
 		return result, settled, nil
 	}
 	_, follows := target.(Follower)
-	op := &job.Operation
 	op.Started = began
 	if progress.State != journal.StateRunning {
 		return d.ended(ctx, e, job, progress, name, !follows)
 	}
-	op.Execution, op.Target = progress.Execution, call.Target
-	op.Target.Parameters, op.Target.Allow = nil, nil // only Start needs them
-	op.Deadline = op.Started.Add(call.Timeout)
+	keep(progress.Execution)
 	if !follows || op.Execution == "" {
 		return d.ended(ctx, e, job, Progress{State: journal.StateUnknown,
 			Detail: "the target does not say how to follow the operation"}, name, false)
 	}
-	return d.begun(ctx, e, job, progress)
+	return d.begun(ctx, e, job, progress, held)
 }
 
-// begun keeps an operation that has just been started, and waits for its end for Options.Stay.
+// begun keeps an operation that has just been started, unless it is held already, and waits for its
+// end for Options.Stay.
 func (d *Dispatcher) begun(ctx context.Context, e *command.Endpoint, job *journal.Job,
-	progress Progress) (journal.Result, then, error) {
+	progress Progress, held bool) (journal.Result, then, error) {
 	result := journal.Result{State: journal.StateRunning, Detail: progress.Detail}
 	stay := d.stay(ctx)
 	tell := !job.Answered && job.ReplyTo.Uses == 0 && !job.KeepsAnswers() // the callback's response said nothing
@@ -83,8 +92,10 @@ func (d *Dispatcher) begun(ctx context.Context, e *command.Endpoint, job *journa
 		return result, running, nil
 	}
 	// The target has it: the execution's id is written before anything else is done.
-	if err := d.hold(ctx, job, progress.Detail); err != nil {
-		return result, settled, err
+	if !held {
+		if err := d.hold(ctx, job, progress.Detail); err != nil {
+			return result, settled, err
+		}
 	}
 	if tell {
 		job.Operation.Sends++

@@ -33,6 +33,8 @@ type engine struct {
 	progress func(n int) dispatch.Progress
 	forgets  bool // it does not know its executions
 	ignores  bool // it takes requests to cancel and does nothing
+	// waits, if set, is what Start does after it told the execution's id.
+	waits func()
 
 	mu     sync.Mutex
 	ids    map[string]string // by call, its execution
@@ -64,17 +66,27 @@ func (g *engine) Start(ctx context.Context, c *dispatch.Call) (dispatch.Progress
 	if err := g.step(ctx, dispatch.StepStart, c); err != nil {
 		return dispatch.Progress{}, err
 	}
+	id := g.idOf(c)
+	if g.waits != nil {
+		c.Began(id)
+		g.waits()
+	}
+	return dispatch.Progress{State: journal.StateRunning, Execution: id}, nil
+}
+
+// idOf returns the execution of a call, a new one if the engine does not recognise it.
+func (g *engine) idOf(c *dispatch.Call) string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.ids == nil {
 		g.ids = make(map[string]string)
 	}
 	if id := g.ids[c.ID]; id != "" && g.keyed {
-		return dispatch.Progress{State: journal.StateRunning, Execution: id}, nil
+		return id
 	}
 	e := &execution{id: fmt.Sprint("exec-", len(g.all)+1)}
 	g.all, g.ids[c.ID] = append(g.all, e), e.id
-	return dispatch.Progress{State: journal.StateRunning, Execution: e.id}, nil
+	return e.id
 }
 
 // Follow implements dispatch.Follower.
@@ -691,6 +703,57 @@ func TestKilledWhileStaying(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A target whose Start waits tells the execution's id before. The record has it at once, and after
+// a crash the operation is followed and not started again, even if the target recognises no ids.
+func TestTheExecutionIsRecordedWhileStartWaits(t *testing.T) {
+	for _, dies := range []bool{false, true} {
+		for _, members := range [][]string{{toHTTP}, {toHTTP, `"SlackBotToken":"xoxb-planted"`}} {
+			s := begin(t, "Slack", "event", "restart i-1", members...)
+			g := new(engine)
+			g.waits = func() {
+				if c := s.command(); c.State != "Running" || c.ExecutionId != "exec-1" || c.Duration == nil ||
+					c.Target != "Http target.example.com" || len(s.sent) > 0 {
+					t.Errorf("while Start waits: %+v, sent = %q", c, s.sent)
+				}
+				if dies {
+					s.FailAt(1, webhooktest.Fault{Dies: true})
+				}
+			}
+			s.d = s.follower(s.Process, g)
+			if err := s.d.Dispatch(s.Context(), s.ref); (err != nil) != dies {
+				t.Errorf("Dispatch: %v", err)
+			}
+			s.FailAt(0, webhooktest.Fault{})
+			s.d = s.follower(s.World.Process(), g)
+			s.pass(3*time.Minute, 10*time.Second)
+			if c := s.command(); c.State != "Succeeded" || c.ExecutionId != "exec-1" || len(g.all) != 1 ||
+				c.Outcome != "Delivered" {
+				t.Errorf("dies: %v: %+v, %d executions", dies, c, len(g.all))
+			}
+		}
+	}
+}
+
+// If the id cannot be recorded while Start waits, it is recorded afterwards.
+func TestTheExecutionIsRecordedAfterStart(t *testing.T) {
+	s := begin(t, "Slack", "event", "restart i-1", toHTTP, `"SlackBotToken":"xoxb-planted"`)
+	g := &engine{at: func(context.Context, dispatch.Step, *dispatch.Call) error {
+		s.FailAt(1, webhooktest.Fault{})
+		return nil
+	}}
+	g.waits = func() {
+		if c := s.command(); !s.Failed() || c.State != "Accepted" || c.ExecutionId != "" {
+			t.Errorf("while Start waits: %+v", c)
+		}
+		g.at = nil
+	}
+	s.d = s.follower(s.Process, g)
+	s.dispatch()
+	if c := s.command(); c.State != "Running" || c.ExecutionId != "exec-1" || len(s.sent) != 1 {
+		t.Errorf("after Start: %+v, sent = %q", c, s.sent)
 	}
 }
 

@@ -61,6 +61,10 @@ type Call struct {
 	Role      string        // the role to run as, as configured; may be empty
 	Timeout   time.Duration // how long the operation may take
 	Execution string        // the target's id of the operation; empty in Start
+
+	// Began records the id of an operation before Start returns. A Follower whose Start waits for
+	// the end calls it once the operation has begun, and then returns no error.
+	Began func(execution string)
 }
 
 // Progress is what a target says of an operation.

@@ -172,6 +172,9 @@ func (f *Folder) Start(ctx context.Context, c *dispatch.Call) (dispatch.Progress
 	if e.err != nil {
 		return dispatch.Progress{}, e.err
 	}
+	if c.Began != nil {
+		c.Began(e.id) // after a crash it is not started again
+	}
 	timer := time.NewTimer(quick)
 	defer timer.Stop()
 	select {

@@ -447,6 +447,34 @@ func TestAFolderToRunInIsNeeded(t *testing.T) {
 	}
 }
 
+// Start tells the id once the program runs, and before it has ended.
+func TestTheIDIsToldBeforeTheEnd(t *testing.T) {
+	t.Parallel()
+	f := open(t)
+	end := filepath.Join(t.TempDir(), "end")
+	f.add("wait", `while [ ! -e `+end+` ]; do sleep 0.02; done; echo done`)
+	c := call("wait", "1")
+	told := ""
+	c.Began = func(execution string) {
+		told = execution
+		again := *c
+		again.Execution = execution
+		if p, err := f.Follow(f.ctx(), &again); err != nil || p.State != journal.StateRunning {
+			t.Errorf("it is %+v, %v", p, err)
+		}
+		if err := os.WriteFile(end, nil, 0o600); err != nil {
+			t.Error(err)
+		}
+	}
+	if p := f.finish(c); p.State != journal.StateSucceeded || p.Text != "done" || told == "" || p.Execution != told {
+		t.Errorf("%+v, told %q", p, told)
+	}
+	c.Target.Name, c.ID, told = "missing", "2", ""
+	if e := f.refusal(c); e.Again || told != "" {
+		t.Errorf("%+v, told %q", e, told)
+	}
+}
+
 // A program that ignores SIGTERM, and its children, are killed after the time-out.
 func TestATimeOutEndsTheWholeGroup(t *testing.T) {
 	t.Parallel()
