@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"chatconf/shared/accesskey"
+	"chatconf/shared/announce"
 	"chatconf/shared/app"
 	"chatconf/shared/fault"
 	"chatconf/shared/table"
@@ -120,7 +121,9 @@ func knownPartitions(ctx context.Context, l *app.Local, s app.Settings, keys []*
 	if err != nil {
 		return nil, err
 	}
-	known := slices.DeleteFunc(all, func(p string) bool { return !strings.Contains(p, "/") }) // access keys, the claim
+	known := slices.DeleteFunc(all, func(p string) bool { // access keys, the claim, the list of partitions
+		return !strings.Contains(p, "/") || p == announce.Partitions
+	})
 	if len(known) == 0 {
 		known = append(known, home)
 	}

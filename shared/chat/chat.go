@@ -11,6 +11,8 @@
 //	h#<name>#<revision>          history: the configuration at that revision, its author, the
 //	                             time and the address
 //	t#<hash of client token>     the answer to a ClientToken, for a day
+//	e#<name>#<revision>          the event of a change that is not announced yet: see
+//	                             shared/announce
 //
 // with names escaped by table.Escape. One atomic write changes all of these. The counters sort
 // right before the configurations, so the query for a list's first page returns the total, too.
@@ -32,6 +34,7 @@ import (
 	"unicode/utf8"
 
 	"chatconf/shared/accesskey"
+	"chatconf/shared/announce"
 	"chatconf/shared/command"
 	"chatconf/shared/dial"
 	"chatconf/shared/fault"
@@ -70,6 +73,7 @@ type Options struct {
 	Journal *journal.Journal // records of commands; without it, the actions that read them are Unavailable
 	Keys    *accesskey.Store // access keys; without them, the actions on them are Unavailable
 	Targets dial.Networks    // allowed for a Target, in addition to the public Internet
+	Outbox  *announce.Outbox // of the events of changes, in the same table; without it there are none
 }
 
 // A Service is the control plane over one table. It is safe for concurrent use. All its errors are
@@ -113,7 +117,7 @@ func New(t table.Table, ring *seal.Ring, descriptions []command.Platform, o Opti
 		return nil, fmt.Errorf("chat: quota of %d configurations: use 1 or more", o.Quota)
 	}
 	s := &Service{
-		store:     store{t},
+		store:     store{t, o.Outbox},
 		cursors:   cursors{pages},
 		platforms: known,
 		region:    region,

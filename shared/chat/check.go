@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"chatconf/shared/announce"
 	"chatconf/shared/command"
 	"chatconf/shared/document"
 	"chatconf/shared/table"
@@ -42,6 +43,7 @@ func (s *Service) Check(ctx context.Context, account, region string) (*Report, e
 		{indexPrefix, k.lookAtIndex},
 		{historyPrefix, k.lookAtHistory},
 		{clientTokenPrefix, k.lookAtToken},
+		{announce.Prefix, k.lookAtEvent},
 	} {
 		if err := s.store.walk(ctx, k.scope, part.prefix, part.look); err != nil {
 			return nil, storeError(ctx, "check", err)
@@ -68,7 +70,7 @@ func (k *checker) problem(format string, args ...any) {
 
 func (k *checker) lookAround(item table.Item) {
 	for _, prefix := range [...]string{configurationPrefix, counterPrefix, indexPrefix,
-		historyPrefix, clientTokenPrefix} {
+		historyPrefix, clientTokenPrefix, announce.Prefix} {
 		if strings.HasPrefix(item.Sort, prefix) {
 			return
 		}
@@ -169,6 +171,12 @@ func (k *checker) lookAtHistory(item table.Item) {
 func (k *checker) lookAtToken(item table.Item) {
 	if err := json.Unmarshal(item.Value, new(tokenEntry)); err != nil {
 		k.problem("chat: item %q: %v", item.Sort, err)
+	}
+}
+
+func (k *checker) lookAtEvent(item table.Item) {
+	if err := announce.Check(item); err != nil {
+		k.problem("%v", err)
 	}
 }
 

@@ -31,8 +31,8 @@ func (c scope) revision(ctx context.Context, action string) revision {
 	}
 }
 
-// addStep adds the writes of a step to a change: document, history, index entries and counter. how
-// is the entry of history without its record.
+// addStep adds the writes of a step to a change: document, history, event, index entries and
+// counter. how is the entry of history without its record.
 func (s *Service) addStep(c scope, how revision, st step, to *table.Change) error {
 	how.record = st.after
 	if st.after == nil {
@@ -70,6 +70,13 @@ func (s *Service) addStep(c scope, how revision, st step, to *table.Change) erro
 	// the name.
 	if oldest := n - MaxHistory + 1; oldest > 1 {
 		to.Deletes = append(to.Deletes, table.Delete{Sort: historyKey(name, oldest)})
+	}
+	if s.store.outbox != nil {
+		put, err := c.eventPut(how)
+		if err != nil {
+			return err
+		}
+		to.Puts = append(to.Puts, put)
 	}
 	puts, deletes := indexDiff(st.before, st.after)
 	to.Puts = append(to.Puts, puts...)

@@ -4,16 +4,23 @@ import (
 	"context"
 	"slices"
 
+	"chatconf/shared/announce"
 	"chatconf/shared/table"
 )
 
 // A store reads and writes configurations in the table, and finds them by its index entries.
-type store struct{ table table.Table }
+type store struct {
+	table  table.Table
+	outbox *announce.Outbox // of the events of changes; nil: changes are not announced
+}
 
 // write writes a change, once it is certain that the request is not a replay.
 func (s store) write(ctx context.Context, c scope, change table.Change) error {
 	if err := c.confirm(ctx); err != nil {
 		return err
+	}
+	if s.outbox != nil {
+		return s.outbox.Write(ctx, c.partition(), change)
 	}
 	return s.table.Write(ctx, c.partition(), change)
 }

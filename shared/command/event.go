@@ -1,9 +1,9 @@
 package command
 
 import (
-	"bytes"
-	"encoding/json"
 	"time"
+
+	"chatconf/shared/document"
 )
 
 // EventType is the type of an Event.
@@ -52,22 +52,19 @@ type EventData struct {
 
 // MarshalJSON returns the event in the JSON format of CloudEvents.
 func (e *Event) MarshalJSON() ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	err := enc.Encode(struct {
-		SpecVersion     string    `json:"specversion"`
-		ID              string    `json:"id"`
-		Source          string    `json:"source"`
-		Type            string    `json:"type"`
-		Subject         string    `json:"subject"`
-		Time            string    `json:"time"`
-		DataContentType string    `json:"datacontenttype"`
-		Data            EventData `json:"data"`
-	}{"1.0", e.ID, e.Source, EventType, e.Data.Command, e.Time.UTC().Format(time.RFC3339Nano),
-		"application/json", e.Data})
-	if err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+	return CloudEvent(e.ID, e.Source, EventType, e.Data.Command, e.Time, e.Data)
+}
+
+// CloudEvent returns an event in the JSON format of CloudEvents.
+func CloudEvent(id, source, kind, subject string, at time.Time, data any) ([]byte, error) {
+	return document.Encode(struct {
+		SpecVersion     string `json:"specversion"`
+		ID              string `json:"id"`
+		Source          string `json:"source"`
+		Type            string `json:"type"`
+		Subject         string `json:"subject"`
+		Time            string `json:"time"`
+		DataContentType string `json:"datacontenttype"`
+		Data            any    `json:"data"`
+	}{"1.0", id, source, kind, subject, at.UTC().Format(time.RFC3339Nano), "application/json", data})
 }

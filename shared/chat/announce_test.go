@@ -1,0 +1,183 @@
+package chat_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"chatconf/shared/announce"
+	"chatconf/shared/chat"
+	"chatconf/shared/chat/chattest"
+	"chatconf/shared/secret"
+	"chatconf/shared/table"
+)
+
+// announcing returns a house whose changes are announced.
+func announcing(t testing.TB) (*house, *announce.Outbox) {
+	t.Helper()
+	h := newHouse(t)
+	outbox := announce.New(h.Spy, h.Clock.Now)
+	h.Service = h.ServiceWith(chat.Options{Journal: h.Journal, Outbox: outbox}, h.Ring)
+	return h, outbox
+}
+
+// An announced is an event as its receiver sees it.
+type announced struct {
+	SpecVersion, ID, Source, Type, Subject, Time, DataContentType string
+	Data                                                          map[string]any
+}
+
+// take takes all events of a name out of the outbox, as if they were delivered.
+func (h *house) take(o *announce.Outbox, name string) (all []announced) {
+	h.T.Helper()
+	of := h.Open(name).Ref()
+	for {
+		e, err := o.Claim(h.Ctx, of, time.Minute)
+		if errors.Is(err, announce.ErrNothing) {
+			return all
+		}
+		if err == nil {
+			var a announced
+			if err = json.Unmarshal(e.Body, &a); err == nil {
+				if e.ID != a.ID || a.Data["date"] == "" {
+					h.T.Errorf("event %s has the body %s", e.ID, e.Body)
+				}
+				all, err = append(all, a), o.Remove(h.Ctx, e)
+			}
+		}
+		if err != nil {
+			h.T.Fatal(err)
+		}
+	}
+}
+
+// Every change has one event, in the write that makes it, and costs no call more.
+func TestEveryChangeHasItsEvent(t *testing.T) {
+	h, outbox := announcing(t)
+	h.Ctx = from(h.Ctx, "request-1", "192.0.2.7")
+	h.MustCreate("warm-up") // lists the partition
+	h.Spy.Took()
+	calls := func(what, want string) {
+		t.Helper()
+		if got := h.Spy.Took(); got != want {
+			t.Errorf("%s made the calls %q, want %q", what, got, want)
+		}
+	}
+	must := func(_ any, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.MustCreate("ops", func(in *chat.CreateRequest) { in.Tags = map[string]string{"env": "prod"} })
+	calls("Create", "Query Write")
+	must(h.Update(h.Ctx, &chat.UpdateRequest{Name: "ops", Status: chat.StatusInactive}))
+	calls("Update", "Get Write")
+	must(h.Rotate(h.Ctx, &chat.RotateRequest{Name: "ops"}))
+	h.Spy.Took()
+	must(h.Tag(h.Ctx, &chat.TagRequest{ResourceType: resourceType, ResourceIDs: []string{"ops"},
+		Tags: map[string]string{"team": "sre"}}))
+	calls("Tag", "Get Write")
+	must(h.Untag(h.Ctx, &chat.UntagRequest{ResourceType: resourceType, ResourceIDs: []string{"ops"}, All: true}))
+	must(h.ChangeResourceGroup(h.Ctx, &chat.ChangeResourceGroupRequest{ResourceType: resourceType, ResourceID: "ops",
+		NewResourceGroupID: "rg-1"}))
+	h.MustDelete("ops")
+	h.MustCreate("ops")
+	var got []string
+	for i, e := range h.take(outbox, "ops") {
+		got = append(got, e.Type+" "+fmt.Sprint(e.Data["action"]))
+		want := announced{
+			SpecVersion: "1.0", ID: fmt.Sprintf("%s/ops/%d", chattest.Partition, i+1), Type: e.Type,
+			Source:  "acs:oos:cn-hangzhou:" + chattest.Account + ":chatconfiguration/ops",
+			Subject: "ops", Time: h.Clock.Now().Format(time.RFC3339Nano), DataContentType: "application/json",
+			Data: map[string]any{"accountId": chattest.Account, "regionId": chattest.Region, "configuration": "ops",
+				"platform": "Slack", "revision": float64(i + 1), "action": e.Data["action"], "caller": "CCKadmin",
+				"sourceAddress": "192.0.2.7", "requestId": "request-1", "date": "2026-11-23T08:00:00+00:00"},
+		}
+		chattest.Equal(t, e.ID, e, want)
+	}
+	chattest.Equal(t, "the events", got, []string{
+		"chatconf.configuration.created.v1 CreateChatConfiguration",
+		"chatconf.configuration.updated.v1 UpdateChatConfiguration",
+		"chatconf.configuration.rotated.v1 RotateChatWebhook",
+		"chatconf.configuration.updated.v1 TagResources",
+		"chatconf.configuration.updated.v1 UntagResources",
+		"chatconf.configuration.updated.v1 ChangeResourceGroup",
+		"chatconf.configuration.deleted.v1 DeleteChatConfiguration",
+		"chatconf.configuration.created.v1 CreateChatConfiguration",
+	})
+	if report, err := h.Check(h.Ctx, chattest.Account, chattest.Region); err != nil || len(report.Problems) > 0 {
+		t.Errorf("Check = %+v, %v", report, err)
+	}
+}
+
+// An action whose write failed leaves no event, and one that succeeded leaves exactly one for each
+// revision.
+func TestNoChangeWithoutItsEvent(t *testing.T) {
+	for about, f := range chattest.Faults {
+		for action := range everyAction(nil, here) {
+			h, _ := announcing(t)
+			h.MustCreate("one", func(in *chat.CreateRequest) {
+				in.Tags = map[string]string{"env": "prod", "a": "b"}
+			})
+			before := h.Dump()
+			for n := 1; ; n++ {
+				// another process, which lists the partition again
+				s := h.ServiceWith(chat.Options{Journal: h.Journal, Outbox: announce.New(h.Spy, h.Clock.Now)}, h.Ring)
+				ctx, calls := h.Spy.FailAt(h.Ctx, n, f)
+				err := everyAction(s, here)[action](ctx)
+				made := calls()
+				h.Spy.Reset()
+				if made < n {
+					break
+				}
+				what := fmt.Sprintf("%s when %s at call %d", action, about, n)
+				chattest.WantError(t, what, err, f.Code, "")
+				chattest.WantNoDetail(t, err)
+				chattest.Equal(t, "the table after "+what, h.Dump(), before)
+			}
+			of := make(map[string]int)
+			for _, item := range h.Dump() {
+				if kind, rest, _ := strings.Cut(item.Sort, "#"); kind == "h" || kind == "e" {
+					of[rest] ^= map[string]int{"h": 1, "e": 2}[kind]
+				}
+			}
+			for revision, n := range of {
+				if n != 3 {
+					t.Errorf("%s: %s does not have one entry of history and one event", action, revision)
+				}
+			}
+		}
+	}
+}
+
+// A request that is repeated for its ClientToken makes no second event.
+func TestARepeatedRequestIsAnnouncedOnce(t *testing.T) {
+	h, outbox := announcing(t)
+	h.MustCreate("ops")
+	for range 2 {
+		in := &chat.UpdateRequest{Name: "ops", Configuration: chattest.Ptr[secret.Text](chattest.Slack),
+			RamRole: chattest.Ptr("Ops"), ClientToken: "t"}
+		if _, err := h.Update(h.Ctx, in); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if all := h.take(outbox, "ops"); len(all) != 2 {
+		t.Errorf("events = %+v", all)
+	}
+}
+
+// Check finds an event that is damaged.
+func TestCheckReadsEvents(t *testing.T) {
+	h, _ := announcing(t)
+	h.MustCreate("ops")
+	h.Tamper(table.Change{Puts: []table.Put{{Sort: "e#ops#0000000007", Value: []byte("planted")}}})
+	report, err := h.Check(context.Background(), chattest.Account, chattest.Region)
+	if err != nil || len(report.Problems) != 1 || !strings.Contains(report.Problems[0], `"e#ops#0000000007"`) {
+		t.Errorf("Check = %+v, %v", report, err)
+	}
+}
