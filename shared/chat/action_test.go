@@ -221,8 +221,8 @@ func TestMistakesInActions(t *testing.T) {
 		{target(`"Type":"Http","Url":"http://a.example.com",` + signing),
 			`@.Target.Url: write an https URL without user name and fragment.`},
 		{target(`"Type":"Http","Url":"https://10.0.0.1",` + signing),
-			`@.Target.Url: use a host on the public Internet; ` +
-				`the service's settings can allow other networks.`},
+			`@.Target.Url: use a host on the public Internet; to allow it, add 10.0.0.1/32 to ` +
+				`CHATCONF_TARGET_NETWORKS of the service.`},
 		{target(`"Type":"Http","Url":"https://a.example.com","Secret":"short"`),
 			`@.Target.Secret: is not 24 to 64 bytes in base64, with or without whsec_ before it.`},
 		{target(`"Type":"Http","Url":"https://a.example.com","Secret":"******"`),

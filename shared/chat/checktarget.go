@@ -190,9 +190,9 @@ func (out *settled) checkTargetURL(path string, n *document.Node) {
 		return
 	}
 	if !out.targets.AllowHost(u.Hostname()) {
-		more := ""
-		if len(out.targets) == 0 {
-			more = "; the service's settings can allow other networks"
+		more := dial.HowToAllow(u.Hostname())
+		if more != "" {
+			more = "; " + more
 		}
 		out.wrong(path, "use a host on %s%s", out.targets, more)
 	} else if err := dial.CheckHost(u); err != nil {

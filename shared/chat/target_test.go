@@ -154,7 +154,9 @@ func TestTargetsInNetworksOfTheSettings(t *testing.T) {
 		}
 		if !c.ok {
 			chattest.WantError(t, c.host, err, fault.InvalidParameter, "Configuration",
-				"Configuration.Target.Url: use a host on the public Internet or 10.1.0.0/16, ::1/128.")
+				"Configuration.Target.Url: use a host on the public Internet or 10.1.0.0/16, ::1/128"+
+					map[string]string{"10.2.0.1": "; to allow it, add 10.2.0.1/32 to CHATCONF_TARGET_NETWORKS of the " +
+						"service.", "127.0.0.1": "; to allow it, add 127.0.0.1/32 to"}[c.host])
 		}
 	}
 }

@@ -96,6 +96,28 @@ func (n Networks) String() string {
 	return text
 }
 
+// HowToAllow says how the service can be told to connect to a host of a private network or of this
+// machine. It is empty for every other host. An address such as that of a metadata service is not
+// one to allow.
+func HowToAllow(host string) string {
+	host = strings.TrimSuffix(strings.ToLower(host), ".")
+	network := ""
+	switch a, err := netip.ParseAddr(host); {
+	case err == nil:
+		if a = a.Unmap().WithZone(""); a.IsPrivate() || a.IsLoopback() {
+			network = netip.PrefixFrom(a, a.BitLen()).String()
+		}
+	case Loopback(host):
+		network = "127.0.0.0/8"
+	case strings.HasSuffix(host, ".internal"), strings.HasSuffix(host, ".local"):
+		network = "its network, such as 10.1.0.0/16,"
+	}
+	if network == "" {
+		return ""
+	}
+	return "to allow it, add " + network + " to CHATCONF_TARGET_NETWORKS of the service"
+}
+
 // CheckHost returns an error if no client could ever connect to the host and the port of a URL.
 // Names are checked as package net and the verification of certificates do: by RFC 1123, and with
 // '_'. https://www.rfc-editor.org/rfc/rfc1123#section-2.1

@@ -99,3 +99,23 @@ func TestCheckHost(t *testing.T) {
 		}
 	}
 }
+
+func TestHowToAllow(t *testing.T) {
+	for host, network := range map[string]string{
+		"10.1.2.3": "10.1.2.3/32", "172.16.0.1": "172.16.0.1/32", "127.0.0.2": "127.0.0.2/32", "::1": "::1/128",
+		"fd00::1": "fd00::1/128", "::ffff:192.168.1.1": "192.168.1.1/32", "localhost": "127.0.0.0/8",
+		"LOCALHOST.": "127.0.0.0/8", "printer.local": "its network, such as 10.1.0.0/16,",
+		"x.Internal.": "its network, such as 10.1.0.0/16,",
+		// a metadata service, and what has no network to allow
+		"169.254.169.254": "", "100.100.100.200": "", "fe80::1%eth0": "", "0.0.0.0": "", "8.8.8.8": "",
+		"hooks.example.com": "", "127.1": "", "": "",
+	} {
+		want := ""
+		if network != "" {
+			want = "to allow it, add " + network + " to CHATCONF_TARGET_NETWORKS of the service"
+		}
+		if got := dial.HowToAllow(host); got != want {
+			t.Errorf("%s: %q, want %q", host, got, want)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package dial
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
@@ -27,10 +28,13 @@ func NewRestricted(allow func(netip.Addr) bool, extra *Roots) *http.Transport {
 		// address meanwhile.
 		Control: func(_, address string, _ syscall.RawConn) error {
 			at, err := netip.ParseAddrPort(address)
-			if err != nil || allow == nil || !allow(at.Addr().Unmap().WithZone("")) {
-				return ErrForbidden
+			if err == nil && allow != nil && allow(at.Addr().Unmap().WithZone("")) {
+				return nil
 			}
-			return nil
+			if cure := HowToAllow(at.Addr().String()); cure != "" {
+				return fmt.Errorf("%w; %s", ErrForbidden, cure)
+			}
+			return ErrForbidden
 		},
 	}
 	t := &http.Transport{

@@ -66,6 +66,16 @@ func TestARestrictedTransport(t *testing.T) {
 	if called.Load() != 0 {
 		t.Error("the server was called")
 	}
+	for host, want := range map[string]string{
+		"127.0.0.1": "dial tcp 127.0.0.1:" + port + ": the address is not a public one; to allow it, add " +
+			"127.0.0.1/32 to CHATCONF_TARGET_NETWORKS of the service",
+		"0.0.0.0": "dial tcp 0.0.0.0:" + port + ": the address is not a public one",
+	} {
+		err := dial.NewError("the target", call(t, dial.NewRestricted(nil, nil), "https://"+host+":"+port))
+		if got := dial.Cause(err); got != want || err.Error() != "the target: the address is not a public one" {
+			t.Errorf("%s: %v, and in the log %q", host, err, got)
+		}
+	}
 	loopback := dial.Networks{netip.MustParsePrefix("127.0.0.0/8")}
 	if err := call(t, dial.NewRestricted(loopback.Allow, roots), s.URL); err != nil || called.Load() != 1 {
 		t.Errorf("an address that is allowed: %v", err)

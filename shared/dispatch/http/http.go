@@ -91,7 +91,11 @@ func (c *Client) Start(ctx context.Context, call *dispatch.Call) (dispatch.Progr
 		Event{ID: call.ID, ContentType: command.EventMediaType, Body: body})
 	var failed *Error
 	if errors.As(err, &failed) {
-		return dispatch.Progress{}, &dispatch.Error{Why: failed.Error(), Again: failed.Again || ctx.Err() != nil,
+		why := failed.Error()
+		if errors.Is(failed, dial.ErrForbidden) { // the log has the address, which is internal
+			why += "; CHATCONF_TARGET_NETWORKS of the service can allow its network, which the log names"
+		}
+		return dispatch.Progress{}, &dispatch.Error{Why: why, Again: failed.Again || ctx.Err() != nil,
 			Refused: !failed.Doubt, Cause: dial.Cause(failed)}
 	}
 	progress := dispatch.Progress{State: journal.StateSucceeded, Text: dispatch.TextOf(answer)}

@@ -363,3 +363,18 @@ func TestWithoutATransport(t *testing.T) {
 		t.Errorf("Post = %v", err)
 	}
 }
+
+// The record names the setting that would allow an internal address, and only the log the address.
+func TestAForbiddenAddressIsExplained(t *testing.T) {
+	client := targethttp.New(targethttp.Options{})
+	defer client.Close()
+	_, err := client.Start(t.Context(), &dispatch.Call{ID: "1", Event: new(command.Event),
+		Target: command.Target{URL: "https://127.0.0.1:1/", Secrets: secrets}})
+	var failed *dispatch.Error
+	if !errors.As(err, &failed) || !failed.Refused || failed.Again ||
+		failed.Why != "deliver: the endpoint: the address is not a public one; CHATCONF_TARGET_NETWORKS of the "+
+			"service can allow its network, which the log names" ||
+		!strings.HasSuffix(failed.Cause, "add 127.0.0.1/32 to CHATCONF_TARGET_NETWORKS of the service") {
+		t.Errorf("Start = %+v", err)
+	}
+}
