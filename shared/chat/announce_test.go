@@ -55,6 +55,26 @@ func (h *house) take(o *announce.Outbox, name string) (all []announced) {
 	}
 }
 
+// changesOf returns the changes in an event, with a '-' for no value and without the hexadecimal
+// digits of digests.
+func changesOf(e announced) string {
+	var lines []string
+	for _, item := range e.Data["changes"].([]any) {
+		ch := item.(map[string]any)
+		values := [2]string{"-", "-"}
+		for i, key := range [...]string{"before", "after"} {
+			if text, ok := ch[key].(string); ok {
+				values[i] = text
+			}
+			if strings.HasPrefix(values[i], "digest:") {
+				values[i] = "digest"
+			}
+		}
+		lines = append(lines, fmt.Sprintf("%s: %s → %s", ch["path"], values[0], values[1]))
+	}
+	return strings.Join(lines, "; ")
+}
+
 // Every change has one event, in the write that makes it, and costs no call more.
 func TestEveryChangeHasItsEvent(t *testing.T) {
 	h, outbox := announcing(t)
@@ -87,28 +107,42 @@ func TestEveryChangeHasItsEvent(t *testing.T) {
 		NewResourceGroupID: "rg-1"}))
 	h.MustDelete("ops")
 	h.MustCreate("ops")
-	var got []string
+	var got, changes []string
 	for i, e := range h.take(outbox, "ops") {
-		got = append(got, e.Type+" "+fmt.Sprint(e.Data["action"]))
+		got = append(got, fmt.Sprint(e.Type, " ", e.Data["operation"], " ", e.Data["action"]))
 		want := announced{
 			SpecVersion: "1.0", ID: fmt.Sprintf("%s/ops/%d", chattest.Partition, i+1), Type: e.Type,
 			Source:  "acs:oos:cn-hangzhou:" + chattest.Account + ":chatconfiguration/ops",
 			Subject: "ops", Time: h.Clock.Now().Format(time.RFC3339Nano), DataContentType: "application/json",
 			Data: map[string]any{"accountId": chattest.Account, "regionId": chattest.Region, "configuration": "ops",
-				"platform": "Slack", "revision": float64(i + 1), "action": e.Data["action"], "caller": "CCKadmin",
-				"sourceAddress": "192.0.2.7", "requestId": "request-1", "date": "2026-11-23T08:00:00+00:00"},
+				"platform": "Slack", "revision": float64(i + 1), "operation": e.Data["operation"],
+				"action": e.Data["action"], "caller": "CCKadmin", "sourceAddress": "192.0.2.7",
+				"requestId": "request-1", "date": "2026-11-23T08:00:00+00:00", "changes": e.Data["changes"]},
 		}
 		chattest.Equal(t, e.ID, e, want)
+		changes = append(changes, changesOf(e))
 	}
 	chattest.Equal(t, "the events", got, []string{
-		"chatconf.configuration.created.v1 CreateChatConfiguration",
-		"chatconf.configuration.updated.v1 UpdateChatConfiguration",
-		"chatconf.configuration.rotated.v1 RotateChatWebhook",
-		"chatconf.configuration.updated.v1 TagResources",
-		"chatconf.configuration.updated.v1 UntagResources",
-		"chatconf.configuration.updated.v1 ChangeResourceGroup",
-		"chatconf.configuration.deleted.v1 DeleteChatConfiguration",
-		"chatconf.configuration.created.v1 CreateChatConfiguration",
+		"chatconf.configuration.created.v1 Created CreateChatConfiguration",
+		"chatconf.configuration.updated.v1 Updated UpdateChatConfiguration",
+		"chatconf.configuration.rotated.v1 Rotated RotateChatWebhook",
+		"chatconf.configuration.updated.v1 Updated TagResources",
+		"chatconf.configuration.updated.v1 Updated UntagResources",
+		"chatconf.configuration.updated.v1 Updated ChangeResourceGroup",
+		"chatconf.configuration.deleted.v1 Deleted DeleteChatConfiguration",
+		"chatconf.configuration.created.v1 Created CreateChatConfiguration",
+	})
+	first := "Type: - → Slack; Status: - → Active; Webhook: - → digest; Tags.env: - → prod; " +
+		"Configuration.SlackSigningSecret: - → digest"
+	chattest.Equal(t, "the changes", changes, []string{
+		first,
+		"Status: Active → Inactive",
+		"Webhook: digest → digest",
+		"Tags.team: - → sre",
+		"Tags.env: prod → -; Tags.team: sre → -",
+		"ResourceGroupId: - → rg-1",
+		"",
+		strings.Replace(first, "Tags.env: - → prod; ", "", 1),
 	})
 	if report, err := h.Check(h.Ctx, chattest.Account, chattest.Region); err != nil || len(report.Problems) > 0 {
 		t.Errorf("Check = %+v, %v", report, err)
@@ -168,6 +202,45 @@ func TestARepeatedRequestIsAnnouncedOnce(t *testing.T) {
 	}
 	if all := h.take(outbox, "ops"); len(all) != 2 {
 		t.Errorf("events = %+v", all)
+	}
+}
+
+// However large a change is, its event fits into every target, says how many changes it leaves out,
+// and holds no secret.
+func TestALargeChangeHasASmallEvent(t *testing.T) {
+	h, outbox := announcing(t)
+	tags := make(map[string]string)
+	for i := range chat.MaxTags {
+		tags[fmt.Sprint(i, strings.Repeat("k", 100))] = strings.Repeat(`"`, 128)
+	}
+	var groups, permissions []string
+	for i := range 110 {
+		groups = append(groups, fmt.Sprintf(`"g%d":["u1"]`, i))
+	}
+	for i := range 100 {
+		const one = `{"Effect":"Allow","Principals":["user:u%[1]d"],"Commands":["restart"],` +
+			`"Conversations":["%[2]s","%[2]sy"]}`
+		permissions = append(permissions, fmt.Sprintf(one, i, strings.Repeat("x", 250)))
+	}
+	h.MustCreate("ops", func(in *chat.CreateRequest) {
+		in.Tags = tags
+		in.Configuration = secret.Text(chattest.With(chattest.Slack, `"UserGroups":{`+strings.Join(groups, ",")+
+			`},"Permissions":[`+strings.Join(permissions, ",")+`]`))
+	})
+	h.MustCreate("small", func(in *chat.CreateRequest) {
+		in.Configuration = secret.Text(chattest.With(chattest.Slack, `"UserGroups":{}`))
+	})
+	_, err := h.Update(h.Ctx, &chat.UpdateRequest{Name: "small", Configuration: chattest.Ptr(secret.Text(
+		chattest.With(chattest.Slack, `"UserGroups":{`+strings.Join(groups, ",")+`}`)))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"ops": "…: - → 1 more changes", "small": "…: - → 10 more changes"} {
+		all := h.take(outbox, name)
+		e := all[len(all)-1]
+		if got := changesOf(e); !strings.HasSuffix(got, want) || strings.Contains(got, "signing-secret") {
+			t.Errorf("%s: the changes end with %q, want %q", name, got[max(0, len(got)-200):], want)
+		}
 	}
 }
 

@@ -72,7 +72,7 @@ func (s *Service) addStep(c scope, how revision, st step, to *table.Change) erro
 		to.Deletes = append(to.Deletes, table.Delete{Sort: historyKey(name, oldest)})
 	}
 	if s.store.outbox != nil {
-		put, err := c.eventPut(how)
+		put, err := s.eventPut(c, how, st.before)
 		if err != nil {
 			return err
 		}

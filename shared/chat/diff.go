@@ -54,10 +54,15 @@ func diff(before, after *record) ([]Change, error) {
 		d.members(configurationParam, a, b)
 	}
 	if d.more > 0 {
-		text := strconv.Itoa(d.more) + " more changes"
-		d.list = append(d.list, Change{Path: MoreChanges, After: &text})
+		d.list = append(d.list, moreChanges(d.more))
 	}
 	return d.list, nil
+}
+
+// moreChanges returns the Change that says how many changes are not shown.
+func moreChanges(n int) Change {
+	text := strconv.Itoa(n) + " more changes"
+	return Change{Path: MoreChanges, After: &text}
 }
 
 func sameDigest(a, b set) bool { return a.Digest == b.Digest }
