@@ -47,7 +47,9 @@ type Health struct {
 	LastDeliveryError *HealthError `json:",omitempty"` // of a command that could not be dispatched
 	// LastMention is the last message that mentions another name than BotName, and not the bot.
 	LastMention *HealthError `json:",omitempty"`
-	Counters    map[string]int64
+	// LastEventError is of the event of a change, whose delivery was given up.
+	LastEventError *HealthError `json:",omitempty"`
+	Counters       map[string]int64
 	// Ignored counts ignored callbacks by the platform's name of their kind, such as
 	// reaction_added.
 	Ignored map[string]int64 `json:",omitempty"`
@@ -57,7 +59,7 @@ type Health struct {
 type HealthError struct {
 	Date string
 	// token, request, configuration, signature, freshness, decrypt, receive id, decode, replay,
-	// deliver or mention
+	// deliver, mention or announce
 	Step   string
 	Reason string
 }
@@ -120,6 +122,7 @@ func showHealth(h *journal.Health, r *record) Health {
 	}
 	out.LastDeliveryError = showMoment(h.Last[journal.LastDelivery])
 	out.LastMention = showMoment(h.Last[journal.LastMention])
+	out.LastEventError = showMoment(h.Last[journal.LastEvent])
 	out.Ignored = h.Ignored()
 	switch {
 	case failure.After(success), success.IsZero() && !stranger.IsZero():

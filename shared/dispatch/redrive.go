@@ -315,15 +315,20 @@ func (w *Worker) Close() error {
 	w.mu.Unlock()
 	w.timers.close()
 	defer w.cut()
+	return drain(&w.group, w.cut)
+}
+
+// drain waits up to DrainTime for a group, then cuts it and waits up to CutTime.
+func drain(group *sync.WaitGroup, cut func()) error {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		w.group.Wait()
+		group.Wait()
 	}()
 	if ends(done, DrainTime) {
 		return nil
 	}
-	w.cut()
+	cut()
 	if ends(done, CutTime) {
 		return nil
 	}

@@ -71,6 +71,7 @@ const (
 	LastCallback  = "last#callback"
 	LastDelivery  = "last#delivery" // a failed one
 	LastMention   = "last#mention"  // of a name other than BotName
+	LastEvent     = "last#event"    // of a change, whose delivery was given up
 	countOf       = "n#"
 
 	// kindOf counts ignored callbacks by kind. It sorts last, so that the others are always read.
@@ -382,6 +383,20 @@ func (j *Journal) writeNotes(ctx context.Context, ref command.Ref, now time.Time
 		change.Adds = append(change.Adds, table.Add{Sort: healthKey(ref, kindOf+kind), N: n})
 	}
 	return j.table.Write(ctx, partitionOf(ref), change)
+}
+
+// Unannounced records that the delivery of the event of a change was given up, and why.
+func (j *Journal) Unannounced(ctx context.Context, ref command.Ref, why string) error {
+	now := j.now().UTC()
+	value, err := document.Encode(Moment{At: now, Step: "announce", Reason: cut(why, 1024)})
+	if err == nil {
+		err = j.table.Write(ctx, partitionOf(ref), table.Change{Puts: []table.Put{{Sort: healthKey(ref, LastEvent),
+			Value: value, Revision: now.UnixNano()}}})
+	}
+	if err != nil {
+		return storeError(ctx, "note", err)
+	}
+	return nil
 }
 
 // Health is the health of one configuration's webhook.

@@ -31,7 +31,10 @@ type Target struct {
 	functions Functions
 }
 
-var _ dispatch.Scoped = (*Target)(nil)
+var (
+	_ dispatch.Scoped    = (*Target)(nil)
+	_ dispatch.Deliverer = (*Target)(nil)
+)
 
 // New returns a target. service is the cloud's service for people, and version that of the cloud's
 // policy language.
@@ -65,6 +68,14 @@ func (t *Target) Start(ctx context.Context, c *dispatch.Call) (dispatch.Progress
 		return dispatch.Progress{}, t.failed(c, err)
 	}
 	return dispatch.Progress{State: journal.StateSucceeded, Text: dispatch.TextOf(answer)}, nil
+}
+
+// Deliver implements dispatch.Deliverer. It invokes the function with the service's own rights.
+func (t *Target) Deliver(ctx context.Context, d dispatch.Delivery) error {
+	if _, err := t.functions.CallIn(ctx, "", d.Target.Name, d.Body); err != nil {
+		return t.failed(&dispatch.Call{Target: d.Target}, err)
+	}
+	return nil
 }
 
 // maxFailure is the maximum length of a function's error in a sentence, in characters.

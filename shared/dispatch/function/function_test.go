@@ -95,6 +95,28 @@ func TestStart(t *testing.T) {
 	}
 }
 
+func TestDeliver(t *testing.T) {
+	f := &fake{status: 200}
+	own := invoke.With(t.Context(), &invoke.Invocation{Credentials: invoke.Credentials{AccessKeyID: "own",
+		AccessKeySecret: "secret"}})
+	d := dispatch.Delivery{ID: "event-1", Body: []byte(`{"id":"event-1"}`),
+		Target: command.Target{Type: command.TargetFunction, Name: "audit"}}
+	for name, target := range targets(t, f) {
+		f.asked, f.status, f.body = nil, 200, "anything"
+		if err := target.Deliver(own, d); err != nil {
+			t.Errorf("%s: Deliver = %v", name, err)
+		}
+		if len(f.asked) != 1 || !strings.HasSuffix(f.asked[0], `/functions/audit/invocations {"id":"event-1"}`) {
+			t.Errorf("%s: asked %q", name, f.asked)
+		}
+		f.status, f.body = 404, `{"Code":"FunctionNotFound","Type":"ResourceNotFoundException"}`
+		var failed *dispatch.Error
+		if err := target.Deliver(own, d); !errors.As(err, &failed) || !failed.Refused {
+			t.Errorf("%s: Deliver to no function = %v", name, err)
+		}
+	}
+}
+
 func TestPolicies(t *testing.T) {
 	all := targets(t, new(fake))
 	for _, test := range []struct{ cloud, role, want string }{

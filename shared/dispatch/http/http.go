@@ -77,7 +77,10 @@ func New(o Options) *Client {
 // Close closes idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-var _ dispatch.Target = (*Client)(nil)
+var (
+	_ dispatch.Target    = (*Client)(nil)
+	_ dispatch.Deliverer = (*Client)(nil)
+)
 
 // Start implements dispatch.Target. An endpoint that answers 202 does not say how the operation
 // ends.
@@ -87,22 +90,37 @@ func (c *Client) Start(ctx context.Context, call *dispatch.Call) (dispatch.Progr
 		return dispatch.Progress{}, &dispatch.Error{Refused: true,
 			Why: "the command cannot be encoded as an event", Cause: err.Error()}
 	}
-	status, answer, err := c.Post(ctx, call.Target.URL.Reveal(), call.Target.Secrets,
-		Event{ID: call.ID, ContentType: command.EventMediaType, Body: body})
-	var failed *Error
-	if errors.As(err, &failed) {
-		why := failed.Error()
-		if errors.Is(failed, dial.ErrForbidden) { // the log has the address, which is internal
-			why += "; CHATCONF_TARGET_NETWORKS of the service can allow its network, which the log names"
-		}
-		return dispatch.Progress{}, &dispatch.Error{Why: why, Again: failed.Again || ctx.Err() != nil,
-			Refused: !failed.Doubt, Cause: dial.Cause(failed)}
+	status, answer, err := c.post(ctx, dispatch.Delivery{ID: call.ID, Target: call.Target, Body: body})
+	if err != nil {
+		return dispatch.Progress{}, err
 	}
 	progress := dispatch.Progress{State: journal.StateSucceeded, Text: dispatch.TextOf(answer)}
 	if status == http.StatusAccepted {
 		progress.State = journal.StateAccepted
 	}
 	return progress, nil
+}
+
+// Deliver implements dispatch.Deliverer.
+func (c *Client) Deliver(ctx context.Context, d dispatch.Delivery) error {
+	_, _, err := c.post(ctx, d)
+	return err
+}
+
+// post posts an event to its target. Its error is a *dispatch.Error.
+func (c *Client) post(ctx context.Context, d dispatch.Delivery) (status int, answer []byte, err error) {
+	status, answer, err = c.Post(ctx, d.Target.URL.Reveal(), d.Target.Secrets,
+		Event{ID: d.ID, ContentType: command.EventMediaType, Body: d.Body})
+	var failed *Error
+	if errors.As(err, &failed) {
+		why := failed.Error()
+		if errors.Is(failed, dial.ErrForbidden) { // the log has the address, which is internal
+			why += "; CHATCONF_TARGET_NETWORKS of the service can allow its network, which the log names"
+		}
+		return 0, nil, &dispatch.Error{Why: why, Again: failed.Again || ctx.Err() != nil,
+			Refused: !failed.Doubt, Cause: dial.Cause(failed)}
+	}
+	return status, answer, nil
 }
 
 // An Event is what is delivered.

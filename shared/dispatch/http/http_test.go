@@ -123,6 +123,26 @@ func TestEachSecretSigns(t *testing.T) {
 	}
 }
 
+func TestAnEventOfAChangeIsDelivered(t *testing.T) {
+	status := http.StatusNoContent
+	s := newTarget(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) })
+	d := dispatch.Delivery{ID: id, Body: []byte(body),
+		Target: command.Target{Type: command.TargetHTTP, URL: sealed.Text(s.URL), Secrets: secrets}}
+	if err := s.client.Deliver(t.Context(), d); err != nil {
+		t.Fatal(err)
+	}
+	if r := s.requests[0]; r.Header.Get("Webhook-Id") != id || r.Header.Get("Webhook-Signature") != expected ||
+		r.Header.Get("Content-Type") != command.EventMediaType || s.bodies[0] != body {
+		t.Errorf("received %v %q", r.Header, s.bodies[0])
+	}
+	status = http.StatusForbidden
+	var failed *dispatch.Error
+	if err := s.client.Deliver(t.Context(), d); !errors.As(err, &failed) || !failed.Refused ||
+		failed.Why != "deliver: the endpoint answered 403" {
+		t.Errorf("Deliver to an endpoint that refuses = %v", err)
+	}
+}
+
 // After an attempt without an answer the endpoint may have the event, whatever the last answer is.
 // If every attempt had an answer, it is certain that the endpoint has nothing.
 func TestDoubt(t *testing.T) {
