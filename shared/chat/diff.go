@@ -19,6 +19,17 @@ type Change struct {
 	After  *string `json:",omitempty"`
 }
 
+// size returns the size of the text in bytes.
+func (ch Change) size() int {
+	n := len(ch.Path)
+	for _, text := range [...]*string{ch.Before, ch.After} {
+		if text != nil {
+			n += len(*text)
+		}
+	}
+	return n
+}
+
 // MaxChanges is the maximum number of changes shown of one revision. Another Change, with the path
 // MoreChanges, then says how many more there are.
 const (

@@ -91,8 +91,8 @@ type Entry struct {
 // ReadHistory returns all that is kept of the history of a name, oldest first.
 func (s *Service) ReadHistory(ctx context.Context, account, region, name string) ([]Entry, error) {
 	c := scopeOf(command.Ref{Account: account, Region: region})
-	items, err := s.store.table.Query(ctx, table.Range{Partition: c.partition(), Prefix: historyPrefix +
-		table.Escape(name) + "#", Limit: table.MaxQuery})
+	items, err := s.store.table.Query(ctx, table.Range{Partition: c.partition(), Prefix: historyRange(name),
+		Limit: table.MaxQuery})
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,19 @@
 package chat
 
-import "strings"
+import (
+	"context"
+	"fmt"
+	"iter"
+	"strings"
+
+	"chatconf/shared/fault"
+	"chatconf/shared/table"
+)
+
+const (
+	actionListRevisions = "ListChatConfigurationRevisions"
+	actionGetRevision   = "GetChatConfigurationRevision"
+)
 
 // An Operation is the kind of a change, in the history and in events.
 type Operation string
@@ -23,4 +36,333 @@ func (rev *revision) operation() Operation {
 		}
 	}
 	return OperationUpdated
+}
+
+// ListRevisionsRequest are the parameters of ListChatConfigurationRevisions; Name is mandatory.
+type ListRevisionsRequest struct {
+	RegionID   string `param:"RegionId"`
+	Name       string `param:"Name"`
+	MaxResults *int64 `param:"MaxResults"` // 1 to MaxResults, default DefaultResults
+	NextToken  string `param:"NextToken"`  // of the page before
+}
+
+// ListRevisionsResponse is the answer of ListChatConfigurationRevisions.
+type ListRevisionsResponse struct {
+	ChatConfigurationRevisions []Revision
+	NextToken                  string `json:",omitempty"` // absent on the last page; a page may be short
+	MaxResults                 int64
+}
+
+// NextPageToken returns NextToken.
+func (r *ListRevisionsResponse) NextPageToken() string { return r.NextToken }
+
+// GetRevisionRequest are the parameters of GetChatConfigurationRevision; Name and Revision are
+// mandatory.
+type GetRevisionRequest struct {
+	RegionID string `param:"RegionId"`
+	Name     string `param:"Name"`
+	Revision *int64 `param:"Revision"`
+}
+
+// GetRevisionResponse is the answer of GetChatConfigurationRevision.
+type GetRevisionResponse struct {
+	ChatConfigurationRevision Revision
+	ChatConfiguration         Configuration // as it was then, secrets masked, without Outputs
+}
+
+// A Revision is an entry of a configuration's history.
+type Revision struct {
+	Revision         int64
+	Life             int64 // the first revision of this life of the name; 0 if it began before this was kept
+	Date             string
+	Operation        Operation
+	Action           string // the action that did it, such as TagResources
+	Caller           string // access key id; the name for a caller without one
+	SourceAddress    string `json:",omitempty"`
+	RequestId        string `json:",omitempty"`
+	Deleted          bool
+	RestoredRevision int64 `json:",omitempty"` // the revision that this one restored
+	// the revision before this one that is kept, to which Changes refer; absent if it is of another
+	// life or none
+	Compared int64 `json:",omitempty"`
+	Changes  []Change
+}
+
+// ListRevisions returns a page of the history of a name, the latest entry first:
+// ListChatConfigurationRevisions. History keeps the first and the latest revisions. It goes on when
+// a name is deleted and created again; the entries of an earlier life are shown to a caller who may
+// list them by the tags that the configuration had at the end of that life.
+//
+// Errors: MissingParameter, InvalidParameter, InvalidNextToken, NotFound, NoPermission,
+// InvalidRegion.
+func (s *Service) ListRevisions(ctx context.Context, in *ListRevisionsRequest) (*ListRevisionsResponse, error) {
+	if err := in.Check(s); err != nil {
+		return nil, err
+	}
+	c, last, _, err := s.mayRead(ctx, in.RegionID, in.Name, actionListRevisions)
+	if err != nil {
+		return nil, err
+	}
+	if last == nil {
+		return nil, notFound(in.Name)
+	}
+	scope := []string{actionListRevisions, c.account, c.region, in.Name}
+	from, err := s.cursors.parse(in.NextToken, scope)
+	if err != nil {
+		return nil, err
+	}
+	n := pageSize(in.MaxResults)
+	list, next, err := s.revisions(ctx, c, last, from, n)
+	if err != nil {
+		return nil, storeError(ctx, "list revisions", err)
+	}
+	return &ListRevisionsResponse{ChatConfigurationRevisions: list, MaxResults: int64(n),
+		NextToken: s.cursors.token(next, scope)}, nil
+}
+
+// maxRevisions is the size of the changes after which a page of revisions ends, in bytes. A
+// function's answer has at most 6 MB, and one entry can have twice MaxConfiguration.
+const maxRevisions = 1 << 20
+
+// revisions returns up to n entries of history from the cursor on, and the cursor of the next page;
+// nil at the end. last is the last life of the name, which the caller may read. A cursor has in
+// After the sort key before the next entry, and in Rest that of the last entry of its life.
+func (s *Service) revisions(ctx context.Context, c scope, last *record, from cursor,
+	n int) ([]Revision, *cursor, error) {
+	list := []Revision{}
+	var end *record // the last record of the life that rev is of
+	var may bool    // whether the caller may read that life
+	var shown *revision
+	size := 0
+	show := func(before *revision) error {
+		out, err := s.showRevision(c, shown, before)
+		if err != nil {
+			return err
+		}
+		for _, ch := range out.Changes {
+			size += ch.size()
+		}
+		list, shown = append(list, out), nil
+		return nil
+	}
+	for rev, err := range s.store.past(ctx, c, last.Name, from.After, n+1) {
+		if err == nil && shown != nil {
+			err = show(rev)
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		if end == nil || !end.sameLife(rev.record) {
+			if end, may = last, true; !last.sameLife(rev.record) {
+				if end, err = s.store.endOfLife(ctx, c, rev, from.Rest); err != nil {
+					return nil, nil, err
+				}
+				may = c.allows(actionPrefix+actionListRevisions, c.request(ctx, last.Name, end.Tags))
+			}
+			from.Rest = "" // only for the first entry of the page
+		}
+		switch {
+		case !may:
+			continue
+		case len(list) == n || size > maxRevisions:
+			return list, &cursor{After: historyKey(last.Name, rev.Revision+1),
+				Rest: historyKey(last.Name, end.Revision)}, nil
+		}
+		shown = rev
+	}
+	if shown != nil {
+		if err := show(nil); err != nil {
+			return nil, nil, err
+		}
+	}
+	return list, nil, nil
+}
+
+// past returns the history of a name from the latest entry to the first, or those before the sort
+// key after. It reads n entries, and more only if the caller goes on.
+func (s store) past(ctx context.Context, c scope, name, after string, n int) iter.Seq2[*revision, error] {
+	return func(yield func(*revision, error) bool) {
+		for {
+			items, err := s.table.Query(ctx, table.Range{Partition: c.partition(), Prefix: historyRange(name),
+				After: after, Limit: n, Reverse: true})
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for _, item := range items {
+				rev, err := decodeRevision(item)
+				if !yield(rev, err) || err != nil {
+					return
+				}
+				after = item.Sort
+			}
+			if len(items) < n {
+				return
+			}
+			n = table.MaxGet
+		}
+	}
+}
+
+// endOfLife returns the last record of the life of an entry. That is the record under the sort key
+// known, if history still has it and it is of this life, or else the entry's own.
+func (s store) endOfLife(ctx context.Context, c scope, rev *revision, known string) (*record, error) {
+	if known == "" || known == historyKey(rev.Name, rev.Revision) {
+		return rev.record, nil
+	}
+	items, err := s.table.Get(ctx, table.Key{Partition: c.partition(), Sort: known})
+	if err != nil || len(items) == 0 {
+		return rev.record, err
+	}
+	end, err := decodeRevision(items[0])
+	if err != nil {
+		return nil, err
+	}
+	if !end.sameLife(rev.record) {
+		return rev.record, nil
+	}
+	return end.record, nil
+}
+
+// sameLife reports whether two records of a name belong to the same life.
+func (r *record) sameLife(other *record) bool {
+	return r.Born == other.Born && r.Created.Equal(other.Created)
+}
+
+// showRevision returns an entry of history with its changes. before is the entry before it; nil if
+// none is kept.
+func (s *Service) showRevision(c scope, rev, before *revision) (Revision, error) {
+	out := Revision{
+		Revision:         rev.Revision,
+		Life:             rev.Born,
+		Date:             date(rev.At),
+		Operation:        rev.operation(),
+		Action:           rev.Action,
+		Caller:           rev.Actor,
+		SourceAddress:    rev.SourceIP,
+		RequestId:        rev.RequestID,
+		Deleted:          rev.Deleted,
+		RestoredRevision: rev.Restored,
+		Changes:          []Change{},
+	}
+	var compared *record
+	switch {
+	case before != nil && before.sameLife(rev.record):
+		compared, out.Compared = before.record, before.Revision
+	case out.Operation != OperationCreated && out.Operation != OperationRestored:
+		return out, nil // the entry before it is no longer kept
+	}
+	changes, err := s.changes(c, compared, rev.record)
+	if err != nil {
+		return out, err
+	}
+	out.Changes = append(out.Changes, changes...)
+	return out, nil
+}
+
+// GetRevision returns a configuration as it was at a revision, its secrets masked:
+// GetChatConfigurationRevision. The caller needs the permission for the last life of the name. For
+// an entry of an earlier life, the caller needs it also with the tags at the end of that life;
+// without it, there is no such revision.
+//
+// Errors: MissingParameter, InvalidParameter, NotFound, NoPermission, InvalidRegion.
+func (s *Service) GetRevision(ctx context.Context, in *GetRevisionRequest) (*GetRevisionResponse, error) {
+	if err := in.Check(s); err != nil {
+		return nil, err
+	}
+	c, last, _, err := s.mayRead(ctx, in.RegionID, in.Name, actionGetRevision)
+	if err != nil {
+		return nil, err
+	}
+	if last == nil {
+		return nil, notFound(in.Name)
+	}
+	rev, before, err := s.revisionAt(ctx, c, last, *in.Revision)
+	if err != nil {
+		return nil, storeError(ctx, "get revision", err)
+	}
+	out := &GetRevisionResponse{ChatConfiguration: rev.show()}
+	if out.ChatConfigurationRevision, err = s.showRevision(c, rev, before); err != nil {
+		return nil, storeError(ctx, "get revision", err)
+	}
+	return out, nil
+}
+
+// revisionAt returns a revision of a name and the entry before it that is kept, nil if none. last
+// is the last life of the name. It costs one Get; for an earlier life also a Query to its end.
+// Errors: NotFound, also if the caller may not read the life of the revision.
+func (s *Service) revisionAt(ctx context.Context, c scope, last *record, n int64) (rev, before *revision, err error) {
+	missing := &fault.Error{Code: fault.NotFound, Param: "Revision",
+		Message: fmt.Sprintf("Chat configuration %s has no revision %d that the caller may read; "+
+			"%s returns those that are kept.", fault.Quote(last.Name), n, actionListRevisions)}
+	found, err := s.store.entries(ctx, c, last.Name, n, n-1, 1)
+	if err != nil {
+		return nil, nil, err
+	}
+	rev, before = found[n], found[n-1]
+	if rev == nil {
+		return nil, nil, missing
+	}
+	if before == nil && n > 1 {
+		before = found[1]
+	}
+	if last.sameLife(rev.record) {
+		return rev, before, nil
+	}
+	end, err := s.store.lastOfLife(ctx, c, rev)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !c.allows(actionPrefix+actionGetRevision, c.request(ctx, last.Name, end.Tags)) {
+		return nil, nil, missing
+	}
+	return rev, before, nil
+}
+
+// entries reads entries of history by revision. Those that are not kept are absent.
+func (s store) entries(ctx context.Context, c scope, name string, revisions ...int64) (map[int64]*revision, error) {
+	var keys []table.Key
+	found := make(map[int64]*revision, len(revisions))
+	for _, n := range revisions {
+		if _, twice := found[n]; !twice && n > 0 {
+			found[n] = nil
+			keys = append(keys, table.Key{Partition: c.partition(), Sort: historyKey(name, n)})
+		}
+	}
+	items, err := s.table.Get(ctx, keys...)
+	if err != nil {
+		return nil, err
+	}
+	for _, item := range items {
+		if found[item.Revision], err = decodeRevision(item); err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+// lastOfLife reads the last record of the life of an entry: that of the last entry before another
+// life.
+func (s store) lastOfLife(ctx context.Context, c scope, rev *revision) (*record, error) {
+	last := rev.record
+	for {
+		items, err := s.table.Query(ctx, table.Range{Partition: c.partition(), Prefix: historyRange(rev.Name),
+			After: historyKey(rev.Name, last.Revision), Limit: table.MaxGet})
+		if err != nil {
+			return nil, err
+		}
+		for _, item := range items {
+			next, err := decodeRevision(item)
+			if err != nil {
+				return nil, err
+			}
+			if !next.sameLife(last) {
+				return last, nil
+			}
+			last = next.record
+		}
+		if len(items) < table.MaxGet {
+			return last, nil
+		}
+	}
 }

@@ -32,8 +32,11 @@ func counterKey(name string) string {
 }
 
 func historyKey(name string, revision int64) string {
-	return fmt.Sprintf("%s%s#%0*d", historyPrefix, table.Escape(name), revisionDigits, revision)
+	return fmt.Sprintf("%s%0*d", historyRange(name), revisionDigits, revision)
 }
+
+// historyRange returns the prefix of all entries of a name in history.
+func historyRange(name string) string { return historyPrefix + table.Escape(name) + "#" }
 
 // indexKey returns the sort key of a configuration's index entry.
 func indexKey(attribute, value, name string) string {

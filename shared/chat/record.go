@@ -72,6 +72,7 @@ type revision struct {
 	Actor     string    `json:"actor"` // the caller's access key id, or its name without one
 	SourceIP  string    `json:"sourceIp,omitempty"`
 	RequestID string    `json:"requestId,omitempty"`
+	Restored  int64     `json:"restored,omitempty"` // the revision that was restored
 	At        time.Time `json:"at"`
 }
 

@@ -87,6 +87,27 @@ func (in *ListCommandsRequest) Check(s *Service) error {
 	return err
 }
 
+// Check returns all mistakes of the request but those of NextToken.
+func (in *ListRevisionsRequest) Check(*Service) error {
+	return fault.Join(checkNamed(in.RegionID, in.Name), checkPageSize(in.MaxResults))
+}
+
+// Check returns all mistakes of the request.
+func (in *GetRevisionRequest) Check(*Service) error {
+	return fault.Join(checkNamed(in.RegionID, in.Name), checkRevision("Revision", in.Revision))
+}
+
+// checkRevision returns an error unless a mandatory revision can exist.
+func checkRevision(param string, n *int64) error {
+	switch {
+	case n == nil:
+		return fault.Missing(param)
+	case *n < 1:
+		return fault.Invalid(param, "%s is %d; use 1 or more.", param, *n)
+	}
+	return nil
+}
+
 // Check returns all mistakes of the request.
 func (in *HealthRequest) Check(*Service) error { return checkNamed(in.RegionID, in.Name) }
 

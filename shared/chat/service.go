@@ -279,7 +279,14 @@ func (s *Service) Get(ctx context.Context, in *GetRequest) (*GetResponse, error)
 	if err != nil {
 		return nil, storeError(ctx, "get", err)
 	}
-	return &GetResponse{Configuration{
+	out := &GetResponse{r.show()}
+	out.ChatConfiguration.Outputs = outputs
+	return out, nil
+}
+
+// show returns the record as Get shows it, without Outputs.
+func (r *record) show() Configuration {
+	return Configuration{
 		Name:            r.Name,
 		Type:            r.Type,
 		RamRole:         r.RamRole,
@@ -287,11 +294,10 @@ func (s *Service) Get(ctx context.Context, in *GetRequest) (*GetResponse, error)
 		ResourceGroupId: r.ResourceGroupID,
 		CreatedDate:     date(r.Created),
 		UpdatedDate:     date(r.Updated),
-		Outputs:         outputs,
 		Status:          r.Status,
 		Tags:            r.Tags,
 		Revision:        r.Revision,
-	}}, nil
+	}
 }
 
 // Update changes a chat configuration: UpdateChatConfiguration. An absent parameter changes
