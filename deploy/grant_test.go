@@ -663,6 +663,9 @@ var steps = []struct{ action, body string }{
 	// which had a life before
 	{"CreateChatConfiguration",
 		`{"Name":"dev","Type":"Slack","Configuration":{"SlackSigningSecret":"not-a-real-secret-of-32-letters."}}`},
+	{"ListChatConfigurationRevisions", `{"Name":"dev","MaxResults":1}`},
+	{"GetChatConfigurationRevision", `{"Name":"dev","Revision":3}`},
+	{"GetChatConfigurationRevision", `{"Name":"dev","Revision":1}`},
 	{"DeleteChatConfiguration", `{"Name":"dev"}`},
 	{"DeleteChatConfiguration", `{"Name":"ops"}`},
 	{"ListChatCommands", `{"Name":"ops"}`},

@@ -228,6 +228,8 @@ var order = []struct{ folder, holds string }{
 	{"list-chat-commands", `"ChatCommands":[]`},
 	{"get-chat-configuration-health", `"State":"Silent"`},
 	{"update-chat-configuration", `"Name":"ops"`},
+	{"list-chat-configuration-revisions", `"Operation":"Rotated"`},
+	{"get-chat-configuration-revision", `"Compared":2`},
 	{"change-resource-group", `"RequestId":`},
 	{"untag-resources", `"RequestId":`},
 	{"api", `"Name":"ops"`},

@@ -247,6 +247,15 @@ func everyAction(s *chat.Service, region func() string) map[string]func(context.
 			_, err := s.ListCommands(ctx, &chat.ListCommandsRequest{RegionID: region(), Name: "one"})
 			return err
 		},
+		"ListChatConfigurationRevisions": func(ctx context.Context) error {
+			_, err := s.ListRevisions(ctx, &chat.ListRevisionsRequest{RegionID: region(), Name: "one"})
+			return err
+		},
+		"GetChatConfigurationRevision": func(ctx context.Context) error {
+			_, err := s.GetRevision(ctx, &chat.GetRevisionRequest{RegionID: region(), Name: "one",
+				Revision: chattest.Ptr[int64](1)})
+			return err
+		},
 		"GetChatConfigurationHealth": func(ctx context.Context) error {
 			_, err := s.Health(ctx, &chat.HealthRequest{RegionID: region(), Name: "one"})
 			return err

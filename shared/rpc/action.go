@@ -54,6 +54,18 @@ func (a Action) TakesGet() bool {
 	return a.ReadOnly()
 }
 
+// expected returns the name of the parameter with the revision that the caller expects the
+// configuration to be at; empty if the action has none. RestoreChatConfiguration has another
+// parameter Revision.
+func (a Action) expected() string {
+	for _, name := range [...]string{"ExpectedRevision", "Revision"} {
+		if a.plan.has(name) && !a.ReadOnly() {
+			return name
+		}
+	}
+	return ""
+}
+
 // Parameters returns the names of the action's parameters.
 func (a Action) Parameters() []string {
 	names := make([]string, len(a.plan.fields))
@@ -103,5 +115,7 @@ func Actions() []Action {
 		NewAction("SimulateChatPermission", (*chat.Service).Simulate),
 		NewAction("ListChatCommands", (*chat.Service).ListCommands),
 		NewAction("GetChatConfigurationHealth", (*chat.Service).Health),
+		NewAction("ListChatConfigurationRevisions", (*chat.Service).ListRevisions),
+		NewAction("GetChatConfigurationRevision", (*chat.Service).GetRevision),
 	}
 }

@@ -20,21 +20,23 @@ import (
 
 // fillers read parameters into each request type of the API.
 var fillers = map[string]func(url.Values) (any, error){
-	"CreateChatConfiguration":    filler[chat.CreateRequest],
-	"GetChatConfiguration":       filler[chat.GetRequest],
-	"ListChatConfigurations":     filler[chat.ListRequest],
-	"UpdateChatConfiguration":    filler[chat.UpdateRequest],
-	"DeleteChatConfiguration":    filler[chat.DeleteRequest],
-	"TagResources":               filler[chat.TagRequest],
-	"UntagResources":             filler[chat.UntagRequest],
-	"ListTagResources":           filler[chat.ListTagResourcesRequest],
-	"ListTagKeys":                filler[chat.ListTagKeysRequest],
-	"ListTagValues":              filler[chat.ListTagValuesRequest],
-	"ChangeResourceGroup":        filler[chat.ChangeResourceGroupRequest],
-	"RotateChatWebhook":          filler[chat.RotateRequest],
-	"SimulateChatPermission":     filler[chat.SimulateRequest],
-	"ListChatCommands":           filler[chat.ListCommandsRequest],
-	"GetChatConfigurationHealth": filler[chat.HealthRequest],
+	"CreateChatConfiguration":        filler[chat.CreateRequest],
+	"GetChatConfiguration":           filler[chat.GetRequest],
+	"ListChatConfigurations":         filler[chat.ListRequest],
+	"UpdateChatConfiguration":        filler[chat.UpdateRequest],
+	"DeleteChatConfiguration":        filler[chat.DeleteRequest],
+	"TagResources":                   filler[chat.TagRequest],
+	"UntagResources":                 filler[chat.UntagRequest],
+	"ListTagResources":               filler[chat.ListTagResourcesRequest],
+	"ListTagKeys":                    filler[chat.ListTagKeysRequest],
+	"ListTagValues":                  filler[chat.ListTagValuesRequest],
+	"ChangeResourceGroup":            filler[chat.ChangeResourceGroupRequest],
+	"RotateChatWebhook":              filler[chat.RotateRequest],
+	"SimulateChatPermission":         filler[chat.SimulateRequest],
+	"ListChatCommands":               filler[chat.ListCommandsRequest],
+	"GetChatConfigurationHealth":     filler[chat.HealthRequest],
+	"ListChatConfigurationRevisions": filler[chat.ListRevisionsRequest],
+	"GetChatConfigurationRevision":   filler[chat.GetRevisionRequest],
 }
 
 func filler[Req any](p url.Values) (any, error) {

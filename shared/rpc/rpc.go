@@ -281,7 +281,7 @@ func (h *Handler) serve(ctx context.Context, r *http.Request, c *call) (any, err
 	if err := c.params.checkOwnToken(); err != nil {
 		return nil, err
 	}
-	if err := readIfMatch(r, action.plan, c.params); err != nil {
+	if err := readIfMatch(r, action, c.params); err != nil {
 		return nil, err
 	}
 	return h.do(ctx, c)
@@ -395,15 +395,16 @@ func readFormat(p params) (format, error) {
 	return asJSON, errFormat
 }
 
-// readIfMatch reads the header If-Match as the parameter Revision: "3", or 3, which is easier to
-// write with the CLI. An asterisk changes nothing. An action without a revision refuses the header:
-// ignored, it would protect nothing.
-func readIfMatch(r *http.Request, known plan, p params) error {
+// readIfMatch reads the header If-Match as the parameter for the expected revision: "3", or 3, which
+// is easier to write with the CLI. An asterisk changes nothing. An action without such a parameter
+// refuses the header: ignored, it would protect nothing.
+func readIfMatch(r *http.Request, action Action, p params) error {
 	values := r.Header.Values("If-Match")
 	if len(values) == 0 || len(values) == 1 && strings.TrimSpace(values[0]) == "*" {
 		return nil
 	}
-	if !known.has("Revision") {
+	param := action.expected()
+	if param == "" {
 		return invalidParam("If-Match", "this action has no revision; leave the header out.")
 	}
 	text := strings.TrimSpace(values[0])
@@ -413,9 +414,9 @@ func readIfMatch(r *http.Request, known plan, p params) error {
 	if _, err := strconv.ParseInt(text, 10, 64); err != nil || len(values) > 1 {
 		return invalidParam("If-Match", `use one revision, as the header ETag of an answer has it, such as "3".`)
 	}
-	if given, _ := p.get("Revision"); given != "" && given != text {
-		return invalidParam("Revision", "it differs from the header If-Match; give one of the two.")
+	if given, _ := p.get(param); given != "" && given != text {
+		return invalidParam(param, "it differs from the header If-Match; give one of the two.")
 	}
-	p["Revision"] = []string{text}
+	p[param] = []string{text}
 	return nil
 }
