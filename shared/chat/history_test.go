@@ -25,7 +25,8 @@ func (h *house) revisions(ctx context.Context, name string, n int64) (list []cha
 			h.T.Fatalf("ListRevisions(%q): %v", name, err)
 		}
 		if len(out.ChatConfigurationRevisions) > int(n) || out.MaxResults != n {
-			h.T.Fatalf("a page of %d of at most %d, MaxResults = %d", len(out.ChatConfigurationRevisions), n, out.MaxResults)
+			h.T.Fatalf("a page of %d of at most %d, MaxResults = %d", len(out.ChatConfigurationRevisions), n,
+				out.MaxResults)
 		}
 		list, pages = append(list, out.ChatConfigurationRevisions...), pages+1
 		if in.NextToken = out.NextToken; in.NextToken == "" {
@@ -363,7 +364,8 @@ func TestHistoryOfBefore(t *testing.T) {
 	}
 	list := out.ChatConfigurationRevisions
 	chattest.Equal(t, "an update of a record from before", lines(list[1].Changes), "RamRole: - → Ops\n")
-	if got := list[0].Changes; len(got) != 2 || got[0].Path != "Configuration.SlackSigningSecret" || got[0].Before == nil {
+	if got := list[0].Changes; len(got) != 2 || got[0].Path != "Configuration.SlackSigningSecret" ||
+		got[0].Before == nil {
 		t.Errorf("a new secret: %s", lines(got))
 	}
 	if got := lines(list[2].Changes); !strings.Contains(got, "Configuration.SlackSigningSecret: - → digest:") {

@@ -105,7 +105,8 @@ func (s store) lastRevision(ctx context.Context, c scope, name string) (int64, e
 
 // latest returns the latest entry of a name in history; nothing if none.
 func (s store) latest(ctx context.Context, c scope, name string) ([]table.Item, error) {
-	return s.table.Query(ctx, table.Range{Partition: c.partition(), Prefix: historyRange(name), Limit: 1, Reverse: true})
+	return s.table.Query(ctx, table.Range{Partition: c.partition(), Prefix: historyRange(name), Limit: 1,
+		Reverse: true})
 }
 
 // walk calls look for every item whose sort key starts with prefix.

@@ -395,9 +395,9 @@ func readFormat(p params) (format, error) {
 	return asJSON, errFormat
 }
 
-// readIfMatch reads the header If-Match as the parameter for the expected revision: "3", or 3, which
-// is easier to write with the CLI. An asterisk changes nothing. An action without such a parameter
-// refuses the header: ignored, it would protect nothing.
+// readIfMatch reads the header If-Match as the parameter for the expected revision: "3", or 3,
+// which is easier to write with the CLI. An asterisk changes nothing. An action without such a
+// parameter refuses the header: ignored, it would protect nothing.
 func readIfMatch(r *http.Request, action Action, p params) error {
 	values := r.Header.Values("If-Match")
 	if len(values) == 0 || len(values) == 1 && strings.TrimSpace(values[0]) == "*" {
