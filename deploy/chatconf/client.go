@@ -313,6 +313,29 @@ func answerError(resp *http.Response, answer []byte) error {
 	if len(fault.AccessDeniedDetail) > 0 {
 		detail = "\n  detail: " + string(fault.AccessDeniedDetail)
 	}
-	return &refusedError{fault.Code, fmt.Sprintf("%s (%d): %s%s\n  request id: %s", fault.Code, resp.StatusCode,
-		fault.Message, detail, fault.RequestId)}
+	message := " " + fault.Message
+	mistakes := strings.HasPrefix(fault.Code, "InvalidParameter") || strings.HasPrefix(fault.Code, "MissingParameter")
+	if lines := sentences(fault.Message); mistakes && len(lines) > 1 {
+		message = "\n    " + strings.Join(lines, "\n    ")
+	}
+	return &refusedError{fault.Code, fmt.Sprintf("%s (%d):%s%s\n  request id: %s", fault.Code, resp.StatusCode,
+		message, detail, fault.RequestId)}
+}
+
+// sentences returns the sentences of a message. The service joins all mistakes of a request, each a
+// sentence, with a space. What is in quotation marks is a value of the caller.
+func sentences(message string) (out []string) {
+	from, quoted := 0, false
+	for i := 0; i+2 < len(message); i++ {
+		switch c := message[i]; {
+		case c == '\\' && quoted:
+			i++
+		case c == '"':
+			quoted = !quoted
+		case (c == '.' || c == '?') && !quoted && message[i+1] == ' ' && 'A' <= message[i+2] && message[i+2] <= 'Z':
+			out = append(out, message[from:i+1])
+			from = i + 2
+		}
+	}
+	return append(out, message[from:])
 }

@@ -303,6 +303,43 @@ func TestCall(t *testing.T) {
 	}
 }
 
+// Several mistakes are one error with a line for each. A quoted value is never divided.
+func TestCallListsMistakes(t *testing.T) {
+	data := newData(t)
+	at := []string{"--endpoint", newService(t, data), "--data", data}
+	call := func(args ...string) string {
+		t.Helper()
+		out, err := run(t, "", append(append([]string{"call"}, args...), at...)...)
+		if err == nil || out != "" {
+			t.Fatalf("%q: %q, %v", args, out, err)
+		}
+		text, _, _ := strings.Cut(err.Error(), "\n  request id: ")
+		return text
+	}
+	want := `InvalidParameter.Name (400):
+    Name "a. B" has a character other than letters, digits, '-' and '_'.
+    Configuration.Target.Type: unknown type "x\"y. Z? A"; use Journal, Http, Function or Program.
+    Configuration.UserGroups: is a number; write an object such as {"sre":["manager4220"]}.
+    Configuration.DingTalkClientSecret: is missing; write `
+	if got := call("CreateChatConfiguration", "Name=a. B", "Type=DingTalk", `Configuration={"DingTalkClientId":"d",`+
+		`"Target":{"Type":"x\"y. Z? A"},"UserGroups":1}`); !strings.HasPrefix(got, want) {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	// One mistake is in the first line.
+	if got, want := call("ListChatConfigurations", "MaxResults=0"),
+		"InvalidParameter.MaxResults (400): MaxResults is 0; use 1 to 100."; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	var many []string
+	for i := range 25 {
+		many = append(many, fmt.Sprintf(`"k%d":1`, i))
+	}
+	got := call("CreateChatConfiguration", "Name=ops", "Type=Slack", "Configuration={"+strings.Join(many, ",")+"}")
+	if strings.Count(got, "\n    Configuration.") != 20 || !strings.HasSuffix(got, "\n    There are more mistakes.") {
+		t.Errorf("of many: %s", got)
+	}
+}
+
 // What the service would ignore is refused before anything is sent, with what was meant perhaps.
 // What may be a secret is not shown.
 func TestCallOfWhatIsNotKnown(t *testing.T) {
