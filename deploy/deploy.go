@@ -77,7 +77,7 @@ var Functions = []Function{
 	{Folder: "tag-resources", Rights: Get | Batch | Put | Delete},
 	{Folder: "untag-resources", Rights: Get | Batch | Put | Delete},
 	{Folder: "update-chat-configuration", Rights: Get | Query | Put | Delete},
-	{Folder: "webhook", Rights: Get, Journal: Get | Put | Add, Part: Webhook},
+	{Folder: "webhook", Rights: Get, Journal: Get | Batch | Query | Put | Add, Part: Webhook},
 }
 
 // Writes reports whether the function changes configurations.

@@ -550,10 +550,16 @@ func (d *deployed) call(t *testing.T, action, body string) *httptest.ResponseRec
 		started := d.world.started
 		d.world.started = nil
 		d.world.mu.Unlock()
-		if len(started) != 1 {
-			t.Fatalf("dispatch-command was invoked %d times, want once", len(started))
+		if fmt.Sprint(len(started)) != body {
+			t.Fatalf("dispatch-command was invoked %d times, want %s", len(started), body)
 		}
-		return d.event(t, serve.Event{Source: serve.Direct, ID: "1", Data: started[0]})
+		var out *httptest.ResponseRecorder
+		for _, data := range started {
+			if out = d.event(t, serve.Event{Source: serve.Direct, ID: "1", Data: data}); out.Code != http.StatusOK {
+				break
+			}
+		}
+		return out
 	case "RedriveCommands":
 		return d.event(t, serve.Event{Source: serve.Timer, ID: "1", Data: []byte(`{}`)})
 	}
@@ -640,12 +646,15 @@ var steps = []struct{ action, body string }{
 		`{"ResourceType":"chatconfiguration","ResourceId":"dev","NewResourceGroupId":"rg-acfmxexample0002"}`},
 	{"UpdateChatConfiguration",
 		`{"Name":"ops","Status":"Active","Configuration":{"SlackSigningSecret":"******",` +
+			`"Actions":{"run":{"Target":{"Type":"Ssm","DocumentName":"d"}}},` + // which makes status a command
 			`"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"]}],"Target":{"Type":"Function",` +
 			`"Name":"` + targetName + `"}}}`},
 	{"SimulateChatPermission", `{"Name":"ops","UserId":"u1","ConversationId":"c1","Command":"restart"}`},
 	{"Webhook", "m1 restart i-1"},
 	{"Webhook", "m1 restart i-1"}, // delivered again
-	{"DispatchCommand", ""},
+	{"Webhook", "m2 restart i-2"},
+	{"Webhook", "m3 status"},
+	{"DispatchCommand", "2"},
 	{"RedriveCommands", ""},
 	{"ListChatCommands", `{"Name":"ops"}`},
 	{"GetChatConfigurationHealth", `{"Name":"ops"}`},

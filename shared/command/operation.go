@@ -65,6 +65,12 @@ func (e *Endpoint) NoOperation(id string) string {
 	return sentenceIn(e.Language, saidNoSuchOperation, "id", Printable(id, 64))
 }
 
+// TooManyOperations returns the answer to status or cancel without an id where more operations are
+// unfinished than can be searched.
+func (e *Endpoint) TooManyOperations(word string) string {
+	return sentenceIn(e.Language, saidTooManyOperations, "word", word)
+}
+
 func (e *Endpoint) sayOf(p phrase, o Operation) string {
 	text := sentenceIn(e.Language, p, "command", o.Command, "id", o.ID, "name", e.Name, "execution", o.Execution,
 		"state", stateIn(e.Language, o.State), "started", o.Started.UTC().Format(time.RFC3339))

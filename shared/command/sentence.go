@@ -104,6 +104,7 @@ const (
 	saidSeveral
 	saidNoOperation
 	saidNoSuchOperation
+	saidTooManyOperations
 
 	phrases
 )
@@ -237,6 +238,8 @@ var sentences = [phrases][2]string{
 	saidNoOperation: {"There is no unfinished operation here.", "此处没有尚未结束的操作。"},
 	saidNoSuchOperation: {"There is no operation {id}, or you may not run its command.",
 		"没有编号为 {id} 的操作，或您无权执行其命令。"},
+	saidTooManyOperations: {"Too many operations are unfinished to find yours. Write {word} and its id.",
+		"尚未结束的操作过多，无法找到您的操作。请在 {word} 后写上编号。"},
 }
 
 // sentenceIn returns a phrase in a language; English if the language is unknown. fill alternates

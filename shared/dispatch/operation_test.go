@@ -159,6 +159,40 @@ func TestStatusAndCancel(t *testing.T) {
 	}
 }
 
+// Operations of others, and many settled commands, hide nothing. Where too much is pending to find
+// an operation, status and cancel say so.
+func TestStatusAmongMany(t *testing.T) {
+	k := newTalk(t, "Slack")
+	k.say("u1", "restart test password=planted-secret")
+	id, _ := k.record()
+	for range 25 { // more than status lists
+		k.say("u3", "restart env=prod password=planted-secret")
+	}
+	for range 100 {
+		k.say("u1", "whoami")
+	}
+	if got := k.say("u1", "status"); !strings.Contains(got, "Its id is "+id+".") {
+		t.Errorf("status: %q", got)
+	}
+	other := k.Create("other", "Slack", platformtest.Settings("Slack"), webhooktest.Open, toHTTP)
+	h := k.Handler(func(context.Context, command.Ref) error { return nil })
+	for i := range 1000 {
+		if out := other.Post(h, other.Say("command", platformsim.Message{ID: fmt.Sprint("o", i),
+			Text: "restart"})); out.Code != http.StatusOK {
+			t.Fatalf("%d", out.Code)
+		}
+	}
+	for _, word := range []string{"status", "cancel"} {
+		want := "Too many operations are unfinished to find yours. Write " + word + " and its id."
+		if got := k.say("u1", word); got != want {
+			t.Errorf("%s: %q, want %q", word, got, want)
+		}
+	}
+	if got := k.say("u1", "status "+id); !strings.Contains(got, "Its id is "+id+".") {
+		t.Errorf("status %s: %q", id, got)
+	}
+}
+
 // Status says once what the target says, and nothing about how the answer was sent.
 func TestStatusShowsWhatTheTargetSays(t *testing.T) {
 	k := newTalk(t, "Slack")

@@ -21,10 +21,6 @@ type Selection struct {
 	Target                  string    // a pattern of the type, or of the type and the name after a space
 	Since, Until            time.Time // zero: no bound
 
-	// Conversation selects the records of one, and Open those whose operation has not ended.
-	Conversation string
-	Open         bool
-
 	// May, if set, reports which of the matching records the reader may see. It may report on only
 	// the first of them; then the page ends there. The first call reports on at least one.
 	May func(context.Context, []*Record) ([]bool, error)
@@ -36,9 +32,7 @@ func (sel *Selection) matches(e *Record) bool {
 		(sel.Command == "" || policy.Match(sel.Command, e.Command)) &&
 		(sel.Decision == "" || sel.Decision == e.Decision) &&
 		(sel.State == "" || sel.State == e.State) &&
-		(sel.Target == "" || matchesTarget(sel.Target, e.Target)) &&
-		(sel.Conversation == "" || sel.Conversation == e.Conversation) &&
-		(!sel.Open || e.Outcome == OutcomePending && (e.State == StateAccepted || e.State == StateRunning))
+		(sel.Target == "" || matchesTarget(sel.Target, e.Target))
 }
 
 // matchesTarget reports whether a pattern selects the target of a record. It never selects a record
@@ -225,7 +219,7 @@ func (j *Journal) Get(ctx context.Context, ref command.Ref, id string) ([]*Recor
 
 // all reports whether the selection depends only on the date.
 func (sel *Selection) all() bool {
-	return sel.User+sel.Command+sel.Decision+string(sel.State)+sel.Target+sel.Conversation == "" && !sel.Open
+	return sel.User+sel.Command+sel.Decision+string(sel.State)+sel.Target == ""
 }
 
 // ceil returns the first whole millisecond that is not before t.

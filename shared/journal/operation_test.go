@@ -316,13 +316,59 @@ func TestFindByState(t *testing.T) {
 	_, err := h.ListCommands(h.Ctx, &chat.ListCommandsRequest{Name: "one", State: "Done"})
 	chattest.WantError(t, "an unknown state", err, fault.InvalidParameter, "State",
 		`Unknown State "Done"; use one of Accepted, Running, Succeeded, Failed, Cancelled, TimedOut, Unknown.`)
-	open := &journal.Selection{Conversation: "c1", Open: true}
-	found, _, err := h.Journal.Find(h.Ctx, e.Ref(), open, "", 10)
-	if err != nil || len(found) != 2 || found[0].State != "Running" || found[1].State != "Accepted" {
-		t.Errorf("what has not ended: %v, %v", found, err)
+	found, more, err := h.Journal.Unfinished(h.Ctx, e.Ref(), every, 10)
+	if err != nil || more || len(found) != 2 || found[0].State != "Running" || found[1].State != "Accepted" {
+		t.Errorf("what has not ended: %v, %v, %v", found, more, err)
 	}
-	open.Conversation = "c2"
-	if found, _, err := h.Journal.Find(h.Ctx, e.Ref(), open, "", 10); err != nil || len(found) > 0 {
-		t.Errorf("in another conversation: %v, %v", found, err)
+	running := func(r *journal.Record) bool { return r.State == journal.StateRunning }
+	if found, _, err := h.Journal.Unfinished(h.Ctx, e.Ref(), running, 10); err != nil || len(found) != 1 {
+		t.Errorf("what is running: %v, %v", found, err)
+	}
+	if found, _, err := h.Journal.Unfinished(h.Ctx, e.Ref(), every, 1); err != nil || len(found) != 1 ||
+		found[0].State != "Running" {
+		t.Errorf("the last one: %v, %v", found, err)
+	}
+	if found, more, err := h.Journal.Unfinished(h.Ctx, h.Bot("two").Ref(), every, 10); err != nil || more ||
+		len(found) > 0 {
+		t.Errorf("of another bot: %v, %v, %v", found, more, err)
+	}
+}
+
+func every(*journal.Record) bool { return true }
+
+// However many commands were settled since, an unfinished one is found. Only a region where too
+// much is pending is not searched whole, and that is said.
+func TestUnfinishedAmongMany(t *testing.T) {
+	h := chattest.New(t, chat.Options{})
+	e, other := h.Bot("one"), h.Bot("two")
+	ref := h.Pending(e, "first")
+	for i := range 150 {
+		job := claim(h, h.Pending(e, fmt.Sprint("m", i)))
+		if err := h.Journal.Settle(h.Ctx, job, journal.Result{Outcome: journal.OutcomeDelivered}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	find := func() ([]*journal.Record, bool) {
+		t.Helper()
+		found, more, err := h.Journal.Unfinished(h.Ctx, e.Ref(), every, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found, more
+	}
+	if found, more := find(); len(found) != 1 || more || found[0].ID != ref.ID {
+		t.Errorf("after many settled ones: %v, %v", found, more)
+	}
+	for i := range 1000 {
+		h.Clock.Advance(time.Millisecond)
+		h.Pending(other, fmt.Sprint("o", i))
+		if i == 900 {
+			if found, more := find(); len(found) != 1 || more {
+				t.Errorf("after 900 of another bot: %v, %v", found, more)
+			}
+		}
+	}
+	if found, more := find(); len(found) != 0 || !more {
+		t.Errorf("after 1000 of another bot: %v, %v", found, more)
 	}
 }

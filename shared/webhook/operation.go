@@ -2,12 +2,13 @@ package webhook
 
 import (
 	"context"
+	"slices"
 
 	"chatconf/shared/command"
 	"chatconf/shared/journal"
 )
 
-// maxOperations is how many operations of a conversation status and cancel look at.
+// maxOperations is how many operations of a conversation status and cancel know.
 const maxOperations = 20
 
 // operate returns the answer to a status or cancel, and the id of the operation to cancel, if any.
@@ -15,25 +16,26 @@ const maxOperations = 20
 func (h *Handler) operate(ctx context.Context, e *command.Endpoint, c command.Command) (text, cancel string,
 	err error) {
 	id := c.OperationID()
-	var found []*journal.Record
-	if id != "" {
-		found, err = h.journal.Get(ctx, e.Ref(), id)
-	} else {
-		found, _, err = h.journal.Find(ctx, e.Ref(),
-			&journal.Selection{Conversation: c.Conversation, Open: true}, "", maxOperations)
-	}
-	if err != nil {
-		return "", "", err
-	}
-	var may []*journal.Record
-	for _, r := range found {
+	mayOperate := func(r *journal.Record) bool {
 		ran, err := e.RecordedCommand(r.Command, r.Arguments)
 		ran.User, ran.Conversation = r.User, r.Conversation
-		if err == nil && r.State != "" && e.MayOperate(c, ran, r.RamRole) {
-			may = append(may, r)
-		}
+		return err == nil && r.State != "" && e.MayOperate(c, ran, r.RamRole)
+	}
+	var may []*journal.Record
+	more := false
+	if id != "" {
+		may, err = h.journal.Get(ctx, e.Ref(), id)
+		may = slices.DeleteFunc(may, func(r *journal.Record) bool { return !mayOperate(r) })
+	} else {
+		may, more, err = h.journal.Unfinished(ctx, e.Ref(), func(r *journal.Record) bool {
+			return r.Conversation == c.Conversation && mayOperate(r)
+		}, maxOperations)
 	}
 	switch {
+	case err != nil:
+		return "", "", err
+	case len(may) == 0 && more:
+		return e.TooManyOperations(c.Name), "", nil
 	case len(may) == 0:
 		return e.NoOperation(id), "", nil
 	case c.Name == command.Status || may[0].State.Ended() || may[0].Outcome != journal.OutcomePending:
