@@ -72,6 +72,7 @@ var Functions = []Function{
 	{Folder: "list-tag-values", Rights: Get | Query},
 	{Folder: "manage-access-keys", Rights: Get, Part: AccessKeys},
 	{Folder: "redrive-commands", Rights: Get, Journal: Get | Batch | Query | Put | Delete | Add, Part: Redrive},
+	{Folder: "rotate-chat-secret", Rights: Get | Query | Put | Delete},
 	{Folder: "rotate-chat-webhook", Rights: Get | Query | Put | Delete},
 	{Folder: "simulate-chat-permission", Rights: Get | Query},
 	{Folder: "tag-resources", Rights: Get | Batch | Put | Delete},

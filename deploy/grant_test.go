@@ -660,6 +660,8 @@ var steps = []struct{ action, body string }{
 	{"GetChatConfigurationHealth", `{"Name":"ops"}`},
 	{"RotateChatWebhook", `{"Name":"ops","ClientToken":"four"}`},
 	{"RotateChatWebhook", `{"Name":"ops","ClientToken":"four"}`},
+	{"RotateChatSecret", `{"Name":"ops","Key":"SlackSigningSecret","Value":"not-a-real-secret","ClientToken":"five"}`},
+	{"RotateChatSecret", `{"Name":"ops","Key":"SlackSigningSecret","Value":"not-a-real-secret","ClientToken":"five"}`},
 	{"GetChatConfiguration", `{"Name":"ops"}`},
 	{"ListChatConfigurations", `{}`},
 	{"ListChatConfigurations", `{"Filters":[{"Name":"Type","Value":"Slack"},{"Name":"tag:env","Value":"test"}]}`},
@@ -698,9 +700,10 @@ var seldom = regexp.MustCompile(strings.Join([]string{
 	`(dynamodb:PutItem|ots:PutRow) .*/\$\{CHATCONF_KEY_USE_TABLE\}$`, // the day is written once, by one of them
 	// a batch of one; who may BatchWriteRow can do as much anyway
 	`ots:(PutRow|UpdateRow|DeleteRow) .*/\$\{CHATCONF_(JOURNAL_)?TABLE\}$`,
-	`^redrive-commands (.*JOURNAL_TABLE|sts:.*)\}$`,                         // nothing is due within a minute
-	`^(rotate-chat-webhook|create-chat-configuration) dynamodb:DeleteItem `, // client tokens of yesterday
-	` (kms:Decrypt|logs?:[A-Za-z]+|sqs:SendMessage|mns:SendMessage) .+$`,    // the runtimes', and the key ring's
+	`^redrive-commands (.*JOURNAL_TABLE|sts:.*)\}$`, // nothing is due within a minute
+	// client tokens of yesterday
+	`^(rotate-chat-(webhook|secret)|create-chat-configuration) dynamodb:DeleteItem `,
+	` (kms:Decrypt|logs?:[A-Za-z]+|sqs:SendMessage|mns:SendMessage) .+$`, // the runtimes', and the key ring's
 }, "|"))
 
 // does reports whether a step is for a function: for the one that does only it, or else for the one

@@ -238,6 +238,11 @@ func everyAction(s *chat.Service, region func() string) map[string]func(context.
 			_, err := s.Rotate(ctx, &chat.RotateRequest{RegionID: region(), Name: "one"})
 			return err
 		},
+		"RotateChatSecret": func(ctx context.Context) error {
+			_, err := s.RotateSecret(ctx, &chat.RotateSecretRequest{RegionID: region(), Name: "one",
+				Key: "SlackSigningSecret", Value: "signing-secret-1"})
+			return err
+		},
 		"SimulateChatPermission": func(ctx context.Context) error {
 			_, err := s.Simulate(ctx, &chat.SimulateRequest{RegionID: region(), Name: "one", UserID: "u",
 				ConversationID: "c", Command: "restart"})

@@ -71,8 +71,14 @@ func (in *ListRequest) Check(s *Service) error {
 
 // Check returns all mistakes of the request.
 func (in *RotateRequest) Check(*Service) error {
-	_, grace := in.grace()
+	_, grace := parseGrace(in.GraceSeconds)
 	return fault.Join(checkNamed(in.RegionID, in.Name), grace, checkClientToken(in.ClientToken))
+}
+
+// Check returns all mistakes of the request.
+func (in *RotateSecretRequest) Check(*Service) error {
+	_, grace := parseGrace(in.GraceSeconds)
+	return fault.Join(checkNamed(in.RegionID, in.Name), given("Key", in.Key), grace, checkClientToken(in.ClientToken))
 }
 
 // Check returns all mistakes of the request.

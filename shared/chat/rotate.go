@@ -48,16 +48,16 @@ type Rotated struct {
 // ETag returns the revision as an entity tag.
 func (r *RotateResponse) ETag() string { return etag(r.ChatConfiguration.Revision) }
 
-// grace returns how long the old secrets stay valid, in seconds.
-func (in *RotateRequest) grace() (int64, error) {
+// parseGrace returns how long replaced secrets stay valid.
+func parseGrace(seconds *int64) (time.Duration, error) {
 	grace := int64(DefaultGrace)
-	if in.GraceSeconds != nil {
-		grace = *in.GraceSeconds
+	if seconds != nil {
+		grace = *seconds
 	}
 	if grace < 0 || grace > MaxGrace {
 		return 0, fault.Invalid("GraceSeconds", "GraceSeconds is %d; use 0 to %d.", grace, MaxGrace)
 	}
-	return grace, nil
+	return time.Duration(grace) * time.Second, nil
 }
 
 // Rotate gives a chat configuration a new webhook URL, and new values of the generated secrets in
@@ -71,7 +71,7 @@ func (s *Service) Rotate(ctx context.Context, in *RotateRequest) (*RotateRespons
 	if err := in.Check(s); err != nil {
 		return nil, err
 	}
-	grace, err := in.grace()
+	grace, err := parseGrace(in.GraceSeconds)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +84,7 @@ func (s *Service) Rotate(ctx context.Context, in *RotateRequest) (*RotateRespons
 			if err != nil {
 				return step{}, err
 			}
-			until := s.vault.graceEnd(time.Duration(grace) * time.Second)
+			until := s.vault.graceEnd(grace)
 			after, err := s.vault.rotate(c, p, before, until)
 			if err != nil {
 				return step{}, err
@@ -137,8 +137,8 @@ func (s *Service) outputsOf(ctx context.Context, regionID, name string) (string,
 }
 
 // dropPrevious removes the previous secrets that the Configuration itself names for the rotated
-// ones. During the grace time only the secrets that the rotation replaced are valid.
-func (r *record) dropPrevious(p *platform) error {
+// settings. During the grace time only the secrets that the rotation replaced are valid.
+func (r *record) dropPrevious(p *platform, rotated func(command.Setting) bool) error {
 	if !strings.Contains(r.Configuration, command.Previous+`"`) { // the usual case, without parsing
 		return nil
 	}
@@ -149,8 +149,9 @@ func (r *record) dropPrevious(p *platform) error {
 	root.Members = slices.DeleteFunc(root.Members, func(m document.Member) bool {
 		key, ok := strings.CutSuffix(m.Key, command.Previous)
 		setting, known := p.setting(key)
-		if ok = ok && known && setting.Generate && setting.Output != ""; ok {
+		if ok = ok && known && rotated(setting); ok {
 			delete(r.Secrets, m.Key)
+			delete(r.Set, m.Key)
 		}
 		return ok
 	})

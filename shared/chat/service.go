@@ -104,6 +104,7 @@ type Configuration struct {
 	Status   string            // this field and the following are not in OOS
 	Tags     map[string]string `json:",omitempty"`
 	Revision int64
+	Secrets  []SecretState `json:",omitempty"`
 }
 
 // DeleteResponse is the answer of DeleteChatConfiguration.
@@ -279,12 +280,20 @@ func (s *Service) Get(ctx context.Context, in *GetRequest) (*GetResponse, error)
 	if err != nil {
 		return nil, storeError(ctx, "get", err)
 	}
+	p, err := s.platforms.of(r)
+	if err != nil {
+		return nil, storeError(ctx, "get", err)
+	}
+	states, err := s.vault.states(c, p, r)
+	if err != nil {
+		return nil, storeError(ctx, "get", err)
+	}
 	out := &GetResponse{r.show()}
-	out.ChatConfiguration.Outputs = outputs
+	out.ChatConfiguration.Outputs, out.ChatConfiguration.Secrets = outputs, states
 	return out, nil
 }
 
-// show returns the record as Get shows it, without Outputs.
+// show returns the record as Get shows it, without Outputs and Secrets.
 func (r *record) show() Configuration {
 	return Configuration{
 		Name:            r.Name,

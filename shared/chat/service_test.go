@@ -100,6 +100,10 @@ func TestWhatCreateStoresIsWhatGetShows(t *testing.T) {
 		ResourceGroupId: "rg-1",
 		CreatedDate:     "2026-11-23T08:00:00+00:00", UpdatedDate: "2026-11-23T08:00:00+00:00",
 		Outputs: outputs, Status: "Inactive", Tags: map[string]string{"env": "prod", "空": ""}, Revision: 1,
+		Secrets: []chat.SecretState{
+			{Key: "SlackSigningSecret", SinceDate: "2026-11-23T08:00:00+00:00",
+				Digest: h.raw("one").Set["SlackSigningSecret"].Digest},
+			{Key: "Webhook", SinceDate: "2026-11-23T08:00:00+00:00"}},
 	})
 	chattest.Equal(t, "ETag of Get", got.ETag(), `"1"`)
 	_, err = h.Create(h.Ctx, &chat.CreateRequest{Name: "one", Type: "Slack", Configuration: chattest.Slack})

@@ -163,19 +163,6 @@ func (v *vault) digest(c scope, name, field, secret string) string {
 	return hex.EncodeToString(mac.Sum(nil)[:8])
 }
 
-// digestOf returns the digest of the secret in a field; in a record from before these were kept,
-// under the present key of the ring. It is empty without a secret.
-func (v *vault) digestOf(c scope, r *record, field string) (string, error) {
-	if s, ok := r.Set[field]; ok {
-		return s.Digest, nil
-	}
-	secret, err := v.open(c, r, field)
-	if err != nil || secret == nil {
-		return "", err
-	}
-	return v.digest(c, r.Name, field, string(secret)), nil
-}
-
 // withDigests returns two records, either of which may be nil, with the digests of all secrets that
 // open. The present key of the ring makes the missing ones, unless the other record has a digest of
 // the same secret.
@@ -261,26 +248,59 @@ func (v *vault) rotate(c scope, p *platform, before *record, until time.Time) (*
 	if err := v.replace(c, after, before, fieldWebhookToken, token, until); err != nil {
 		return nil, err
 	}
-	if err := after.dropPrevious(p); err != nil {
+	if err := after.dropPrevious(p, generated); err != nil {
 		return nil, err
 	}
 	for _, setting := range p.Settings {
-		if _, ok := before.Secrets[setting.Key]; !ok || !setting.Generate || setting.Output == "" {
+		if _, ok := before.Secrets[setting.Key]; !ok || !generated(setting) {
 			continue
 		}
-		if !slices.Contains(after.Generated, setting.Key) {
-			after.Generated = append(after.Generated, setting.Key)
+		made, err := v.generate(after, setting.Key, setting.Shape)
+		if err != nil {
+			return nil, err
 		}
-		var b [32]byte
-		if _, err := io.ReadFull(v.random, b[:]); err != nil {
-			return nil, fmt.Errorf("chat: make %s: %w", setting.Key, err)
-		}
-		if err := v.replace(c, after, before, setting.Key, setting.Shape.Make(b[:]), until); err != nil {
+		if err := v.replace(c, after, before, setting.Key, made, until); err != nil {
 			return nil, err
 		}
 	}
-	slices.Sort(after.Generated)
 	return after, nil
+}
+
+// rotateSecret returns the next revision of a configuration, with a new secret in one place. The
+// service makes it if value is empty. The present one stays valid until the given time, if the
+// other side has it, too.
+func (v *vault) rotateSecret(c scope, p *platform, before *record, k secretKey, value string,
+	until time.Time) (*record, error) {
+	after := before.clone()
+	after.advance(v.now())
+	if value == "" {
+		var err error
+		if value, err = v.generate(after, k.field, k.shape); err != nil {
+			return nil, err
+		}
+	} else {
+		after.Generated = slices.DeleteFunc(after.Generated, func(field string) bool { return field == k.field })
+	}
+	if !k.grace {
+		until = v.now()
+	}
+	if err := v.replace(c, after, before, k.field, value, until); err != nil {
+		return nil, err
+	}
+	return after, after.dropPrevious(p, func(s command.Setting) bool { return s.Key == k.field })
+}
+
+// generate makes a secret for a field of a record, and notes that the service made it.
+func (v *vault) generate(r *record, field string, shape command.Shape) (string, error) {
+	var b [32]byte
+	if _, err := io.ReadFull(v.random, b[:]); err != nil {
+		return "", fmt.Errorf("chat: make %s: %w", field, err)
+	}
+	if !slices.Contains(r.Generated, field) {
+		r.Generated = append(r.Generated, field)
+		slices.Sort(r.Generated)
+	}
+	return shape.Make(b[:]), nil
 }
 
 // graceEnd returns when a grace time that begins now ends.
@@ -291,12 +311,12 @@ func (v *vault) graceEnd(grace time.Duration) time.Time {
 // replace sets a new secret in a field of after. That of before becomes the field's previous value
 // until the given time. It is sealed again, since a sealed value opens only under its own field.
 func (v *vault) replace(c scope, after, before *record, field, secret string, until time.Time) error {
-	old, err := v.open(c, before, field)
-	if err != nil {
-		return err
-	}
 	after.dropPreviousOf(field)
 	if v.now().Before(until) {
+		old, err := v.open(c, before, field)
+		if err != nil {
+			return err
+		}
 		if after.Previous == nil {
 			after.Previous = make(map[string]time.Time)
 		}

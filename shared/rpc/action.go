@@ -112,6 +112,7 @@ func Actions() []Action {
 		NewAction("ListTagValues", (*chat.Service).ListTagValues),
 		NewAction("ChangeResourceGroup", (*chat.Service).ChangeResourceGroup),
 		NewAction("RotateChatWebhook", (*chat.Service).Rotate),
+		NewAction("RotateChatSecret", (*chat.Service).RotateSecret),
 		NewAction("SimulateChatPermission", (*chat.Service).Simulate),
 		NewAction("ListChatCommands", (*chat.Service).ListCommands),
 		NewAction("GetChatConfigurationHealth", (*chat.Service).Health),

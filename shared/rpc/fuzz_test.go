@@ -32,6 +32,7 @@ var fillers = map[string]func(url.Values) (any, error){
 	"ListTagValues":                  filler[chat.ListTagValuesRequest],
 	"ChangeResourceGroup":            filler[chat.ChangeResourceGroupRequest],
 	"RotateChatWebhook":              filler[chat.RotateRequest],
+	"RotateChatSecret":               filler[chat.RotateSecretRequest],
 	"SimulateChatPermission":         filler[chat.SimulateRequest],
 	"ListChatCommands":               filler[chat.ListCommandsRequest],
 	"GetChatConfigurationHealth":     filler[chat.HealthRequest],

@@ -402,7 +402,7 @@ func TestEveryRequestTypeCanBeFilled(t *testing.T) {
 		"ClientToken=c Revision=1 MaxResults=2 " +
 		`NextToken=x ResourceType=y ResourceIds=["a"] Tags={"a":"b"} TagKeys=["k"] All=true Key=k ResourceId=i ` +
 		`NewResourceGroupId=z Filters=[] ` +
-		"UserId=u ConversationId=v Command=w User=u Decision=d State=g Target=h Since=e Until=f GraceSeconds=3")
+		"UserId=u ConversationId=v Command=w User=u Decision=d State=g Target=h Since=e Until=f GraceSeconds=3 Value=j")
 	for name, fill := range fillers {
 		empty, err := fill(url.Values{})
 		if err != nil {
@@ -506,6 +506,7 @@ func TestEmptyIsAbsent(t *testing.T) {
 		"UntagResources":          {"ResourceType": {"chatconfiguration"}, "ResourceIds": {"one"}, "TagKeys": {"a"}},
 		"ListTagResources":        {"ResourceType": {"chatconfiguration"}},
 		"ListTagValues":           {"Key": {"a"}},
+		"RotateChatSecret":        {"Name": {"one"}, "Key": {"DingTalkClientSecret"}, "Value": {"another"}},
 		"ChangeResourceGroup": {"ResourceType": {"chatconfiguration"},
 			"ResourceId": {"one"}, "NewResourceGroupId": {"g"}},
 	}
