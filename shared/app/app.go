@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"chatconf/shared/accesskey"
+	"chatconf/shared/announce"
 	"chatconf/shared/chat"
 	"chatconf/shared/dial"
 	"chatconf/shared/invoke"
@@ -76,6 +77,10 @@ func wire(s Settings, t Tables, ring *seal.Ring, around around, r Role) (*App, e
 			return nil, err
 		}
 	}
+	var outbox *announce.Outbox
+	if s.Events.Type != "" {
+		outbox = announce.New(t.Configurations, nil)
+	}
 	keys := accesskey.New(t.Keys, t.KeyUses, ring, nil)
 	service, err := chat.New(t.Configurations, ring, platform.All().Descriptions(), chat.Options{
 		Region:  s.Region,
@@ -84,12 +89,13 @@ func wire(s Settings, t Tables, ring *seal.Ring, around around, r Role) (*App, e
 		Journal: kept,
 		Keys:    keys,
 		Targets: s.TargetNetworks,
+		Outbox:  outbox,
 	})
 	if err != nil {
 		return nil, err
 	}
 	a := &App{Service: service, Keys: keys, Journal: kept}
-	if a.Handler, err = r.open(&parts{a, s, t, around, r.targets}); err != nil {
+	if a.Handler, err = r.open(&parts{a, s, t, around, r.targets, outbox}); err != nil {
 		return nil, err
 	}
 	return a, nil

@@ -5,14 +5,16 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"maps"
 	"net/http"
 	"slices"
-	"strconv"
+	"sync"
 	"time"
 
+	"chatconf/shared/announce"
 	"chatconf/shared/chat"
 	"chatconf/shared/cloud"
 	"chatconf/shared/command"
@@ -62,6 +64,7 @@ type parts struct {
 	tables   Tables
 	around
 	targets map[string]dispatch.Target
+	outbox  *announce.Outbox // of the events of changes; nil: changes are not announced
 }
 
 // around is the cloud that a process runs in; zero: none.
@@ -152,9 +155,16 @@ func (p *parts) localWebhook() (serve.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	announcer, err := p.announcer()
+	if err != nil {
+		return nil, err
+	}
 	ctx := invoke.With(context.Background(), &invoke.Invocation{Logger: NewLogger(p.settings.log())})
 	worker := dispatch.NewWorker(ctx, dispatcher)
 	p.closers = append(p.closers, worker) // before the tables
+	if p.outbox != nil {
+		p.closers = append(p.closers, dispatch.NewAnnounceWorker(ctx, announcer))
+	}
 	handler, err := p.webhook(false, worker.Start)
 	return &requestsOnly{handler}, err
 }
@@ -214,18 +224,54 @@ func parseRef(data []byte) (ref command.Ref, ok bool) {
 	return ref, ref.Account != "" && ref.Region != "" && ref.Name != "" && ref.ID != ""
 }
 
-// RedriveIn is the role of the function that dispatches all commands that are due, at every event.
+// RedriveIn is the role of the function that dispatches all commands that are due, and announces
+// all changes that are due, at every event.
 func RedriveIn(read dispatch.CloudReader) Role {
 	return Role{cloud: read, open: func(p *parts) (serve.Handler, error) {
 		d, err := p.dispatcher(0)
+		if err != nil {
+			return nil, err
+		}
+		announcer, err := p.announcer()
 		return &eventsOnly{func(ctx context.Context, e serve.Event) ([]byte, error) {
+			var announced int
+			var failed error
+			var group sync.WaitGroup
+			if p.outbox != nil {
+				group.Go(func() {
+					defer invoke.Recover("app", &failed)
+					announced, failed = announcer.Announce(ctx)
+				})
+			}
 			found, err := d.Redrive(ctx)
-			if err != nil {
+			group.Wait()
+			if err := errors.Join(err, failed); err != nil {
 				return nil, err
 			}
-			return []byte(`{"Found":` + strconv.Itoa(found) + `}`), nil
+			if p.outbox == nil {
+				return fmt.Appendf(nil, `{"Found":%d}`, found), nil
+			}
+			return fmt.Appendf(nil, `{"Found":%d,"Announced":%d}`, found, announced), nil
 		}}, err
 	}}
+}
+
+// announcer returns what announces changes. Without an outbox it is of no use.
+func (p *parts) announcer() (*dispatch.Announcer, error) {
+	if p.outbox == nil {
+		return new(dispatch.Announcer), nil
+	}
+	targets, err := p.dispatchTargets()
+	if err != nil {
+		return nil, err
+	}
+	to := p.settings.Events
+	target, ok := targets[to.Type].(dispatch.Deliverer)
+	if !ok {
+		return nil, fmt.Errorf("CHATCONF_EVENTS: %v", targets[to.Type])
+	}
+	return dispatch.NewAnnouncer(dispatch.AnnouncerOptions{Outbox: p.outbox, Target: to, Deliverer: target,
+		Journal: p.Journal})
 }
 
 // cloudTargets are the types of targets that run in a cloud.
@@ -238,26 +284,17 @@ func (p *parts) dispatcher(stay time.Duration) (*dispatch.Dispatcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	restricted := dial.NewRestricted(p.settings.TargetNetworks.Allow, extra)
+	targets, err := p.dispatchTargets()
+	if err != nil {
+		return nil, err
+	}
 	redirected := dial.NewRedirected(p.settings.PlatformAddresses, extra)
 	platforms := callback.NewClient(callback.ClientOptions{Transport: redirected})
 	senders := platform.All().Senders()
-	targets := map[string]dispatch.Target{command.TargetHTTP: targethttp.New(targethttp.Options{Transport: restricted})}
 	var sessions func(context.Context, cloud.Session) (context.Context, error)
 	if p.cloud.Assume != nil {
 		sessions = cloud.NewSessions(p.cloud.Assume, nil).With
 	}
-	for _, kind := range cloudTargets {
-		why := "this service does not run in a cloud; start it with --cloud"
-		if sessions != nil {
-			why = "the cloud of this service has no targets of type " + kind
-		}
-		targets[kind] = dispatch.Unavailable(why)
-	}
-	const none = "this service runs no programs; start it with 'chatconf serve --programs DIR'"
-	targets[command.TargetProgram] = dispatch.Unavailable(none)
-	maps.Copy(targets, p.cloud.Targets)
-	maps.Copy(targets, p.targets)
 	return dispatch.New(dispatch.Options{
 		Open:      p.Service.OpenConfiguration,
 		Journal:   p.Journal,
@@ -273,6 +310,28 @@ func (p *parts) dispatcher(stay time.Duration) (*dispatch.Dispatcher, error) {
 			return sender(callback.Settings(e.Settings), platforms)
 		},
 	})
+}
+
+// dispatchTargets returns the targets of this process by their type.
+func (p *parts) dispatchTargets() (map[string]dispatch.Target, error) {
+	extra, err := readRoots(p.settings)
+	if err != nil {
+		return nil, err
+	}
+	restricted := dial.NewRestricted(p.settings.TargetNetworks.Allow, extra)
+	targets := map[string]dispatch.Target{command.TargetHTTP: targethttp.New(targethttp.Options{Transport: restricted})}
+	for _, kind := range append(slices.Clip(cloudTargets), command.TargetTopic) {
+		why := "this service does not run in a cloud; start it with --cloud"
+		if p.cloud.Assume != nil {
+			why = "the cloud of this service has no targets of type " + kind
+		}
+		targets[kind] = dispatch.Unavailable(why)
+	}
+	const none = "this service runs no programs; start it with 'chatconf serve --programs DIR'"
+	targets[command.TargetProgram] = dispatch.Unavailable(none)
+	maps.Copy(targets, p.cloud.Targets)
+	maps.Copy(targets, p.targets)
+	return targets, nil
 }
 
 type requestsOnly struct{ http.Handler }

@@ -21,6 +21,7 @@ import (
 	"chatconf/shared/app"
 	"chatconf/shared/chat"
 	clouds "chatconf/shared/cloud"
+	"chatconf/shared/command"
 	"chatconf/shared/invoke"
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/platformsim"
@@ -198,6 +199,48 @@ func TestTheDataPlane(t *testing.T) {
 			t.Errorf("the log shows a secret: %s", log)
 		}
 	})
+}
+
+// A change goes through the functions of either cloud: made, announced by the next timer, and then
+// no more.
+func TestChangesAreAnnounced(t *testing.T) {
+	eachCloud(t, func(t *testing.T, c *cloud) {
+		s := onStage(c)
+		s.env["CHATCONF_EVENTS"] = `{"Type":"Function","Name":"` + targetName + `"}`
+		s.bot()
+		timer := func(want string) {
+			t.Helper()
+			answer, err := s.function(app.RedriveIn(s.targets)).ServeEvent(s.context(),
+				serve.Event{Source: serve.Timer, ID: "1", Data: []byte(`{}`)})
+			if err != nil || string(answer) != want {
+				t.Errorf("redrive: %s %v, want %s", answer, err, want)
+			}
+		}
+		timer(`{"Found":0,"Announced":1}`)
+		timer(`{"Found":0,"Announced":0}`)
+		if len(s.called) != 1 || !bytes.Contains(s.called[0], []byte(`"type":"chatconf.configuration.created.v1"`)) ||
+			bytes.Contains(s.called[0], []byte("not-a-real-secret")) {
+			t.Errorf("the target got %q", s.called)
+		}
+	})
+}
+
+// A function that announces changes says at once that it cannot reach their target.
+func TestATargetOfEventsThatIsNotThere(t *testing.T) {
+	eachCloud(t, func(t *testing.T, c *cloud) {
+		s := onStage(c)
+		s.env["CHATCONF_EVENTS"] = `{"Type":"Function","Name":"audit"}`
+		_, err := s.function(app.RedriveIn(nil)).ServeEvent(s.context(), serve.Event{Source: serve.Timer, ID: "1"})
+		const want = "CHATCONF_EVENTS: this service does not run in a cloud; start it with --cloud"
+		if err == nil || err.Error() != want {
+			t.Errorf("redrive without targets: %v", err)
+		}
+	})
+	s := app.Settings{Data: t.TempDir(), Events: command.Target{Type: command.TargetTopic}}
+	if _, err := app.OpenLocal(t.Context(), s, app.LocalWebhook()); err == nil ||
+		!strings.Contains(err.Error(), "CHATCONF_EVENTS: this service does not run in a cloud") {
+		t.Errorf("a local service without a cloud: %v", err)
+	}
 }
 
 // The answer to an event shows the secrets in Outputs only where the policy of events says so.

@@ -15,6 +15,7 @@ import (
 
 	"chatconf/shared/chat"
 	"chatconf/shared/cloud"
+	"chatconf/shared/command"
 	"chatconf/shared/dial"
 	"chatconf/shared/journal"
 	"chatconf/shared/policy"
@@ -44,6 +45,7 @@ type Settings struct {
 	AccessKeySecret   secret.Text       // CHATCONF_ACCESS_KEY_SECRET, of the first start
 	EventPolicy       *policy.Policy    // CHATCONF_EVENT_POLICY: what events may do, as JSON; nil: everything
 	TargetNetworks    dial.Networks     // CHATCONF_TARGET_NETWORKS for targets, comma-separated
+	Events            command.Target    // CHATCONF_EVENTS: where changes are announced, as JSON; empty: nowhere
 	OwnRights         []string          // CHATCONF_OWN_RIGHTS: types of targets, comma-separated; see cloudTargets
 	PlatformAddresses map[string]string // CHATCONF_PLATFORM_ADDRESSES: host=address, comma-separated; by host:port
 	Roots             string            // CHATCONF_ROOTS: PEM file
@@ -125,6 +127,12 @@ func readSettings(getenv func(string) string, names []string) (Settings, []error
 	r.readTables(&s)
 	r.readNetwork(&s)
 	r.readLimits(&s)
+	if text := r.get("CHATCONF_EVENTS"); text != "" {
+		var err error
+		if s.Events, err = chat.ParseEventTarget(text, s.TargetNetworks); err != nil {
+			r.wrong("CHATCONF_EVENTS", "%w", err)
+		}
+	}
 	if text := r.get("CHATCONF_EVENT_POLICY"); text != "" {
 		var err error
 		if s.EventPolicy, err = policy.Parse([]byte(text)); err != nil {

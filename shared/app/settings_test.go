@@ -16,11 +16,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"chatconf/shared/app"
+	"chatconf/shared/command"
 	"chatconf/shared/dial"
 	"chatconf/shared/policy"
 	"chatconf/shared/secret"
 	"chatconf/shared/serve"
 )
+
+const signingSecret = "whsec_bm90IGEgcmVhbCBzZWNyZXQgb2YgMzIgYnl0ZXM="
 
 const planted = "PLANTED-secret"
 
@@ -55,6 +58,7 @@ func TestSettingsAreRead(t *testing.T) {
 		"CHATCONF_TARGET_NETWORKS":    "10.1.0.0/16, ::1/128,",
 		"CHATCONF_PLATFORM_ADDRESSES": "slack.com=127.0.0.1:8443, open.feishu.cn=[::1]:8444",
 		"CHATCONF_ROOTS":              "/roots.pem",
+		"CHATCONF_EVENTS":             `{"Type":"Http","Url":"https://10.1.2.3/e","Secret":"` + signingSecret + `"}`,
 		"CHATCONF_JOURNAL_TABLE":      "c", "CHATCONF_KEY_TABLE": "d", "CHATCONF_KEY_USE_TABLE": "e",
 		"CHATCONF_JOURNAL_DAYS": "30", "CHATCONF_DISPATCH_FUNCTION": "chatconf-dispatch-command",
 	}))
@@ -67,7 +71,9 @@ func TestSettingsAreRead(t *testing.T) {
 		TargetNetworks:    dial.Networks{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("::1/128")},
 		PlatformAddresses: map[string]string{"slack.com:443": "127.0.0.1:8443", "open.feishu.cn:443": "[::1]:8444"},
 		Roots:             "/roots.pem",
-		JournalTable:      "c", KeyTable: "d", KeyUseTable: "e", JournalAge: 30 * 24 * time.Hour,
+		Events: command.Target{Type: "Http", URL: "https://10.1.2.3/e",
+			Secrets: []secret.Text{signingSecret}},
+		JournalTable: "c", KeyTable: "d", KeyUseTable: "e", JournalAge: 30 * 24 * time.Hour,
 		DispatchFunction: "chatconf-dispatch-command", Programs: "/srv/programs", ProgramsAtOnce: 8,
 	}
 	same := cmp.Options{
@@ -104,6 +110,8 @@ func TestMistakesInSettings(t *testing.T) {
 		"CHATCONF_PLATFORM_ADDRESSES": {"slack.com", "slack.com=127.0.0.1", "slack.com=:8443", "=127.0.0.1:8443",
 			"slack.com:443=127.0.0.1:8443", "https://slack.com=127.0.0.1:1", "slack.com=h:70000"},
 		"CHATCONF_EVENT_POLICY": {"all", "{}", `{"Version":"1","Statement":[]}`},
+		"CHATCONF_EVENTS": {"Http", "{}", `{"Type":"Oos"}`, `{"Type":"Topic","TopicArn":"topic"}`,
+			`{"Type":"Http","Url":"https://10.1.2.3/` + planted + `","Secret":"` + planted + `"}`},
 	}
 	all := map[string]string{"CHATCONF_KEYRING": planted, "CHATCONF_ACCESS_KEY_SECRET": planted}
 	for name, values := range mistakes {

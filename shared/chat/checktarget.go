@@ -79,6 +79,11 @@ func (out *settled) target(path, field string, n, action *document.Node, keep fu
 			command.KeyActions, targetTypes(false))
 		return
 	}
+	out.targetOf(kind, path, field, n, action, keep)
+}
+
+// targetOf checks a Target of a kind.
+func (out *settled) targetOf(kind targetKind, path, field string, n, action *document.Node, keep func(string) bool) {
 	required := append([]string{keyType}, kind.required...)
 	out.checkKnown(path, n, append(slices.Clip(required), kind.optional...), required)
 	for _, m := range n.Members {
@@ -114,6 +119,8 @@ func targetShape(kind, key string) command.Shape {
 		return documentName
 	case key == "StateMachineArn":
 		return stateMachine
+	case key == keyTopic:
+		return topic
 	case key == "SafetyCheck":
 		return command.OneOf("Skip", "ConfirmEveryHighRiskAction")
 	}

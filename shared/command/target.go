@@ -20,6 +20,8 @@ const (
 	TargetOOS           = "Oos"           // an execution of an OOS template is started
 	TargetSSM           = "Ssm"           // an execution of a Systems Manager runbook is started
 	TargetStepFunctions = "StepFunctions" // an execution of a state machine is started
+
+	TargetTopic = "Topic" // a message is published to a topic; only for the events of changes
 )
 
 // KeyTarget is the key of the configuration's Target.
@@ -40,6 +42,7 @@ type Target struct {
 	SafetyCheck     string // for Oos; empty: the template's
 	DocumentName    string // for Ssm
 	StateMachineArn string // for StepFunctions
+	TopicArn        string // for Topic
 
 	// Parameters is an object with what the target's template gets; nil: every parameter of the
 	// action under its own name. Expand reads it.
@@ -80,6 +83,8 @@ func (t Target) String() string {
 		return t.Type + " " + t.DocumentName
 	case TargetStepFunctions:
 		return t.Type + " " + t.StateMachineArn
+	case TargetTopic:
+		return t.Type + " " + t.TopicArn
 	}
 	return t.Type
 }
@@ -100,6 +105,7 @@ func NewTarget(n *document.Node, hidden ...secret.Text) Target {
 		SafetyCheck:     n.TextOf("SafetyCheck", ""),
 		DocumentName:    n.TextOf("DocumentName", ""),
 		StateMachineArn: n.TextOf("StateMachineArn", ""),
+		TopicArn:        n.TextOf("TopicArn", ""),
 		Parameters:      n.Get("Parameters"),
 		Allow:           n.Get("Allow"),
 	}
