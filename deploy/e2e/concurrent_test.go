@@ -99,7 +99,7 @@ func TestNoUpdateOfOneNameIsLost(t *testing.T) {
 				}
 				if i < blind {
 					_, err := client.UpdateChatConfiguration(&oos.UpdateChatConfigurationRequest{
-						Name: dara.String("ops"), RamRole: dara.String(fmt.Sprint("Role", w))})
+						Name: dara.String("ops"), RamRole: dara.String(fmt.Sprintf("Role%d-%d", w, i))})
 					if err != nil {
 						t.Errorf("blind update: %v", err)
 					}

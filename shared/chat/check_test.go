@@ -133,10 +133,10 @@ func TestCheckReportsExactlyWhatIsBroken(t *testing.T) {
 		h := newHouse(t)
 		for _, name := range []string{"one", "two"} {
 			h.MustCreate(name, func(in *chat.CreateRequest) {
-				in.RamRole, in.Tags = "Ops",
+				in.RamRole, in.Tags = "Old",
 					map[string]string{"env": "prod#1"}
 			})
-			h.MustUpdate(&chat.UpdateRequest{Name: name, ClientToken: name})
+			h.MustUpdate(&chat.UpdateRequest{Name: name, RamRole: chattest.Ptr("Ops"), ClientToken: name})
 		}
 		h.Tamper(c.how(h))
 		report, err := h.Check(h.Ctx, chattest.Account, chattest.Region)

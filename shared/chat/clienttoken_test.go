@@ -141,8 +141,9 @@ func TestClientTokenExpires(t *testing.T) {
 	h.Clock.Advance(day - time.Nanosecond)
 	chattest.Equal(t, "the answer just before a day is over", h.MustUpdate(in), first)
 	h.Clock.Advance(time.Nanosecond)
+	h.Touch("one")
 	second := h.MustUpdate(in)
-	if got, want := second.ChatConfiguration.Revision, int64(3); got != want {
+	if got, want := second.ChatConfiguration.Revision, int64(4); got != want {
 		t.Errorf("revision a day later = %d, want %d", got, want)
 	}
 	chattest.Equal(t, "the answer from then on", h.MustUpdate(in), second)
@@ -165,14 +166,15 @@ func TestOldClientTokensAreSwept(t *testing.T) {
 	h.Clock.Advance(day)
 	const fresh = 100
 	for i := range fresh {
-		h.MustUpdate(&chat.UpdateRequest{Name: "one", ClientToken: fmt.Sprint("new-", i)})
+		h.MustUpdate(&chat.UpdateRequest{Name: "one", RamRole: chattest.Ptr(fmt.Sprint("R", i)),
+			ClientToken: fmt.Sprint("new-", i)})
 	}
 	if got := h.tokens(); got >= fresh+15 {
 		t.Errorf("%d tokens are left of 100 old and %d new ones", got, fresh)
 	}
 	for i := range fresh {
-		if got, want := h.MustUpdate(&chat.UpdateRequest{Name: "one",
-			ClientToken: fmt.Sprint("new-", i)}).ChatConfiguration.Revision, int64(102+i); got != want {
+		if got, want := h.MustUpdate(&chat.UpdateRequest{Name: "one", RamRole: chattest.Ptr(fmt.Sprint("R", i)),
+			ClientToken: fmt.Sprint("new-", i)}).ChatConfiguration.Revision, int64(2+i); got != want {
 			t.Errorf("a token that is not old was swept: revision = %d, want %d", got, want)
 		}
 	}

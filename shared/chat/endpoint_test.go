@@ -433,8 +433,7 @@ func TestRotate(t *testing.T) {
 		t.Errorf("%d settings", len(e.Settings))
 	}
 	// The next update removes what is good no more.
-	h.MustUpdate(&chat.UpdateRequest{Name: "one", Configuration: chattest.Ptr(
-		secret.Text(h.MustGet("one").Configuration))})
+	h.Touch("one")
 	if got := h.stored("one").Secrets; len(got) != 4 {
 		t.Errorf("after the grace there are %d secrets", len(got))
 	}

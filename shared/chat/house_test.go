@@ -2,6 +2,7 @@ package chat_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -95,6 +96,13 @@ func (h *house) MustUpdate(in *chat.UpdateRequest) *chat.WriteResponse {
 		h.T.Fatalf("Update(%q): %v", in.Name, err)
 	}
 	return out
+}
+
+// Touch makes the next revision of a configuration, with another role.
+func (h *house) Touch(name string) {
+	h.T.Helper()
+	role := fmt.Sprint("Touched", h.MustGet(name).Revision)
+	h.MustUpdate(&chat.UpdateRequest{Name: name, RamRole: &role})
 }
 
 func (h *house) MustDelete(name string) {

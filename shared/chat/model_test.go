@@ -121,17 +121,20 @@ func (m *model) step(h *house, r *rand.Rand) (what string, err error) {
 		case in.Revision != nil && *in.Revision != was.Revision:
 			foresee(fault.Conflict)
 		default:
-			change(func(s *chat.Stored) {
-				if in.Status != "" {
-					s.Status = in.Status
-				}
-				if in.RamRole != nil {
-					s.RamRole = *in.RamRole
-				}
-				if in.ResourceGroupID != nil {
-					s.ResourceGroupID = *in.ResourceGroupID
-				}
-			})
+			after := *was
+			if in.Status != "" {
+				after.Status = in.Status
+			}
+			if in.RamRole != nil {
+				after.RamRole = *in.RamRole
+			}
+			if in.ResourceGroupID != nil {
+				after.ResourceGroupID = *in.ResourceGroupID
+			}
+			if err != nil || after.Status != was.Status || after.RamRole != was.RamRole ||
+				after.ResourceGroupID != was.ResourceGroupID { // a change of nothing is no revision
+				change(func(s *chat.Stored) { *s = after })
+			}
 		}
 	case 2:
 		what = "Delete"

@@ -465,7 +465,7 @@ func TestPassRoleIsDecidedByWhatIsReplaced(t *testing.T) {
 		}
 		return nil
 	}
-	_, err := h.Update(h.mayPass(), &chat.UpdateRequest{Name: "one", RamRole: chattest.Ptr("Ops")})
+	_, err := h.Update(h.mayPass(), &chat.UpdateRequest{Name: "one", RamRole: chattest.Ptr("Ops"), Status: "Inactive"})
 	chattest.WantError(t, "an update that kept the role", err, fault.NoPermission, "", opsRole)
 	if !done {
 		t.Error("nobody came in between")

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -147,6 +148,22 @@ func (r *record) clone() *record {
 	c.Secrets, c.Set, c.Previous = maps.Clone(r.Secrets), maps.Clone(r.Set), maps.Clone(r.Previous)
 	c.Tags, c.Generated = maps.Clone(r.Tags), slices.Clone(r.Generated)
 	return &c
+}
+
+// equal reports whether two records have the same values and the same sealed secrets. It does not
+// compare their revisions, dates and previous secrets.
+func (r *record) equal(other *record) bool {
+	values := func(r *record) [6]string {
+		return [...]string{r.Type, r.RamRole, r.ResourceGroupID, r.Status, r.Configuration,
+			strings.Join(slices.Sorted(slices.Values(r.Generated)), " ")}
+	}
+	present := func(r *record) map[string][]byte {
+		secrets := maps.Clone(r.Secrets)
+		maps.DeleteFunc(secrets, func(field string, _ []byte) bool { return r.isPrevious(field) })
+		return secrets
+	}
+	return values(r) == values(other) && maps.Equal(r.Tags, other.Tags) &&
+		maps.EqualFunc(present(r), present(other), bytes.Equal)
 }
 
 // An attribute is an indexed value of a record.

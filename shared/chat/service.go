@@ -310,7 +310,7 @@ func (r *record) show() Configuration {
 }
 
 // Update changes a chat configuration: UpdateChatConfiguration. An absent parameter changes
-// nothing.
+// nothing. An update that changes nothing makes no revision.
 //
 // Errors: MissingParameter, InvalidParameter, NotFound, Conflict, IdempotencyMismatch,
 // NoPermission, InvalidRegion.
@@ -341,6 +341,7 @@ func (s *Service) Update(ctx context.Context, in *UpdateRequest) (*WriteResponse
 	return out, nil
 }
 
+// nextRecord returns the record after an update; before itself if nothing changes.
 func (s *Service) nextRecord(c scope, before *record, in *UpdateRequest) (*record, error) {
 	p, err := s.platforms.of(before)
 	if err != nil {
@@ -381,6 +382,9 @@ func (s *Service) nextRecord(c scope, before *record, in *UpdateRequest) (*recor
 			return nil, err
 		}
 	}
+	if after.equal(before) {
+		return before, nil
+	}
 	after.advance(s.now())
 	return after, nil
 }
@@ -409,9 +413,9 @@ type modification struct {
 	in                            any    // the request, for its ClientToken
 	out                           any    // the answer, set by next or to the stored one of a ClientToken
 
-	regroups func(before *record) bool // whether ChangeResourceGroup is needed too; nil: never
-	roles    func() []command.RoleUse  // the roles in the request; nil: the action uses none
-	next     func(scope, *record) (step, error)
+	regroups func(before *record) bool          // whether ChangeResourceGroup is needed too; nil: never
+	roles    func() []command.RoleUse           // the roles in the request; nil: the action uses none
+	next     func(scope, *record) (step, error) // a step back to its before changes nothing
 }
 
 // change does an action on one configuration: it reads, decides and writes. If a concurrent write
@@ -479,10 +483,12 @@ func (s *Service) change(ctx context.Context, do modification) error {
 			return wrong
 		}
 		var change table.Change
-		if err := s.addStep(c, c.revision(ctx, do.action), st, &change); err != nil {
-			return err
+		if st.after != before { // or else nothing changes
+			if err := s.addStep(c, c.revision(ctx, do.action), st, &change); err != nil {
+				return err
+			}
 		}
-		if err := s.tokens.remember(intent, known, do.out, &change); err != nil {
+		if err := s.tokens.remember(intent, known, do.out, &change); err != nil || len(change.Puts) == 0 {
 			return err
 		}
 		return s.store.write(ctx, c, change)

@@ -126,10 +126,13 @@ func TestUpdateChangesOnlyWhatItIsGiven(t *testing.T) {
 	for _, c := range []struct {
 		about string
 		in    chat.UpdateRequest
-		edit  func(*chat.Stored)
+		edit  func(*chat.Stored) // nil: nothing changes, which makes no revision
 	}{
-		{"nothing", chat.UpdateRequest{}, func(*chat.Stored) {}},
-		{"its own type", chat.UpdateRequest{Type: "slack"}, func(*chat.Stored) {}},
+		{"nothing", chat.UpdateRequest{}, nil},
+		{"its own type", chat.UpdateRequest{Type: "slack"}, nil},
+		{"all that it is", chat.UpdateRequest{RamRole: chattest.Ptr("Ops"), ResourceGroupID: chattest.Ptr("rg-1"),
+			Status: "inactive", Configuration: chattest.Ptr[secret.Text](`{"SlackSigningSecret":"******"}`)}, nil},
+		{"its secret", chat.UpdateRequest{Configuration: chattest.Ptr[secret.Text](chattest.Slack)}, nil},
 		{"a role", chat.UpdateRequest{RamRole: chattest.Ptr("Dev")}, func(r *chat.Stored) { r.RamRole = "Dev" }},
 		{"an empty role", chat.UpdateRequest{RamRole: chattest.Ptr("")}, func(r *chat.Stored) { r.RamRole = "" }},
 		{"a group", chat.UpdateRequest{ResourceGroupID: chattest.Ptr("rg-2")},
@@ -141,14 +144,18 @@ func TestUpdateChangesOnlyWhatItIsGiven(t *testing.T) {
 			chat.UpdateRequest{Configuration: chattest.Ptr[secret.Text](
 				`{"BotName":"b","SlackSigningSecret":"******"}`)},
 			func(r *chat.Stored) { r.Configuration = `{"BotName":"b","SlackSigningSecret":"******"}` }},
-		{"the right revision", chat.UpdateRequest{Revision: chattest.Ptr[int64](9)}, func(*chat.Stored) {}},
+		{"a role at the right revision", chat.UpdateRequest{Revision: chattest.Ptr[int64](7),
+			RamRole: chattest.Ptr("Ops")}, func(r *chat.Stored) { r.RamRole = "Ops" }},
+		{"nothing at the right revision", chat.UpdateRequest{Revision: chattest.Ptr[int64](8)}, nil},
 	} {
 		h.Clock.Advance(1500 * time.Millisecond)
 		c.in.Name = "one"
 		out := h.MustUpdate(&c.in)
-		c.edit(want)
-		want.Revision++
-		want.Updated = h.Clock.Now()
+		if c.edit != nil {
+			c.edit(want)
+			want.Revision++
+			want.Updated = h.Clock.Now()
+		}
 		got := h.stored("one")
 		chattest.Equal(t, "after an update of "+c.about, got, want)
 		chattest.Equal(t, "answer to an update of "+c.about, out.ChatConfiguration, chat.Written{
@@ -158,7 +165,7 @@ func TestUpdateChangesOnlyWhatItIsGiven(t *testing.T) {
 		h.MustAgree()
 	}
 	h.Clock.Advance(-time.Hour)
-	h.MustUpdate(&chat.UpdateRequest{Name: "one"})
+	h.MustUpdate(&chat.UpdateRequest{Name: "one", RamRole: chattest.Ptr("Late")})
 	if got := h.stored("one").Updated; !got.Equal(want.Updated) {
 		t.Errorf("the clock went back, and so did Updated: %v, want %v", got, want.Updated)
 	}
@@ -172,7 +179,7 @@ func TestUpdateChangesOnlyWhatItIsGiven(t *testing.T) {
 func TestRevisionGuardsUpdateAndDelete(t *testing.T) {
 	h := newHouse(t)
 	h.MustCreate("one")
-	h.MustUpdate(&chat.UpdateRequest{Name: "one"})
+	h.Touch("one")
 	for _, stale := range []int64{-1, 0, 1, 3, 1 << 62} {
 		_, err := h.Update(h.Ctx, &chat.UpdateRequest{Name: "one", Revision: &stale, Status: "Inactive"})
 		chattest.WantError(t, fmt.Sprint("Update at revision ", stale), err, fault.Conflict, "Revision",
@@ -280,7 +287,7 @@ func TestHistoryIsBounded(t *testing.T) {
 	h.MustCreate("one")
 	h.MustCreate("one-more") // whose history must not be touched
 	for range 2*chat.MaxHistory - 2 {
-		h.MustUpdate(&chat.UpdateRequest{Name: "one"})
+		h.Touch("one")
 	}
 	revisions := func() (list []int64) {
 		for _, e := range h.history("one") {
@@ -305,7 +312,7 @@ func TestHistoryIsBounded(t *testing.T) {
 	_, err := h.Update(h.Ctx, &chat.UpdateRequest{Name: "one", Revision: chattest.Ptr[int64](1)})
 	chattest.WantError(t, "Update at the first revision of the life before", err, fault.Conflict, "Revision")
 	for range chat.MaxHistory + 10 {
-		h.MustUpdate(&chat.UpdateRequest{Name: "one"})
+		h.Touch("one")
 	}
 	chattest.Equal(t, "number of revisions kept", len(revisions()), chat.MaxHistory)
 	h.MustAgree()
@@ -319,7 +326,7 @@ func TestRecreateContinuesRevisions(t *testing.T) {
 		if got != last+1 {
 			t.Errorf("life %d begins at revision %d, want %d", life, got, last+1)
 		}
-		h.MustUpdate(&chat.UpdateRequest{Name: "one"})
+		h.Touch("one")
 		h.MustDelete("one")
 		last = got + 2
 	}
@@ -440,9 +447,22 @@ func TestCallsOnTheTable(t *testing.T) {
 			h.MustCreate("new-2", func(in *chat.CreateRequest) { in.ClientToken = "t" })
 			return nil
 		}},
-		{"Update", "Get Write", func() error { h.MustUpdate(&chat.UpdateRequest{Name: "one-000"}); return nil }},
-		{"Update with a ClientToken", "Get Query Write",
-			func() error { h.MustUpdate(&chat.UpdateRequest{Name: "one-000", ClientToken: "u"}); return nil }},
+		{"Update", "Get Write", func() error {
+			h.MustUpdate(&chat.UpdateRequest{Name: "one-000", Status: "Inactive"})
+			return nil
+		}},
+		{"Update with a ClientToken", "Get Query Write", func() error {
+			h.MustUpdate(&chat.UpdateRequest{Name: "one-000", Status: "Active", ClientToken: "u"})
+			return nil
+		}},
+		{"Update that changes nothing", "Get", func() error {
+			h.MustUpdate(&chat.UpdateRequest{Name: "one-000", Status: "Active"})
+			return nil
+		}},
+		{"Update that changes nothing, with a ClientToken", "Get Query Write", func() error {
+			h.MustUpdate(&chat.UpdateRequest{Name: "one-000", Status: "Active", ClientToken: "v"})
+			return nil
+		}},
 		{"Delete", "Get Write", func() error { h.MustDelete("new"); return nil }},
 		{"a page of all", "Query", list()},
 		{"a page by type", "Query Get", list(filter("Type", "Slack"))},
@@ -594,9 +614,10 @@ func TestRaceBeforeWrite(t *testing.T) {
 		param  string
 	}{
 		{"updated under an update that asks for a revision", func(ctx context.Context, s *chat.Service) error {
-			_, err := s.Update(ctx, &chat.UpdateRequest{Name: "one", Revision: chattest.Ptr[int64](1)})
+			_, err := s.Update(ctx, &chat.UpdateRequest{Name: "one", RamRole: chattest.Ptr("Late"),
+				Revision: chattest.Ptr[int64](1)})
 			return err
-		}, func(h *house) { h.MustUpdate(&chat.UpdateRequest{Name: "one"}) }, fault.Conflict, "Revision"},
+		}, func(h *house) { h.Touch("one") }, fault.Conflict, "Revision"},
 		{"deleted under an update", updateOne, func(h *house) { h.MustDelete("one") }, fault.NotFound, "Name"},
 		{"deleted under a delete", func(ctx context.Context, s *chat.Service) error {
 			_, err := s.Delete(ctx, &chat.DeleteRequest{Name: "one"})
@@ -656,7 +677,7 @@ func TestConflictWithoutEnd(t *testing.T) {
 				Sort: "c#one"}, If: table.AtRevision(1)})
 		}
 		start := time.Now()
-		_, err := h.Update(h.Ctx, &chat.UpdateRequest{Name: "one"})
+		_, err := h.Update(h.Ctx, &chat.UpdateRequest{Name: "one", Status: "Inactive"})
 		chattest.WantError(t, "Update against a wall", err, fault.Conflict, "", "Try again")
 		if took := time.Since(start); tries != 100 || took > 100*32*time.Millisecond {
 			t.Errorf("%d tries in %v, want 100 in 3.2 s at most", tries, took)
@@ -667,7 +688,7 @@ func TestConflictWithoutEnd(t *testing.T) {
 			cancel()
 			return &table.ConditionError{Key: table.Key{Partition: chattest.Partition, Sort: "c#one"}}
 		}
-		_, err = h.Update(ctx, &chat.UpdateRequest{Name: "one"})
+		_, err = h.Update(ctx, &chat.UpdateRequest{Name: "one", Status: "Inactive"})
 		chattest.WantError(t, "Update that is cancelled while it waits", err, fault.Unavailable, "")
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("Update that is cancelled while it waits: %v", err)

@@ -572,7 +572,7 @@ func TestIfMatch(t *testing.T) {
 				t.Errorf("ETag of create = %s, want \"1\"", etag)
 			}
 			for _, action := range []string{"UpdateChatConfiguration", "DeleteChatConfiguration"} {
-				form := url.Values{"Name": {"ops"}}
+				form := url.Values{"Name": {"ops"}, "Status": {"Inactive"}}
 				if test.revision != "" {
 					form.Set("Revision", strings.TrimSpace(test.revision))
 				}
