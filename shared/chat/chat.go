@@ -40,6 +40,7 @@ import (
 	"chatconf/shared/fault"
 	"chatconf/shared/journal"
 	"chatconf/shared/page"
+	"chatconf/shared/reseal"
 	"chatconf/shared/seal"
 	"chatconf/shared/table"
 )
@@ -66,14 +67,15 @@ const (
 type Options struct {
 	Region string // for requests without RegionId; default "cn-hangzhou"
 	// the beginning of Outputs.URL, without a slash at its end; default "http://127.0.0.1:9000"
-	BaseURL string
-	Quota   int              // configurations per account and region; default DefaultQuota
-	Now     func() time.Time // the clock; default time.Now
-	Random  io.Reader        // the source of webhook tokens and generated secrets; default crypto/rand
-	Journal *journal.Journal // records of commands; without it, the actions that read them are Unavailable
-	Keys    *accesskey.Store // access keys; without them, the actions on them are Unavailable
-	Targets dial.Networks    // allowed for a Target, in addition to the public Internet
-	Outbox  *announce.Outbox // of the events of changes, in the same table; without it there are none
+	BaseURL  string
+	Quota    int              // configurations per account and region; default DefaultQuota
+	Now      func() time.Time // the clock; default time.Now
+	Random   io.Reader        // the source of webhook tokens and generated secrets; default crypto/rand
+	Journal  *journal.Journal // records of commands; without it, the actions that read them are Unavailable
+	Keys     *accesskey.Store // access keys; without them, the actions on them are Unavailable
+	Resealer *reseal.Resealer // seals secrets again; without it, ResealSecrets is Unavailable
+	Targets  dial.Networks    // allowed for a Target, in addition to the public Internet
+	Outbox   *announce.Outbox // of the events of changes, in the same table; without it there are none
 }
 
 // A Service is the control plane over one table. It is safe for concurrent use. All its errors are
@@ -93,6 +95,7 @@ type Service struct {
 	targets   dial.Networks
 	journal   *journal.Journal // may be nil
 	keys      *accesskey.Store // may be nil
+	resealer  *reseal.Resealer // may be nil
 }
 
 // New returns a service with its records in t. It seals secrets with ring and does no I/O.
@@ -127,6 +130,7 @@ func New(t table.Table, ring *seal.Ring, descriptions []command.Platform, o Opti
 		targets:   o.Targets,
 		journal:   o.Journal,
 		keys:      o.Keys,
+		resealer:  o.Resealer,
 	}
 	if s.now == nil {
 		s.now = time.Now

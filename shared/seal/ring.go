@@ -87,6 +87,15 @@ func NewRing(keys ...Key) (*Ring, error) {
 // Current returns the id of the key that seals.
 func (r *Ring) Current() string { return r.keys[0].id }
 
+// IDs returns the ids of all keys, the current one first.
+func (r *Ring) IDs() []string {
+	ids := make([]string, len(r.keys))
+	for i, k := range r.keys {
+		ids[i] = k.id
+	}
+	return ids
+}
+
 // Derive returns a key of KeySize bytes for another purpose from each key of the ring, the current
 // one first. MAC or encrypt with the first one, and accept all. The function is HKDF-SHA256 (RFC
 // 5869) with no salt and the purpose as info. So keys for different purposes reveal nothing about

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 
@@ -75,6 +76,9 @@ func TestParseRing(t *testing.T) {
 	}
 	if got, want := r.Current(), "new"; got != want {
 		t.Errorf("Current = %q, want %q", got, want)
+	}
+	if got, want := r.IDs(), []string{"new", "old"}; !slices.Equal(got, want) {
+		t.Errorf("IDs = %q, want %q", got, want)
 	}
 	if got, err := r.Open(place, mustSeal(t, newRing(t, key("old", 7)), place, "x")); err != nil || string(got) != "x" {
 		t.Errorf("Open of an old value = %q, %v", got, err)
