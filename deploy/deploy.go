@@ -35,7 +35,8 @@ const (
 	Webhook                // called by the chat platforms; it invokes Dispatch
 	Dispatch               // dispatches one command; it has no URL
 	Redrive                // dispatches commands that are due, by a timer
-	AccessKeys             // the actions on access keys; only this function can write their table
+	AccessKeys             // the actions on access keys
+	Reseal                 // the action ResealSecrets
 )
 
 // Rights are operations on the items of a table. A function with Put, Delete or Add on
@@ -50,6 +51,7 @@ const (
 	Put                       // an item
 	Delete                    // an item
 	Add                       // to a counter
+	List                      // the partitions; on AWS that is Scan, which cannot be limited to some of them
 
 	write = Put | Delete | Add
 )
@@ -72,6 +74,7 @@ var Functions = []Function{
 	{Folder: "list-tag-values", Rights: Get | Query},
 	{Folder: "manage-access-keys", Rights: Get, Part: AccessKeys},
 	{Folder: "redrive-commands", Rights: Get, Journal: Get | Batch | Query | Put | Delete | Add, Part: Redrive},
+	{Folder: "reseal", Rights: Get | Query | List | Put, Journal: Get | Query | List | Put, Part: Reseal},
 	{Folder: "rotate-chat-secret", Rights: Get | Query | Put | Delete},
 	{Folder: "rotate-chat-webhook", Rights: Get | Query | Put | Delete},
 	{Folder: "simulate-chat-permission", Rights: Get | Query},
@@ -96,15 +99,22 @@ func (f Function) IsWebhook() bool { return f.Part == Webhook }
 // IsAction reports whether the function serves one action.
 func (f Function) IsAction() bool { return f.Part == Action }
 
-// ManagesKeys reports whether the function can write the table of access keys.
+// ManagesKeys reports whether the function serves the actions on access keys. Only it can make and
+// delete keys.
 func (f Function) ManagesKeys() bool { return f.Part == AccessKeys }
 
+// Reseals reports whether the function seals all secrets again. It can write the table of access
+// keys too, and all partitions of the others.
+func (f Function) Reseals() bool { return f.Part == Reseal }
+
 // Verifies reports whether the function verifies signatures of access keys.
-func (f Function) Verifies() bool { return f.IsAction() || f.IsAPI() || f.ManagesKeys() }
+func (f Function) Verifies() bool {
+	return f.IsAction() || f.IsAPI() || f.ManagesKeys() || f.Reseals()
+}
 
 // HasURL reports whether the function has a URL of its own, in addition to those of the API and the
 // webhook.
-func (f Function) HasURL() bool { return f.IsAction() || f.ManagesKeys() }
+func (f Function) HasURL() bool { return f.IsAction() || f.ManagesKeys() || f.Reseals() }
 
 // SpendsNonces reports whether the function serves actions that change data. Each nonce of such a
 // request is valid once.
@@ -144,6 +154,7 @@ type Condition int
 const (
 	Always     Condition = iota
 	OfAccounts           // only items in the partitions of accounts, not the claim of the key ring
+	OfService            // only the claim of the key ring, and the progress of ResealSecrets
 	OfKeyRing            // only ciphertexts of key rings
 	OfTables             // only requests of DynamoDB for the function
 )
@@ -152,6 +163,10 @@ const (
 var conditions = map[Condition]map[string]map[string]string{
 	OfAccounts: {
 		"ForAllValues:StringLike": {"dynamodb:LeadingKeys": "*/*"},
+		"Null":                    {"dynamodb:LeadingKeys": "false"},
+	},
+	OfService: {
+		"ForAllValues:StringLike": {"dynamodb:LeadingKeys": "service"},
 		"Null":                    {"dynamodb:LeadingKeys": "false"},
 	},
 	OfKeyRing: {"StringEquals": {"kms:EncryptionContext:" + cloud.KeyContextKey: cloud.KeyContextValue}},
@@ -209,14 +224,22 @@ func (f Function) awsLog() Resource {
 // (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html).
 func (f Function) AWS() []Statement {
 	s := []Statement{{Sid: "ReadItem", Actions: []string{"dynamodb:GetItem"}, Resource: awsConfigurations}}
-	if items := awsItems(f.Rights &^ Get); len(items) > 0 {
+	if items := awsItems(f.Rights &^ (Get | List)); len(items) > 0 {
 		s = append(s, Statement{Sid: "UseConfigurations", Actions: items,
 			Resource: awsConfigurations, Condition: OfAccounts})
+	}
+	if f.Reseals() {
+		s = append(s,
+			Statement{Sid: "ListPartitions", Actions: []string{"dynamodb:Scan"}, Resource: awsConfigurations},
+			Statement{Sid: "ResealClaim", Actions: awsItems(Query | Put), Resource: awsConfigurations,
+				Condition: OfService})
 	}
 	if f.ManagesKeys() {
 		s = append(s,
 			Statement{Sid: "ManageKeys", Actions: awsItems(Get | Query | Put | Delete), Resource: awsKeys},
 			Statement{Sid: "ReadUses", Actions: awsItems(Batch), Resource: awsKeyUses})
+	} else if f.Reseals() {
+		s = append(s, Statement{Sid: "ResealKeys", Actions: awsItems(Get | Query | Put), Resource: awsKeys})
 	} else if f.Verifies() {
 		s = append(s, Statement{Sid: "ReadKey", Actions: awsItems(Get), Resource: awsKeys})
 	}
@@ -256,6 +279,7 @@ func awsItems(rights Rights) []string {
 		{Get, "dynamodb:GetItem"},
 		{Batch, "dynamodb:BatchGetItem"},
 		{Query, "dynamodb:Query"},
+		{List, "dynamodb:Scan"},
 		{Put, "dynamodb:PutItem"},
 		{Delete, "dynamodb:DeleteItem"},
 		{Add, "dynamodb:UpdateItem"},
@@ -289,6 +313,8 @@ func (f Function) FC() []Statement {
 			Statement{Sid: "ManageKeys", Actions: []string{"ots:GetRow", "ots:GetRange", "ots:PutRow", "ots:DeleteRow"},
 				Resource: keys},
 			Statement{Sid: "ReadUses", Actions: fcItems(Batch), Resource: uses})
+	} else if f.Reseals() {
+		s = append(s, Statement{Sid: "ResealKeys", Actions: fcItems(Get | Query | Put), Resource: keys})
 	} else if f.Verifies() {
 		s = append(s, Statement{Sid: "ReadKey", Actions: fcItems(Get), Resource: keys})
 	}
@@ -327,7 +353,7 @@ func fcItems(rights Rights) []string {
 	}{
 		{Get, "ots:GetRow"},
 		{Batch | write, "ots:BatchGetRow"}, // the adapter reads items again if their write had no answer
-		{Query, "ots:GetRange"},
+		{Query | List, "ots:GetRange"},
 		{Put, "ots:PutRow"},
 		{Delete, "ots:DeleteRow"},
 		{Add, "ots:UpdateRow"},

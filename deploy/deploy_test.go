@@ -304,7 +304,7 @@ func TestAnonymousTriggersHaveCeilings(t *testing.T) {
 			deploy.Webhook: {"HasWebhookConcurrency", "WebhookConcurrency"}},
 		false: {deploy.Every: {"API_CONCURRENCY", "20"}, deploy.Webhook: {"WEBHOOK_CONCURRENCY", "20"}},
 	}
-	for _, part := range []deploy.Part{deploy.Action, deploy.AccessKeys} {
+	for _, part := range []deploy.Part{deploy.Action, deploy.AccessKeys, deploy.Reseal} {
 		ceilings[true][part] = [2]string{"HasActionConcurrency", "ActionConcurrency"}
 		ceilings[false][part] = [2]string{"ACTION_CONCURRENCY", "2"}
 	}
@@ -616,9 +616,9 @@ func TestReadersCannotWrite(t *testing.T) {
 	}
 }
 
-// Only the function that manages access keys may write their table, and it may write none of the
-// others but those of nonces and of the use of keys. Functions that verify keys may read them one
-// by one, and the others not even that.
+// Only the function that manages access keys may make, change and delete them, and it may write no
+// other table but those of nonces and of the use of keys. The function that seals secrets again may
+// put them. Functions that verify keys may read them one by one, and the others not even that.
 func TestOnlyOneFunctionWritesKeys(t *testing.T) {
 	read := map[string]bool{"dynamodb:GetItem": true, "ots:GetRow": true}
 	for _, f := range deploy.Functions {
@@ -634,6 +634,10 @@ func TestOnlyOneFunctionWritesKeys(t *testing.T) {
 					case f.Folder == "manage-access-keys":
 						if table == "TABLE" && !read[action] || table == "JOURNAL_TABLE" {
 							t.Errorf("%s: %s may %s in %s", cloud, f.Folder, action, s.Resource)
+						}
+					case f.Folder == "reseal" && table == "KEY_TABLE":
+						if strings.Contains(action, "Delete") || strings.Contains(action, "Update") {
+							t.Errorf("%s: %s may %s access keys", cloud, f.Folder, action)
 						}
 					case table == "KEY_TABLE" && (!read[action] || !f.Verifies()):
 						t.Errorf("%s: %s may %s in the table of access keys", cloud, f.Folder, action)

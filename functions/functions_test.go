@@ -36,6 +36,7 @@ type function struct {
 	method string // of chat.Service, that does it
 	plane  bool   // it is of the data plane, and serves no action
 	keys   bool   // it serves the actions on access keys
+	reseal bool   // it serves ResealSecrets
 }
 
 // functions returns what main.go of every folder runs. A main does nothing else.
@@ -73,6 +74,8 @@ func functions(t *testing.T) []function {
 			f.plane = true
 		case name == "AccessKeys":
 			f.keys = true
+		case name == "Reseal":
+			f.reseal, f.action, f.method = true, "ResealSecrets", "ResealSecrets"
 		case name != "API":
 			t.Fatalf("%s: main runs %s", path, name)
 		}
@@ -102,15 +105,15 @@ func keyMethods() map[string]string {
 	return methods
 }
 
-// There is one folder for each action on configurations, named like it, api for all of them, and
-// one for access keys.
+// There is one folder for each action on configurations, named like it, api for all of them, one
+// for access keys, and one for ResealSecrets.
 func TestFoldersAreActions(t *testing.T) {
 	var got, want []string
 	for _, f := range functions(t) {
 		if f.folder == "api" && f.action != "" {
 			t.Errorf("api serves only %s", f.action)
 		}
-		if f.folder == "api" || f.plane || f.keys {
+		if f.folder == "api" || f.plane || f.keys || f.reseal {
 			continue
 		}
 		if kebab(f.action) != f.folder {
@@ -235,6 +238,7 @@ var order = []struct{ folder, holds string }{
 	{"untag-resources", `"RequestId":`},
 	{"api", `"Name":"ops"`},
 	{"manage-access-keys", `"AccessKeyId":"CCKtest"`},
+	{"reseal", `"Done":true`},
 	{"delete-chat-configuration", `"Content":`},
 }
 
@@ -246,7 +250,7 @@ func TestEventsSucceed(t *testing.T) {
 		Table: app.DefaultTable, TicketTable: app.DefaultTickets, AccountID: app.DefaultAccountID,
 		Region: app.DefaultRegion,
 		Data:   t.TempDir(), AccessKeyID: key.ID, AccessKeySecret: secret.Text(key.Secret),
-	}, app.Actions(slices.Concat(rpc.Actions(), rpc.KeyActions())...))
+	}, app.Actions(slices.Concat(rpc.Actions(), rpc.KeyActions(), rpc.ResealActions())...).Resealing())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,10 +49,11 @@ const (
 // cannot exist.
 const answersURL = "https://kept-by-chatconf.invalid/"
 
-// serveActions are the actions of `chatconf serve`: those of the API, those on access keys, and
-// SendChatMessage, which trusts the certificates in some files in addition to the machine's roots.
+// serveActions are the actions of `chatconf serve`: those of the API, those on access keys,
+// ResealSecrets, and SendChatMessage, which trusts the certificates in some files in addition to
+// the machine's roots.
 func serveActions(trust ...string) []rpc.Action {
-	return slices.Concat(rpc.Actions(), rpc.KeyActions(), sendActions(trust...))
+	return slices.Concat(rpc.Actions(), rpc.KeyActions(), rpc.ResealActions(), sendActions(trust...))
 }
 
 // sendActions is SendChatMessage alone.

@@ -748,7 +748,7 @@ func TestHider(t *testing.T) {
 func TestOnlyServeSends(t *testing.T) {
 	is := func(a rpc.Action) bool { return a.Name == sendAction }
 	if slices.ContainsFunc(rpc.Actions(), is) || !slices.ContainsFunc(serveActions(), is) ||
-		len(serveActions()) != len(rpc.Actions())+len(rpc.KeyActions())+1 {
+		len(serveActions()) != len(rpc.Actions())+len(rpc.KeyActions())+len(rpc.ResealActions())+1 {
 		t.Error("SendChatMessage is an action of the API, or none of serve")
 	}
 }

@@ -305,6 +305,7 @@ const (
 	dispatchFunction = "dispatch-command"
 	redriveFunction  = "redrive-commands"
 	keysFunction     = "manage-access-keys" // serves the actions on access keys
+	resealFunction   = "reseal"             // serves ResealSecrets
 )
 
 // findZips returns the zip files of a target by function name.
@@ -387,9 +388,9 @@ func (d *deployment) introduce(w io.Writer, endpoint string) {
 var clouds = map[string]string{targetFC: "Function Compute", targetLambda: "AWS Lambda"}
 
 // front returns the handler in front of the functions. It routes webhooks by their path, actions on
-// access keys to their own function, and all other actions to the function api.
+// access keys and ResealSecrets to their own functions, and all others to the function api.
 func (d *deployment) front() http.Handler {
-	hooks, keys := d.Function(webhookFunction), d.Function(keysFunction)
+	hooks, keys, reseal := d.Function(webhookFunction), d.Function(keysFunction), d.Function(resealFunction)
 	return d.Front(apiFunction, func(r *http.Request) http.Handler {
 		action := cmp.Or(r.Header.Get("X-Acs-Action"), r.URL.Query().Get("Action"))
 		switch {
@@ -399,6 +400,8 @@ func (d *deployment) front() http.Handler {
 			return d.service.Handler
 		case keys != nil && isKeyAction(action):
 			return keys
+		case reseal != nil && action == rpc.ResealActions()[0].Name:
+			return reseal
 		}
 		return nil
 	})

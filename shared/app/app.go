@@ -22,6 +22,7 @@ import (
 	"chatconf/shared/journal"
 	"chatconf/shared/platform"
 	"chatconf/shared/policy"
+	"chatconf/shared/reseal"
 	"chatconf/shared/rpc"
 	"chatconf/shared/seal"
 	"chatconf/shared/serve"
@@ -82,14 +83,19 @@ func wire(s Settings, t Tables, ring *seal.Ring, around around, r Role) (*App, e
 		outbox = announce.New(t.Configurations, nil)
 	}
 	keys := accesskey.New(t.Keys, t.KeyUses, ring, nil)
+	var resealer *reseal.Resealer
+	if r.resealer != nil {
+		resealer = r.resealer(t, ring)
+	}
 	service, err := chat.New(t.Configurations, ring, platform.All().Descriptions(), chat.Options{
-		Region:  s.Region,
-		BaseURL: s.WebhookBaseURL,
-		Quota:   s.MaxConfigurations,
-		Journal: kept,
-		Keys:    keys,
-		Targets: s.TargetNetworks,
-		Outbox:  outbox,
+		Region:   s.Region,
+		BaseURL:  s.WebhookBaseURL,
+		Quota:    s.MaxConfigurations,
+		Journal:  kept,
+		Keys:     keys,
+		Resealer: resealer,
+		Targets:  s.TargetNetworks,
+		Outbox:   outbox,
 	})
 	if err != nil {
 		return nil, err

@@ -24,7 +24,9 @@ import (
 	"chatconf/shared/invoke"
 	"chatconf/shared/platform"
 	"chatconf/shared/platform/callback"
+	"chatconf/shared/reseal"
 	"chatconf/shared/rpc"
+	"chatconf/shared/seal"
 	"chatconf/shared/serve"
 	"chatconf/shared/webhook"
 )
@@ -36,6 +38,8 @@ type Role struct {
 	closed func(Settings, error) serve.Handler // answers while a function cannot be opened; nil: a plain one
 	cloud  dispatch.CloudReader                // of a function that dispatches commands; nil: none
 	local  dispatch.Cloud                      // of a local process; see In
+	// resealer is of a process that seals secrets again; see Resealing
+	resealer func(Tables, *seal.Ring) *reseal.Resealer
 	// targets are targets of this process, in addition to those of every process
 	targets map[string]dispatch.Target
 }
@@ -169,9 +173,10 @@ func (p *parts) localWebhook() (serve.Handler, error) {
 	return &requestsOnly{handler}, err
 }
 
-// Everything is the role of a process that is alone: it serves actions and webhooks.
+// Everything is the role of a process that is alone: it serves actions and webhooks, and may seal
+// secrets again.
 func Everything(actions ...rpc.Action) Role {
-	return Role{open: func(p *parts) (serve.Handler, error) {
+	return Role{resealer: newResealer, open: func(p *parts) (serve.Handler, error) {
 		api, err := p.api(actions)
 		if err != nil || p.Journal == nil {
 			return api, err

@@ -18,9 +18,11 @@ func run(ctx context.Context, getenv func(string) string, r Role, names ...strin
 	return ServeLocal(ctx, settings, func(Started) {}, r)
 }
 
-// API is the role of the binary api. It serves the actions on access keys too: no other process can
-// open the file.
-func API() Role { return Actions(slices.Concat(rpc.Actions(), rpc.KeyActions())...) }
+// API is the role of the binary api. It serves the actions on access keys and ResealSecrets too: no
+// other process can open the file.
+func API() Role {
+	return Actions(slices.Concat(rpc.Actions(), rpc.KeyActions(), rpc.ResealActions())...).Resealing()
+}
 
 // Webhook is the role of the binary webhook, which dispatches commands itself.
 func Webhook() Role { return LocalWebhook() }

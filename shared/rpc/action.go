@@ -97,6 +97,12 @@ func KeyActions() []Action {
 	}
 }
 
+// ResealActions returns the operation that seals all secrets again. A separate function or a local
+// process serves it.
+func ResealActions() []Action {
+	return []Action{NewAction("ResealSecrets", (*chat.Service).ResealSecrets)}
+}
+
 // Actions returns every operation of the API on configurations.
 func Actions() []Action {
 	return []Action{

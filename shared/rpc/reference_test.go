@@ -28,7 +28,7 @@ func TestReference(t *testing.T) {
 			described[name] = append(described[name], m[1])
 		}
 	}
-	actions := append(rpc.Actions(), rpc.KeyActions()...)
+	actions := slices.Concat(rpc.Actions(), rpc.KeyActions(), rpc.ResealActions())
 	for _, a := range actions {
 		// which all have
 		want := slices.DeleteFunc(a.Parameters(), func(name string) bool { return name == "RegionId" })

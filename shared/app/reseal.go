@@ -1,0 +1,33 @@
+package app
+
+import (
+	"chatconf/shared/accesskey"
+	"chatconf/shared/chat"
+	"chatconf/shared/journal"
+	"chatconf/shared/reseal"
+	"chatconf/shared/rpc"
+	"chatconf/shared/seal"
+	"chatconf/shared/table"
+)
+
+// Reseal is the role of the function that seals all secrets again.
+func Reseal() Role { return Actions(rpc.ResealActions()...).Resealing() }
+
+// Resealing returns the role with the means to do ResealSecrets.
+func (r Role) Resealing() Role {
+	r.resealer = newResealer
+	return r
+}
+
+// newResealer returns a resealer of all that a ring seals in the tables. The claim comes last:
+// until all items are sealed again, the old key must stay in the ring.
+func newResealer(t Tables, ring *seal.Ring) *reseal.Resealer {
+	areas := []reseal.Area{chat.ResealArea(t.Configurations), accesskey.ResealArea(t.Keys)}
+	if t.Journal != nil {
+		areas = append(areas, journal.ResealArea(t.Journal))
+	}
+	areas = append(areas, reseal.Area{Name: "claim of the key ring", Table: t.Configurations,
+		Partition: claimKey.Partition, Prefixes: []string{claimKey.Sort},
+		Reseal: func(item table.Item, again reseal.Again) ([]byte, error) { return again(claimPlace, item.Value) }})
+	return reseal.New(ring, t.Configurations, nil, areas...)
+}
