@@ -284,10 +284,31 @@ func (c *client) do(ctx context.Context, action string, params map[string]string
 	return answer, nil
 }
 
+// ask calls an action and reads its answer, unless answer is nil. Empty parameters are left out.
+func (c *client) ask(ctx context.Context, action string, params map[string]string, ifMatch string, answer any) error {
+	given := make(map[string]string, len(params))
+	for name, value := range params {
+		if value != "" {
+			given[name] = value
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	text, err := c.do(ctx, action, given, ifMatch)
+	if err != nil || answer == nil {
+		return err
+	}
+	if err := json.Unmarshal(text, answer); err != nil {
+		return c.notJSON(action)
+	}
+	return nil
+}
+
 // A refusedError is an error that the service answered.
 type refusedError struct {
-	code string // of the API
-	text string // the whole error, for people
+	code   string // of the API
+	status int    // of HTTP
+	text   string // the whole error, for people
 }
 
 func (e *refusedError) Error() string { return e.text }
@@ -318,8 +339,8 @@ func answerError(resp *http.Response, answer []byte) error {
 	if lines := sentences(fault.Message); mistakes && len(lines) > 1 {
 		message = "\n    " + strings.Join(lines, "\n    ")
 	}
-	return &refusedError{fault.Code, fmt.Sprintf("%s (%d):%s%s\n  request id: %s", fault.Code, resp.StatusCode,
-		message, detail, fault.RequestId)}
+	return &refusedError{fault.Code, resp.StatusCode, fmt.Sprintf("%s (%d):%s%s\n  request id: %s", fault.Code,
+		resp.StatusCode, message, detail, fault.RequestId)}
 }
 
 // sentences returns the sentences of a message. The service joins all mistakes of a request, each a

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -223,22 +222,10 @@ alice is in the group sre, which may restart, but not with env=prod. Everyone ma
 `, endpoint, where, demoBot, emulatedRole)
 }
 
-// call calls an action of the service.
-func (d *demo) call(ctx context.Context, c *client, action string, params map[string]string, answer any) error {
-	text, err := c.do(ctx, action, params, "")
-	if err != nil || answer == nil {
-		return err
-	}
-	if json.Unmarshal(text, answer) != nil {
-		return c.notJSON(action)
-	}
-	return nil
-}
-
 // make makes the bot.
 func (d *demo) make(ctx context.Context) error {
-	return d.call(ctx, d.admin, "CreateChatConfiguration", map[string]string{
-		"Name": demoBot, "Type": "DingTalk", "Configuration": d.bot()}, nil)
+	return d.admin.ask(ctx, "CreateChatConfiguration", map[string]string{
+		"Name": demoBot, "Type": "DingTalk", "Configuration": d.bot()}, "", nil)
 }
 
 // send sends a message as DingTalk would, and waits for a late answer for some seconds.
@@ -247,7 +234,7 @@ func (d *demo) send(ctx context.Context, user, text string, wait int64) (*sendRe
 	params := in.params()
 	params["Text"] = text
 	sent := new(sendResponse)
-	if err := d.call(ctx, d.admin, sendAction, params, sent); err != nil {
+	if err := d.admin.ask(ctx, sendAction, params, "", sent); err != nil {
 		return nil, err
 	}
 	return sent, sent.refusal()
@@ -278,7 +265,7 @@ func (d *demo) converse(ctx context.Context, user, text string) error {
 // find returns the record of a command; nil if none.
 func (d *demo) find(ctx context.Context, match func(*chat.ChatCommand) bool) (*chat.ChatCommand, error) {
 	var answer chat.ListCommandsResponse
-	err := d.call(ctx, d.admin, "ListChatCommands", map[string]string{"Name": demoBot}, &answer)
+	err := d.admin.ask(ctx, "ListChatCommands", map[string]string{"Name": demoBot}, "", &answer)
 	if err != nil {
 		return nil, err
 	}
@@ -408,7 +395,7 @@ func (d *demo) passRole(ctx context.Context) error {
 	var key struct {
 		AccessKey struct{ AccessKeyId, AccessKeySecret string }
 	}
-	if err := d.call(ctx, d.admin, "CreateAccessKey", map[string]string{"Name": "carol", "PolicyDocument": rights},
+	if err := d.admin.ask(ctx, "CreateAccessKey", map[string]string{"Name": "carol", "PolicyDocument": rights}, "",
 		&key); err != nil {
 		return err
 	}
@@ -416,7 +403,7 @@ func (d *demo) passRole(ctx context.Context) error {
 		ID: key.AccessKey.AccessKeyId, Secret: key.AccessKey.AccessKeySecret}, "CreateAccessKey"}}
 	bot := strings.Replace(d.bot(), `"`+emulatedRole+`"`, `"AdministratorRole"`, 1)
 	fmt.Fprintln(d.out, "\ncarol may update the bot, but pass no role. She saves restart with another RamRole:")
-	err := d.call(ctx, carol, "UpdateChatConfiguration", map[string]string{"Name": demoBot, "Configuration": bot}, nil)
+	err := carol.ask(ctx, "UpdateChatConfiguration", map[string]string{"Name": demoBot, "Configuration": bot}, "", nil)
 	var refused *refusedError
 	if !errors.As(err, &refused) {
 		return fmt.Errorf("the change was not refused: %w", err)

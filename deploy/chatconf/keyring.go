@@ -94,9 +94,9 @@ func (f *ringFlags) write(stdout io.Writer, text []byte) error {
 	return errors.Join(err, file.Sync(), file.Close())
 }
 
-// isTerminal reports whether w is a terminal.
-func isTerminal(w io.Writer) bool {
-	file, ok := w.(*os.File)
+// isTerminal reports whether a reader or writer is a terminal.
+func isTerminal(stream any) bool {
+	file, ok := stream.(*os.File)
 	if !ok {
 		return false
 	}

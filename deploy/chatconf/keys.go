@@ -249,25 +249,6 @@ func (k *localKeys) delete(ctx context.Context, id string) error { return k.keys
 // remoteKeys manages the keys of the caller's account through the API of a running service.
 type remoteKeys struct{ client *client }
 
-// call calls an action on keys and reads its answer.
-func (k *remoteKeys) call(ctx context.Context, action string, params map[string]string, out any) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	for name, value := range params {
-		if value == "" {
-			delete(params, name)
-		}
-	}
-	answer, err := k.client.do(ctx, action, params, "")
-	if err != nil {
-		return err
-	}
-	if err := json.Unmarshal(answer, out); err != nil {
-		return k.client.notJSON(action)
-	}
-	return nil
-}
-
 func (k *remoteKeys) create(ctx context.Context, in *chat.CreateAccessKeyRequest,
 	account string) (*chat.AccessKeyInfo, error) {
 	if account != "" {
@@ -275,10 +256,10 @@ func (k *remoteKeys) create(ctx context.Context, in *chat.CreateAccessKeyRequest
 			"remove it: a service creates keys in the account of the caller")
 	}
 	var out chat.AccessKeyResponse
-	err := k.call(ctx, policy.CreateAccessKey, map[string]string{
+	err := k.client.ask(ctx, policy.CreateAccessKey, map[string]string{
 		"Name": in.Name, "Description": in.Description, "Policy": in.Policy, "PolicyDocument": in.PolicyDocument,
 		"ExpireDate": in.ExpireDate,
-	}, &out)
+	}, "", &out)
 	return &out.AccessKey, err
 }
 
@@ -286,7 +267,7 @@ func (k *remoteKeys) list(ctx context.Context) (keys []chat.AccessKeyInfo, err e
 	params := map[string]string{"MaxResults": strconv.Itoa(chat.MaxResults)}
 	for {
 		var out chat.ListAccessKeysResponse
-		if err := k.call(ctx, policy.ListAccessKeys, params, &out); err != nil {
+		if err := k.client.ask(ctx, policy.ListAccessKeys, params, "", &out); err != nil {
 			return nil, err
 		}
 		keys = append(keys, out.AccessKeys...)
@@ -305,11 +286,11 @@ func (k *remoteKeys) update(ctx context.Context, in *chat.UpdateAccessKeyRequest
 	if in.Description != nil {
 		params["Description"] = *in.Description
 	}
-	return k.call(ctx, policy.UpdateAccessKey, params, new(chat.AccessKeyResponse))
+	return k.client.ask(ctx, policy.UpdateAccessKey, params, "", new(chat.AccessKeyResponse))
 }
 
 func (k *remoteKeys) delete(ctx context.Context, id string) error {
-	return k.call(ctx, policy.DeleteAccessKey, map[string]string{"UserAccessKeyId": id},
+	return k.client.ask(ctx, policy.DeleteAccessKey, map[string]string{"UserAccessKeyId": id}, "",
 		new(chat.DeleteAccessKeyResponse))
 }
 
@@ -615,5 +596,12 @@ func printJSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+// printLine prints JSON in one line.
+func printLine(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
 	return e.Encode(v)
 }

@@ -77,7 +77,7 @@ is invalid.`,
 		return seeHelp(cmd, fmt.Errorf("unknown command %q%s", args[0], meant))
 	}
 	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-	root.AddCommand(newServe(), newCall(), newSend(), newEnv(), newKeys(), newCheck(), newTables(),
+	root.AddCommand(newServe(), newCall(), newSend(), newLog(), newEnv(), newKeys(), newCheck(), newTables(),
 		newKeyRing(), newOTS(), newInvoke(), newVersion(), newDemo())
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages ",
 		fmt.Sprintf(".FlagUsagesWrapped %d ", helpWidth)))

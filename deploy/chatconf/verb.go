@@ -1,0 +1,159 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"chatconf/shared/chat"
+)
+
+// callTimeout is how long a verb waits for one answer.
+const callTimeout = 30 * time.Second
+
+// A verb is a command of daily work. It is thin: it calls actions of the API and prints their
+// answers as tables for people, or with -o json as the API has them.
+type verb struct {
+	clientFlags
+	region, output string
+
+	client *client
+	in     *bufio.Reader
+	out    io.Writer
+	asks   bool // a person can answer: standard input is a terminal
+}
+
+// newVerb makes cmd a verb that runs run. The verb has the flags that all verbs have, and completes
+// the first argument with the names of the service's configurations.
+func newVerb(cmd *cobra.Command, run func(context.Context, *verb, []string) error) *cobra.Command {
+	v := new(verb)
+	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
+		if err := checkOutput(v.output); err != nil {
+			return err
+		}
+		if v.client, err = v.resolve(os.Getenv); err != nil {
+			return err
+		}
+		v.in, v.out, v.asks = bufio.NewReader(cmd.InOrStdin()), cmd.OutOrStdout(), isTerminal(cmd.InOrStdin())
+		return run(cmd.Context(), v, args)
+	}
+	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, start string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return v.complete(cmd.Context(), start), cobra.ShellCompDirectiveNoFileComp
+	}
+	v.add(cmd)
+	cmd.Flags().StringVar(&v.region, "region", "", "region of the configuration (default the region of the service)")
+	outputFlag(cmd, &v.output)
+	return cmd
+}
+
+// ask calls an action in the verb's region and reads its answer. Empty parameters are left out.
+func (v *verb) ask(ctx context.Context, action string, params map[string]string, ifMatch string, answer any) error {
+	all := map[string]string{"RegionId": v.region}
+	for name, value := range params {
+		all[name] = value
+	}
+	return v.client.ask(ctx, action, all, ifMatch, answer)
+}
+
+// complete returns the names of configurations that start with a text. Completion never fails.
+func (v *verb) complete(ctx context.Context, start string) (names []string) {
+	c, err := v.resolve(os.Getenv)
+	if err != nil {
+		return nil
+	}
+	if ctx == nil { // cobra completes without one
+		ctx = context.Background()
+	}
+	params := map[string]string{"RegionId": v.region, "MaxResults": strconv.Itoa(chat.MaxResults)}
+	if start != "" {
+		params["Filters.1.Name"], params["Filters.1.Value"] = "Name", start+"*"
+	}
+	var answer chat.ListResponse
+	if err := c.ask(ctx, "ListChatConfigurations", params, "", &answer); err != nil {
+		return nil
+	}
+	for _, summary := range answer.ChatConfigurations {
+		names = append(names, summary.Name)
+	}
+	return names
+}
+
+// print prints an answer as JSON, or else by the function for people.
+func (v *verb) print(answer any, people func() error) error {
+	if v.output == "json" {
+		return printJSON(v.out, answer)
+	}
+	return people()
+}
+
+// printf prints to standard output, without control characters.
+func (v *verb) printf(format string, args ...any) error {
+	_, err := io.WriteString(v.out, printable(fmt.Sprintf(format, args...)))
+	return err
+}
+
+// printTable prints rows in columns under a header. An empty cell is a hyphen.
+func printTable(w io.Writer, header []string, rows [][]string) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, row := range append([][]string{header}, rows...) {
+		for i, cell := range row {
+			if cell == "" {
+				cell = "-"
+			}
+			if i > 0 {
+				io.WriteString(t, "\t")
+			}
+			io.WriteString(t, oneLine(cell))
+		}
+		io.WriteString(t, "\n")
+	}
+	return t.Flush()
+}
+
+// oneLine returns a text as one line without control characters.
+func oneLine(text string) string {
+	return strings.Join(strings.FieldsFunc(printable(text), func(r rune) bool { return r == '\n' || r == '\t' }), " ")
+}
+
+// confirm asks a person whether to go on, unless yes is set. Without a person to ask it is a usage
+// error.
+func (v *verb) confirm(question string, yes bool) error {
+	switch {
+	case yes:
+		return nil
+	case !v.asks:
+		return usagef("standard input is not a terminal; add --yes to go on without a question")
+	}
+	if _, err := fmt.Fprintf(v.out, "%s [y/N] ", printable(question)); err != nil {
+		return err
+	}
+	answer, err := v.in.ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if answer = strings.ToLower(strings.TrimSpace(answer)); answer != "y" && answer != "yes" {
+		return errors.New("nothing was changed")
+	}
+	return nil
+}
+
+// shortDate returns a date of the API as people read it.
+func shortDate(text string) string {
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return text
+	}
+	return t.UTC().Format("2006-01-02 15:04:05")
+}
