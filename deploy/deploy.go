@@ -73,7 +73,8 @@ var Functions = []Function{
 	{Folder: "list-tag-resources", Rights: Get | Batch | Query},
 	{Folder: "list-tag-values", Rights: Get | Query},
 	{Folder: "manage-access-keys", Rights: Get, Part: AccessKeys},
-	{Folder: "redrive-commands", Rights: Get, Journal: Get | Batch | Query | Put | Delete | Add, Part: Redrive},
+	{Folder: "redrive-commands", Rights: Get | Query | Put | Delete,
+		Journal: Get | Batch | Query | Put | Delete | Add, Part: Redrive},
 	{Folder: "reseal", Rights: Get | Query | List | Put, Journal: Get | Query | List | Put, Part: Reseal},
 	{Folder: "rotate-chat-secret", Rights: Get | Query | Put | Delete},
 	{Folder: "rotate-chat-webhook", Rights: Get | Query | Put | Delete},
@@ -84,7 +85,8 @@ var Functions = []Function{
 	{Folder: "webhook", Rights: Get, Journal: Get | Batch | Query | Put | Add, Part: Webhook},
 }
 
-// Writes reports whether the function changes configurations.
+// Writes reports whether the function changes configurations, or removes the events of changes from
+// their table.
 func (f Function) Writes() bool { return f.Rights&write != 0 }
 
 // Records reports whether the function writes to the journal.
@@ -118,7 +120,7 @@ func (f Function) HasURL() bool { return f.IsAction() || f.ManagesKeys() || f.Re
 
 // SpendsNonces reports whether the function serves actions that change data. Each nonce of such a
 // request is valid once.
-func (f Function) SpendsNonces() bool { return f.Writes() || f.ManagesKeys() }
+func (f Function) SpendsNonces() bool { return f.Verifies() && f.Writes() || f.ManagesKeys() }
 
 // IsDispatch reports whether the function dispatches one command.
 func (f Function) IsDispatch() bool { return f.Part == Dispatch }
@@ -305,7 +307,11 @@ const (
 // not their partitions
 // (https://www.alibabacloud.com/help/en/tablestore/configure-user-permissions).
 func (f Function) FC() []Statement {
-	s := []Statement{{Sid: "UseConfigurations", Actions: fcItems(f.Rights),
+	configurations := fcItems(f.Rights)
+	if f.IsRedrive() { // it changes the events of changes, one at a time
+		configurations = slices.DeleteFunc(configurations, func(a string) bool { return a == "ots:BatchWriteRow" })
+	}
+	s := []Statement{{Sid: "UseConfigurations", Actions: configurations,
 		Resource: Resource{ARN: fcTable + "${CHATCONF_TABLE}"}}}
 	keys, uses := Resource{ARN: fcTable + "${CHATCONF_KEY_TABLE}"}, Resource{ARN: fcTable + "${CHATCONF_KEY_USE_TABLE}"}
 	if f.ManagesKeys() {

@@ -791,6 +791,7 @@ func awsEnvironment(t *testing.T, everything bool) map[string]string {
 		"Hosts":             "chatconf.example.com",
 		"MaxConfigurations": "1000", "KeyRequestsPerSecond": "50",
 		"OwnRights":      "Function",
+		"Events":         `{"Type":"Topic","TopicArn":"arn:aws:sns:eu-west-1:123456789012:chatconf"}`,
 		"EventPolicy":    `{"Version":"1","Statement":[{"Effect":"Allow","Action":"oos:Get*","Resource":"*"}]}`,
 		"Configurations": "chatconf", "AccessKeys": "chatconf_keys", "AccessKeyUses": "chatconf_key_uses",
 		"Tickets": "chatconf_tickets", "Journal": "chatconf_journal", "JournalDays": "30",

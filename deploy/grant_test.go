@@ -120,6 +120,9 @@ const (
 	// a function that a configuration has as its target; who may invoke it is said at the
 	// deployment
 	targetName = "restart-bot"
+	// the function that changes are announced to; who may invoke it is said there too
+	listenerName = "audit"
+	events       = `{"Type":"Function","Name":"` + listenerName + `"}`
 )
 
 // A world is a cloud in which a test can take rights away.
@@ -153,6 +156,10 @@ func (w *world) functions(t *testing.T, kind, action, dispatch string) http.Hand
 				t.Errorf("the target is not invoked under the role: %s", r.Header.Get("Authorization"))
 			}
 			io.WriteString(out, `{"text":"done"}`)
+		case len(parts) == 5 && parts[3] == listenerName && (how == "RequestResponse" || how == "Sync"):
+			if strings.Contains(r.Header.Get("Authorization"), lentID) {
+				t.Error("the target of events is invoked under a role of commands")
+			}
 		case len(parts) == 5 && parts[3] == dispatchName && (how == "Event" || how == "Async"):
 			if !w.ask(t, action, dispatch, nil) {
 				deny(out)
@@ -324,8 +331,8 @@ func onAWS(t *testing.T) *world {
 		"CHATCONF_KEYRING": sealedRing, "CHATCONF_TABLE": tableName, "CHATCONF_TICKET_TABLE": ticketName,
 		"CHATCONF_KEY_TABLE": keyName, "CHATCONF_KEY_USE_TABLE": useName,
 		"CHATCONF_JOURNAL_TABLE": journalName, "CHATCONF_DISPATCH_FUNCTION": dispatchName,
-		"CHATCONF_WEBHOOK_BASE_URL": "https://chatconf.example.com",
-		"AWS_REGION":                "eu-west-1", "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+		"CHATCONF_WEBHOOK_BASE_URL": "https://chatconf.example.com", "CHATCONF_EVENTS": events,
+		"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
 		"AWS_SECRET_ACCESS_KEY": "not-a-real-secret",
 		"AWS_ENDPOINT_URL":      server.URL,
 	}
@@ -459,6 +466,7 @@ func onAlibaba(t *testing.T) *world {
 		"CHATCONF_KEY_TABLE": keyName, "CHATCONF_KEY_USE_TABLE": useName,
 		"CHATCONF_JOURNAL_TABLE": journalName, "CHATCONF_DISPATCH_FUNCTION": dispatchName,
 		"CHATCONF_WEBHOOK_BASE_URL": "https://chatconf.example.com",
+		"CHATCONF_EVENTS":           events,
 		"CHATCONF_FC_ENDPOINT":      functions.URL,
 		"CHATCONF_STS_ENDPOINT":     roles.URL,
 		"TABLESTORE_ENDPOINT":       instance.Endpoint, "TABLESTORE_INSTANCE": instance.Name,
