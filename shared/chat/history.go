@@ -62,6 +62,7 @@ type GetRevisionRequest struct {
 	RegionID string `param:"RegionId"`
 	Name     string `param:"Name"`
 	Revision *int64 `param:"Revision"`
+	Compared *int64 `param:"Compared"` // the revision that Changes refer to, default the one before
 }
 
 // GetRevisionResponse is the answer of GetChatConfigurationRevision.
@@ -285,6 +286,19 @@ func (s *Service) GetRevision(ctx context.Context, in *GetRevisionRequest) (*Get
 	if out.ChatConfigurationRevision, err = s.showRevision(c, rev, before); err != nil {
 		return nil, storeError(ctx, "get revision", err)
 	}
+	if in.Compared == nil {
+		return out, nil
+	}
+	other, _, err := s.revisionAt(ctx, c, last, *in.Compared)
+	if err != nil {
+		return nil, storeError(ctx, "get revision", err)
+	}
+	changes, err := s.changes(c, other.record, rev.record)
+	if err != nil {
+		return nil, storeError(ctx, "get revision", err)
+	}
+	show := &out.ChatConfigurationRevision
+	show.Compared, show.Changes = other.Revision, append([]Change{}, changes...)
 	return out, nil
 }
 

@@ -100,7 +100,11 @@ func (in *ListRevisionsRequest) Check(*Service) error {
 
 // Check returns all mistakes of the request.
 func (in *GetRevisionRequest) Check(*Service) error {
-	return fault.Join(checkNamed(in.RegionID, in.Name), checkRevision("Revision", in.Revision))
+	var compared error
+	if in.Compared != nil {
+		compared = checkRevision("Compared", in.Compared)
+	}
+	return fault.Join(checkNamed(in.RegionID, in.Name), checkRevision("Revision", in.Revision), compared)
 }
 
 // checkRevision returns an error unless a mandatory revision can exist.

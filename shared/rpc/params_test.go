@@ -402,7 +402,8 @@ func TestEveryRequestTypeCanBeFilled(t *testing.T) {
 		"ClientToken=c Revision=1 MaxResults=2 " +
 		`NextToken=x ResourceType=y ResourceIds=["a"] Tags={"a":"b"} TagKeys=["k"] All=true Key=k ResourceId=i ` +
 		`NewResourceGroupId=z Filters=[] ` +
-		"UserId=u ConversationId=v Command=w User=u Decision=d State=g Target=h Since=e Until=f GraceSeconds=3 Value=j")
+		"UserId=u ConversationId=v Command=w User=u Decision=d State=g Target=h Since=e Until=f GraceSeconds=3 " +
+		"Value=j Compared=4")
 	for name, fill := range fillers {
 		empty, err := fill(url.Values{})
 		if err != nil {
