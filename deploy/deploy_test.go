@@ -287,6 +287,10 @@ func TestWebhookRoute(t *testing.T) {
 		{get("WebhookIntegration", "Properties", "PayloadFormatVersion"), "2.0"},
 		{get("WebhookPermission", "Properties", "FunctionName"), "!Ref Webhook"},
 		{get("RedriveCommands", "Properties", "Events", "EveryMinute", "Properties", "Schedule"), "rate(1 minute)"},
+		{get("RedriveCommands", "Properties", "Events", "AnAutomationEnded", "Properties", "State"),
+			"!Ref OperationEvents"},
+		{get("RedriveCommands", "Properties", "Events", "AStateMachineEnded", "Properties", "State"),
+			"!Ref OperationEvents"},
 	} {
 		if test.got != test.want {
 			t.Errorf("got %q, want %q", test.got, test.want)

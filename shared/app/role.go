@@ -230,7 +230,8 @@ func parseRef(data []byte) (ref command.Ref, ok bool) {
 }
 
 // RedriveIn is the role of the function that dispatches all commands that are due, and announces
-// all changes that are due, at every event.
+// all changes that are due, at every event. An event that is not a timer's is taken as a hint that
+// an operation has ended, whatever it says.
 func RedriveIn(read dispatch.CloudReader) Role {
 	return Role{cloud: read, open: func(p *parts) (serve.Handler, error) {
 		d, err := p.dispatcher(0)
@@ -248,7 +249,11 @@ func RedriveIn(read dispatch.CloudReader) Role {
 					announced, failed = announcer.Announce(ctx)
 				})
 			}
-			found, err := d.Redrive(ctx)
+			redrive := d.Look
+			if e.Source == serve.Timer {
+				redrive = d.Redrive
+			}
+			found, err := redrive(ctx)
 			group.Wait()
 			if err := errors.Join(err, failed); err != nil {
 				return nil, err

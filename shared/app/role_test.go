@@ -189,10 +189,12 @@ func TestTheDataPlane(t *testing.T) {
 			!bytes.Contains(list, []byte(`"Command":"restart"`)) {
 			t.Errorf("ListChatCommands: %s", list)
 		}
-		answer, err = s.function(app.RedriveIn(s.targets)).ServeEvent(s.context(),
-			serve.Event{Source: serve.Timer, ID: "1", Data: []byte(`{}`)})
-		if err != nil || string(answer) != `{"Found":0}` {
-			t.Errorf("redrive: %s %v", answer, err)
+		for _, source := range []serve.Source{serve.Timer, serve.CloudEvent, serve.Direct} {
+			answer, err = s.function(app.RedriveIn(s.targets)).ServeEvent(s.context(),
+				serve.Event{Source: source, ID: "1", Data: []byte(`{"ExecutionId":"x","Status":"Success"}`)})
+			if err != nil || string(answer) != `{"Found":0}` {
+				t.Errorf("redrive, by %s: %s %v", source, answer, err)
+			}
 		}
 		if log := s.log.String(); strings.Contains(log, url[strings.LastIndex(url, "/")+1:]) ||
 			strings.Contains(log, "not-a-real-secret") {

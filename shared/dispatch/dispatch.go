@@ -95,17 +95,20 @@ func New(o Options) (*Dispatcher, error) {
 // the record then says Pending or Failed, and why. After an error the result is unknown, since the
 // tables cannot be reached; the command is due again after the lease.
 func (d *Dispatcher) Dispatch(ctx context.Context, ref command.Ref) error {
-	_, err := d.run(ctx, ref)
+	_, err := d.run(ctx, ref, d.options.Journal.Claim)
 	return err
 }
 
+// claiming is how a command is claimed: Claim or ClaimEarly of a Journal.
+type claiming = func(context.Context, command.Ref, time.Duration) (*journal.Job, error)
+
 // run is Dispatch. It also returns when an operation that continues must be followed again; zero if
 // none continues.
-func (d *Dispatcher) run(ctx context.Context, ref command.Ref) (due time.Time, err error) {
+func (d *Dispatcher) run(ctx context.Context, ref command.Ref, claim claiming) (due time.Time, err error) {
 	caller := ctx
 	ctx, cancel := context.WithTimeout(ctx, WorkTime)
 	defer cancel()
-	job, err := d.options.Journal.Claim(ctx, ref, lease)
+	job, err := claim(ctx, ref, lease)
 	switch {
 	case errors.Is(err, journal.ErrSettled), errors.Is(err, journal.ErrTaken):
 		invoke.Logger(ctx).InfoContext(ctx, "nothing to dispatch", "name", ref.Name, "command_id", ref.ID, "why", err)

@@ -757,6 +757,70 @@ func TestTheExecutionIsRecordedAfterStart(t *testing.T) {
 	}
 }
 
+// A hint that an operation has ended is believed as far as the target agrees. It neither disturbs a
+// process that holds the operation nor hastens another attempt.
+func TestLook(t *testing.T) {
+	ended := false
+	g := &engine{progress: func(int) dispatch.Progress {
+		if ended {
+			return dispatch.Progress{State: journal.StateSucceeded, Text: "i-1 is up"}
+		}
+		return dispatch.Progress{State: journal.StateRunning}
+	}}
+	s := follow(t, g)
+	s.pass(3*time.Minute, 10*time.Second)
+	look := func(found int, state string) {
+		t.Helper()
+		n, err := s.d.Look(s.Context())
+		if c := s.command(); err != nil || n != found || string(c.State) != state || c.Attempts != 1 {
+			t.Errorf("Look = %d, %v, want %d: %+v", n, err, found, c)
+		}
+	}
+	s.Advance(time.Second)
+	if n, err := s.d.Redrive(s.Context()); n != 0 || err != nil {
+		t.Fatalf("it is due: %d, %v", n, err)
+	}
+	asked := len(g.steps)
+	if look(1, "Running"); len(g.steps) != asked+1 {
+		t.Errorf("a hint that is wrong: steps = %q", g.steps[asked:])
+	}
+	ended = true
+	if look(1, "Succeeded"); s.sent[len(s.sent)-1] != "restart succeeded.\ni-1 is up" {
+		t.Errorf("sent = %q", s.sent)
+	}
+	look(0, "Succeeded")
+
+	busy := &engine{at: func(context.Context, dispatch.Step, *dispatch.Call) error {
+		return &dispatch.Error{Why: "busy", Again: true, Refused: true}
+	}}
+	s = follow(t, busy)
+	look(1, "Accepted")
+	if len(busy.steps) != 1 {
+		t.Errorf("a command that is to be tried again: steps = %q", busy.steps)
+	}
+
+	s = follow(t, &engine{})
+	job, err := s.Journal.ClaimEarly(s.Context(), s.ref, time.Minute)
+	if err != nil || job.Operation.Execution == "" {
+		t.Fatalf("%+v, %v", job, err)
+	}
+	look(0, "Running")
+	if _, err := s.Journal.ClaimEarly(s.Context(), s.ref, time.Minute); !errors.Is(err, journal.ErrTaken) {
+		t.Errorf("an operation that is held: %v", err)
+	}
+
+	for n := 1; ; n++ {
+		s := follow(t, g)
+		s.FailAt(n, webhooktest.Fault{})
+		_, err := s.d.Look(s.Context())
+		if failed := s.Failed(); failed != (err != nil) {
+			t.Errorf("call %d fails: %v, and Look: %v", n, failed, err)
+		} else if !failed {
+			break
+		}
+	}
+}
+
 // A worker follows a bounded number of operations in time.
 func TestAWorkersTimersAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -33,14 +33,11 @@ func (d *Dispatcher) Redrive(ctx context.Context) (found int, err error) {
 // redrive is Redrive. It calls follow for each operation that goes on, with the time at which it
 // must be followed again.
 func (d *Dispatcher) redrive(ctx context.Context, follow func(command.Ref, time.Time)) (found int, err error) {
-	until := d.options.Now().Add(RedriveTime)
-	if deadline, ok := ctx.Deadline(); ok && deadline.Add(-WorkTime).Before(until) {
-		until = deadline.Add(-WorkTime)
-	}
+	until := d.until(ctx)
 	for {
 		due, err := d.options.Journal.Due(ctx, batch, each)
 		found += len(due)
-		errs := append(d.all(ctx, due, until, follow), err)
+		errs := append(d.all(ctx, due, until, d.options.Journal.Claim, follow), err)
 		if err := errors.Join(errs...); err != nil {
 			return found, err // an error of the tables is not retried at once
 		}
@@ -50,8 +47,30 @@ func (d *Dispatcher) redrive(ctx context.Context, follow func(command.Ref, time.
 	}
 }
 
+// until returns when a round starts no further commands.
+func (d *Dispatcher) until(ctx context.Context) time.Time {
+	until := d.options.Now().Add(RedriveTime)
+	if deadline, ok := ctx.Deadline(); ok && deadline.Add(-WorkTime).Before(until) {
+		until = deadline.Add(-WorkTime)
+	}
+	return until
+}
+
+// Look follows the latest running operations, due or not, and is then Redrive. It is for a hint
+// that an operation may have ended. The hint need not be true.
+func (d *Dispatcher) Look(ctx context.Context) (found int, err error) {
+	until := d.until(ctx)
+	waiting, err := d.options.Journal.Waiting(ctx, batch)
+	errs := d.all(ctx, waiting, until, d.options.Journal.ClaimEarly, func(command.Ref, time.Time) {})
+	if err := errors.Join(append(errs, err)...); err != nil || !d.options.Now().Before(until) {
+		return len(waiting), err
+	}
+	found, err = d.Redrive(ctx)
+	return len(waiting) + found, err
+}
+
 // all dispatches commands concurrently, and starts none after until.
-func (d *Dispatcher) all(ctx context.Context, due []command.Ref, until time.Time,
+func (d *Dispatcher) all(ctx context.Context, due []command.Ref, until time.Time, claim claiming,
 	follow func(command.Ref, time.Time)) []error {
 	var mu sync.Mutex
 	var errs []error
@@ -67,7 +86,7 @@ func (d *Dispatcher) all(ctx context.Context, due []command.Ref, until time.Time
 		}
 		group.Go(func() {
 			defer func() { <-turn }()
-			again, err := d.safely(ctx, ref)
+			again, err := d.safely(ctx, ref, claim)
 			if !again.IsZero() {
 				follow(ref, again)
 			}
@@ -84,9 +103,9 @@ func (d *Dispatcher) all(ctx context.Context, due []command.Ref, until time.Time
 
 // safely is run, with a panic as an error. The command is then due again after its lease; the
 // others continue.
-func (d *Dispatcher) safely(ctx context.Context, ref command.Ref) (due time.Time, err error) {
+func (d *Dispatcher) safely(ctx context.Context, ref command.Ref, claim claiming) (due time.Time, err error) {
 	defer invoke.Recover("dispatch", &err)
-	return d.run(ctx, ref)
+	return d.run(ctx, ref, claim)
 }
 
 // A Worker dispatches commands in the background, as dispatch-command and redrive-commands do in a
@@ -205,7 +224,7 @@ func (w *Worker) work() {
 			if w.context.Err() != nil {
 				continue // the next process redrives it
 			}
-			due, err := w.dispatcher.safely(w.context, ref)
+			due, err := w.dispatcher.safely(w.context, ref, w.dispatcher.options.Journal.Claim)
 			if !due.IsZero() {
 				w.follow(ref, due)
 			}

@@ -169,6 +169,15 @@ func decodeOutboxItem(item table.Item) (outboxItem, error) {
 //
 // Errors: ErrSettled, ErrTaken, *Error.
 func (j *Journal) Claim(ctx context.Context, ref command.Ref, lease time.Duration) (*Job, error) {
+	return j.claim(ctx, ref, lease, false)
+}
+
+// ClaimEarly is Claim that does not wait for the time of Running: the operation may have ended.
+func (j *Journal) ClaimEarly(ctx context.Context, ref command.Ref, lease time.Duration) (*Job, error) {
+	return j.claim(ctx, ref, lease, true)
+}
+
+func (j *Journal) claim(ctx context.Context, ref command.Ref, lease time.Duration, early bool) (*Job, error) {
 	items, err := j.table.Get(ctx,
 		table.Key{Partition: partitionOf(ref), Sort: outboxKey(ref)},
 		table.Key{Partition: partitionOf(ref), Sort: recordKey(ref)},
@@ -203,7 +212,8 @@ func (j *Journal) Claim(ctx context.Context, ref command.Ref, lease time.Duratio
 		return nil, storeError(ctx, "claim", errors.Join(err, j.putOff(ctx, ref, p, out)))
 	}
 	job.readCancellation(ctx, cancel)
-	if p.claimed() && now.Before(p.Due) && (job.Cancel == nil || !p.Waiting) {
+	early = p.Waiting && (job.Cancel != nil || early && job.running())
+	if p.claimed() && now.Before(p.Due) && !early {
 		return nil, ErrTaken
 	}
 	crashed := p.claimed() && !p.Waiting // no process released it

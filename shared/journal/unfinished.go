@@ -71,3 +71,33 @@ func (j *Journal) unfinished(ctx context.Context, keys []table.Key) (out []*Reco
 	slices.SortFunc(out, func(a, b *Record) int { return strings.Compare(b.ID, a.ID) })
 	return out, nil
 }
+
+// Waiting returns up to n commands of all accounts and regions that no process holds and that are
+// not due yet: operations to follow, and commands to try again. The latest of each region come
+// first. It reads a bounded number of items of each.
+func (j *Journal) Waiting(ctx context.Context, n int) (out []command.Ref, err error) {
+	partitions, err := j.partitions(ctx)
+	if err != nil {
+		return nil, storeError(ctx, "find what is waiting", err)
+	}
+	for _, partition := range partitions {
+		items, err := j.table.Query(ctx, table.Range{Partition: partition, Prefix: outboxPrefix, Reverse: true,
+			Limit: table.MaxGet})
+		if err != nil {
+			return out, storeError(ctx, "find what is waiting", err)
+		}
+		account, region, _ := strings.Cut(partition, "/") // Due checks it
+		for _, item := range items {
+			p, err := decodeOutboxItem(item)
+			if err != nil || !p.Waiting || !j.now().Before(p.Due) { // Due logs an error
+				continue
+			}
+			if len(out) == n {
+				return out, nil
+			}
+			out = append(out, command.Ref{Account: account, Region: region, Name: p.Name, Life: p.Life,
+				ID: strings.TrimPrefix(item.Sort, outboxPrefix)})
+		}
+	}
+	return out, nil
+}
