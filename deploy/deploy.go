@@ -60,6 +60,7 @@ const (
 var Functions = []Function{
 	{Folder: "api", Rights: Get | Batch | Query | Put | Delete | Add, Journal: Query, Part: Every},
 	{Folder: "change-resource-group", Rights: Get | Put | Delete},
+	{Folder: "copy-chat-configuration", Rights: Get | Query | Put | Delete | Add},
 	{Folder: "create-chat-configuration", Rights: Get | Query | Put | Delete | Add},
 	{Folder: "delete-chat-configuration", Rights: Get | Query | Put | Delete | Add},
 	{Folder: "dispatch-command", Rights: Get, Journal: Get | Batch | Put | Delete | Add, Part: Dispatch},

@@ -684,6 +684,8 @@ var steps = []struct{ action, body string }{
 	{"ListTagResources", `{"ResourceType":"chatconfiguration","Tags":[{"Key":"env","Value":"test"}]}`},
 	{"ListTagKeys", `{"ResourceType":"chatconfiguration"}`},
 	{"ListTagValues", `{"ResourceType":"chatconfiguration","Key":"env"}`},
+	{"CopyChatConfiguration", `{"Name":"ops","DestinationName":"copy","ClientToken":"six"}`},
+	{"CopyChatConfiguration", `{"Name":"ops","DestinationName":"copy","ClientToken":"six"}`},
 	{"DeleteChatConfiguration", `{"Name":"dev","ClientToken":"thrice"}`},
 	// which had a life before
 	{"CreateChatConfiguration",
@@ -716,7 +718,7 @@ var seldom = regexp.MustCompile(strings.Join([]string{
 	`ots:(PutRow|UpdateRow|DeleteRow) .*/\$\{CHATCONF_(JOURNAL_)?TABLE\}$`,
 	`^redrive-commands (.*JOURNAL_TABLE|sts:.*)\}$`, // nothing is due within a minute
 	// client tokens of yesterday
-	`^(rotate-chat-(webhook|secret)|create-chat-configuration) dynamodb:DeleteItem `,
+	`^(rotate-chat-(webhook|secret)|(create|copy)-chat-configuration) dynamodb:DeleteItem `,
 	// the ring of the test was not rotated
 	`^reseal (dynamodb:PutItem|ots:PutRow) .*_(KEY|JOURNAL)_TABLE\}$`, `^reseal ots:BatchWriteRow `,
 	` (kms:Decrypt|logs?:[A-Za-z]+|sqs:SendMessage|mns:SendMessage) .+$`, // the runtimes', and the key ring's

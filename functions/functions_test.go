@@ -228,6 +228,7 @@ var order = []struct{ folder, holds string }{
 	{"list-tag-values", `"Values":["prod"]`},
 	{"simulate-chat-permission", `"Reason":"Permissions[0] allows restart.`},
 	{"rotate-chat-webhook", `"GraceUntil":"`},
+	{"copy-chat-configuration", `"Name":"ops-copy"`},
 	{"rotate-chat-secret", `"PreviousUntil":"`},
 	{"list-chat-commands", `"ChatCommands":[]`},
 	{"get-chat-configuration-health", `"State":"Silent"`},

@@ -65,10 +65,17 @@ func TestEachActionNeedsItsOwnPermission(t *testing.T) {
 	for action := range everyAction(nil, here) {
 		h := newHouse(t)
 		h.MustCreate("one", func(in *chat.CreateRequest) { in.Tags = map[string]string{"env": "prod"} })
-		only := chattest.As(t.Context(), callerOf(t, "CCKonly", `{"Effect":"Allow","Action":"oos:`+action+
-			`","Resource":"acs:oos:cn-hangzhou:`+chattest.Account+`:chatconfiguration/*"}`))
+		allow := func(action, name string) string {
+			return `{"Effect":"Allow","Action":"oos:` + action + `","Resource":"acs:oos:cn-hangzhou:` +
+				chattest.Account + `:chatconfiguration/` + name + `"}`
+		}
+		statements := []string{allow(action, "*")}
+		if action == "CopyChatConfiguration" { // which also needs what the creation of its copy needs
+			statements = append(statements, allow("TagResources", "new"), allow("CreateChatConfiguration", "new"))
+		}
+		only := chattest.As(t.Context(), callerOf(t, "CCKonly", statements...))
 		for other, call := range everyAction(h.Service, here) {
-			if other == action {
+			if other == action || len(statements) > 1 && other == "CreateChatConfiguration" {
 				continue
 			}
 			chattest.WantError(t, other+" with the permission for "+action, call(only), fault.NoPermission, "")

@@ -66,12 +66,15 @@ func (s *Service) scope(ctx context.Context, regionID string) (scope, error) {
 }
 
 // checkRegion returns an error unless id is absent or a valid region id.
-func checkRegion(id string) error {
+func checkRegion(id string) error { return checkRegionOf("RegionId", id) }
+
+// checkRegionOf returns an error unless a parameter is absent or a valid region id.
+func checkRegionOf(param, id string) error {
 	if id == "" || validRegion(id) {
 		return nil
 	}
-	message := fmt.Sprintf("RegionId %s is not a region; use one such as cn-hangzhou.", fault.Quote(id))
-	return &fault.Error{Code: fault.InvalidRegion, Param: "RegionId", Message: message}
+	message := fmt.Sprintf("%s %s is not a region; use one such as cn-hangzhou.", param, fault.Quote(id))
+	return &fault.Error{Code: fault.InvalidRegion, Param: param, Message: message}
 }
 
 // scopeOf returns the scope of a configuration, without a caller and a clock: it is only for reads

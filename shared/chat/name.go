@@ -17,21 +17,24 @@ var reserved = [...]string{"aliyun", "acs", "alibaba", "alicloud"}
 // maxName is the maximum length of a name.
 const maxName = 200
 
-// checkName returns an error unless name is valid for a configuration.
-func checkName(name string) error {
+// checkName returns an error unless Name is valid for a configuration.
+func checkName(name string) error { return checkNameOf("Name", name) }
+
+// checkNameOf returns an error unless a parameter is valid as the name of a configuration.
+func checkNameOf(param, name string) error {
 	switch {
 	case name == "":
-		return fault.Missing("Name")
+		return fault.Missing(param)
 	case len(name) > maxName:
-		return fault.Invalid("Name", "Name %s has %d characters; the most is %d.", fault.Quote(name),
+		return fault.Invalid(param, "%s %s has %d characters; the most is %d.", param, fault.Quote(name),
 			utf8.RuneCountInString(name), maxName)
 	case !only(name, nameBytes):
-		return fault.Invalid("Name", "Name %s has a character other than letters, digits, '-' and '_'.",
-			fault.Quote(name))
+		return fault.Invalid(param, "%s %s has a character other than letters, digits, '-' and '_'.",
+			param, fault.Quote(name))
 	}
 	for _, prefix := range reserved {
 		if len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix) {
-			return fault.Invalid("Name", "Name %s starts with %s, which is reserved.", fault.Quote(name), prefix)
+			return fault.Invalid(param, "%s %s starts with %s, which is reserved.", param, fault.Quote(name), prefix)
 		}
 	}
 	return nil

@@ -188,6 +188,10 @@ func everyAction(s *chat.Service, region func() string) map[string]func(context.
 				Type: "Slack", Configuration: chattest.Slack})
 			return err
 		},
+		"CopyChatConfiguration": func(ctx context.Context) error {
+			_, err := s.Copy(ctx, &chat.CopyRequest{RegionID: region(), Name: "one", DestinationName: "new"})
+			return err
+		},
 		"GetChatConfiguration": func(ctx context.Context) error {
 			_, err := s.Get(ctx, &chat.GetRequest{RegionID: region(), Name: "one"})
 			return err

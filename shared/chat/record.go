@@ -62,6 +62,9 @@ type rotation struct {
 	Fields []string  `json:"fields"`
 }
 
+// hasSecret reports whether a secret is stored under a field.
+func (r *record) hasSecret(field string) bool { _, ok := r.Secrets[field]; return ok }
+
 // hasPrevious reports whether the previous value of a field is valid at the given time.
 func (r *record) hasPrevious(field string, now time.Time) bool { return now.Before(r.Previous[field]) }
 

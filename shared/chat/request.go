@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"cmp"
 	"strings"
 
 	"chatconf/shared/fault"
@@ -57,6 +58,16 @@ func (in *UpdateRequest) checkRest() error {
 
 // Check returns all mistakes of the request.
 func (in *GetRequest) Check(*Service) error { return checkNamed(in.RegionID, in.Name) }
+
+// Check returns all mistakes of the request.
+func (in *CopyRequest) Check(s *Service) error {
+	err := fault.Join(checkNamed(in.RegionID, in.Name), checkRegionOf("DestinationRegionId", in.DestinationRegionID),
+		checkClientToken(in.ClientToken))
+	if in.DestinationName != "" {
+		err = fault.Join(err, checkNameOf("DestinationName", in.DestinationName))
+	}
+	return cmp.Or(err, in.checkPlace(s.region))
+}
 
 // Check returns all mistakes of the request.
 func (in *DeleteRequest) Check(*Service) error {

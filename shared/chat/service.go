@@ -144,15 +144,7 @@ func (s *Service) Create(ctx context.Context, in *CreateRequest) (*WriteResponse
 	meant := *in // the request in its normal form
 	meant.Type, meant.Status = after.Type, after.Status
 	intent := s.tokens.intent(actionCreate, in.ClientToken, &meant)
-	var out *WriteResponse
-	err = retry(ctx, "create", func() error {
-		out, err = s.create(ctx, c, intent, after)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
+	return s.create(ctx, c, intent, after)
 }
 
 // createNeeds returns the permissions that a CreateRequest needs, except those for its roles. They
@@ -193,6 +185,11 @@ func (s *Service) plan(in *CreateRequest) (*record, *settled, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	return s.newRecord(in, p, status, settled), settled, nil
+}
+
+// newRecord returns the record for a valid CreateRequest, without secrets.
+func (s *Service) newRecord(in *CreateRequest, p *platform, status string, settled *settled) *record {
 	now := s.now().UTC().Truncate(time.Millisecond)
 	return &record{
 		Version:         RecordVersion,
@@ -207,10 +204,22 @@ func (s *Service) plan(in *CreateRequest) (*record, *settled, error) {
 		Born:            1,
 		Created:         now,
 		Updated:         now,
-	}, settled, nil
+	}
 }
 
-func (s *Service) create(ctx context.Context, c scope, intent intent, after *record) (*WriteResponse, error) {
+// create writes a new configuration. If a concurrent write comes between, it starts again.
+func (s *Service) create(ctx context.Context, c scope, intent intent, after *record) (out *WriteResponse, err error) {
+	err = retry(ctx, "create", func() error {
+		out, err = s.tryCreate(ctx, c, intent, after)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (s *Service) tryCreate(ctx context.Context, c scope, intent intent, after *record) (*WriteResponse, error) {
 	// Count before recall: a count that includes the first request with this token then implies
 	// that its answer is found.
 	n, err := s.store.count(ctx, c)
@@ -231,7 +240,7 @@ func (s *Service) create(ctx context.Context, c scope, intent intent, after *rec
 	}
 	out = &WriteResponse{written(after)}
 	var change table.Change
-	if err := s.addStep(c, c.revision(ctx, actionCreate), step{after: after}, &change); err != nil {
+	if err := s.addStep(c, c.revision(ctx, intent.action), step{after: after}, &change); err != nil {
 		return nil, err
 	}
 	if err := s.tokens.remember(intent, known, out, &change); err != nil {
@@ -244,7 +253,11 @@ func (s *Service) create(ctx context.Context, c scope, intent intent, after *rec
 	}
 	switch {
 	case broken.Key.Sort == configurationKey(after.Name):
-		return nil, &fault.Error{Code: fault.AlreadyExists, Param: "Name",
+		param := "Name"
+		if intent.action == actionCopy {
+			param = "DestinationName"
+		}
+		return nil, &fault.Error{Code: fault.AlreadyExists, Param: param,
 			Message: fmt.Sprintf("Chat configuration %s already exists.", fault.Quote(after.Name))}
 	case strings.HasPrefix(broken.Key.Sort, historyPrefix):
 		// The name had an earlier life. Its revisions continue, so that no old If-Match can match.
@@ -358,8 +371,7 @@ func (s *Service) nextRecord(c scope, before *record, in *UpdateRequest) (*recor
 	}
 	var settled *settled
 	if in.Configuration != nil {
-		keep := func(field string) bool { _, ok := before.Secrets[field]; return ok }
-		settled, configured = p.settle(in.Configuration.Reveal(), keep, s.random, s.targets)
+		settled, configured = p.settle(in.Configuration.Reveal(), before.hasSecret, s.random, s.targets)
 	}
 	if err := fault.Join(typed, in.checkRest(), configured); err != nil {
 		return nil, err

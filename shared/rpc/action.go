@@ -110,6 +110,7 @@ func Actions() []Action {
 		NewAction("GetChatConfiguration", (*chat.Service).Get),
 		NewAction("ListChatConfigurations", (*chat.Service).List),
 		NewAction("UpdateChatConfiguration", (*chat.Service).Update),
+		NewAction("CopyChatConfiguration", (*chat.Service).Copy),
 		NewAction("DeleteChatConfiguration", (*chat.Service).Delete),
 		NewAction("TagResources", (*chat.Service).Tag),
 		NewAction("UntagResources", (*chat.Service).Untag),

@@ -24,6 +24,7 @@ var fillers = map[string]func(url.Values) (any, error){
 	"GetChatConfiguration":           filler[chat.GetRequest],
 	"ListChatConfigurations":         filler[chat.ListRequest],
 	"UpdateChatConfiguration":        filler[chat.UpdateRequest],
+	"CopyChatConfiguration":          filler[chat.CopyRequest],
 	"DeleteChatConfiguration":        filler[chat.DeleteRequest],
 	"TagResources":                   filler[chat.TagRequest],
 	"UntagResources":                 filler[chat.UntagRequest],
