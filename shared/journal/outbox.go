@@ -428,7 +428,7 @@ func (j *Journal) Running(ctx context.Context, job *Job, until time.Time, waitin
 }
 
 // Retry returns a command to the outbox until the given time. The record says how often it was
-// tried, and why that failed.
+// tried, in which session of the role, and why that failed.
 //
 // Errors: ErrTaken if the lease was over and another process claimed it, *Error.
 func (j *Journal) Retry(ctx context.Context, job *Job, at time.Time, detail string) error {
@@ -438,6 +438,9 @@ func (j *Journal) Retry(ctx context.Context, job *Job, at time.Time, detail stri
 		change.Puts = append(change.Puts, put)
 		err = job.amend(&change, func(e *Record) error {
 			e.Detail = cut(detail, 1024)
+			if session := job.Operation.Session; session != "" {
+				e.SessionName = session
+			}
 			return nil
 		})
 	}

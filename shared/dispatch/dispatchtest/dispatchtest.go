@@ -324,7 +324,8 @@ func faultyStart(t *testing.T, f *Fixture, fault Fault) {
 		}
 		return
 	case Hangs, Busy, Broken:
-		if c := b.record(); c.Outcome != journal.OutcomePending || c.Detail == "" {
+		_, scoped := b.Target.(dispatch.Scoped)
+		if c := b.record(); c.Outcome != journal.OutcomePending || c.Detail == "" || (c.SessionName != "") != scoped {
 			t.Errorf("while it lasts: %+v", c)
 		}
 	}
