@@ -32,5 +32,6 @@
 // depend on the program, so run them with -count=1.
 //
 // Folder quickstart holds the program of the README, which a test runs as it stands there, and
-// otsquickstart the first program of a user of the Tablestore emulator.
+// otsquickstart the first program of a user of the Tablestore emulator. Folder say holds a
+// function of one's own.
 package e2e

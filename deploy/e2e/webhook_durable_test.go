@@ -2,7 +2,6 @@ package e2e_test
 
 import (
 	"bufio"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -193,10 +192,6 @@ func TestFunctionsDispatch(t *testing.T) {
 	onlyFunctions(t)
 	s := serve(t)
 	p := ofType("DingTalk")
-	timer := map[string]string{
-		targetFC:     `{"triggerTime":"2026-11-23T01:02:03Z","triggerName":"redrive","payload":""}`,
-		targetLambda: text(t, eventBridge(newNonce(), "Scheduled Event", json.RawMessage(`{}`))),
-	}[functions.target]
 	for _, c := range []struct{ function, outcome string }{
 		{"list-chat-configurations", "Delivered"}, // which answers that it takes no such thing
 		{"no-such-function", "Failed"},
@@ -213,7 +208,7 @@ func TestFunctionsDispatch(t *testing.T) {
 		if r := all[0]; r.Outcome != c.outcome || r.Attempts != 1 || r.Target != "Function "+c.function {
 			t.Errorf("record = %+v, want it %s with one attempt", r, c.outcome)
 		}
-		if got := string(s.invoke(t, "redrive-commands", timer)); got != `{"Found":0}` {
+		if got := string(s.redrive(t)); got != `{"Found":0}` {
 			t.Errorf("when all is settled, redrive-commands answers %s", got)
 		}
 	}
