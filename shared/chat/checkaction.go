@@ -49,6 +49,9 @@ const (
 	maxPatterns = 20_000
 )
 
+// lineText is the shape of a line for people.
+var lineText = command.Text(200)
+
 // actions checks the actions of a Configuration.
 func (out *settled) actions(path string, n, root *document.Node, keep func(string) bool) {
 	if n.Kind != document.Object {
@@ -114,7 +117,7 @@ func (out *settled) action(path, name string, n, root *document.Node, words *wor
 		at := document.Under(path, m.Key)
 		switch m.Key {
 		case keySummary:
-			out.checkText(at, m.Value, command.Text(200))
+			out.checkText(at, m.Value, lineText)
 		case keyAliases:
 			out.aliases(at, m.Value, words)
 		case keyParameters:
@@ -222,7 +225,7 @@ func (m *mistakes) parameter(path string, n *document.Node, names map[string]str
 		case keyDefault, keyFixed:
 			m.checkValueText(at, value)
 		case keyHelp:
-			m.checkText(at, value, command.Text(200))
+			m.checkText(at, value, lineText)
 		}
 	}
 	if len(m.list) == before && !m.more {
@@ -327,17 +330,26 @@ func (m *mistakes) checkTruth(path string, n *document.Node) {
 // isTrue reports whether a checked value is true. It is false for nil.
 func isTrue(n *document.Node) bool { return n != nil && n.Text == "true" }
 
+// applies reports whether a parameter of a Type may have a key.
+func applies(key string, kind command.ParameterType) bool {
+	switch key {
+	case keyValues:
+		return kind == command.TypeEnum
+	case keyPattern:
+		return kind == command.TypeString
+	case keyMin, keyMax:
+		return kind == command.TypeString || kind == command.TypeInteger
+	}
+	return true
+}
+
 // checkTogether checks that the members of a parameter, which are valid by themselves, go together.
 func (m *mistakes) checkTogether(path string, n *document.Node, kind command.ParameterType) {
-	only := func(key string, kinds ...command.ParameterType) {
-		if n.Get(key) != nil && !slices.Contains(kinds, kind) {
+	for _, key := range [...]string{keyValues, keyPattern, keyMin, keyMax} {
+		if n.Get(key) != nil && !applies(key, kind) {
 			m.wrong(document.Under(path, key), "does not apply to Type %s; remove it", kind)
 		}
 	}
-	only(keyValues, command.TypeEnum)
-	only(keyPattern, command.TypeString)
-	only(keyMin, command.TypeString, command.TypeInteger)
-	only(keyMax, command.TypeString, command.TypeInteger)
 	if kind == command.TypeEnum && n.Get(keyValues) == nil {
 		m.wrong(document.Under(path, keyValues), "is missing; write the values of the Enum")
 	}

@@ -11,9 +11,19 @@ import (
 	"chatconf/shared/policy"
 )
 
+// Keys of a statement.
+const (
+	keyEffect        = "Effect"
+	keyPrincipals    = "Principals"
+	keyCommands      = "Commands"
+	keyConversations = "Conversations"
+)
+
 var (
-	permissionKeys     = []string{"Effect", "Principals", "Commands", "Conversations", keyParameters, roleParam}
-	permissionRequired = []string{"Effect", "Principals", "Commands"}
+	permissionKeys     = []string{keyEffect, keyPrincipals, keyCommands, keyConversations, keyParameters, roleParam}
+	permissionRequired = []string{keyEffect, keyPrincipals, keyCommands}
+
+	effectText = command.OneOf(string(policy.Allow), string(policy.Deny))
 )
 
 // maxStatements is the maximum number of statements in Permissions.
@@ -46,12 +56,11 @@ func (m *mistakes) checkPermission(path string, n, root *document.Node, actions 
 	}
 	m.checkKnown(path, n, permissionKeys, permissionRequired)
 	effect := ""
-	if e := n.Get("Effect"); e != nil && m.checkText(document.Under(path, "Effect"),
-		e, command.OneOf("Allow", "Deny")) {
+	if e := n.Get(keyEffect); e != nil && m.checkText(document.Under(path, keyEffect), e, effectText) {
 		effect = e.Text
 	}
-	if principals := n.Get("Principals"); principals != nil {
-		at := document.Under(path, "Principals")
+	if principals := n.Get(keyPrincipals); principals != nil {
+		at := document.Under(path, keyPrincipals)
 		texts := m.checkStrings(at, principals, principalText)
 		for i := range principals.Items {
 			if text, ok := texts[i]; ok {
@@ -59,14 +68,14 @@ func (m *mistakes) checkPermission(path string, n, root *document.Node, actions 
 			}
 		}
 	}
-	if commands := n.Get("Commands"); commands != nil {
-		m.checkCommands(document.Under(path, "Commands"), commands, effect, actions)
+	if commands := n.Get(keyCommands); commands != nil {
+		m.checkCommands(document.Under(path, keyCommands), commands, effect, actions)
 	}
-	if patterns := n.Get("Conversations"); patterns != nil {
-		m.checkPatterns(document.Under(path, "Conversations"), patterns, root.Get(command.KeyConversationIDs))
+	if patterns := n.Get(keyConversations); patterns != nil {
+		m.checkPatterns(document.Under(path, keyConversations), patterns, root.Get(command.KeyConversationIDs))
 	}
 	if values := n.Get(keyParameters); values != nil {
-		m.checkStatementValues(document.Under(path, keyParameters), values, n.Get("Commands"), effect, actions)
+		m.checkStatementValues(document.Under(path, keyParameters), values, n.Get(keyCommands), effect, actions)
 	}
 	role := n.Get(roleParam)
 	switch {
@@ -78,9 +87,17 @@ func (m *mistakes) checkPermission(path string, n, root *document.Node, actions 
 	}
 }
 
+// roleText is the shape of the role of a statement or an action.
+var roleText = command.Shape{
+	Want:  "the name of a role, or the ARN of a role of another account",
+	Least: 1, Most: 256,
+	Each: command.Among(nameBytes + ".@:/"),
+	Also: isRole,
+}
+
 // checkRoleName checks for the role of a statement or an action.
 func (m *mistakes) checkRoleName(path string, n *document.Node) {
-	if n.Kind != document.String || !isRole(n.Text) {
+	if n.Kind != document.String || !roleText.Fits(n.Text) {
 		m.wrong(path, "is not a role; write a name of 1 to 64 letters, digits, '.', '@', '-' and '_', or the ARN of "+
 			"a role of another account")
 	}

@@ -23,7 +23,7 @@ type targetKind struct {
 
 var targetKinds = []targetKind{
 	{name: command.TargetJournal},
-	{name: command.TargetHTTP, required: []string{"Url", "Secret"}, timeout: 40},
+	{name: command.TargetHTTP, required: []string{keyURL, keySecret}, timeout: 40},
 	{name: command.TargetFunction, required: []string{"Name"}, timeout: 40},
 	{name: command.TargetProgram, required: []string{"Name"}, timeout: 10 * 60},
 	{name: command.TargetOOS, required: []string{"TemplateName"},
@@ -92,7 +92,7 @@ func (out *settled) targetOf(kind targetKind, path, field string, n, action *doc
 		}
 		at := document.Under(path, m.Key)
 		switch m.Key {
-		case "Url":
+		case keyURL:
 			out.checkTargetURL(at, m.Value)
 		case keySecret:
 			out.secret(at, field, webhookSecret, m.Value, keep)
@@ -189,11 +189,18 @@ var webhookSecret = command.Shape{
 	Also: func(s string) bool { return signingKey.Fits(strings.TrimPrefix(s, signingPrefix)) },
 }
 
+// targetURL is the shape of the Url of a Target; checkTargetURL checks the details.
+var targetURL = command.Shape{
+	Want:  "an https URL without user name and fragment",
+	Least: 1, Most: 2048,
+	Each: func(r rune) bool { return aName.Each(r) && r != '#' },
+}
+
 func (out *settled) checkTargetURL(path string, n *document.Node) {
 	u, err := url.Parse(n.Text)
-	if err != nil || n.Kind != document.String || !command.Visible(1, 2048).Fits(n.Text) || u.Scheme != "https" ||
-		u.Host == "" || u.User != nil || strings.Contains(n.Text, "#") {
-		out.wrong(path, "write an https URL without user name and fragment") // its query may hold a secret
+	if err != nil || n.Kind != document.String || !targetURL.Fits(n.Text) || u.Scheme != "https" || u.Host == "" ||
+		u.User != nil {
+		out.wrong(path, "write %s", targetURL.Want) // its query may hold a secret
 		return
 	}
 	if !out.targets.AllowHost(u.Hostname()) {
@@ -264,6 +271,15 @@ func (m *mistakes) checkTemplate(path string, n, action *document.Node) {
 
 var templateKey = command.Text(200)
 
+// Keys of an Http Target, and of a statement of Allow.
+const (
+	keyURL      = "Url"
+	keyAction   = "Action"
+	keyResource = "Resource"
+)
+
+var allowKeys = []string{keyAction, keyResource}
+
 const (
 	keyAllow = "Allow"
 	// maxAllow is the maximum number of statements in Allow, and of texts in a list of them. A
@@ -289,10 +305,9 @@ func (m *mistakes) checkAllow(path string, n, action *document.Node) {
 			m.wrong(at, "is %v; write an object such as %s", item.Kind, example)
 			continue
 		}
-		keys := []string{"Action", "Resource"}
-		m.checkKnown(at, item, keys, keys)
+		m.checkKnown(at, item, allowKeys, allowKeys)
 		for _, member := range item.Members {
-			if slices.Contains(keys, member.Key) {
+			if slices.Contains(allowKeys, member.Key) {
 				m.checkAllowed(document.Under(at, member.Key), member.Key, member.Value, declared)
 			}
 		}
@@ -311,7 +326,7 @@ func (m *mistakes) checkAllowed(path, key string, n *document.Node, declared map
 	}
 	for _, item := range items {
 		m.checkText(path, item, allowText)
-		if key != "Resource" {
+		if key != keyResource {
 			continue
 		}
 		for _, name := range command.Placeholders(item.Text) {

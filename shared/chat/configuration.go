@@ -196,7 +196,7 @@ func (p *platform) settleObject(out *settled, root *document.Node, keep func(str
 		case ok:
 			out.setting(path, setting, m.Value, keep)
 		case m.Key == keyBotName:
-			out.checkText(path, m.Value, command.Text(256))
+			out.checkText(path, m.Value, botName)
 		case m.Key == command.KeyConversationIDs && out.written[m.Key] != "" && len(m.Value.Items) == 1:
 			out.checkText(path, m.Value.Items[0], command.ID)
 		case m.Key == command.KeyConversationIDs:
@@ -206,7 +206,7 @@ func (p *platform) settleObject(out *settled, root *document.Node, keep func(str
 		case m.Key == command.KeyPermissions:
 			out.checkPermissions(path, m.Value, root)
 		case m.Key == command.KeyLanguage:
-			out.checkText(path, m.Value, command.OneOf(command.English, command.Chinese))
+			out.checkText(path, m.Value, language)
 		case m.Key == keyTarget:
 			out.target(path, fieldTargetSecret, m.Value, nil, keep)
 		case m.Key == command.KeyActions:
@@ -329,10 +329,12 @@ func (m *mistakes) checkText(path string, n *document.Node, shape command.Shape)
 	return false
 }
 
+// maxStrings is the maximum number of strings in a list.
+const maxStrings = 1000
+
 // checkStrings checks for a list of one or more different strings of the given shape. It returns
 // the valid ones by index.
 func (m *mistakes) checkStrings(path string, n *document.Node, shape command.Shape) map[int]string {
-	const most = 1000
 	if n.Kind != document.Array {
 		form := `["…"]`
 		if n.Kind == document.String && shape.Fits(n.Text) {
@@ -341,8 +343,8 @@ func (m *mistakes) checkStrings(path string, n *document.Node, shape command.Sha
 		m.wrong(path, "is %v; write an array of strings such as %s", n.Kind, form)
 		return nil
 	}
-	if len(n.Items) == 0 || len(n.Items) > most {
-		m.wrong(path, "has %d entries; use 1 to %d", len(n.Items), most)
+	if len(n.Items) == 0 || len(n.Items) > maxStrings {
+		m.wrong(path, "has %d entries; use 1 to %d", len(n.Items), maxStrings)
 		return nil
 	}
 	texts := make(map[int]string, len(n.Items))
@@ -382,6 +384,13 @@ func (m *mistakes) checkGroups(path string, n *document.Node) {
 	}
 }
 
+// Shapes of values that every platform's Configuration may have.
+var (
+	botName  = command.Text(256)
+	language = command.OneOf(command.English, command.Chinese)
+)
+
+// groupName is the shape of the name of a group.
 var groupName = command.Shape{
 	Want:  "1 to 64 letters, digits, '.', '-' and '_'",
 	Least: 1, Most: 64,

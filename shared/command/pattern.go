@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// maxPattern is the length of a Pattern, in characters.
-	maxPattern = 256
+	// MaxPattern is the length of a Pattern, in characters.
+	MaxPattern = 256
 	// MaxPatterned is the size of a value with a Pattern, in bytes.
 	MaxPatterned = 1024
 	// maxInstructions bounds the size of a compiled Pattern. The time of a match is linear in it
@@ -30,8 +30,8 @@ type Pattern struct {
 
 // CompilePattern reads the Pattern of a parameter.
 func CompilePattern(text string) (*Pattern, error) {
-	if n := utf8.RuneCountInString(text); n > maxPattern {
-		return nil, fmt.Errorf("command: the pattern has %d characters; the most is %d", n, maxPattern)
+	if n := utf8.RuneCountInString(text); n > MaxPattern {
+		return nil, fmt.Errorf("command: the pattern has %d characters; the most is %d", n, MaxPattern)
 	}
 	// By itself first, so that it cannot close the group that is added below.
 	tree, err := syntax.Parse(text, syntax.Perl)
