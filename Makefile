@@ -110,8 +110,9 @@ zips: ## build only what is uploaded
 	$(GO) run ./deploy/make zips bootstrap dist/programs/lambda-amd64 dist/lambda/amd64
 	rm -rf dist/programs
 
-generate: ## write template.yml, s.yaml and the policies again, after a change to what they are made from
+generate: ## write template.yml, s.yaml, the policies and the schemas again, after a change to what they are made from
 	$(GO) run ./deploy/make templates
+	$(GO) run ./deploy/make schemas
 
 templates: moto deploy/fc/node_modules ## check both templates with the tools that deploy them (needs Python 3 and npm)
 	@./deploy/templates.sh

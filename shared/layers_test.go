@@ -154,8 +154,11 @@ var rooms = []room{
 	{"deploy/bench", nil, nil}, // tests only
 	// makes the templates, by text/template; linked by nothing that is deployed
 	{"deploy", []string{"shared/cloud"}, nil},
-	{"deploy/make", []string{"deploy"}, nil},
-	{"deploy/chatconf", []string{"shared/*", "shared/emulator/ots", "shared/emulator/runtime",
+	{"deploy/make", []string{"deploy", "deploy/schema"}, nil},
+	// describes the API and Configurations to other programs
+	{"deploy/schema", []string{"shared/chat", "shared/command", "shared/fault", "shared/platform", "shared/rpc",
+		"shared/seal", "shared/secret", "shared/table"}, nil},
+	{"deploy/chatconf", []string{"deploy/schema", "shared/*", "shared/emulator/ots", "shared/emulator/runtime",
 		"shared/emulator/oos", "shared/emulator/sts",
 		"shared/emulator/localcloud", "shared/rpc/sign", "shared/cloud/*", "shared/table/file",
 		"shared/dispatch/http", "shared/dispatch/program", "shared/target/*",

@@ -1,6 +1,7 @@
 // Command make creates the files for a deployment:
 //
 //	make templates           writes template.yml, s.yaml and the policies from package deploy
+//	make schemas             writes the schemas of package schema
 //	make zips NAME FROM TO   writes a zip in TO of each program in FROM, with the name NAME in it
 //
 // Run it at the root of the repository.
@@ -16,6 +17,7 @@ import (
 	"sync"
 
 	"chatconf/deploy"
+	"chatconf/deploy/schema"
 )
 
 func main() {
@@ -29,10 +31,12 @@ func run(args []string) error {
 	switch {
 	case len(args) == 1 && args[0] == "templates":
 		return templates()
+	case len(args) == 1 && args[0] == "schemas":
+		return schemas(os.DirFS("."))
 	case len(args) == 4 && args[0] == "zips":
 		return zips(args[1], args[2], args[3])
 	default:
-		return errors.New("usage: make templates | make zips NAME FROM TO")
+		return errors.New("usage: make templates | make schemas | make zips NAME FROM TO")
 	}
 }
 
@@ -48,6 +52,19 @@ func templates() error {
 			return err
 		}
 	}
+	return writeFiles(files)
+}
+
+// schemas writes the schemas of the repository root.
+func schemas(root fs.FS) error {
+	files, err := schema.Files(root)
+	if err != nil {
+		return err
+	}
+	return writeFiles(files)
+}
+
+func writeFiles(files map[string][]byte) error {
 	for path, text := range files {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return err

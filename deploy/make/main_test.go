@@ -79,6 +79,24 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
+// The schemas are made of the source, and written at the root.
+func TestSchemas(t *testing.T) {
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(t.TempDir())
+	if err := run([]string{"schemas"}); err == nil || !strings.Contains(err.Error(), "functions/README.md") {
+		t.Errorf("away from the root: %v, want an error with the file that is missing", err)
+	}
+	if err := schemas(os.DirFS(root)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat("deploy/schema/openapi.json"); err != nil {
+		t.Error(err)
+	}
+}
+
 // The templates are written at the root, and policies of functions that are no more are removed.
 func TestTemplates(t *testing.T) {
 	t.Chdir(t.TempDir())

@@ -274,6 +274,26 @@ func (s *Service) DeleteAccessKey(ctx context.Context, in *DeleteAccessKeyReques
 	return &DeleteAccessKeyResponse{}, nil
 }
 
+// Check returns all mistakes of the request.
+func (in *CreateAccessKeyRequest) Check(*Service) error {
+	_, _, err := in.Parse()
+	return err
+}
+
+// Check returns all mistakes of the request but those of NextToken.
+func (in *ListAccessKeysRequest) Check(*Service) error { return checkPageSize(in.MaxResults) }
+
+// Check returns all mistakes of the request.
+func (in *UpdateAccessKeyRequest) Check(*Service) error {
+	_, err := in.Parse()
+	return fault.Join(given("UserAccessKeyId", in.AccessKeyID), err)
+}
+
+// Check returns all mistakes of the request.
+func (in *DeleteAccessKeyRequest) Check(*Service) error {
+	return given("UserAccessKeyId", in.AccessKeyID)
+}
+
 // Parse returns the policies and the expiry of the new key.
 func (in *CreateAccessKeyRequest) Parse() (policies []*policy.Policy, expires time.Time, err error) {
 	if in.Name == "" {

@@ -553,6 +553,7 @@ func TestReferenceOfActions(t *testing.T) {
 	example, _, _ = strings.Cut(example, "\nBOT\n")
 	h := newHouse(t)
 	h.MustCreate("one", func(in *chat.CreateRequest) { in.Configuration = secret.Text(example) })
+	chat.Settled(platformOf(t, "Slack"), example, nil)
 	for _, c := range []struct {
 		user, message, action string
 		allowed               bool

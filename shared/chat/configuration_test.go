@@ -115,6 +115,7 @@ func TestEveryPlatformsConfiguration(t *testing.T) {
 				text = chattest.With(text, common)
 			}
 			h.MustCreate("one", func(in *chat.CreateRequest) { in.Type, in.Configuration = c.as, secret.Text(text) })
+			chat.Settled(platformOf(t, c.stored), text, nil)
 			got, stored := h.MustGet("one"), h.stored("one")
 			if got.Type != c.stored {
 				t.Errorf("%s: Type = %q, want %q", c.about, got.Type, c.stored)
@@ -492,6 +493,7 @@ func TestConfigurationIsRefused(t *testing.T) {
 	} {
 		_, err := h.Create(h.Ctx, &chat.CreateRequest{Name: "one", Type: c.as, Configuration: secret.Text(c.text)})
 		chattest.WantError(t, c.about, err, fault.InvalidParameter, "Configuration", c.texts...)
+		chat.Settled(platformOf(t, c.as), c.text, err)
 		if err != nil && (strings.Contains(err.Error(), "planted") || strings.Contains(err.Error(), "cGxhbnRlZ")) {
 			t.Errorf("%s: the error shows a value: %v", c.about, err)
 		}

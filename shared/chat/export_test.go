@@ -34,10 +34,14 @@ func ClientTokenKey(token string) string { return intent{token: token}.key() }
 // CheckPlatform returns what New says of a platform's declaration.
 func CheckPlatform(p command.Platform) error { return (&platform{p}).check() }
 
+// Settled is called with every result of Settle.
+var Settled = func(p command.Platform, text string, err error) {}
+
 // Settle runs settle and returns its text, the secrets it found or made, and the fields it kept.
 func Settle(p command.Platform, text string, keep func(string) bool,
 	random io.Reader) (masked string, secrets map[string]string, kept []string, err error) {
 	out, err := (&platform{p}).settle(text, keep, random, nil)
+	Settled(p, text, err)
 	if err != nil {
 		return "", nil, nil, err
 	}

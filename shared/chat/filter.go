@@ -231,7 +231,7 @@ func (sel *selection) starts() []string {
 	if len(all) == 0 {
 		return []string{""}
 	}
-	all = slices.DeleteFunc(all, func(s string) bool { return len(s) > maxName || !only(s, nameBytes) })
+	all = slices.DeleteFunc(all, func(s string) bool { return s != "" && !nameText.Fits(s) })
 	if len(all) == 0 {
 		return nil
 	}

@@ -1,7 +1,10 @@
 package chat
 
 import (
+	"fmt"
 	"slices"
+	"strings"
+	"unicode"
 
 	"chatconf/shared/command"
 )
@@ -14,8 +17,10 @@ type Form struct {
 
 	Shape   command.Shape // of a text
 	Pattern string        // a regular expression that says more about the text than Shape can
+	Not     string        // a regular expression of what the text is not
 	Secret  bool          // the text is secret; a read shows the mask
 	Scalar  bool          // any text or number, true or false
+	Whole   bool          // a whole number of at least Least, and at most Most unless that is 0
 
 	Items       *Form // of a list of Least to Most items
 	Least, Most int
@@ -34,6 +39,7 @@ type Field struct {
 	Required bool
 	Needs    []string // other keys of the object that must be set too
 	Help     string   // one line for people; empty if the reference explains it
+	Common   bool     // every platform's Configuration has the key, with this form
 	Form     Form
 }
 
@@ -51,7 +57,11 @@ func FormOf(description command.Platform) Form {
 		}
 		fields = append(fields, field)
 	}
-	return Form{Fields: append(fields, commonFields()...)}
+	for _, field := range commonFields() {
+		field.Common = true
+		fields = append(fields, field)
+	}
+	return Form{Fields: fields}
 }
 
 func textForm(shape command.Shape) Form { return Form{Shape: shape} }
@@ -83,7 +93,7 @@ func commonFields() []Field {
 
 // actionName is what can be said of the name of an action without parsing a message.
 var actionName = command.Shape{
-	Want:  command.NamePattern.Want,
+	Want:  command.NamePattern.Want + ", '*' and '?'",
 	Least: command.NamePattern.Least, Most: command.NamePattern.Most,
 	Each: func(r rune) bool { return command.NamePattern.Each(r) && !command.Among(command.Wildcards)(r) },
 }
@@ -136,7 +146,13 @@ func parameterForm() (form Form) {
 	values := listForm(valueText)
 	values.Most = maxValues
 	for _, word := range parameterType.Words {
-		kind := command.ParameterType(word)
+		kind, value := command.ParameterType(word), Form{Scalar: true}
+		switch kind {
+		case command.TypeBoolean:
+			value = truthForm()
+		case command.TypeInteger:
+			value = textForm(wholeNumber)
+		}
 		forms := map[string]Form{
 			keyName:     textForm(command.ParameterName),
 			keyType:     textForm(command.OneOf(word)),
@@ -145,8 +161,8 @@ func parameterForm() (form Form) {
 			keyMin:      textForm(wholeNumber),
 			keyMax:      textForm(wholeNumber),
 			keyRequired: truthForm(),
-			keyDefault:  {Scalar: true},
-			keyFixed:    {Scalar: true},
+			keyDefault:  value,
+			keyFixed:    value,
 			keySecret:   truthForm(),
 			keyHelp:     textForm(lineText),
 		}
@@ -163,15 +179,41 @@ func parameterForm() (form Form) {
 	return form
 }
 
+// targetHelp explains the keys of Targets, of any type, and of the statements of Allow.
+var targetHelp = map[string]string{
+	keyType:           "where a command goes",
+	keyURL:            "the address that commands are posted to",
+	keySecret:         "the key that signs what is posted, by Standard Webhooks",
+	keyName:           "the name of the function, or of the program's file",
+	"TemplateName":    "the name of the OOS template",
+	"TemplateVersion": "the version of the template; default the latest",
+	"SafetyCheck":     "the safety check of the execution: Skip or ConfirmEveryHighRiskAction",
+	"DocumentName":    "the name of the runbook, or its ARN",
+	"StateMachineArn": "the state machine",
+	keyParameters:     "what the template gets, by name; {name} stands for the value of a parameter of the action",
+	keyAllow:          "what the steps of the template may do with the session of the command",
+	keyAction:         "the operations, such as ecs:RebootInstance",
+	keyResource:       "the resources; {name} stands for the value of a parameter of the action",
+}
+
+// withHelp adds the help of targetHelp to fields.
+func withHelp(fields []Field) []Field {
+	for i := range fields {
+		fields[i].Help = targetHelp[fields[i].Key]
+	}
+	return fields
+}
+
 // targetForm returns the form of the Target of an action or of a Configuration: one for each Type.
 func targetForm(ofAction bool) (form Form) {
 	anyText := textForm(command.Shape{Want: "a text", Most: MaxConfiguration})
 	template := Form{Key: templateKey, Most: maxTemplate, Values: &Form{Choice: []Form{
 		anyText, {Items: &anyText, Most: maxTemplate},
 	}}}
-	allowed := textForm(allowText)
-	allowed = Form{Choice: []Form{allowed, {Items: &allowed, Least: 1, Most: maxAllow}}}
-	allow := Form{Fields: fieldsOf(allowKeys, allowKeys, map[string]Form{keyAction: allowed, keyResource: allowed})}
+	item := textForm(allowText)
+	allowed := Form{Choice: []Form{item, {Items: &item, Least: 1, Most: maxAllow}}}
+	allow := Form{Fields: withHelp(fieldsOf(allowKeys, allowKeys,
+		map[string]Form{keyAction: allowed, keyResource: allowed}))}
 	for _, kind := range targetKinds {
 		if kind.actionOnly && !ofAction {
 			continue
@@ -190,7 +232,38 @@ func targetForm(ofAction bool) (form Form) {
 				forms[key] = textForm(targetShape(kind.name, key))
 			}
 		}
-		form.Choice = append(form.Choice, Form{Fields: fieldsOf(keys, required, forms)})
+		form.Choice = append(form.Choice, Form{Fields: withHelp(fieldsOf(keys, required, forms))})
 	}
 	return form
+}
+
+// ParameterForms returns the forms of parameters, by name, that have them in every action on
+// configurations.
+func ParameterForms() map[string]Form {
+	tag := textForm(command.Shape{Want: "at most 128 characters", Most: maxTagText, Each: command.Text(1).Each})
+	return map[string]Form{
+		"Name":               nameForm(),
+		"DestinationName":    nameForm(),
+		"RamRole":            textForm(roleName),
+		"ResourceGroupId":    textForm(groupID),
+		"Status":             textForm(command.OneOf(StatusActive, StatusInactive)),
+		"Tags":               {Key: command.Text(maxTagText), Values: &tag, Most: MaxTags},
+		"ClientToken":        textForm(clientToken),
+		"GraceSeconds":       {Whole: true, Most: MaxGrace},
+		"MaxResults":         {Whole: true, Least: 1, Most: MaxResults},
+		"Revision":           {Whole: true},
+		"NewResourceGroupId": textForm(groupID),
+	}
+}
+
+func nameForm() Form {
+	var prefixes []string
+	for _, prefix := range reserved {
+		var anyCase strings.Builder
+		for _, r := range prefix {
+			fmt.Fprintf(&anyCase, "[%c%c]", r, unicode.ToUpper(r))
+		}
+		prefixes = append(prefixes, anyCase.String())
+	}
+	return Form{Shape: nameText, Not: "^(" + strings.Join(prefixes, "|") + ")"}
 }

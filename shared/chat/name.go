@@ -5,6 +5,7 @@ import (
 	"unicode/utf8"
 
 	"chatconf/shared/accesskey"
+	"chatconf/shared/command"
 	"chatconf/shared/fault"
 	"chatconf/shared/policy"
 	"chatconf/shared/table"
@@ -14,8 +15,31 @@ import (
 // https://help.aliyun.com/en/oos/developer-reference/api-oos-2019-06-01-createtemplate
 var reserved = [...]string{"aliyun", "acs", "alibaba", "alicloud"}
 
-// maxName is the maximum length of a name.
-const maxName = 200
+// nameText is the shape of a name, which also must not begin with a reserved prefix.
+var nameText = command.Shape{
+	Want:  "1 to 200 letters, digits, '-' and '_'",
+	Least: 1, Most: 200,
+	Each: command.Among(nameBytes),
+}
+
+// Shapes of parameters that an empty value removes.
+var (
+	roleName = command.Shape{
+		Want: "1 to 64 letters, digits, '.', '@', '-' and '_'",
+		Most: 64,
+		Each: command.Among(nameBytes + ".@"),
+	}
+	groupID = command.Shape{
+		Want: "1 to 64 letters, digits, '-' and '_', such as rg-acfmxh4em5jncda",
+		Most: 64,
+		Each: command.Among(nameBytes),
+	}
+	clientToken = command.Shape{
+		Want: "1 to 64 printable ASCII characters without blanks",
+		Most: 64,
+		Each: command.Visible(1, 64).Each,
+	}
+)
 
 // checkName returns an error unless Name is valid for a configuration.
 func checkName(name string) error { return checkNameOf("Name", name) }
@@ -25,10 +49,10 @@ func checkNameOf(param, name string) error {
 	switch {
 	case name == "":
 		return fault.Missing(param)
-	case len(name) > maxName:
+	case len(name) > nameText.Most:
 		return fault.Invalid(param, "%s %s has %d characters; the most is %d.", param, fault.Quote(name),
-			utf8.RuneCountInString(name), maxName)
-	case !only(name, nameBytes):
+			utf8.RuneCountInString(name), nameText.Most)
+	case !nameText.Fits(name):
 		return fault.Invalid(param, "%s %s has a character other than letters, digits, '-' and '_'.",
 			param, fault.Quote(name))
 	}
@@ -50,9 +74,8 @@ func checkRole(param, role string) error {
 		return fault.Invalid(param, "%s %s is not a role name; write the name alone, without acs:ram:….",
 			param, fault.Quote(role))
 	}
-	if len(role) > 64 || !only(role, nameBytes+".@") {
-		return fault.Invalid(param, "%s %s is not a role name; use 1 to 64 letters, digits, '.', '@', '-' and '_'.",
-			param, fault.Quote(role))
+	if !roleName.Fits(role) {
+		return fault.Invalid(param, "%s %s is not a role name; use %s.", param, fault.Quote(role), roleName.Want)
 	}
 	return nil
 }
@@ -68,9 +91,8 @@ func isRole(role string) bool {
 
 // checkGroup returns an error unless id is empty or a valid resource group id.
 func checkGroup(param, id string) error {
-	if len(id) > 64 || !only(id, nameBytes) {
-		return fault.Invalid(param, "%s %s is not a resource group id; use 1 to 64 letters, digits, '-' and '_', "+
-			"such as rg-acfmxh4em5jncda.", param, fault.Quote(id))
+	if !groupID.Fits(id) {
+		return fault.Invalid(param, "%s %s is not a resource group id; use %s.", param, fault.Quote(id), groupID.Want)
 	}
 	return nil
 }
@@ -110,14 +132,17 @@ func checkTag(param, key, value string) error {
 	return nil
 }
 
+// maxTagText is the maximum length of a key and of a value, in characters.
+const maxTagText = 128
+
 func checkTagText(param, what, text string, least int) error {
 	n := utf8.RuneCountInString(text)
 	switch {
 	case !utf8.ValidString(text):
 		return fault.Invalid(param, "The tag %s %s is not UTF-8.", what, fault.Quote(text))
-	case n < least || n > 128:
-		return fault.Invalid(param, "The tag %s %s has %d characters; use %d to 128.",
-			what, fault.Quote(text), n, least)
+	case n < least || n > maxTagText:
+		return fault.Invalid(param, "The tag %s %s has %d characters; use %d to %d.",
+			what, fault.Quote(text), n, least, maxTagText)
 	case len(table.Escape(text)) > 384: // so that an index entry fits into a sort key
 		return fault.Invalid(param, "The tag %s %s is too long; use at most 384 bytes of UTF-8.",
 			what, fault.Quote(text))
@@ -131,9 +156,8 @@ func checkTagText(param, what, text string, least int) error {
 
 // checkClientToken returns an error unless token is absent or a valid ClientToken.
 func checkClientToken(token string) error {
-	if len(token) > 64 || strings.ContainsFunc(token, func(c rune) bool { return c <= ' ' || c >= 0x7f }) {
-		return fault.Invalid("ClientToken", "ClientToken is invalid; use 1 to 64 printable "+
-			"ASCII characters without blanks.")
+	if !clientToken.Fits(token) {
+		return fault.Invalid("ClientToken", "ClientToken is invalid; use %s.", clientToken.Want)
 	}
 	return nil
 }

@@ -126,6 +126,18 @@ func Join(errs ...error) error {
 	return &Error{Code: parts[0].Code, Param: parts[0].Param, Message: strings.Join(texts, " "), parts: parts}
 }
 
+// Parts returns the mistakes that err consists of: those of an error of Join, or err itself.
+func Parts(err error) []*Error {
+	var e *Error
+	switch {
+	case !errors.As(err, &e):
+		return nil
+	case e.parts != nil:
+		return e.parts
+	}
+	return []*Error{e}
+}
+
 // isMistake reports whether a parameter is missing or invalid.
 func (e *Error) isMistake() bool {
 	switch e.Code {

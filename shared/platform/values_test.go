@@ -1,6 +1,8 @@
 package platform_test
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
@@ -8,7 +10,10 @@ import (
 	"strings"
 	"testing"
 
+	"chatconf/deploy/schema"
 	"chatconf/shared/command"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
 // runValues compares the settings of a platform with its file testdata/values.txt: their keys,
@@ -21,6 +26,7 @@ func runValues(t *testing.T, p command.Platform, folder fs.FS) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	valid := schemaOf(t, p)
 	settings := slices.Clone(p.Settings)
 	var at *command.Setting
 	tried := make(map[string]bool)
@@ -44,6 +50,10 @@ func runValues(t *testing.T, p command.Platform, folder fs.FS) {
 				if got := at.Shape.Fits(v); got != (word == "good") {
 					t.Errorf("%s accepts %q: %v; the shape is %s", at.Key, v, got, at.Shape.Want)
 				}
+				isValid := valid(at.Key, v) // it may know less than the shape
+				if isValid && word == "bad" && at.Shape.Also == nil || !isValid && word == "good" {
+					t.Errorf("the schema says of %s that %q is valid: %v", at.Key, v, isValid)
+				}
 			}
 		}
 	}
@@ -51,6 +61,36 @@ func runValues(t *testing.T, p command.Platform, folder fs.FS) {
 		if !tried[s.Key+" good"] || !tried[s.Key+" bad"] {
 			t.Errorf("no good or no bad values are tried for %s", s.Key)
 		}
+	}
+}
+
+// schemaOf returns what the published schema of a platform says of the value of a setting.
+func schemaOf(t *testing.T, p command.Platform) func(key, value string) bool {
+	name := "configuration-" + strings.ToLower(p.Type) + ".json"
+	c := jsonschema.NewCompiler()
+	text, err := schema.Made(name)
+	if errors.Is(err, fs.ErrNotExist) { // the platform is one of a test
+		return func(key, value string) bool {
+			i := slices.IndexFunc(p.Settings, func(s command.Setting) bool { return s.Key == key })
+			return p.Settings[i].Shape.Fits(value)
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.AddResource(name, doc); err != nil {
+		t.Fatal(err)
+	}
+	return func(key, value string) bool {
+		s, err := c.Compile(name + "#/properties/" + key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.Validate(value) == nil
 	}
 }
 

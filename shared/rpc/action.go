@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -15,16 +16,22 @@ type Action struct {
 	Name string
 	plan plan
 	do   func(context.Context, *chat.Service, params) (any, error)
+
+	request, answer reflect.Type
 }
+
+// A checked request tells all of its mistakes that can be found without storage.
+type checked interface{ Check(*chat.Service) error }
 
 // NewAction binds the operation name to a method of the service. The fields of Req are the
 // parameters, named by a tag; the fields of Resp are the members of the answer.
 func NewAction[Req, Resp any](name string, method func(*chat.Service, context.Context, *Req) (*Resp, error)) Action {
 	plan := newPlan[Req]()
-	return Action{Name: name, plan: plan, do: func(ctx context.Context, s *chat.Service, p params) (any, error) {
+	request, answer := reflect.TypeFor[Req](), reflect.TypeFor[Resp]()
+	do := func(ctx context.Context, s *chat.Service, p params) (any, error) {
 		in := new(Req)
 		if err := plan.fill(in, p); err != nil {
-			if other, ok := any(in).(interface{ Check(*chat.Service) error }); ok {
+			if other, ok := any(in).(checked); ok {
 				err = fault.Join(err, other.Check(s))
 			}
 			return nil, err
@@ -34,7 +41,8 @@ func NewAction[Req, Resp any](name string, method func(*chat.Service, context.Co
 			return nil, err // not a nil *Resp in an any
 		}
 		return out, nil
-	}}
+	}
+	return Action{Name: name, plan: plan, do: do, request: request, answer: answer}
 }
 
 // ReadOnly reports whether the action changes nothing; the name tells.
