@@ -249,7 +249,7 @@ func (r *Resealer) nextPartition(ctx context.Context, w *state) error {
 type result struct {
 	put        table.Put
 	changed    bool
-	unreadable bool
+	unreadable error
 	uses       map[string]int64
 }
 
@@ -259,7 +259,7 @@ func (w *state) count(res *result) {
 	if res.changed {
 		w.Resealed++
 	}
-	if res.unreadable {
+	if res.unreadable != nil {
 		w.Unreadable++
 	}
 	for id, n := range res.uses {
@@ -363,12 +363,9 @@ func (r *Resealer) again(ctx context.Context, area *Area, item table.Item) (*res
 	if failed != nil {
 		return nil, failed
 	}
-	if err != nil {
-		res.unreadable = true
-	}
-	if res.unreadable {
+	if res.unreadable = errors.Join(res.unreadable, err); res.unreadable != nil {
 		invoke.Logger(ctx).ErrorContext(ctx, "a sealed item cannot be read", "area", area.Name,
-			"partition", item.Partition, "item", item.Sort, "error", err)
+			"partition", item.Partition, "item", item.Sort, "error", res.unreadable)
 	}
 	if res.changed = res.changed && err == nil; res.changed {
 		res.put = table.Put{Sort: item.Sort, Value: value, Revision: item.Revision, If: table.AtRevision(item.Revision)}
@@ -382,7 +379,7 @@ func (r *Resealer) value(place seal.Place, sealed []byte, res *result) ([]byte, 
 	id, err := seal.KeyID(sealed)
 	switch {
 	case err != nil:
-		res.unreadable = true
+		res.unreadable = err
 		return sealed, nil
 	case id == current:
 		res.uses[current]++
@@ -394,7 +391,7 @@ func (r *Resealer) value(place seal.Place, sealed []byte, res *result) ([]byte, 
 		res.uses[id]++
 		return sealed, nil
 	case err != nil:
-		res.unreadable = true
+		res.unreadable = err
 		return sealed, nil
 	}
 	again, err := r.ring.Seal(place, text)
