@@ -8,6 +8,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -50,7 +53,8 @@ To create further access keys:
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newKeyRingNew(), newKeyRingAdd(), newKeyRingClaim())
+	cmd.AddCommand(newKeyRingNew(), newKeyRingAdd(), newKeyRingPromote(), newKeyRingRotate(), newKeyRingReseal(),
+		newKeyRingRetire(), newKeyRingClaim())
 	return cmd
 }
 
@@ -62,6 +66,10 @@ type ringFlags struct{ id, out string }
 
 func (f *ringFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.id, "id", "", "id of the new key (default the time)")
+	f.addOut(cmd)
+}
+
+func (f *ringFlags) addOut(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.out, "out", "",
 		"file to create, readable only by you (default standard output, unless it is a terminal)")
 }
@@ -126,14 +134,19 @@ func newKeyRingNew() *cobra.Command {
 
 func newKeyRingAdd() *cobra.Command {
 	var ring ringFlags
+	var last bool
 	cmd := &cobra.Command{
-		Use:   "add FILE [--id ID] [--out FILE]",
+		Use:   "add FILE [--last] [--id ID] [--out FILE]",
 		Short: "Add a new key to the key ring in FILE, and print the ring",
 		Long: `Add a new key to the key ring in a file (- for standard input), and print the new ring. Secrets are
 then encrypted with the new key. The old keys stay in the ring, because they are still needed to
-read what they encrypted. Replace the old ring wherever it is used.`,
-		Example: `  chatconf keyring add keyring.json --out keyring-2.json`,
-		Args:    exactly(1),
+read what they encrypted. Replace the old ring wherever it is used.
+
+Functions get a new ring one after the other. With --last the new key only decrypts, so that all of
+them know it before 'keyring promote' makes it the current one.`,
+		Example: `  chatconf keyring add keyring.json --out keyring-2.json
+  chatconf keyring add --last keyring.json --id 2026-12 --out keyring-2.json`,
+		Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			old, err := readFileOrStdin(args[0], cmd.InOrStdin())
 			if err != nil {
@@ -143,7 +156,11 @@ read what they encrypted. Replace the old ring wherever it is used.`,
 			if err != nil {
 				return err
 			}
-			text, err := joinRings(fresh, old)
+			rings := [][]byte{fresh, old}
+			if last {
+				slices.Reverse(rings)
+			}
+			text, err := joinRings(rings...)
 			if err != nil {
 				return usagef("%s: %w", args[0], err)
 			}
@@ -151,36 +168,173 @@ read what they encrypted. Replace the old ring wherever it is used.`,
 		},
 	}
 	ring.add(cmd)
+	cmd.Flags().BoolVar(&last, "last", false, "add the key at the end: it decrypts only")
 	return cmd
 }
 
-// joinRings returns the text of a ring with the keys of all the rings, in their order.
-func joinRings(texts ...[]byte) ([]byte, error) {
-	type key struct {
-		ID  string `json:"id"`
-		Key string `json:"key"`
-	}
-	var all struct {
-		Keys []key `json:"keys"`
-	}
-	for _, text := range texts {
-		if _, err := seal.ParseRing(text); err != nil { // stricter than json.Unmarshal
-			return nil, err
-		}
-		var ring struct{ Keys []key }
-		if err := json.Unmarshal(text, &ring); err != nil {
-			return nil, errors.New("not a key ring") // the error of JSON might show part of a key
-		}
-		all.Keys = append(all.Keys, ring.Keys...)
-	}
-	text, err := json.Marshal(all)
+// splitRing returns the ids of a ring's keys, and the text of each key.
+func splitRing(text []byte) (ids []string, keys []json.RawMessage, err error) {
+	ring, err := seal.ParseRing(text) // stricter than json.Unmarshal
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	var in struct{ Keys []json.RawMessage }
+	if err := json.Unmarshal(text, &in); err != nil {
+		return nil, nil, errors.New("not a key ring") // the error of JSON might show part of a key
+	}
+	return ring.IDs(), in.Keys, nil
+}
+
+// makeRing returns the text of a ring with the keys.
+func makeRing(keys []json.RawMessage) ([]byte, error) {
+	text, err := json.Marshal(map[string]any{"keys": keys})
+	if err != nil {
+		return nil, errors.New("not a key ring")
 	}
 	if _, err := seal.ParseRing(text); err != nil {
 		return nil, err
 	}
 	return append(text, '\n'), nil
+}
+
+// joinRings returns the text of a ring with the keys of all the rings, in their order.
+func joinRings(texts ...[]byte) ([]byte, error) {
+	var all []json.RawMessage
+	for _, text := range texts {
+		_, keys, err := splitRing(text)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, keys...)
+	}
+	return makeRing(all)
+}
+
+// without returns the text of a ring without one key, and that key's text.
+func without(ring []byte, id string) (text []byte, key json.RawMessage, err error) {
+	ids, keys, err := splitRing(ring)
+	if err != nil {
+		return nil, nil, err
+	}
+	i := slices.Index(ids, id)
+	switch {
+	case i < 0:
+		return nil, nil, usagef("the ring has no key %q; its keys are %s", id, strings.Join(ids, ", "))
+	case len(keys) == 1:
+		return nil, nil, usagef("key %q is the only one of the ring", id)
+	}
+	key = keys[i]
+	text, err = makeRing(slices.Delete(keys, i, i+1))
+	return text, key, err
+}
+
+func newKeyRingPromote() *cobra.Command {
+	var ring ringFlags
+	cmd := &cobra.Command{
+		Use:   "promote ID FILE [--out FILE]",
+		Short: "Make a key of the key ring in FILE the current one, and print the ring",
+		Long: `Make a key of the key ring in a file (- for standard input) the current one, and print the new ring.
+Everything is then encrypted with this key. All processes and functions must already have a ring
+with it.`,
+		Example: `  chatconf keyring promote 2026-12 keyring-2.json --out keyring-3.json`,
+		Args:    exactly(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			old, err := readFileOrStdin(args[1], cmd.InOrStdin())
+			if err != nil {
+				return usagef("%w", err)
+			}
+			rest, key, err := without(old, args[0])
+			if err != nil {
+				return usagef("%s: %w", args[1], err)
+			}
+			_, keys, err := splitRing(rest)
+			if err != nil {
+				return err
+			}
+			text, err := makeRing(append([]json.RawMessage{key}, keys...))
+			if err != nil {
+				return err
+			}
+			return ring.write(cmd.OutOrStdout(), text)
+		},
+	}
+	ring.addOut(cmd)
+	return cmd
+}
+
+// previousRing is the suffix of the file with the ring before a rotation.
+const previousRing = ".previous"
+
+func newKeyRingRotate() *cobra.Command {
+	var data, id string
+	cmd := &cobra.Command{
+		Use:   "rotate [FILE]",
+		Short: "Add a new current key to the key ring of a local service",
+		Long: `Add a new key to the key ring of a local service, in its data directory or in FILE, and make it the
+current one. All at once: the ring before is kept beside it, as FILE` + previousRing + `.
+
+Restart the service. Then 'chatconf keyring reseal' encrypts all secrets again with the new key, and
+'chatconf keyring retire' removes the old one.
+
+Functions and several processes cannot change their ring at the same moment. For them use
+'keyring add --last', 'keyring promote' and 'keyring retire', and deploy after each.`,
+		Example: `  chatconf keyring rotate
+  chatconf keyring rotate /etc/chatconf/keyring.json`,
+		Args: between(0, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			path, err := ringPath(data, args)
+			if err != nil {
+				return err
+			}
+			return rotateRing(cmd.OutOrStdout(), path, cmp.Or(id, freshID(time.Now())))
+		},
+	}
+	dataFlag(cmd, &data)
+	cmd.Flags().StringVar(&id, "id", "", "id of the new key (default the time)")
+	return cmd
+}
+
+// ringPath returns the file of the argument, or else that of the data directory.
+func ringPath(data string, args []string) (string, error) {
+	if len(args) > 0 {
+		return args[0], nil
+	}
+	settings, err := localSettings(data)
+	if err != nil {
+		return "", err
+	}
+	if file, ok := strings.CutPrefix(settings.KeyRing.Reveal(), "file:"); ok {
+		return file, nil
+	}
+	if settings.KeyRing != "" {
+		return "", usagef("CHATCONF_KEYRING is the key ring itself; name the FILE of the key ring")
+	}
+	return filepath.Join(settings.Data, app.KeyRingFile), nil
+}
+
+func rotateRing(w io.Writer, path, id string) error {
+	old, err := os.ReadFile(path)
+	if err != nil {
+		return usagef("%w", err)
+	}
+	fresh, err := seal.GenerateRing(id)
+	if err != nil {
+		return usagef("--id: %w", err)
+	}
+	text, err := joinRings(fresh, old)
+	if err != nil {
+		return usagef("%s: %w", path, err)
+	}
+	// The new ring has all keys of the old one, so nothing is lost if this ends in between.
+	if err := app.WriteFile(path+previousRing, old); err != nil {
+		return err
+	}
+	if err := app.WriteFile(path, text); err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "%s has the new current key %s; the ring before is in %s\n\n"+
+		"Restart the service, then run:  chatconf keyring reseal\n", path, id, path+previousRing)
+	return nil
 }
 
 func newKeyRingClaim() *cobra.Command {

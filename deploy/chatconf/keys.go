@@ -69,7 +69,7 @@ func withLocal(ctx context.Context, where dataFlags, do func(*app.Local, app.Set
 	if _, err := os.Stat(filepath.Join(settings.Data, app.TableFile)); err != nil {
 		return usagef("no local service in %s; start one with 'chatconf serve', or use --data", settings.Data)
 	}
-	l, err := app.OpenLocal(ctx, settings, app.Actions(rpc.Actions()...))
+	l, err := app.OpenLocal(ctx, settings, app.Actions(rpc.Actions()...).Resealing())
 	if errors.Is(err, bolt.ErrInUse) {
 		return fmt.Errorf("%w; stop the service first", err)
 	}
@@ -97,7 +97,7 @@ func withStore(ctx context.Context, name string, settings app.Settings, do func(
 		return errors.Join(usagef("%s has no service yet; start one with 'chatconf serve --store %s'",
 			tables.Where, name), tables.Close())
 	}
-	l, err := app.OpenTables(ctx, settings, tables, app.Actions(rpc.Actions()...))
+	l, err := app.OpenTables(ctx, settings, tables, app.Actions(rpc.Actions()...).Resealing())
 	if err != nil {
 		return seeTables(err)
 	}
@@ -131,7 +131,7 @@ type keyFlags struct {
 
 func (f *keyFlags) add(cmd *cobra.Command) {
 	f.dataFlags.add(cmd)
-	cmd.Flags().StringVar(&f.endpoint, "endpoint", "", "URL of a running service, to manage its keys through its API")
+	cmd.Flags().StringVar(&f.endpoint, "endpoint", "", "URL of a running service, to use its API")
 	cmd.Flags().StringVar(&f.id, "access-key-id", "",
 		"with --endpoint: access key id to sign with (default as for 'chatconf call')")
 	cmd.Flags().StringVar(&f.secret, "access-key-secret", "",
@@ -139,15 +139,23 @@ func (f *keyFlags) add(cmd *cobra.Command) {
 	cmd.MarkFlagsMutuallyExclusive("endpoint", "store")
 }
 
-// with calls do with the keys of the selected service: through its API if it is named or has the
-// file open, otherwise directly.
+// with calls do with the keys of the selected service.
 func (f *keyFlags) with(ctx context.Context, do func(keyManager) error) error {
+	return f.reach(ctx, func(c *client) error { return do(&remoteKeys{c}) }, func(l *app.Local, s app.Settings) error {
+		return do(&localKeys{l.Keys, s.AccountID})
+	})
+}
+
+// reach calls remote with the API of the selected service, if it is named or has the file open, and
+// otherwise local with its data.
+func (f *keyFlags) reach(ctx context.Context, remote func(*client) error,
+	local func(*app.Local, app.Settings) error) error {
 	if f.endpoint != "" {
 		c, err := (&clientFlags{endpoint: f.endpoint, id: f.id, secret: f.secret, data: f.data}).resolve(os.Getenv)
 		if err != nil {
 			return err
 		}
-		return do(&remoteKeys{c})
+		return remote(c)
 	}
 	if f.id != "" || f.secret != "" {
 		return usagef("--access-key-id and --access-key-secret need --endpoint; add it, or remove them")
@@ -159,13 +167,11 @@ func (f *keyFlags) with(ctx context.Context, do func(keyManager) error) error {
 	if f.store == "" || f.store == storeFile {
 		if _, err := os.Stat(filepath.Join(settings.Data, app.TableFile)); errors.Is(err, fs.ErrNotExist) {
 			if c, err := runningService(settings.Data); err == nil { // functions store their data in another file
-				return do(&remoteKeys{c})
+				return remote(c)
 			}
 		}
 	}
-	err = withLocal(ctx, f.dataFlags, func(l *app.Local, s app.Settings) error {
-		return do(&localKeys{l.Keys, s.AccountID})
-	})
+	err = withLocal(ctx, f.dataFlags, local)
 	if !errors.Is(err, bolt.ErrInUse) {
 		return err
 	}
@@ -173,7 +179,7 @@ func (f *keyFlags) with(ctx context.Context, do func(keyManager) error) error {
 	if err != nil {
 		return err
 	}
-	return do(&remoteKeys{c})
+	return remote(c)
 }
 
 // runningService returns a client of the service on a data directory, with that service's first

@@ -110,6 +110,17 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
+// between requires a number of arguments.
+func between(least, most int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < least || len(args) > most {
+			return seeHelp(cmd, fmt.Errorf("%s needs %d to %d arguments, not %d", cmd.CommandPath(), least, most,
+				len(args)))
+		}
+		return nil
+	}
+}
+
 // exactly requires n arguments.
 func exactly(n int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {

@@ -99,7 +99,7 @@ func newService(t *testing.T, data string, more ...rpc.Action) (endpoint string)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := app.OpenLocal(t.Context(), settings, app.Actions(append(rpc.Actions(), more...)...))
+	l, err := app.OpenLocal(t.Context(), settings, app.Actions(append(rpc.Actions(), more...)...).Resealing())
 	if err != nil {
 		t.Fatal(err)
 	}

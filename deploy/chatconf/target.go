@@ -69,7 +69,8 @@ const (
 )
 
 // timeouts are the timeouts of functions with more than functionTimeout.
-var timeouts = map[string]time.Duration{dispatchFunction: 70 * time.Second, redriveFunction: 130 * time.Second}
+var timeouts = map[string]time.Duration{dispatchFunction: 70 * time.Second, redriveFunction: 130 * time.Second,
+	resealFunction: time.Minute}
 
 // localInstance is the Tablestore instance of the functions.
 const localInstance = "local"

@@ -450,7 +450,8 @@ func TestDataThatAreInUse(t *testing.T) {
 func TestFunctionsAreAsDeployed(t *testing.T) {
 	for _, f := range deploy.Functions {
 		for folder, is := range map[string]bool{apiFunction: f.IsAPI(), webhookFunction: f.IsWebhook(),
-			dispatchFunction: f.IsDispatch(), redriveFunction: f.IsRedrive()} {
+			dispatchFunction: f.IsDispatch(), redriveFunction: f.IsRedrive(),
+			resealFunction: f.Reseals()} {
 			if got := f.Folder == folder; got != is {
 				t.Errorf("%s is the function %s: %v, want %v", f.Folder, folder, got, is)
 			}

@@ -297,7 +297,7 @@ func localRing(s Settings, where string, first bool) (*seal.Ring, error) {
 		if text, err = seal.GenerateRing(time.Now().UTC().Format("2006-01-02-150405.000")); err != nil {
 			return nil, err
 		}
-		if err := writeFile(path, text); err != nil {
+		if err := WriteFile(path, text); err != nil {
 			return nil, fmt.Errorf("the first start could not write the key ring: %w", err)
 		}
 	case errors.Is(err, fs.ErrNotExist):
@@ -405,7 +405,7 @@ func writeAccessKey(path string, key AccessKey) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(path, append(text, '\n'))
+	return WriteFile(path, append(text, '\n'))
 }
 
 // ReadEndpoint returns where the service on a data directory listens, or last listened.
@@ -414,9 +414,9 @@ func ReadEndpoint(data string) (string, error) {
 	return strings.TrimSpace(string(text)), err
 }
 
-// writeFile writes a file that only its owner can read, whole or not at all. It is on disk when
-// writeFile returns.
-func writeFile(path string, text []byte) error { return writeFileSync(path, text, true) }
+// WriteFile writes a file that only its owner can read, whole or not at all. It is on disk when
+// WriteFile returns.
+func WriteFile(path string, text []byte) error { return writeFileSync(path, text, true) }
 
 func writeFileSync(path string, text []byte, sync bool) error {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // mode 0600
