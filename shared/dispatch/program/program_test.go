@@ -71,7 +71,12 @@ func (f *folder) add(name, script string) string {
 func (f *folder) write(name, text string, mode os.FileMode) {
 	f.t.Helper()
 	path := filepath.Join(f.dir, name)
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+	// Without forks meanwhile: a child would hold the file open for writing, and then the system
+	// does not execute it.
+	syscall.ForkLock.RLock()
+	err := os.WriteFile(path, []byte(text), 0o600)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
 		f.t.Fatal(err)
 	}
 	if err := os.Chmod(path, mode); err != nil {

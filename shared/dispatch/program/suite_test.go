@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"chatconf/shared/command"
 	"chatconf/shared/dispatch/dispatchtest"
@@ -43,7 +42,10 @@ echo done
 				if err := os.WriteFile(at("end"), nil, 0o600); err != nil {
 					t.Error(err)
 				}
-				time.Sleep(200 * time.Millisecond)
+				eventually(t, "the programs end", func() bool {
+					runs, err := os.ReadDir(f.temp)
+					return err == nil && len(runs) == 0
+				})
 			},
 			Fault: func(fault dispatchtest.Fault) {
 				mode := os.FileMode(0o755)
