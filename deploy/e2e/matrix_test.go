@@ -250,6 +250,7 @@ func awsRow(target func(name string) object, service, execution string) row {
 		"fails":     of("fails", "Failed", told("fails")).because(told("fails")),
 		"cancelled": of("runs", "Cancelled", "cancelled was cancelled.").byCancel(),
 		"times-out": of("times-out", "TimedOut", "times-out took too long and was stopped."),
+		"stopped":   of("runs", "TimedOut", "stopped took too long and was stopped.").within(3),
 		"unknown": of("forgotten", "Unknown", "It is not known how unknown ended").
 			because(service + " does not know the execution, or no longer"),
 		"refused": undelivered(target("runs"), notAssumed(awsRole+"-refused")+"access was denied").
