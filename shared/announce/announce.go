@@ -30,8 +30,9 @@ import (
 )
 
 // MaxEvent is the maximum size of an event, in bytes. A message of Simple Message Queue has at most
-// 64 KB. https://help.aliyun.com/en/mns/product-overview/limits
-const MaxEvent = 60 << 10
+// 64 KB, in which some characters need several bytes.
+// https://www.alibabacloud.com/help/doc-detail/128343.htm
+const MaxEvent = 48 << 10
 
 const (
 	// Prefix is the prefix of the sort keys of events.

@@ -18,6 +18,7 @@ var elsewhere = []string{
 	"CHATCONF_KMS_ENDPOINT", // likewise
 	"CHATCONF_OOS_ENDPOINT", // likewise
 	"CHATCONF_STS_ENDPOINT", // likewise
+	"CHATCONF_MNS_ENDPOINT", // likewise
 }
 
 // ofTests are the prefixes of variables that the project's own tests read.

@@ -76,15 +76,24 @@ func (c *Client) Ask(ctx context.Context, action, path string, h http.Header, bo
 }
 
 func (c *Client) sign(ctx context.Context, r *http.Request, body []byte) (cloud.Request, error) {
+	credentials, err := c.credentialsOf(ctx)
+	if err != nil {
+		return cloud.Request{}, err
+	}
+	key := sign.Key{ID: credentials.AccessKeyID, Secret: credentials.AccessKeySecret,
+		SecurityToken: credentials.SecurityToken}
+	err = key.SignACS3(r, body, c.now(), invoke.NewRequestID())
+	return cloud.Request{Request: r, Secrets: []string{credentials.AccessKeySecret, credentials.SecurityToken}}, err
+}
+
+// credentialsOf returns the credentials of the invocation, or else those of the client.
+func (c *Client) credentialsOf(ctx context.Context) (invoke.Credentials, error) {
 	credentials := invoke.From(ctx).Credentials
 	if credentials.AccessKeyID == "" {
 		credentials = c.credentials()
 	}
 	if credentials.AccessKeyID == "" {
-		return cloud.Request{}, cloud.ErrNoCredentials
+		return invoke.Credentials{}, cloud.ErrNoCredentials
 	}
-	key := sign.Key{ID: credentials.AccessKeyID, Secret: credentials.AccessKeySecret,
-		SecurityToken: credentials.SecurityToken}
-	err := key.SignACS3(r, body, c.now(), invoke.NewRequestID())
-	return cloud.Request{Request: r, Secrets: []string{credentials.AccessKeySecret, credentials.SecurityToken}}, err
+	return credentials, nil
 }

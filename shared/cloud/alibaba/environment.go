@@ -83,6 +83,7 @@ type Services struct {
 	Roles      *Roles
 	Executions *Executions
 	Functions  *Functions
+	Topics     *Topics
 	Close      func() // closes idle connections
 }
 
@@ -90,6 +91,7 @@ type Services struct {
 //
 //	CHATCONF_STS_ENDPOINT    default https://sts.<region>.aliyuncs.com
 //	CHATCONF_OOS_ENDPOINT    default https://oos.<region of the configuration>.aliyuncs.com
+//	CHATCONF_MNS_ENDPOINT    default https://<account of the topic>.mns.<its region>.aliyuncs.com
 func ReadServices(getenv func(string) string) (Services, error) {
 	credentials, _, err := credentialsOf(getenv)
 	mistakes := []error{err}
@@ -111,6 +113,9 @@ func ReadServices(getenv func(string) string) (Services, error) {
 	api.Endpoint = getenv("CHATCONF_FC_ENDPOINT")
 	s.Functions, err = NewFunctions(accountOf(getenv), api)
 	wrong("CHATCONF_FC_ENDPOINT", err)
+	api.Endpoint = getenv("CHATCONF_MNS_ENDPOINT")
+	s.Topics, err = NewTopics(api)
+	wrong("CHATCONF_MNS_ENDPOINT", err)
 	if err := errors.Join(mistakes...); err != nil {
 		return Services{}, err
 	}

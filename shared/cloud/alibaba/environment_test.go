@@ -74,6 +74,7 @@ func TestReadServices(t *testing.T) {
 	mistakes := map[string]string{
 		"TABLESTORE_ACCESS_KEY_ID": "", "CHATCONF_STS_ENDPOINT": "http://sts.example",
 		"CHATCONF_OOS_ENDPOINT": "ftp://oos.example", "CHATCONF_FC_ENDPOINT": "fc", "CHATCONF_ROOTS": "/nowhere.pem",
+		"CHATCONF_MNS_ENDPOINT": "mns",
 	}
 	_, all := alibaba.ReadServices(environment(mistakes))
 	for name, value := range mistakes {

@@ -96,12 +96,14 @@ type Services struct {
 	Automations   *Automations
 	StateMachines *StateMachines
 	Functions     *Functions
+	Topics        *Topics
 	Close         func() // closes idle connections
 }
 
 // ReadServices configures the services from the environment, as Read does. It sends nothing.
 //
-//	AWS_ENDPOINT_URL_STS, …_SSM, …_SFN, …_LAMBDA    default AWS_ENDPOINT_URL, else the region's
+//	AWS_ENDPOINT_URL_STS, …_SSM, …_SFN, …_LAMBDA,   default AWS_ENDPOINT_URL, else the region's
+//	…_SNS
 func ReadServices(getenv func(string) string) (Services, error) {
 	credentials, err := dynamodb.Environment(getenv)
 	return readServices(getenv, credentials, err)
@@ -142,6 +144,8 @@ func readServices(getenv func(string) string, credentials aws.CredentialsProvide
 	wrong("AWS_ENDPOINT_URL_SFN", err)
 	s.Functions, err = NewFunctions(api("LAMBDA"))
 	wrong("AWS_ENDPOINT_URL_LAMBDA", err)
+	s.Topics, err = NewTopics(api("SNS"))
+	wrong("AWS_ENDPOINT_URL_SNS", err)
 	if err := errors.Join(mistakes...); err != nil {
 		return Services{}, err
 	}

@@ -68,7 +68,7 @@ func TestReadServices(t *testing.T) {
 	mistakes := map[string]string{
 		"AWS_REGION": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_ENDPOINT_URL_STS": "http://sts.example",
 		"AWS_ENDPOINT_URL_SSM": "ftp://ssm.example", "AWS_ENDPOINT_URL_SFN": "states",
-		"AWS_ENDPOINT_URL_LAMBDA": "lambda", "CHATCONF_ROOTS": "/nowhere.pem",
+		"AWS_ENDPOINT_URL_LAMBDA": "lambda", "AWS_ENDPOINT_URL_SNS": "sns", "CHATCONF_ROOTS": "/nowhere.pem",
 	}
 	_, all := aws.ReadServices(environment(mistakes))
 	for name, value := range mistakes {

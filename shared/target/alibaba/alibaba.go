@@ -7,6 +7,7 @@ import (
 	"chatconf/shared/dispatch"
 	"chatconf/shared/dispatch/function"
 	"chatconf/shared/dispatch/oos"
+	"chatconf/shared/dispatch/topic"
 )
 
 // Read returns the targets of the cloud that an environment describes, as alibaba.ReadServices
@@ -20,6 +21,7 @@ func Read(getenv func(string) string) (dispatch.Cloud, error) {
 		Targets: map[string]dispatch.Target{
 			command.TargetFunction: function.New("Function Compute", "1", services.Functions),
 			command.TargetOOS:      oos.New(services.Executions, nil),
+			command.TargetTopic:    topic.New("Simple Message Queue", services.Topics),
 		},
 		Assume: services.Roles.Assume,
 		Close:  services.Close,

@@ -10,6 +10,7 @@ import (
 	"chatconf/shared/dispatch/function"
 	"chatconf/shared/dispatch/ssm"
 	"chatconf/shared/dispatch/stepfunctions"
+	"chatconf/shared/dispatch/topic"
 )
 
 // Read returns the targets of the cloud that an environment describes, as aws.ReadServices reads
@@ -32,6 +33,7 @@ func targets(services aws.Services, err error) (dispatch.Cloud, error) {
 			command.TargetFunction:      function.New("Lambda", "2012-10-17", services.Functions),
 			command.TargetSSM:           ssm.New(services.Automations),
 			command.TargetStepFunctions: stepfunctions.New(services.StateMachines),
+			command.TargetTopic:         topic.New("SNS", services.Topics),
 		},
 		Assume: services.Roles.Assume,
 		Close:  services.Close,
