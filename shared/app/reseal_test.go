@@ -26,7 +26,7 @@ import (
 )
 
 // ringText returns a ring of obviously fake keys, the current one first.
-func ringText(t *testing.T, ids ...string) secret.Text {
+func ringText(t testing.TB, ids ...string) secret.Text {
 	t.Helper()
 	var keys []map[string]string
 	for _, id := range ids {
