@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strconv"
@@ -8,6 +9,7 @@ import (
 
 	"chatconf/shared/command"
 	"chatconf/shared/document"
+	"chatconf/shared/secret"
 )
 
 // A Change is one value that differs between two revisions.
@@ -117,32 +119,43 @@ func member(key, text string) document.Member {
 
 func digestText(s set) string { return "digest:" + s.Digest }
 
-// configuration returns the Configuration of a record with the digests of its secrets in place of
-// their masks.
+// configuration returns the Configuration of a record with the digests of its secrets.
 func (r *record) configuration() (*document.Node, error) {
 	if r == nil {
 		return &document.Node{Kind: document.Object}, nil
 	}
+	return r.fill(func(field string) string {
+		if s, ok := r.Set[field]; ok {
+			return digestText(s)
+		}
+		return ""
+	})
+}
+
+// fill returns the Configuration of a record with a text in place of each mask. Where text returns
+// an empty one for the field of a secret, the mask stays.
+func (r *record) fill(text func(field string) string) (*document.Node, error) {
 	root, err := r.parse()
 	if err != nil {
 		return nil, err
 	}
-	show := func(holder *document.Node, key, field string) {
-		if holder == nil {
-			return
-		}
-		n := holder.Get(key)
-		if s, ok := r.Set[field]; ok && n != nil && n.Kind == document.String {
-			n.Text = digestText(s)
+	put := func(n *document.Node, field string) {
+		if n != nil && n.Kind == document.String && n.Text == secret.Mask {
+			n.Text = cmp.Or(text(field), n.Text)
 		}
 	}
-	for field := range r.Set {
-		show(root, field, field)
+	putIn := func(target *document.Node, field string) {
+		if target != nil {
+			put(target.Get(keySecret), field)
+		}
 	}
-	show(root.Get(keyTarget), keySecret, fieldTargetSecret)
+	for _, m := range root.Members {
+		put(m.Value, m.Key)
+	}
+	putIn(root.Get(keyTarget), fieldTargetSecret)
 	if actions := root.Get(command.KeyActions); actions != nil {
 		for _, m := range actions.Members {
-			show(m.Value.Get(keyTarget), keySecret, actionSecretField(m.Key))
+			putIn(m.Value.Get(keyTarget), actionSecretField(m.Key))
 		}
 	}
 	return root, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 
 	"chatconf/shared/fault"
@@ -282,7 +283,10 @@ func (s *Service) GetRevision(ctx context.Context, in *GetRevisionRequest) (*Get
 	if err != nil {
 		return nil, storeError(ctx, "get revision", err)
 	}
-	out := &GetRevisionResponse{ChatConfiguration: rev.show()}
+	out := new(GetRevisionResponse)
+	if out.ChatConfiguration, err = s.show(c, rev.record); err != nil {
+		return nil, storeError(ctx, "get revision", err)
+	}
 	if out.ChatConfigurationRevision, err = s.showRevision(c, rev, before); err != nil {
 		return nil, storeError(ctx, "get revision", err)
 	}
@@ -309,16 +313,12 @@ func (s *Service) revisionAt(ctx context.Context, c scope, last *record, n int64
 	missing := &fault.Error{Code: fault.NotFound, Param: "Revision",
 		Message: fmt.Sprintf("Chat configuration %s has no revision %d that the caller may read; "+
 			"%s returns those that are kept.", fault.Quote(last.Name), n, actionListRevisions)}
-	found, err := s.store.entries(ctx, c, last.Name, n, n-1, 1)
-	if err != nil {
+	rev, before, err = s.store.entryAt(ctx, c, last.Name, n)
+	switch {
+	case err != nil:
 		return nil, nil, err
-	}
-	rev, before = found[n], found[n-1]
-	if rev == nil {
+	case rev == nil:
 		return nil, nil, missing
-	}
-	if before == nil && n > 1 {
-		before = found[1]
 	}
 	if last.sameLife(rev.record) {
 		return rev, before, nil
@@ -333,26 +333,29 @@ func (s *Service) revisionAt(ctx context.Context, c scope, last *record, n int64
 	return rev, before, nil
 }
 
-// entries reads entries of history by revision. Those that are not kept are absent.
-func (s store) entries(ctx context.Context, c scope, name string, revisions ...int64) (map[int64]*revision, error) {
+// entryAt reads the entry of a revision and the one before it that is kept. Each is nil if it is
+// none.
+func (s store) entryAt(ctx context.Context, c scope, name string, n int64) (rev, before *revision, err error) {
 	var keys []table.Key
-	found := make(map[int64]*revision, len(revisions))
-	for _, n := range revisions {
-		if _, twice := found[n]; !twice && n > 0 {
-			found[n] = nil
-			keys = append(keys, table.Key{Partition: c.partition(), Sort: historyKey(name, n)})
-		}
+	for _, revision := range slices.Compact([]int64{n, max(n-1, 1), 1}) {
+		keys = append(keys, table.Key{Partition: c.partition(), Sort: historyKey(name, revision)})
 	}
 	items, err := s.table.Get(ctx, keys...)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, item := range items {
-		if found[item.Revision], err = decodeRevision(item); err != nil {
-			return nil, err
+		found, err := decodeRevision(item)
+		switch {
+		case err != nil:
+			return nil, nil, err
+		case found.Revision == n:
+			rev = found
+		case before == nil || found.Revision > before.Revision:
+			before = found
 		}
 	}
-	return found, nil
+	return rev, before, nil
 }
 
 // lastOfLife reads the last record of the life of an entry: that of the last entry before another

@@ -118,6 +118,12 @@ func (in *GetRevisionRequest) Check(*Service) error {
 	return fault.Join(checkNamed(in.RegionID, in.Name), checkRevision("Revision", in.Revision), compared)
 }
 
+// Check returns all mistakes of the request.
+func (in *RestoreRequest) Check(*Service) error {
+	return fault.Join(checkNamed(in.RegionID, in.Name), checkRevision("Revision", in.Revision),
+		checkClientToken(in.ClientToken))
+}
+
 // checkRevision returns an error unless a mandatory revision can exist.
 func checkRevision(param string, n *int64) error {
 	switch {

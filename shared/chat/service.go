@@ -235,8 +235,7 @@ func (s *Service) tryCreate(ctx context.Context, c scope, intent intent, after *
 		return out, known.repeat(out)
 	}
 	if n >= int64(s.quota) {
-		return nil, &fault.Error{Code: fault.QuotaExceeded, Param: "ChatConfiguration",
-			Message: fmt.Sprintf("There are %d chat configurations in %s; the quota is %d.", n, c.region, s.quota)}
+		return nil, s.quotaExceeded(c, n)
 	}
 	out = &WriteResponse{written(after)}
 	var change table.Change
@@ -270,6 +269,11 @@ func (s *Service) tryCreate(ctx context.Context, c scope, intent intent, after *
 	return nil, broken // retry
 }
 
+func (s *Service) quotaExceeded(c scope, n int64) error {
+	return &fault.Error{Code: fault.QuotaExceeded, Param: "ChatConfiguration",
+		Message: fmt.Sprintf("There are %d chat configurations in %s; the quota is %d.", n, c.region, s.quota)}
+}
+
 // Get returns a chat configuration, its secrets masked: GetChatConfiguration.
 //
 // Errors: MissingParameter, InvalidParameter, NotFound, NoPermission, InvalidRegion.
@@ -293,21 +297,24 @@ func (s *Service) Get(ctx context.Context, in *GetRequest) (*GetResponse, error)
 	if err != nil {
 		return nil, storeError(ctx, "get", err)
 	}
-	p, err := s.platforms.of(r)
+	shown, err := s.show(c, r)
 	if err != nil {
 		return nil, storeError(ctx, "get", err)
+	}
+	shown.Outputs = outputs
+	return &GetResponse{shown}, nil
+}
+
+// show returns a record as Get shows it, without Outputs.
+func (s *Service) show(c scope, r *record) (Configuration, error) {
+	p, err := s.platforms.of(r)
+	if err != nil {
+		return Configuration{}, err
 	}
 	states, err := s.vault.states(c, p, r)
 	if err != nil {
-		return nil, storeError(ctx, "get", err)
+		return Configuration{}, err
 	}
-	out := &GetResponse{r.show()}
-	out.ChatConfiguration.Outputs, out.ChatConfiguration.Secrets = outputs, states
-	return out, nil
-}
-
-// show returns the record as Get shows it, without Outputs and Secrets.
-func (r *record) show() Configuration {
 	return Configuration{
 		Name:            r.Name,
 		Type:            r.Type,
@@ -319,7 +326,8 @@ func (r *record) show() Configuration {
 		Status:          r.Status,
 		Tags:            r.Tags,
 		Revision:        r.Revision,
-	}
+		Secrets:         states,
+	}, nil
 }
 
 // Update changes a chat configuration: UpdateChatConfiguration. An absent parameter changes
@@ -488,9 +496,7 @@ func (s *Service) change(ctx context.Context, do modification) error {
 		case !there:
 			return notFound(do.name)
 		case stale:
-			return &fault.Error{Code: fault.Conflict, Param: "Revision",
-				Message: fmt.Sprintf("Chat configuration %s is at revision %d, not %d.", fault.Quote(do.name),
-					before.Revision, *do.revision)}
+			return conflict("Revision", before, *do.revision)
 		case wrong != nil:
 			return wrong
 		}
@@ -505,6 +511,13 @@ func (s *Service) change(ctx context.Context, do modification) error {
 		}
 		return s.store.write(ctx, c, change)
 	})
+}
+
+// conflict is the error for a configuration that is not at the revision in a parameter.
+func conflict(param string, r *record, expected int64) error {
+	return &fault.Error{Code: fault.Conflict, Param: param,
+		Message: fmt.Sprintf("Chat configuration %s is at revision %d, not %d.", fault.Quote(r.Name), r.Revision,
+			expected)}
 }
 
 // advance makes a record the next revision, at the given time. The time never goes back, even if
