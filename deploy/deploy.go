@@ -77,6 +77,7 @@ var Functions = []Function{
 	{Folder: "redrive-commands", Rights: Get | Query | Put | Delete,
 		Journal: Get | Batch | Query | Put | Delete | Add, Part: Redrive},
 	{Folder: "reseal", Rights: Get | Query | List | Put, Journal: Get | Query | List | Put, Part: Reseal},
+	{Folder: "restore-chat-configuration", Rights: Get | Batch | Query | Put | Delete | Add},
 	{Folder: "rotate-chat-secret", Rights: Get | Query | Put | Delete},
 	{Folder: "rotate-chat-webhook", Rights: Get | Query | Put | Delete},
 	{Folder: "simulate-chat-permission", Rights: Get | Query},

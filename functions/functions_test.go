@@ -235,6 +235,7 @@ var order = []struct{ folder, holds string }{
 	{"update-chat-configuration", `"Name":"ops"`},
 	{"list-chat-configuration-revisions", `"Operation":"Rotated"`},
 	{"get-chat-configuration-revision", `"Compared":2`},
+	{"restore-chat-configuration", `"RestoredRevision":1`},
 	{"change-resource-group", `"RequestId":`},
 	{"untag-resources", `"RequestId":`},
 	{"api", `"Name":"ops"`},

@@ -155,9 +155,7 @@ func TestNoChangeWithoutItsEvent(t *testing.T) {
 	for about, f := range chattest.Faults {
 		for action := range everyAction(nil, here) {
 			h, _ := announcing(t)
-			h.MustCreate("one", func(in *chat.CreateRequest) {
-				in.Tags = map[string]string{"env": "prod", "a": "b"}
-			})
+			h.MustPrepare()
 			before := h.Dump()
 			for n := 1; ; n++ {
 				// another process, which lists the partition again

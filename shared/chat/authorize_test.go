@@ -64,7 +64,7 @@ func TestDefaultDeny(t *testing.T) {
 func TestEachActionNeedsItsOwnPermission(t *testing.T) {
 	for action := range everyAction(nil, here) {
 		h := newHouse(t)
-		h.MustCreate("one", func(in *chat.CreateRequest) { in.Tags = map[string]string{"env": "prod"} })
+		h.MustPrepare()
 		allow := func(action, name string) string {
 			return `{"Effect":"Allow","Action":"oos:` + action + `","Resource":"acs:oos:cn-hangzhou:` +
 				chattest.Account + `:chatconfiguration/` + name + `"}`

@@ -38,6 +38,14 @@ func moreActions(s *chat.Service) map[string]func(context.Context) error {
 				Configuration: chattest.Ptr[secret.Text](chattest.Slack), ClientToken: "t"})
 			return err
 		},
+		"Restore with a ClientToken": func(ctx context.Context) error {
+			_, err := s.Restore(ctx, &chat.RestoreRequest{Name: "one", Revision: chattest.Ptr[int64](1), ClientToken: "t"})
+			return err
+		},
+		"Restore of what was deleted": func(ctx context.Context) error {
+			_, err := s.Restore(ctx, &chat.RestoreRequest{Name: "reborn", Revision: chattest.Ptr[int64](1)})
+			return err
+		},
 		"Delete with a ClientToken": func(ctx context.Context) error {
 			_, err := s.Delete(ctx, &chat.DeleteRequest{Name: "one", ClientToken: "t"})
 			return err
@@ -77,7 +85,7 @@ func TestEveryCallOfTheStoreMayFail(t *testing.T) {
 	for about, f := range chattest.Faults {
 		for action := range all(nil) {
 			h := newHouse(t)
-			h.MustCreate("one", func(in *chat.CreateRequest) { in.Tags = map[string]string{"env": "prod", "a": "b"} })
+			h.MustPrepare()
 			h.MustCreate("reborn")
 			h.MustDelete("reborn")
 			before := h.Dump()

@@ -180,6 +180,15 @@ func TestRegions(t *testing.T) {
 	}
 }
 
+// MustPrepare makes what the calls of everyAction change. Its first revision is another one.
+func (h *house) MustPrepare() {
+	h.T.Helper()
+	h.MustCreate("one", func(in *chat.CreateRequest) {
+		in.Status, in.Tags = "Inactive", map[string]string{"env": "prod", "a": "b"}
+	})
+	h.MustUpdate(&chat.UpdateRequest{Name: "one", Status: "Active"})
+}
+
 // everyAction returns a call of each action in a region, right in everything else.
 func everyAction(s *chat.Service, region func() string) map[string]func(context.Context) error {
 	return map[string]func(context.Context) error{
@@ -262,6 +271,11 @@ func everyAction(s *chat.Service, region func() string) map[string]func(context.
 		},
 		"GetChatConfigurationRevision": func(ctx context.Context) error {
 			_, err := s.GetRevision(ctx, &chat.GetRevisionRequest{RegionID: region(), Name: "one",
+				Revision: chattest.Ptr[int64](1)})
+			return err
+		},
+		"RestoreChatConfiguration": func(ctx context.Context) error {
+			_, err := s.Restore(ctx, &chat.RestoreRequest{RegionID: region(), Name: "one",
 				Revision: chattest.Ptr[int64](1)})
 			return err
 		},

@@ -49,8 +49,8 @@ func (r *RestoreResponse) ETag() string { return etag(r.ChatConfiguration.Revisi
 // if the revision is of an earlier one.
 //
 // The rules and the permissions of today decide. The caller needs Restore; TagResources if the tags
-// become others; ChangeResourceGroup if the group does; PassRole for every use of a role that is not
-// there now; and GetRevision for a revision of an earlier life. A webhook token and generated
+// become others; ChangeResourceGroup if the group does; PassRole for every use of a role that is
+// not there now; and GetRevision for a revision of an earlier life. A webhook token and generated
 // secrets that are replaced stay valid for DefaultGrace, so that the bot can still be called.
 //
 // Errors: MissingParameter, InvalidParameter, NotFound, Conflict, QuotaExceeded,
@@ -95,13 +95,17 @@ func (s *Service) restore(ctx context.Context, c scope, in *RestoreRequest, inte
 	var after *record
 	var wrong error // returned only to a caller with the permissions
 	if last != nil && !stale && c.allows(actionPrefix+actionRestore, of) {
-		if after, wrong = s.restored(ctx, c, last, there, *in.Revision); wrong == nil {
-			more, err := s.restoreNeeds(ctx, c, last, after, there, mayGet)
-			if err != nil {
-				return nil, err
-			}
-			needs = append(needs, more...)
+		after, wrong = s.restored(ctx, c, last, there, *in.Revision)
+		var more []need
+		if wrong == nil {
+			more, err = s.restoreNeeds(ctx, c, last, after, there, mayGet)
+		} else if !errors.As(wrong, new(*fault.Error)) {
+			err = wrong
 		}
+		if err != nil {
+			return nil, err
+		}
+		needs = append(needs, more...)
 	}
 	if err := c.require(needs...); err != nil {
 		return nil, err
@@ -218,13 +222,14 @@ func (s *Service) restored(ctx context.Context, c scope, last *record, there boo
 		return nil, err
 	}
 	if there && rev.Type != last.Type {
-		return nil, fault.Invalid("Revision", "Revision %d has Type %s, and %s has Type %s now. A Type cannot be changed; "+
-			"delete the configuration first, and restore the revision then.", n, rev.Type, fault.Quote(last.Name), last.Type)
+		return nil, fault.Invalid("Revision", "Revision %d has Type %s, and %s has Type %s now. A Type cannot be "+
+			"changed; delete the configuration first, and restore the revision then.", n, rev.Type,
+			fault.Quote(last.Name), last.Type)
 	}
 	secrets, err := s.vault.openAll(c, rev.record)
 	if errors.Is(err, seal.ErrUnknownKey) {
-		return nil, fault.Invalid("Revision", "The secrets of revision %d are sealed under a key that is no longer in the "+
-			"key ring. Put the key back into the ring, or restore a later revision.", n)
+		return nil, fault.Invalid("Revision", "The secrets of revision %d are sealed under a key that is no longer "+
+			"in the key ring. Put the key back into the ring, or restore a later revision.", n)
 	}
 	if err != nil {
 		return nil, err
@@ -304,8 +309,8 @@ func (v *vault) openAll(c scope, r *record) (map[string]string, error) {
 }
 
 // restore puts the secrets of a revision into a record: those of its settled Configuration and the
-// webhook's token. If they replace a token or a generated secret of before, that one stays valid for
-// DefaultGrace. before is the record that the new one replaces; nil if none.
+// webhook's token. If they replace a token or a generated secret of before, that one stays valid
+// for DefaultGrace. before is the record that the new one replaces; nil if none.
 func (v *vault) restore(c scope, p *platform, after, before, rev *record, in *settled, token string) error {
 	if err := v.seal(c, after, before, in); err != nil {
 		return err

@@ -702,7 +702,7 @@ func TestConfirm(t *testing.T) {
 	replayed := errors.New("planted: nonce was used")
 	for action := range everyAction(nil, here) {
 		h := newHouse(t)
-		h.MustCreate("one", func(in *chat.CreateRequest) { in.Tags = map[string]string{"env": "prod"} })
+		h.MustPrepare()
 		do := everyAction(h.Service, here)[action]
 		before := h.Dump()
 		h.Spy.Reset()

@@ -133,5 +133,6 @@ func Actions() []Action {
 		NewAction("GetChatConfigurationHealth", (*chat.Service).Health),
 		NewAction("ListChatConfigurationRevisions", (*chat.Service).ListRevisions),
 		NewAction("GetChatConfigurationRevision", (*chat.Service).GetRevision),
+		NewAction("RestoreChatConfiguration", (*chat.Service).Restore),
 	}
 }

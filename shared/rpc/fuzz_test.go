@@ -39,6 +39,7 @@ var fillers = map[string]func(url.Values) (any, error){
 	"GetChatConfigurationHealth":     filler[chat.HealthRequest],
 	"ListChatConfigurationRevisions": filler[chat.ListRevisionsRequest],
 	"GetChatConfigurationRevision":   filler[chat.GetRevisionRequest],
+	"RestoreChatConfiguration":       filler[chat.RestoreRequest],
 }
 
 func filler[Req any](p url.Values) (any, error) {

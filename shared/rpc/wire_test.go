@@ -597,6 +597,30 @@ func TestIfMatch(t *testing.T) {
 	}
 }
 
+// A restore has the revision that it expects as another parameter than the one that it restores,
+// and what only reads has none.
+func TestIfMatchOfHistory(t *testing.T) {
+	w := newWorld(t, nil)
+	w.wantOK(w.do(create("ops")))
+	w.wantOK(w.do(request{action: "UpdateChatConfiguration", form: parse("Name=ops Status=Inactive")}))
+	restore := func(form, header string) answer {
+		return w.do(request{action: "RestoreChatConfiguration", form: parse(form),
+			change: func(r *http.Request) { r.Header.Set("If-Match", header) }})
+	}
+	w.want(restore("Name=ops Revision=1", `"1"`), http.StatusConflict, "OperationConflict")
+	w.want(restore("Name=ops Revision=1 ExpectedRevision=2", `"1"`), http.StatusBadRequest,
+		"InvalidParameter.ExpectedRevision")
+	got := restore("Name=ops Revision=1", `"2"`)
+	w.wantOK(got)
+	if etag := got.header.Get("ETag"); etag != `"3"` ||
+		!strings.Contains(got.body, `"RestoredRevision":1,"Changes":[`) {
+		t.Errorf("ETag %s of %s", etag, got.body)
+	}
+	w.want(w.do(request{action: "GetChatConfigurationRevision", query: url.Values{"Name": {"ops"}, "Revision": {"1"}},
+		change: func(r *http.Request) { r.Header.Set("If-Match", `"1"`) }}), http.StatusBadRequest,
+		"InvalidParameter.If-Match")
+}
+
 // What typed clients drop of a body is in headers too.
 func TestETagAndNextTokenHeaders(t *testing.T) {
 	w := newWorld(t, nil)
