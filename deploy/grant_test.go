@@ -693,8 +693,8 @@ var steps = []struct{ action, body string }{
 	{"ListChatConfigurationRevisions", `{"Name":"dev","MaxResults":1}`},
 	{"GetChatConfigurationRevision", `{"Name":"dev","Revision":3}`},
 	{"GetChatConfigurationRevision", `{"Name":"dev","Revision":1}`},
-	{"RestoreChatConfiguration", `{"Name":"dev","Revision":3,"ClientToken":"six"}`},
-	{"RestoreChatConfiguration", `{"Name":"dev","Revision":3,"ClientToken":"six"}`},
+	{"RestoreChatConfiguration", `{"Name":"dev","Revision":3,"ClientToken":"restore-dev"}`},
+	{"RestoreChatConfiguration", `{"Name":"dev","Revision":3,"ClientToken":"restore-dev"}`},
 	{"DeleteChatConfiguration", `{"Name":"dev"}`},
 	{"RestoreChatConfiguration", `{"Name":"dev","Revision":3}`}, // which is not there
 	{"RestoreChatConfiguration", `{"Name":"dev","Revision":1}`},
