@@ -39,7 +39,8 @@ func moreActions(s *chat.Service) map[string]func(context.Context) error {
 			return err
 		},
 		"Restore with a ClientToken": func(ctx context.Context) error {
-			_, err := s.Restore(ctx, &chat.RestoreRequest{Name: "one", Revision: chattest.Ptr[int64](1), ClientToken: "t"})
+			_, err := s.Restore(ctx, &chat.RestoreRequest{Name: "one", Revision: chattest.Ptr[int64](1),
+				ClientToken: "t"})
 			return err
 		},
 		"Restore of what was deleted": func(ctx context.Context) error {
