@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"chatconf/shared/app"
 	"chatconf/shared/rpc"
@@ -105,11 +106,7 @@ func (f *ringFlags) write(stdout io.Writer, text []byte) error {
 // isTerminal reports whether a reader or writer is a terminal.
 func isTerminal(stream any) bool {
 	file, ok := stream.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	return ok && term.IsTerminal(int(file.Fd()))
 }
 
 func newKeyRingNew() *cobra.Command {

@@ -71,9 +71,9 @@ func TestKeyRingNew(t *testing.T) {
 
 // What is shown on a terminal stays in its history.
 func TestKeyRingsAreNotShownOnTerminals(t *testing.T) {
-	terminal, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0) // a character device, as terminals are
+	terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
-		t.Fatal(err)
+		t.Skipf("no terminal to open: %v", err)
 	}
 	defer terminal.Close()
 	var ring ringFlags

@@ -77,7 +77,8 @@ is invalid.`,
 		return seeHelp(cmd, fmt.Errorf("unknown command %q%s", args[0], meant))
 	}
 	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-	root.AddCommand(newServe(), newCall(), newSend(), newLog(), newEnv(), newKeys(), newCheck(), newTables(),
+	root.AddCommand(newServe(), newCall(), newSend(), newLog(), newHistory(), newDiff(),
+		newRotate(), newCopy(), newEnv(), newKeys(), newCheck(), newTables(),
 		newKeyRing(), newOTS(), newInvoke(), newVersion(), newDemo())
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages ",
 		fmt.Sprintf(".FlagUsagesWrapped %d ", helpWidth)))
@@ -110,22 +111,18 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// between requires a number of arguments.
+// exactly requires n arguments.
+func exactly(n int) cobra.PositionalArgs { return between(n, n) }
+
+// between requires a number of arguments in a range.
 func between(least, most int) cobra.PositionalArgs {
+	count := fmt.Sprint(least)
+	if most > least {
+		count += fmt.Sprint(" to ", most)
+	}
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < least || len(args) > most {
-			return seeHelp(cmd, fmt.Errorf("%s needs %d to %d arguments, not %d", cmd.CommandPath(), least, most,
-				len(args)))
-		}
-		return nil
-	}
-}
-
-// exactly requires n arguments.
-func exactly(n int) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) != n {
-			return seeHelp(cmd, fmt.Errorf("%s needs %d argument(s), not %d", cmd.CommandPath(), n, len(args)))
+			return seeHelp(cmd, fmt.Errorf("%s needs %s argument(s), not %d", cmd.CommandPath(), count, len(args)))
 		}
 		return nil
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/secret"
 )
 
 // callTimeout is how long a verb waits for one answer.
@@ -26,10 +27,13 @@ type verb struct {
 	clientFlags
 	region, output string
 
-	client *client
-	in     *bufio.Reader
-	out    io.Writer
-	asks   bool // a person can answer: standard input is a terminal
+	client   *client
+	in       *bufio.Reader
+	out      io.Writer
+	messages io.Writer // for questions, which are no output
+	asks     bool      // a person can answer: standard input is a terminal
+	// hidden asks a person for a secret
+	hidden func(prompt string) (secret.Text, error)
 }
 
 // newVerb makes cmd a verb that runs run. The verb has the flags that all verbs have, and completes
@@ -43,7 +47,9 @@ func newVerb(cmd *cobra.Command, run func(context.Context, *verb, []string) erro
 		if v.client, err = v.resolve(os.Getenv); err != nil {
 			return err
 		}
-		v.in, v.out, v.asks = bufio.NewReader(cmd.InOrStdin()), cmd.OutOrStdout(), isTerminal(cmd.InOrStdin())
+		v.in, v.out, v.messages = bufio.NewReader(cmd.InOrStdin()), cmd.OutOrStdout(), cmd.ErrOrStderr()
+		v.asks = isTerminal(cmd.InOrStdin())
+		v.hidden = func(prompt string) (secret.Text, error) { return readHidden(v, prompt) }
 		return run(cmd.Context(), v, args)
 	}
 	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, start string) ([]string, cobra.ShellCompDirective) {
@@ -136,7 +142,7 @@ func (v *verb) confirm(question string, yes bool) error {
 	case !v.asks:
 		return usagef("standard input is not a terminal; add --yes to go on without a question")
 	}
-	if _, err := fmt.Fprintf(v.out, "%s [y/N] ", printable(question)); err != nil {
+	if _, err := fmt.Fprintf(v.messages, "%s [y/N] ", printable(question)); err != nil {
 		return err
 	}
 	answer, err := v.in.ReadString('\n')

@@ -27,7 +27,7 @@ func TestConfirm(t *testing.T) {
 		"somebody to ask and the flag": {asks: true, yes: true},
 	} {
 		var out bytes.Buffer
-		v := &verb{in: bufio.NewReader(strings.NewReader(c.typed)), out: &out, asks: c.asks}
+		v := &verb{in: bufio.NewReader(strings.NewReader(c.typed)), messages: &out, asks: c.asks}
 		err := v.confirm("Go \x1b on?", c.yes)
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) ||
 			isUsage(err) != c.usage {
@@ -38,11 +38,11 @@ func TestConfirm(t *testing.T) {
 		}
 	}
 	broken := errors.New("planted")
-	v := &verb{in: bufio.NewReader(failing{broken}), out: io.Discard, asks: true}
+	v := &verb{in: bufio.NewReader(failing{broken}), messages: io.Discard, asks: true}
 	if err := v.confirm("Go on?", false); !errors.Is(err, broken) {
 		t.Errorf("input that cannot be read: %v", err)
 	}
-	v = &verb{out: failing{broken}, asks: true}
+	v = &verb{messages: failing{broken}, asks: true}
 	if err := v.confirm("Go on?", false); !errors.Is(err, broken) {
 		t.Errorf("output that cannot be written: %v", err)
 	}

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/secret"
+)
+
+// keyWebhook is the KEY of the token in the webhook's URL, as GetChatConfiguration lists it.
+const keyWebhook = "Webhook"
+
+func newRotate() *cobra.Command {
+	var grace time.Duration
+	var showURL bool
+	cmd := newVerb(&cobra.Command{
+		Use:   "rotate NAME [KEY | KEY=@FILE]",
+		Short: "Replace a secret of a bot, or the URL of its webhook, without an outage",
+		Long: `Replace one secret of a configuration. The present value stays valid for the grace time, so the bot
+works on while you enter the new one in the platform's console. Nobody needs to know the present
+value. A token that only chatconf uses is replaced at once.
+
+Without KEY, the secrets are listed: since when each stands, and a digest that changes with it. The
+key ` + keyWebhook + ` is the secret part of the webhook's URL.
+
+The new value is read from a file with KEY=@FILE, from standard input with KEY=@-, and otherwise
+asked for on a terminal. It is never an argument, because other users of the machine can see those.
+Without a value the service makes one, for keys where the platform accepts any.`,
+		Example: `  chatconf rotate ops
+  chatconf rotate ops Webhook --show-url
+  chatconf rotate ops DingTalkClientSecret
+  chatconf rotate ops Target.Secret=@new-secret.txt --grace 1h`,
+		Args: between(1, 2),
+	}, func(ctx context.Context, v *verb, args []string) error {
+		params := map[string]string{"Name": args[0], "GraceSeconds": strconv.FormatInt(int64(grace/time.Second), 10)}
+		if len(args) == 1 {
+			return v.listSecrets(ctx, args[0])
+		}
+		return v.rotate(ctx, params, args[1], showURL)
+	})
+	cmd.Flags().DurationVar(&grace, "grace", chat.DefaultGrace*time.Second,
+		"how long the present value stays valid, at most 168h")
+	cmd.Flags().BoolVar(&showURL, "show-url", false,
+		"print the new URL with its token, and other new secrets of "+keyWebhook)
+	return cmd
+}
+
+// rotate rotates the webhook or a secret, as the argument KEY, KEY=@FILE or KEY=@- says.
+func (v *verb) rotate(ctx context.Context, params map[string]string, arg string, showURL bool) error {
+	key, value, given := strings.Cut(arg, "=")
+	path, file := strings.CutPrefix(value, "@")
+	switch {
+	case key == "":
+		return usagef("the key is missing; 'chatconf rotate %s' lists the keys", params["Name"])
+	case given && !file: // not shown: it is a secret
+		return usagef("the new value of %s must not be an argument, which others can see; "+
+			"write %s=@FILE, or %s=@- for standard input", key, key, key)
+	case key == keyWebhook && given:
+		return usagef("%s takes no value, because the service makes it; write only %s", key, key)
+	case key == keyWebhook:
+		return v.rotateWebhook(ctx, params, showURL)
+	case given:
+		text, err := readFileOrStdin(path, v.in)
+		if err != nil {
+			return usagef("the new value of %s: %w", key, err)
+		}
+		params["Value"] = strings.TrimSuffix(string(text), "\n")
+	case v.asks:
+		text, err := v.hidden(fmt.Sprintf("New value of %s (empty: the service makes one): ", key))
+		if err != nil {
+			return err
+		}
+		params["Value"] = text.Reveal()
+	}
+	params["Key"] = key
+	return v.rotateSecret(ctx, params)
+}
+
+// listSecrets lists the secrets of a configuration.
+func (v *verb) listSecrets(ctx context.Context, name string) error {
+	var answer chat.GetResponse
+	if err := v.ask(ctx, "GetChatConfiguration", map[string]string{"Name": name}, "", &answer); err != nil {
+		return err
+	}
+	secrets := answer.ChatConfiguration.Secrets
+	return v.print(secrets, func() error {
+		var rows [][]string
+		for _, s := range secrets {
+			rows = append(rows, []string{s.Key, shortDate(s.SinceDate), s.Digest, shortDate(s.PreviousUntil)})
+		}
+		return printTable(v.out, []string{"KEY", "SINCE (UTC)", "DIGEST", "PREVIOUS VALID UNTIL"}, rows)
+	})
+}
+
+// rotateSecret rotates one secret of a configuration.
+func (v *verb) rotateSecret(ctx context.Context, params map[string]string) error {
+	var answer chat.RotateSecretResponse
+	if err := v.ask(ctx, "RotateChatSecret", params, "", &answer); err != nil {
+		return err
+	}
+	return v.print(answer, func() error {
+		changed := answer.ChatConfiguration.Secret
+		if err := v.printf("Rotated %s of %s. Its digest is %s.\n", changed.Key, params["Name"],
+			changed.Digest); err != nil {
+			return err
+		}
+		if params["Value"] == "" {
+			if err := v.printf("The service made the new value; it is in Outputs of GetChatConfiguration, " +
+				"for callers that\nmay reveal them.\n"); err != nil {
+				return err
+			}
+		}
+		if changed.PreviousUntil == "" {
+			return v.printf("The previous value is no longer valid.\n")
+		}
+		return v.printf("The previous value is valid until %s UTC.\n", shortDate(changed.PreviousUntil))
+	})
+}
+
+// rotateWebhook rotates the webhook's URL, and what the service generates for the platform.
+func (v *verb) rotateWebhook(ctx context.Context, params map[string]string, show bool) error {
+	var answer chat.RotateResponse
+	if err := v.ask(ctx, "RotateChatWebhook", params, "", &answer); err != nil {
+		return err
+	}
+	out := &answer.ChatConfiguration
+	if !show {
+		out.Outputs = ""
+	}
+	return v.print(answer, func() error {
+		if err := v.printf("The webhook of %s has a new URL. The old one is valid until %s UTC.\n", out.Name,
+			shortDate(out.GraceUntil)); err != nil {
+			return err
+		}
+		if !show {
+			return v.printf("Enter the new one in the platform's console. To see it, run\n"+
+				"'chatconf call GetChatConfiguration Name=%s'.\n", out.Name)
+		}
+		var outputs struct{ URL, AesKey, Token string }
+		if err := json.Unmarshal([]byte(out.Outputs), &outputs); err != nil {
+			return v.client.notJSON("RotateChatWebhook")
+		}
+		for _, line := range [...][2]string{{"URL", outputs.URL}, {"AesKey", outputs.AesKey},
+			{"Token", outputs.Token}} {
+			if line[1] == "" {
+				continue
+			}
+			if err := v.printf("%-7s %s\n", line[0], line[1]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// readHidden reads a line from the terminal, which does not show it.
+func readHidden(v *verb, prompt string) (secret.Text, error) {
+	if _, err := fmt.Fprint(v.messages, printable(prompt)); err != nil {
+		return "", err
+	}
+	text, err := term.ReadPassword(int(os.Stdin.Fd()))
+	fmt.Fprintln(v.messages)
+	return secret.Text(bytes.TrimSpace(text)), err
+}
