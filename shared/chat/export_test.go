@@ -22,6 +22,14 @@ var (
 	HistoryKey       = historyKey
 )
 
+// Set is what a record says of a secret.
+type Set = set
+
+// Digest is vault.digest: of account, region, name, field and secret.
+func (s *Service) Digest(of [5]string) string {
+	return s.vault.digest(scopeOf(command.Ref{Account: of[0], Region: of[1]}), of[2], of[3], of[4])
+}
+
 // Fields of secrets that are not keys of a Configuration.
 const (
 	FieldTargetSecret = fieldTargetSecret

@@ -50,10 +50,34 @@ type record struct {
 	Updated  time.Time         `json:"updated"`
 }
 
-// A set says when a secret got its present value, and identifies that value.
+// A set says when a secret got its present value, and identifies that value. In JSON it is a short
+// text, since every record has some: the digest, a blank and the time in Unix seconds.
 type set struct {
-	Since  time.Time `json:"since,omitzero"` // zero in a record from before these were kept
-	Digest string    `json:"digest"`         // vault.digest at that time; a rotation of the ring does not change it
+	Since  time.Time // in full seconds; zero in a record from before these were kept
+	Digest string    // vault.digest at that time; a rotation of the ring does not change it
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (s set) MarshalText() ([]byte, error) {
+	if s.Since.IsZero() {
+		return []byte(s.Digest), nil
+	}
+	return strconv.AppendInt([]byte(s.Digest+" "), s.Since.Unix(), 10), nil
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *set) UnmarshalText(text []byte) error {
+	digest, since, dated := strings.Cut(string(text), " ")
+	*s = set{Digest: digest}
+	if !dated {
+		return nil
+	}
+	seconds, err := strconv.ParseInt(since, 10, 64)
+	if err != nil {
+		return fmt.Errorf("chat: the date of a secret: %w", err)
+	}
+	s.Since = time.Unix(seconds, 0).UTC()
+	return nil
 }
 
 // A rotation is an older form of Previous: the same end for several fields.

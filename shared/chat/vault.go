@@ -79,7 +79,7 @@ func (v *vault) put(c scope, r *record, field, secret string) error {
 		r.Set = make(map[string]set)
 	}
 	r.Secrets[field] = sealed
-	r.Set[field] = set{Since: v.now().UTC().Truncate(time.Millisecond), Digest: v.digest(c, r.Name, field, secret)}
+	r.Set[field] = set{Since: v.now().UTC().Truncate(time.Second), Digest: v.digest(c, r.Name, field, secret)}
 	return nil
 }
 

@@ -133,7 +133,7 @@ func TestSignedPathAllocatesLittle(t *testing.T) {
 		t.Skip("the race detector allocates too")
 	}
 	const runs = 200
-	const most = 75
+	const most = 73
 	for _, v1 := range []bool{false, true} {
 		p := newSignedPath(t, v1)
 		requests := p.requests(runs + 1) // one to warm up
