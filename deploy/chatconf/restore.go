@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"chatconf/shared/chat"
+)
+
+func newRestore() *cobra.Command {
+	var yes bool
+	cmd := newVerb(&cobra.Command{
+		Use:   "restore NAME [REVISION]",
+		Short: "Make a bot what it was at an earlier revision, or bring back a deleted one",
+		Long: `Make a configuration what it was at an earlier revision, its secrets included, as a new revision.
+Without a revision, it is the one before the present one. A deleted configuration is brought back as
+it was.
+
+The command shows what will change, and asks. If another caller changes the configuration meanwhile,
+nothing is restored.`,
+		Example: `  chatconf restore ops
+  chatconf restore ops 3 --yes`,
+		Args: between(1, 2),
+	}, func(ctx context.Context, v *verb, args []string) error {
+		numbers, err := parseRevisions(args[1:])
+		if err != nil {
+			return err
+		}
+		return v.restore(ctx, args[0], append(numbers, 0)[0], yes)
+	})
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	return cmd
+}
+
+// restore restores a revision, or for 0 the one before the present one.
+func (v *verb) restore(ctx context.Context, name string, revision int64, yes bool) error {
+	present, before, err := v.lastTwo(ctx, name)
+	if err != nil {
+		return err
+	}
+	switch {
+	case revision != 0:
+		before = revision
+	case before == 0:
+		return fmt.Errorf("%s has no revision before %d that is kept", name, present.Revision)
+	}
+	plan, err := v.revision(ctx, name, before, present.Revision)
+	if err != nil {
+		return err
+	}
+	changes := plan.ChatConfigurationRevision.Changes
+	answer := chat.RestoreResponse{ChatConfiguration: chat.Restored{Name: name, Revision: present.Revision,
+		RestoredRevision: before, Changes: []chat.Change{}}}
+	if !present.Deleted && len(changes) == 0 {
+		return v.print(answer, func() error {
+			return v.printf("%s is what it was at revision %d; nothing to do.\n", name, before)
+		})
+	}
+	if v.output != "json" {
+		if err := v.printPlan(name, present, before, changes); err != nil {
+			return err
+		}
+	}
+	if err := v.confirm(fmt.Sprintf("Restore revision %d of %s?", before, name), yes); err != nil {
+		return err
+	}
+	if err := v.ask(ctx, "RestoreChatConfiguration", map[string]string{"Name": name,
+		"Revision":         strconv.FormatInt(before, 10),
+		"ExpectedRevision": strconv.FormatInt(present.Revision, 10)}, "", &answer); err != nil {
+		return err
+	}
+	return v.print(answer, func() error {
+		return v.printf("Restored revision %d of %s as revision %d.\n", before, name,
+			answer.ChatConfiguration.Revision)
+	})
+}
+
+// lastTwo returns the last revision of a name, and the number of the last one before it that is no
+// deletion; 0 if none is kept.
+func (v *verb) lastTwo(ctx context.Context, name string) (last chat.Revision, before int64, err error) {
+	const enough = 3 // a deletion may be among them, but never two in a row
+	list, err := v.revisions(ctx, name, enough)
+	if err != nil {
+		return chat.Revision{}, 0, err
+	}
+	last, list = list[0], list[1:]
+	if i := slices.IndexFunc(list, func(r chat.Revision) bool { return !r.Deleted }); i >= 0 {
+		before = list[i].Revision
+	}
+	return last, before, nil
+}
+
+// printPlan prints what a restore will change.
+func (v *verb) printPlan(name string, present chat.Revision, before int64, changes []chat.Change) error {
+	if present.Deleted {
+		return v.printf("%s was deleted at %s UTC by %s. It will be what it was at revision %d.\n", name,
+			shortDate(present.Date), present.Caller, before)
+	}
+	if err := v.printf("%s will change from revision %d to what it was at revision %d:\n\n", name, present.Revision,
+		before); err != nil {
+		return err
+	}
+	if err := v.printChanges(changes); err != nil {
+		return err
+	}
+	return v.printf("\n")
+}
