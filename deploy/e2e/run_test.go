@@ -83,8 +83,9 @@ func TestCommandsRunInOOSUnderARole(t *testing.T) {
 }
 
 // Through the functions of Lambda, an execution of a state machine runs under the role, and is
-// cancelled by the person who started it. Moto emulates STS and the state machine.
-func TestCommandsRunInStepFunctionsUnderARole(t *testing.T) {
+// cancelled by the person who started it; and a function is invoked under the role. Moto emulates
+// STS and the state machine.
+func TestCommandsRunInAWSUnderARole(t *testing.T) {
 	t.Parallel()
 	if functions.target != targetLambda {
 		t.Skip("only the functions of Lambda run state machines")
@@ -108,9 +109,10 @@ func TestCommandsRunInStepFunctionsUnderARole(t *testing.T) {
 		Type: dara.String("DingTalk"), Configuration: dara.String(jsonText(object{
 			"DingTalkClientId": "dingexample", "DingTalkClientSecret": "not-a-real-secret",
 			"Actions": object{"deploy": object{"Parameters": []any{object{"Name": "version"}},
-				"Target": object{"Type": "StepFunctions", "StateMachineArn": machine}}},
+				"Target": object{"Type": "StepFunctions", "StateMachineArn": machine}},
+				"list": object{"Target": object{"Type": "Function", "Name": "list-chat-configurations"}}},
 			"Permissions": []any{object{"Effect": "Allow", "Principals": []any{"user:alice"},
-				"Commands": []any{"deploy"}, "RamRole": role}},
+				"Commands": []any{"*"}, "RamRole": role}},
 		}))}))(t)
 	for _, step := range []struct{ text, state string }{{"deploy v7", "Running"}, {"cancel", "Cancelled"}} {
 		s.send(t, newACS3(s.key, "SendChatMessage", "Name", "ops", "UserId", "alice", "Text", step.text)).ok(t, nil)
@@ -124,4 +126,9 @@ func TestCommandsRunInStepFunctionsUnderARole(t *testing.T) {
 			t.Errorf("%s: %+v", step.text, o)
 		}
 	}
+	s.send(t, newACS3(s.key, "SendChatMessage", "Name", "ops", "UserId", "alice", "Text", "list")).ok(t, nil)
+	awaitLong(t, 100*time.Second, "the function answers", func() bool {
+		found := s.operations(t, "ops", "State", "Succeeded")
+		return len(found) == 1 && found[0].SessionName == "DingTalk.alice" && found[0].RamRole == role
+	})
 }
