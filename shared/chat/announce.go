@@ -2,6 +2,7 @@ package chat
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"chatconf/shared/announce"
@@ -81,9 +82,9 @@ func eventChanges(changes []Change) []eventChange {
 		}
 		more := len(changes) - i
 		if last := changes[len(changes)-1]; last.Path == MoreChanges {
-			var beyond int
-			fmt.Sscan(*last.After, &beyond)
-			more += beyond - 1
+			beyond, _, _ := strings.Cut(*last.After, " ")
+			n, _ := strconv.Atoi(beyond) // moreChanges wrote it
+			more += n - 1
 		}
 		return append(out, eventChange(moreChanges(more)))
 	}
