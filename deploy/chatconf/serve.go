@@ -55,6 +55,9 @@ anyone who may save a configuration can have any of them run, with parameters of
 its parents and the files must belong to you or to root, and only their owner may write them. This
 needs Linux or macOS. How programs are started is in deploy/vm/README.md.
 
+/openapi.json describes the API in OpenAPI 3.1, and /schema/bot.json is the JSON Schema of a bot
+file. Anyone who can reach the service can read them.
+
 With --tls-cert and --tls-key the service speaks HTTPS only, and reads both files again when they
 change. Without them keep a loopback address, and put a proxy that ends TLS in front.
 
@@ -202,6 +205,9 @@ func localRole(settings *app.Settings, cloud string, emulated *emulators) (
 	role app.Role, closeTargets func() error, err error,
 ) {
 	role = app.Everything(serveActions(trusted(*settings)...)...)
+	for path, name := range schemas {
+		role = role.At(path, schemaPage(name))
+	}
 	c, ok, err := openCloud(cloud, os.Getenv, settings.Region, emulated)
 	if err != nil {
 		return app.Role{}, nil, err

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
-	"unicode/utf8"
 
 	"chatconf/shared/chat"
 	"chatconf/shared/platform"
@@ -85,8 +84,9 @@ func Files(root fs.FS) (map[string][]byte, error) {
 // noTable is the table of a service that only checks requests.
 type noTable struct{ table.Table }
 
-// encode returns an object as indented JSON in ASCII, since many characters of the patterns cannot
-// be seen.
+// encode returns an object as indented JSON. Other characters than ASCII are escaped, since many in
+// patterns cannot be seen. Those of two UTF-16 units are not: programs that read JSON as YAML do not
+// know such escapes.
 func encode(o object) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -97,12 +97,9 @@ func encode(o object) ([]byte, error) {
 	}
 	var out bytes.Buffer
 	for _, r := range b.String() {
-		switch {
-		case r < utf8.RuneSelf:
+		if r < 0x7f || r > 0xffff {
 			out.WriteRune(r)
-		case r > 0xffff:
-			fmt.Fprintf(&out, `\u%04x\u%04x`, 0xd800+(r-0x10000)>>10, 0xdc00+(r-0x10000)&0x3ff)
-		default:
+		} else {
 			fmt.Fprintf(&out, `\u%04x`, r)
 		}
 	}

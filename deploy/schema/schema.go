@@ -240,7 +240,7 @@ func classOf(is func(rune) bool) string {
 			spans[i] = append(spans[i], span{r, r})
 		}
 	}
-	if len(spans[0]) < len(spans[1]) {
+	if len(spans[0]) <= len(spans[1]) {
 		return "[^" + classText(spans[0]) + "]"
 	}
 	return "[" + classText(spans[1]) + "]"

@@ -201,6 +201,32 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.Handler.ServeHTTP(w, r)
 }
 
+// At returns the role with a page of its own at a path, which anyone may read.
+func (r Role) At(path string, page http.Handler) Role {
+	open := r.open
+	r.open = func(p *parts) (serve.Handler, error) {
+		handler, err := open(p)
+		return &paged{handler, path, page}, err
+	}
+	return r
+}
+
+// A paged handler has a page beside what it serves.
+type paged struct {
+	serve.Handler
+	path string
+	page http.Handler
+}
+
+// ServeHTTP implements http.Handler.
+func (h *paged) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == h.path {
+		h.page.ServeHTTP(w, r)
+		return
+	}
+	h.Handler.ServeHTTP(w, r)
+}
+
 // DispatchIn is the role of the function that dispatches one command, which its event names. The
 // cloud that read returns has the targets; nil means none.
 func DispatchIn(read dispatch.CloudReader) Role {
