@@ -10,6 +10,20 @@ import (
 	"chatconf/shared/app"
 )
 
+// Every action of a local service is described, but SendChatMessage, which only the tool calls.
+func TestEveryActionIsDescribed(t *testing.T) {
+	text, err := schema.Made(schema.OpenAPI)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range serveActions() {
+		path := []byte(`"/#` + a.Name + `": {`)
+		if bytes.Contains(text, path) == (a.Name == sendAction) {
+			t.Errorf("%s is in the description: %v", a.Name, a.Name == sendAction)
+		}
+	}
+}
+
 // A local service shows its schemas to anyone, and serves the API and webhooks as without them.
 func TestServeShowsSchemas(t *testing.T) {
 	settings, err := app.ReadSettings(func(string) string { return "" })

@@ -20,7 +20,8 @@
 // CHATCONF_PEERS names, once "make peers" has installed them; without them their tests are skipped.
 // So are the vendor's clients of Node and Java. PHP's, which Debian does not have, is imitated by a
 // program in PHP. Tablestore's SDKs of Python, which "make moto" installs, of Node and, where a JDK
-// with Maven is, of Java are held against its emulator.
+// with Maven is, of Java are held against its emulator. schemathesis, from there too, tries the
+// service by the description of its API.
 //
 // It is a module of its own, because the official SDK's module graph would raise the versions of
 // what the functions depend on. It imports nothing of the main module: what it knows is what a user

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"chatconf/shared/chat"
@@ -65,9 +66,10 @@ func Files(root fs.FS) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	others := slices.Concat(rpc.KeyActions(), rpc.ResealActions())
 	d := describer{writer: writer{meanings: w.meanings, classes: w.classes}, service: service, types: types,
 		sections: sections, comments: &comments{root, make(map[string]map[string]map[string]string)}, schemas: object{}}
-	if schemas[OpenAPI], err = d.openAPI(rpc.Actions(), rpc.KeyActions(), statusesOf(string(api))); err != nil {
+	if schemas[OpenAPI], err = d.openAPI(rpc.Actions(), others, statusesOf(string(api))); err != nil {
 		return nil, err
 	}
 	out := make(map[string][]byte)
@@ -84,9 +86,9 @@ func Files(root fs.FS) (map[string][]byte, error) {
 // noTable is the table of a service that only checks requests.
 type noTable struct{ table.Table }
 
-// encode returns an object as indented JSON. Other characters than ASCII are escaped, since many in
-// patterns cannot be seen. Those of two UTF-16 units are not: programs that read JSON as YAML do not
-// know such escapes.
+// encode returns an object as indented JSON. Other characters than ASCII are escaped, since many
+// cannot be seen. Those of two UTF-16 units are not: programs that read JSON as YAML do not know
+// such escapes.
 func encode(o object) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

@@ -40,8 +40,8 @@ sent. A request is signed in one of two dialects:
 An action's parameters may be in the query, in a form or, with ACS3, in a JSON body. In a query and
 in a form, lists and maps are JSON text, or flattened: ResourceIds.1=ops.`
 
-// openAPI returns the description of the actions. keys are those on access keys.
-func (d *describer) openAPI(actions, keys []rpc.Action, statuses map[string]string) (object, error) {
+// openAPI returns the description of the actions on configurations, and of others.
+func (d *describer) openAPI(actions, others []rpc.Action, statuses map[string]string) (object, error) {
 	paths := object{}
 	forms := chat.ParameterForms()
 	for _, a := range actions {
@@ -52,7 +52,7 @@ func (d *describer) openAPI(actions, keys []rpc.Action, statuses map[string]stri
 		paths["/#"+a.Name] = item
 	}
 	few := map[string]chat.Form{"MaxResults": forms["MaxResults"], "Status": forms["Status"]}
-	for _, a := range keys { // Name is another kind of name there
+	for _, a := range others { // Name is another kind of name there
 		item, err := d.path(a, few)
 		if err != nil {
 			return nil, err
@@ -222,6 +222,9 @@ func (d *describer) request(action string, parameters []rpc.Parameter, forms map
 		switch {
 		case known:
 			schema = d.of(form)
+			if !p.Mandatory { // an empty text is none
+				delete(schema, "minLength")
+			}
 		case p.Name == "Type" && d.sections[action].heading == "Configurations":
 			schema = object{"enum": d.types}
 		default:
