@@ -50,7 +50,10 @@ and on Alibaba Cloud, with --target fc and --store tablestore,
 
 To create further access keys:
 
-  CHATCONF_KEYRING=file:keyring.json chatconf keys create --store …`,
+  CHATCONF_KEYRING=file:keyring.json chatconf keys create --store …
+
+To replace a key of a local service: rotate, restart the service, reseal, retire. For functions:
+add --last, promote, reseal, retire, and deploy the ring that each of them makes.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}

@@ -13,6 +13,7 @@ import (
 
 	"chatconf/shared/app"
 	"chatconf/shared/chat"
+	"chatconf/shared/policy"
 	"chatconf/shared/rpc"
 	"chatconf/shared/seal"
 	"chatconf/shared/table"
@@ -248,4 +249,59 @@ func TestKeyRingMistakes(t *testing.T) {
 	if _, err := run(t, "", "keyring", "rotate"); !isUsage(err) || !strings.Contains(err.Error(), "FILE") {
 		t.Errorf("rotate with the ring in the settings = %v", err)
 	}
+}
+
+// The same directly in the tables of both clouds.
+func TestTheRingOfAStoreIsRotated(t *testing.T) {
+	for store, on := range map[string]func(*testing.T){
+		storeTablestore: func(t *testing.T) { onEmulator(t) }, storeDynamoDB: onDynamo,
+	} {
+		t.Run(store, func(t *testing.T) {
+			on(t)
+			dir := t.TempDir()
+			data := filepath.Join(dir, "data")
+			file := func(n string) string { return filepath.Join(dir, n) }
+			deploy := func(name string) { t.Setenv("CHATCONF_KEYRING", "file:"+file(name)) }
+			mustRun(t, "keyring", "new", "--id", "old", "--out", file("1"))
+			deploy("1")
+			mustRun(t, "tables", "--target", map[string]string{storeTablestore: "fc", storeDynamoDB: "lambda"}[store])
+			mustRun(t, "keyring", "claim", "--store", store, "--data", data)
+			mustRun(t, "keyring", "add", file("1"), "--id", "new", "--out", file("2"))
+			deploy("2")
+			err := withStore(t.Context(), store, mustSettings(t, data), func(l *app.Local, s app.Settings) error {
+				ctx := chat.WithCaller(t.Context(), &chat.Caller{Account: s.AccountID, Name: "test",
+					Policies: []*policy.Policy{policy.Owner()}})
+				for _, region := range []string{"cn-hangzhou", "eu-central-1"} {
+					if _, err := l.Service.Create(ctx, &chat.CreateRequest{RegionID: region, Name: "ops", Type: "Slack",
+						Configuration: `{"SlackSigningSecret":"not-a-real-secret"}`}); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			// In two regions a configuration and its revision, which have two secrets each and are
+			// current; the access key and the claim.
+			out := mustRun(t, "keyring", "reseal", "--store", store, "--data", data)
+			if !lineHas(out, "2 of 6 items", "new") || !lineHas(out, "new", "10") || !lineHas(out, "old", "0") {
+				t.Errorf("reseal prints %s", out)
+			}
+			mustRun(t, "keyring", "retire", "old", file("2"), "--out", file("3"), "--store", store, "--data", data)
+			deploy("3")
+			if out := mustRun(t, "keys", "list", "--store", store, "--data", data); !lineHas(out, "administrator") {
+				t.Errorf("with the new key alone, the keys are %s", out)
+			}
+		})
+	}
+}
+
+func mustSettings(t *testing.T, data string) app.Settings {
+	t.Helper()
+	settings, err := localSettings(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return settings
 }
