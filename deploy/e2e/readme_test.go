@@ -64,7 +64,7 @@ type followed struct {
 
 var pagesToFollow = []followed{
 	{page: "README.md", serve: "make run\n", with: map[string]string{"make tool": ":",
-		"(cd deploy/e2e && go run ./quickstart)": "QUICKSTART"}, shown: 14},
+		"(cd deploy/e2e && go run ./quickstart)": "QUICKSTART"}, shown: 8},
 	{page: "deploy/docs/zh/README.md", serve: "make run\n", with: map[string]string{"make tool": ":"}},
 	{page: "functions/README.md"},
 	{page: "shared/platform/README.md"},
@@ -142,6 +142,12 @@ func TestPagesRun(t *testing.T) {
 				}
 			}
 			if r.page == "README.md" {
+				for _, line := range []string{"Restored revision 1 of ops as revision 3.",
+					"Rotated DingTalkClientSecret of ops.", "Restored revision 4 of ops as revision 6."} {
+					if !strings.Contains(string(out), line) {
+						t.Errorf("%q is not printed:\n%s", line, out)
+					}
+				}
 				still, err := os.ReadFile(filepath.Join(repository, "deploy", "docs", "send.svg"))
 				if err != nil {
 					t.Fatal(err)
