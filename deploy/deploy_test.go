@@ -793,7 +793,7 @@ func awsEnvironment(t *testing.T, everything bool) map[string]string {
 	parameters := map[string]string{
 		"KeyRing": sealedRing, "RegionId": "cn-shanghai", "WebhookBaseUrl": "https://chatconf.example.com",
 		"Hosts":             "chatconf.example.com",
-		"MaxConfigurations": "1000", "KeyRequestsPerSecond": "50",
+		"MaxConfigurations": "1000", "History": "200", "KeyRequestsPerSecond": "50",
 		"OwnRights":      "Function",
 		"Events":         `{"Type":"Topic","TopicArn":"arn:aws:sns:eu-west-1:123456789012:chatconf"}`,
 		"EventPolicy":    `{"Version":"1","Statement":[{"Effect":"Allow","Action":"oos:Get*","Resource":"*"}]}`,

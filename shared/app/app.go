@@ -91,6 +91,7 @@ func wire(s Settings, t Tables, ring *seal.Ring, around around, r Role) (*App, e
 		Region:   s.Region,
 		BaseURL:  s.WebhookBaseURL,
 		Quota:    s.MaxConfigurations,
+		History:  s.History,
 		Journal:  kept,
 		Keys:     keys,
 		Resealer: resealer,

@@ -38,6 +38,7 @@ type Settings struct {
 	WebhookBaseURL    string            // CHATCONF_WEBHOOK_BASE_URL
 	Hosts             []string          // CHATCONF_HOSTS, comma-separated
 	MaxConfigurations int               // CHATCONF_MAX_CONFIGURATIONS, default chat.DefaultQuota
+	History           int               // CHATCONF_HISTORY: revisions of a name, default chat.DefaultHistory
 	RequestsPerSecond float64           // CHATCONF_REQUESTS_PER_SECOND per access key, default no limit
 	MaxConnections    int               // CHATCONF_MAX_CONNECTIONS of a local server, default see serve.DefaultLimits
 	MaxBodies         int               // CHATCONF_MAX_BODIES of a local server, default see serve.DefaultLimits
@@ -182,6 +183,17 @@ func (r *settingsReader) number(name string) int {
 	return n
 }
 
+func (r *settingsReader) history() int {
+	const name = "CHATCONF_HISTORY"
+	value := r.get(name)
+	n, err := strconv.Atoi(value)
+	if value != "" && (err != nil || n < chat.MinHistory || n > chat.MaxHistory) {
+		r.wrong(name, "invalid number of revisions %q; use a whole number from %d to %d", value, chat.MinHistory,
+			chat.MaxHistory)
+	}
+	return n
+}
+
 func (r *settingsReader) check(s Settings) {
 	if err := chat.CheckRegion(s.Region); err != nil {
 		r.wrong("CHATCONF_REGION", "%w", err)
@@ -289,6 +301,7 @@ func platformAddress(text string) (host, address string, ok bool) {
 
 func (r *settingsReader) readLimits(s *Settings) {
 	s.MaxConfigurations = r.number("CHATCONF_MAX_CONFIGURATIONS")
+	s.History = r.history()
 	s.MaxConnections = r.number("CHATCONF_MAX_CONNECTIONS")
 	s.MaxBodies = r.number("CHATCONF_MAX_BODIES")
 	s.ProgramsAtOnce = r.number("CHATCONF_PROGRAMS_AT_ONCE")

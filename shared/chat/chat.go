@@ -51,9 +51,11 @@ const (
 	DefaultQuota = 1000
 	// MaxConfiguration is the maximum size of a Configuration, in bytes.
 	MaxConfiguration = 64 << 10
-	// MaxHistory is the number of revisions of a configuration that history keeps: the first and
-	// the latest.
-	MaxHistory = 100
+	// DefaultHistory is the default number of revisions of a name that history keeps: the first and
+	// the latest. It can be MinHistory to MaxHistory.
+	DefaultHistory = 100
+	MinHistory     = 2
+	MaxHistory     = 1000
 	// MaxTags is the maximum number of tags of one configuration.
 	MaxTags = 20
 	// DefaultResults and MaxResults are the default and the maximum number of results of a page.
@@ -69,6 +71,7 @@ type Options struct {
 	// the beginning of Outputs.URL, without a slash at its end; default "http://127.0.0.1:9000"
 	BaseURL  string
 	Quota    int              // configurations per account and region; default DefaultQuota
+	History  int              // revisions of a name that are kept; default DefaultHistory
 	Now      func() time.Time // the clock; default time.Now
 	Random   io.Reader        // the source of webhook tokens and generated secrets; default crypto/rand
 	Journal  *journal.Journal // records of commands; without it, the actions that read them are Unavailable
@@ -90,6 +93,7 @@ type Service struct {
 	platforms platforms
 	region    string
 	quota     int
+	kept      int64 // revisions of a name
 	now       func() time.Time
 	random    io.Reader
 	targets   dial.Networks
@@ -119,12 +123,17 @@ func New(t table.Table, ring *seal.Ring, descriptions []command.Platform, o Opti
 	if o.Quota < 0 {
 		return nil, fmt.Errorf("chat: quota of %d configurations: use 1 or more", o.Quota)
 	}
+	kept := cmp.Or(o.History, DefaultHistory)
+	if kept < MinHistory || kept > MaxHistory {
+		return nil, fmt.Errorf("chat: history of %d revisions: use %d to %d", kept, MinHistory, MaxHistory)
+	}
 	s := &Service{
 		store:     store{t, o.Outbox},
 		cursors:   cursors{pages},
 		platforms: known,
 		region:    region,
 		quota:     cmp.Or(o.Quota, DefaultQuota),
+		kept:      int64(kept),
 		now:       o.Now,
 		random:    cmp.Or(o.Random, rand.Reader),
 		targets:   o.Targets,

@@ -37,8 +37,9 @@ func (s *Service) addStep(c scope, how revision, st step, to *table.Change) erro
 	how.record = st.after
 	if st.after == nil {
 		how.record, how.Deleted = st.before.clone(), true
-		how.record.Revision++
+		how.record.follow(st.before)
 	}
+	how.record.prune(s.kept, to)
 	name, condition := how.record.Name, table.Absent()
 	if st.before != nil {
 		condition = table.AtRevision(st.before.Revision)
@@ -66,11 +67,6 @@ func (s *Service) addStep(c scope, how revision, st step, to *table.Change) erro
 	}
 	n := how.record.Revision
 	to.Puts = append(to.Puts, table.Put{Sort: historyKey(name, n), Value: value, Revision: n, If: table.Absent()})
-	// The first revision is kept: it makes a create fail that does not know of an earlier life of
-	// the name.
-	if oldest := n - MaxHistory + 1; oldest > 1 {
-		to.Deletes = append(to.Deletes, table.Delete{Sort: historyKey(name, oldest)})
-	}
 	if s.store.outbox != nil {
 		put, err := s.eventPut(c, how, st.before)
 		if err != nil {
@@ -82,6 +78,22 @@ func (s *Service) addStep(c scope, how revision, st step, to *table.Change) erro
 	to.Puts = append(to.Puts, puts...)
 	to.Deletes = append(to.Deletes, deletes...)
 	return nil
+}
+
+// maxPruned is the maximum number of revisions that one write deletes from history. It is more than
+// one, so that history shrinks after the number to keep became less.
+const maxPruned = 3
+
+// prune adds to the write of a record the deletion of revisions that are more than kept. The first
+// revision always stays: it makes a create fail that does not know of an earlier life of the name.
+func (r *record) prune(kept int64, to *table.Change) {
+	oldest := max(r.keptBefore, 2)
+	for end := min(oldest+maxPruned, r.Revision-kept+2); oldest < end; oldest++ {
+		to.Deletes = append(to.Deletes, table.Delete{Sort: historyKey(r.Name, oldest)})
+	}
+	if r.Oldest = oldest; oldest == defaultOldest(r.Revision) {
+		r.Oldest = 0
+	}
 }
 
 // actor returns the caller's name in history.

@@ -169,7 +169,7 @@ func TestPagesOfHistory(t *testing.T) {
 		h.MustUpdate(&chat.UpdateRequest{Name: "one", RamRole: chattest.Ptr(fmt.Sprintf("Ops%d", i))})
 	}
 	all, pages := h.revisions(h.Ctx, "one", 100)
-	if len(all) != chat.MaxHistory || pages != 1 || all[0].Revision != 120 || all[98].Revision != 22 ||
+	if len(all) != chat.DefaultHistory || pages != 1 || all[0].Revision != 120 || all[98].Revision != 22 ||
 		all[99].Revision != 1 || all[98].Compared != 1 {
 		t.Errorf("%d entries on %d pages: %s", len(all), pages, told(all))
 	}

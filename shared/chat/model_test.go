@@ -42,7 +42,7 @@ func TestRandomOperations(t *testing.T) {
 			got := h.stored(name)
 			got.Sealed, got.Secrets = nil, nil
 			chattest.Equal(t, "at the end, "+name, got, want)
-			if got := len(h.history(name)); int64(got) != min(m.last[name], chat.MaxHistory) {
+			if got := len(h.history(name)); int64(got) != min(m.last[name], chat.DefaultHistory) {
 				t.Errorf("%s has %d entries of history at revision %d", name, got, m.last[name])
 			}
 		}

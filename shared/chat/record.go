@@ -2,6 +2,7 @@ package chat
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -48,6 +49,11 @@ type record struct {
 	Born     int64             `json:"born,omitempty"` // the first revision of this life; 0 before lives had ids
 	Created  time.Time         `json:"created"`
 	Updated  time.Time         `json:"updated"`
+
+	// Oldest is the oldest revision after the first that history still has; 0 is defaultOldest.
+	Oldest int64 `json:"oldest,omitempty"`
+
+	keptBefore int64 // the oldest revision after the first that history had before this one
 }
 
 // A set says when a secret got its present value, and identifies that value. In JSON it is a short
@@ -191,6 +197,17 @@ func (r *record) equal(other *record) bool {
 	}
 	return values(r) == values(other) && maps.Equal(r.Tags, other.Tags) &&
 		maps.EqualFunc(present(r), present(other), bytes.Equal)
+}
+
+// oldest returns the oldest revision after the first that history has.
+func (r *record) oldest() int64 { return cmp.Or(r.Oldest, defaultOldest(r.Revision)) }
+
+// defaultOldest returns oldest of a record that does not say it.
+func defaultOldest(revision int64) int64 { return max(revision-DefaultHistory+2, 2) }
+
+// follow makes a record the next revision after another one of its name.
+func (r *record) follow(before *record) {
+	r.Revision, r.keptBefore = before.Revision+1, before.oldest()
 }
 
 // An attribute is an indexed value of a record.

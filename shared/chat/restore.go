@@ -248,7 +248,8 @@ func (s *Service) restored(ctx context.Context, c scope, last *record, there boo
 		return nil, err
 	}
 	after := rev.clone()
-	after.Configuration, after.Revision, after.Updated = settled.text, last.Revision, last.Updated
+	after.Configuration = settled.text
+	after.Revision, after.Oldest, after.Updated = last.Revision, last.Oldest, last.Updated
 	before := last
 	switch {
 	case there:

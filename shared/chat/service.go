@@ -260,11 +260,16 @@ func (s *Service) tryCreate(ctx context.Context, c scope, intent intent, after *
 			Message: fmt.Sprintf("Chat configuration %s already exists.", fault.Quote(after.Name))}
 	case strings.HasPrefix(broken.Key.Sort, historyPrefix):
 		// The name had an earlier life. Its revisions continue, so that no old If-Match can match.
-		last, err := s.store.lastRevision(ctx, c, after.Name)
+		items, err := s.store.latest(ctx, c, after.Name)
+		if err != nil || len(items) == 0 {
+			return nil, cmp.Or(err, error(broken))
+		}
+		last, err := decodeRevision(items[0])
 		if err != nil {
 			return nil, err
 		}
-		after.Revision, after.Born = last+1, last+1
+		after.follow(last.record)
+		after.Born = after.Revision
 	}
 	return nil, broken // retry
 }
@@ -523,7 +528,7 @@ func conflict(param string, r *record, expected int64) error {
 // advance makes a record the next revision, at the given time. The time never goes back, even if
 // the clock does.
 func (r *record) advance(now time.Time) {
-	r.Revision++
+	r.follow(r)
 	if now = now.UTC().Truncate(time.Millisecond); now.After(r.Updated) {
 		r.Updated = now
 	}

@@ -280,13 +280,13 @@ func TestHistory(t *testing.T) {
 	chattest.Equal(t, "what history says was deleted", list[5].Stored, last)
 }
 
-// TestHistoryIsBounded holds that history keeps the first and the latest revisions, MaxHistory of
-// them, over all lives of a name.
+// TestHistoryIsBounded holds that history keeps the first and the latest revisions, DefaultHistory
+// of them, over all lives of a name.
 func TestHistoryIsBounded(t *testing.T) {
 	h := newHouse(t)
 	h.MustCreate("one")
 	h.MustCreate("one-more") // whose history must not be touched
-	for range 2*chat.MaxHistory - 2 {
+	for range 2*chat.DefaultHistory - 2 {
 		h.Touch("one")
 	}
 	revisions := func() (list []int64) {
@@ -296,7 +296,7 @@ func TestHistoryIsBounded(t *testing.T) {
 		return list
 	}
 	want := []int64{1}
-	for n := int64(chat.MaxHistory + 1); n < 2*chat.MaxHistory; n++ {
+	for n := int64(chat.DefaultHistory + 1); n < 2*chat.DefaultHistory; n++ {
 		want = append(want, n)
 	}
 	chattest.Equal(t, "revisions kept", revisions(), want)
@@ -305,17 +305,98 @@ func TestHistoryIsBounded(t *testing.T) {
 	// A name that comes back goes on where it ended, even where most of its history is gone.
 	h.MustDelete("one")
 	h.Spy.Reset()
-	if got, want := h.MustCreate("one").ChatConfiguration.Revision, int64(2*chat.MaxHistory+1); got != want {
-		t.Fatalf("the revision after a life of %d revisions is %d, want %d", 2*chat.MaxHistory, got, want)
+	if got, want := h.MustCreate("one").ChatConfiguration.Revision, int64(2*chat.DefaultHistory+1); got != want {
+		t.Fatalf("the revision after a life of %d revisions is %d, want %d", 2*chat.DefaultHistory, got, want)
 	}
 	chattest.Equal(t, "calls of the create", h.Spy.Took(), "Query Write Query Query Write")
 	_, err := h.Update(h.Ctx, &chat.UpdateRequest{Name: "one", Revision: chattest.Ptr[int64](1)})
 	chattest.WantError(t, "Update at the first revision of the life before", err, fault.Conflict, "Revision")
-	for range chat.MaxHistory + 10 {
+	for range chat.DefaultHistory + 10 {
 		h.Touch("one")
 	}
-	chattest.Equal(t, "number of revisions kept", len(revisions()), chat.MaxHistory)
+	chattest.Equal(t, "number of revisions kept", len(revisions()), chat.DefaultHistory)
 	h.MustAgree()
+}
+
+// TestHistoryFollowsItsSetting holds that history grows and shrinks with the number to keep, by a
+// few deletions with each write, over all lives of a name, and loses none in between.
+func TestHistoryFollowsItsSetting(t *testing.T) {
+	h := newHouse(t)
+	keeping := func(n int) {
+		t.Helper()
+		h.Service = h.ServiceWith(chat.Options{History: n}, h.Ring)
+	}
+	deleted := 0
+	h.Spy.OnWrite = func(c *table.Change) error {
+		deleted = 0
+		for _, d := range c.Deletes {
+			if strings.HasPrefix(d.Sort, "h#") {
+				deleted++
+			}
+		}
+		if deleted > 3 {
+			t.Errorf("a write deletes %d revisions", deleted)
+		}
+		return nil
+	}
+	want := func(about string, n int) {
+		t.Helper()
+		list := h.history("one")
+		last := list[len(list)-1].Stored.Revision
+		for i, e := range list[1:] {
+			if want := last - int64(len(list)-2-i); e.Stored.Revision != want {
+				t.Fatalf("%s: entry %d has revision %d, want %d", about, i, e.Stored.Revision, want)
+			}
+		}
+		if len(list) != n || list[0].Stored.Revision != 1 {
+			t.Errorf("%s: %d revisions from %d on, want %d", about, len(list), list[0].Stored.Revision, n)
+		}
+	}
+	touch := func(n int) {
+		for range n {
+			h.Touch("one")
+		}
+	}
+	keeping(2)
+	h.MustCreate("one")
+	want("the first", 1)
+	touch(9)
+	want("two of ten", 2)
+	keeping(6)
+	touch(3)
+	want("growing", 5)
+	touch(9)
+	want("six", 6)
+	h.Service = h.ServiceWith(chat.Options{}, h.Ring)
+	touch(120)
+	want("the default", chat.DefaultHistory)
+	keeping(110)
+	touch(5)
+	want("more than the default", 105)
+	keeping(20)
+	touch(10)
+	want("shrinking", 85)
+	h.MustDelete("one")
+	h.MustCreate("one")
+	want("shrinking, over a life's end", 81)
+	h.MustDelete("one")
+	h.mustRestore(h.Ctx, "one", 1)
+	if err := h.tag(map[string]string{"a": "b"}, "one"); err != nil {
+		t.Fatal(err)
+	}
+	want("shrinking, over a restore", 75)
+	touch(28)
+	want("twenty", 20)
+	touch(1)
+	if want("still twenty", 20); deleted != 1 {
+		t.Errorf("a write deletes %d revisions", deleted)
+	}
+	h.MustAgree()
+	for _, n := range []int{-1, 1, chat.MaxHistory + 1} {
+		if _, err := chat.New(h.Spy, h.Ring, platform.All().Descriptions(), chat.Options{History: n}); err == nil {
+			t.Errorf("history may keep %d revisions", n)
+		}
+	}
 }
 
 func TestRecreateContinuesRevisions(t *testing.T) {

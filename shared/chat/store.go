@@ -94,15 +94,6 @@ func (s store) count(ctx context.Context, c scope) (int64, error) {
 	return sum, nil
 }
 
-// lastRevision returns the highest revision of a name in history; 0 if none.
-func (s store) lastRevision(ctx context.Context, c scope, name string) (int64, error) {
-	items, err := s.latest(ctx, c, name)
-	if err != nil || len(items) == 0 {
-		return 0, err
-	}
-	return items[0].Revision, nil
-}
-
 // latest returns the latest entry of a name in history; nothing if none.
 func (s store) latest(ctx context.Context, c scope, name string) ([]table.Item, error) {
 	return s.table.Query(ctx, table.Range{Partition: c.partition(), Prefix: historyRange(name), Limit: 1,
