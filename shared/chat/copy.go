@@ -76,13 +76,7 @@ func (s *Service) Copy(ctx context.Context, in *CopyRequest) (*WriteResponse, er
 		if err != nil {
 			return nil, storeError(ctx, "copy", err)
 		}
-		roles := to.passRoleNeeds(ctx, uses, like.Tags, mayGet)
-		for i := range roles {
-			if !mayGet { // a role and its place are content of the original
-				roles[i].role, roles[i].paths = "", nil
-			}
-		}
-		needs = append(needs, roles...)
+		needs = append(needs, to.storedRoleNeeds(ctx, uses, like.Tags, mayGet)...)
 	}
 	if err := from.require(needs...); err != nil {
 		return nil, err

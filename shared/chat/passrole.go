@@ -40,6 +40,19 @@ func (c scope) passRoleNeeds(ctx context.Context, uses []command.RoleUse, tags m
 	return needs
 }
 
+// storedRoleNeeds is passRoleNeeds for a request that names no role: the uses are those of a stored
+// configuration. A caller who may not get it is not told which roles they are, nor where.
+func (c scope) storedRoleNeeds(ctx context.Context, uses []command.RoleUse, tags map[string]string,
+	mayGet bool) []need {
+	needs := c.passRoleNeeds(ctx, uses, tags, mayGet)
+	if !mayGet {
+		for i := range needs {
+			needs[i].role, needs[i].paths = "", nil
+		}
+	}
+	return needs
+}
+
 // pathOf returns the JSON path of the role in a use.
 func pathOf(use command.RoleUse) string {
 	statement := document.At(document.Under(configurationParam, command.KeyPermissions), use.Statement)

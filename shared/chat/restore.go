@@ -284,13 +284,7 @@ func (s *Service) restoreNeeds(ctx context.Context, c scope, last, after *record
 	if err != nil {
 		return nil, err
 	}
-	roles := c.passRoleNeeds(ctx, uses, after.Tags, mayGet)
-	if !mayGet {
-		for i := range roles { // the request names no role, so it must not be told
-			roles[i].role, roles[i].paths = "", nil
-		}
-	}
-	return append(needs, roles...), nil
+	return append(needs, c.storedRoleNeeds(ctx, uses, after.Tags, mayGet)...), nil
 }
 
 // openAll returns the secrets of a record by field, without previous ones.

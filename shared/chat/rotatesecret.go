@@ -3,7 +3,6 @@ package chat
 import (
 	"context"
 
-	"chatconf/shared/command"
 	"chatconf/shared/fault"
 	"chatconf/shared/secret"
 )
@@ -57,8 +56,7 @@ func (s *Service) RotateSecret(ctx context.Context, in *RotateSecretRequest) (*R
 	err = s.change(ctx, modification{
 		action: actionRotateSecret, regionID: in.RegionID, name: in.Name, token: in.ClientToken,
 		revision: in.Revision, in: in, out: out,
-		// A new secret decides who can use the roles of the bot, but the request names none.
-		roles: func() []command.RoleUse { return nil },
+		uses: true, // a new secret decides who can use the roles of the bot
 		next: func(c scope, before *record) (step, error) {
 			p, err := s.platforms.of(before)
 			if err != nil {

@@ -333,6 +333,14 @@ func TestRotateSecretNeedsPassRole(t *testing.T) {
 	if strings.Contains(err.Error(), "Ops") {
 		t.Errorf("the error tells a role: %v", err)
 	}
+	only = chattest.As(t.Context(), callerOf(t, "CCKonly",
+		`{"Effect":"Allow","Action":"oos:RotateChatSecret","Resource":"*"}`))
+	err = rotate(only)
+	chattest.WantError(t, "RotateSecret without Get", err, fault.NoPermission, "", "ram:PassRole on acs:ram::"+
+		chattest.Account+":role/******.")
+	if strings.Contains(err.Error(), "Ops") {
+		t.Errorf("the error tells a role: %v", err)
+	}
 	if h.MustGet("one").Revision != 1 {
 		t.Error("a refused rotation changed something")
 	}

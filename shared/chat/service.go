@@ -439,7 +439,8 @@ type modification struct {
 	out                           any    // the answer, set by next or to the stored one of a ClientToken
 
 	regroups func(before *record) bool          // whether ChangeResourceGroup is needed too; nil: never
-	roles    func() []command.RoleUse           // the roles in the request; nil: the action uses none
+	roles    func() []command.RoleUse           // the roles in the request; nil: it cannot name any
+	uses     bool                               // the change may need to pass roles that the request cannot name
 	next     func(scope, *record) (step, error) // a step back to its before changes nothing
 }
 
@@ -477,15 +478,18 @@ func (s *Service) change(ctx context.Context, do modification) error {
 		case !may && do.roles != nil:
 			needs = append(needs, c.passRoleNeeds(ctx, do.roles(), before.tags(), true)...)
 		case may && there && !stale:
-			if st, wrong = do.next(c, before); wrong != nil || do.roles == nil {
+			if st, wrong = do.next(c, before); wrong != nil || do.roles == nil && !do.uses {
 				break
 			}
 			uses, err := s.newUses(c, before, st.after)
 			if err != nil {
 				return err
 			}
-			mayGet := c.allows(actionPrefix+actionGet, of)
-			needs = append(needs, c.passRoleNeeds(ctx, uses, before.tags(), mayGet)...)
+			mayGet, passRoleNeeds := c.allows(actionPrefix+actionGet, of), c.passRoleNeeds
+			if do.uses {
+				passRoleNeeds = c.storedRoleNeeds
+			}
+			needs = append(needs, passRoleNeeds(ctx, uses, before.tags(), mayGet)...)
 		}
 		if err := c.require(needs...); err != nil {
 			return err
