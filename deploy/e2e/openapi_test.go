@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"maps"
 	"net/http"
@@ -19,6 +20,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // python runs a module of Python that make installs, in a new folder, and returns what it printed.
@@ -259,5 +262,69 @@ func TestSchemathesis(t *testing.T) {
 				t.Errorf("%d requests were successful, want at least %d", good, least)
 			}
 		})
+	}
+}
+
+// An editor with a YAML language server, which reads the schema from the service, marks mistakes in
+// a bot file, completes keys and explains them.
+func TestEditorsUnderstandBotFiles(t *testing.T) {
+	t.Parallel()
+	onOneProcess(t)
+	if out, err := runPeer(t, nil, []string{"node", "-e", "require.resolve('yaml-language-server')"}); err != nil {
+		if requireExternal {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		t.Skipf("make peers installs the language server: %v", err)
+	}
+	text := "# yaml-language-server: $schema=http://" + serve(t).endpoint + `/schema/bot.json
+Name: ops
+Type: DingTalk
+Configuration:
+  DingTalkClientId: dingexample
+  DingTalkClientSecret: not-a-real-secret
+  DingTalkClintId: x
+  Permissions:
+    - {Effect: allow, Principals: ["*"], Commands: [restart]}
+  Actions:
+    restart:
+      Parameters:
+        - Name: env
+          Type: Enum
+      
+`
+	cmd := exec.CommandContext(t.Context(), "node", "yaml.js")
+	cmd.Dir, cmd.Env = peersFolder, cleanEnviron(t)
+	cmd.Stdin = strings.NewReader(jsonText(object{"text": text, "at": []any{[]int{14, 6}, []int{4, 6}}}))
+	printed, err := cmd.Output()
+	var said struct {
+		Problems []struct {
+			Line    int
+			Message string
+		}
+		Keys [][]string
+		Help []string
+	}
+	if err := errors.Join(err, json.Unmarshal(printed, &said)); err != nil {
+		t.Fatalf("%v\n%s", err, printed)
+	}
+	got := make(map[int]string)
+	for _, p := range said.Problems {
+		got[p.Line] = p.Message
+	}
+	want := map[int]string{
+		5:  "write ${env:NAME}, ${file:PATH} or ${command:…}",
+		6:  "Property DingTalkClintId is not allowed.",
+		8:  `Value is not accepted. Valid values: "Allow", "Deny".`,
+		12: `Missing property "Values".`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the mistakes by line, counted from 0 (-want +got):\n%s", diff)
+	}
+	keys := []string{"Aliases", "DryRun", "RamRole", "Summary", "Target", "TimeoutSeconds"}
+	if !slices.Equal(said.Keys[0], keys) {
+		t.Errorf("in an action it offers %q, want %q", said.Keys[0], keys)
+	}
+	if !strings.Contains(said.Help[1], "Client ID of the app") {
+		t.Errorf("of DingTalkClientId it says %q", said.Help[1])
 	}
 }

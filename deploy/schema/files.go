@@ -67,8 +67,11 @@ func Files(root fs.FS) (map[string][]byte, error) {
 		return nil, err
 	}
 	others := slices.Concat(rpc.KeyActions(), rpc.ResealActions())
-	d := describer{writer: writer{meanings: w.meanings, classes: w.classes}, service: service, types: types,
-		sections: sections, comments: &comments{root, make(map[string]map[string]map[string]string)}, schemas: object{}}
+	d := describer{
+		writer:  writer{meanings: w.meanings, classes: w.classes, inAPI: true},
+		service: service, types: types, sections: sections, schemas: object{},
+		comments: &comments{root, make(map[string]map[string]map[string]string)},
+	}
 	if schemas[OpenAPI], err = d.openAPI(rpc.Actions(), others, statusesOf(string(api))); err != nil {
 		return nil, err
 	}

@@ -28,13 +28,20 @@ type object = map[string]any
 const draft = "https://json-schema.org/draft/2020-12/schema"
 
 // reference is a text in place of a secret in a bot file, so that the file can be in Git.
-const reference = `^\$\{(env|file|command):.+\}$`
+const (
+	reference  = `^\$\{(env|file|command):.+\}$`
+	references = "${env:NAME}, ${file:PATH} or ${command:…}"
+)
+
+// errorMessage is a key that editors know: it takes the place of a regular expression in a message.
+const errorMessage = "patternErrorMessage"
 
 // A writer makes schemas of forms.
 type writer struct {
 	meanings  map[string]map[string]string // by first cell of a table, then by key
 	classes   map[string]string            // of characters, by what they are asked for
 	inFile    bool                         // secrets are references
+	inAPI     bool                         // the schema is part of an OpenAPI description
 	common    object                       // the forms of common keys
 	undefined []string                     // keys without a description
 }
@@ -80,7 +87,8 @@ func (w *writer) of(f chat.Form) object {
 		}
 		return out
 	case f.Secret && w.inFile:
-		return object{"anyOf": []object{{"type": "string", "pattern": reference}, {"const": secret.Mask}}}
+		return object{"anyOf": []object{{"type": "string", "pattern": reference, errorMessage: "write " + references},
+			{"const": secret.Mask}}}
 	case f.Secret:
 		return object{"anyOf": []object{w.text(f), {"const": secret.Mask}}}
 	}
@@ -130,7 +138,7 @@ func (w *writer) describe(table string, field chat.Field) string {
 	if field.Form.Secret {
 		out += ". A secret"
 		if w.inFile {
-			out += ": write ${env:NAME}, ${file:PATH} or ${command:…}"
+			out += ": write " + references
 		}
 	}
 	return out + "."
@@ -156,9 +164,12 @@ func (w *writer) text(f chat.Form) object {
 	}
 	if pattern := w.patternOf(s); pattern != "" {
 		out["pattern"] = pattern
+		if !w.inAPI {
+			out[errorMessage] = "write " + s.Want
+		}
 	}
 	if f.Pattern != "" {
-		out["allOf"] = []object{{"pattern": f.Pattern}}
+		out["allOf"] = []object{{"pattern": f.Pattern, errorMessage: "write " + s.Want}}
 	}
 	if f.Not != "" {
 		out["not"] = object{"pattern": f.Not}

@@ -200,3 +200,6 @@ func (v *Version) record() *record {
 
 // Diff returns the changes from one version to another; nil is no configuration.
 func Diff(before, after *Version) ([]Change, error) { return diff(before.record(), after.record()) }
+
+// CommonKeys are commonKeys.
+func CommonKeys() []string { return commonKeys[:] }

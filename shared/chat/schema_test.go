@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -114,5 +115,26 @@ func (a *agreement) settled(p command.Platform, text string, err error) {
 	if len(a.found) < 20 {
 		a.found = append(a.found, fmt.Sprintf("the schema of %s and the checks differ about %.1000s: %s", p.Type, text,
 			problem))
+	}
+}
+
+// The form of a Configuration has every key that the checks know.
+func TestFormHasEveryKey(t *testing.T) {
+	for _, p := range platform.All().Descriptions() {
+		form := chat.FormOf(p)
+		var got []string
+		for _, field := range form.Fields {
+			got = append(got, field.Key)
+			if field.Help == "" {
+				t.Errorf("%s: %s has no help", p.Type, field.Key)
+			}
+		}
+		want := make([]string, len(p.Settings))
+		for i, s := range p.Settings {
+			want[i] = s.Key
+		}
+		if want = append(want, chat.CommonKeys()...); !slices.Equal(got, want) {
+			t.Errorf("%s: the form has %q, want %q", p.Type, got, want)
+		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"chatconf/shared/fault"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -67,6 +68,27 @@ func TestCodeOf(t *testing.T) {
 	} {
 		if got != want {
 			t.Errorf("Error = %q, want %q", got, want)
+		}
+	}
+}
+
+func TestParts(t *testing.T) {
+	missing, invalid := fault.Missing("Name"), fault.Invalid("Type", "Unknown Type.")
+	for _, c := range []struct {
+		err  error
+		want []string
+	}{
+		{nil, nil},
+		{errors.New("x"), nil},
+		{missing, []string{"Name"}},
+		{fmt.Errorf("call: %w", fault.Join(missing, invalid)), []string{"Name", "Type"}},
+	} {
+		var got []string
+		for _, e := range fault.Parts(c.err) {
+			got = append(got, e.Param)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("Parts(%v) are of %q, want %q", c.err, got, c.want)
 		}
 	}
 }
