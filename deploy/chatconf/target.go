@@ -78,7 +78,7 @@ const localInstance = "local"
 // inherited are the settings that functions get unchanged.
 var inherited = []string{
 	"CHATCONF_HOSTS", "CHATCONF_JOURNAL_DAYS", "CHATCONF_MAX_CONFIGURATIONS", "CHATCONF_HISTORY",
-	"CHATCONF_REQUESTS_PER_SECOND",
+	"CHATCONF_REQUESTS_PER_SECOND", "CHATCONF_EVENTS",
 	"CHATCONF_EVENT_POLICY", "CHATCONF_ROOTS", "CHATCONF_TARGET_NETWORKS", "CHATCONF_PLATFORM_ADDRESSES",
 }
 
@@ -194,7 +194,7 @@ func (d *deployment) openStore(o deploymentOptions, kind runtime.Kind) (
 		d.store, err = openStore(storeDynamoDB, o.getenv)
 		env["AWS_REGION"] = cmp.Or(o.getenv("AWS_REGION"), o.getenv("AWS_DEFAULT_REGION"))
 		names = append([]string{"AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL_SSM",
-			"AWS_ENDPOINT_URL_SFN"}, names...)
+			"AWS_ENDPOINT_URL_SFN", "AWS_ENDPOINT_URL_SNS"}, names...)
 	}
 	for _, name := range names {
 		if value := o.getenv(name); value != "" {

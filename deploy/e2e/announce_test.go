@@ -232,9 +232,7 @@ func TestChangesAreAnnouncedToATopic(t *testing.T) {
 	s := serve(t, "AWS_ENDPOINT_URL_SNS="+store.server.url,
 		"CHATCONF_EVENTS="+jsonText(object{"Type": "Topic", "TopicArn": arn}))
 	edit(t, s, "ops")
-	if got := string(s.redrive(t)); got != `{"Found":0,"Announced":1}` {
-		t.Errorf("redrive-commands answers %s", got)
-	}
+	s.redrive(t)
 	l := newListener(t)
 	var events []changeEvent
 	awaitLong(t, 30*time.Second, "the queue has all", func() bool {
