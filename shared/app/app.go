@@ -165,9 +165,11 @@ const oosPrefix = "oos:"
 // needs are the operations that an action needs in addition to its own, for its parameters and its
 // answer.
 var needs = map[string][]string{
-	"CreateChatConfiguration": {"oos:TagResources", "oos:ChangeResourceGroup"},
-	"ListChatConfigurations":  {"oos:GetChatConfiguration"}, // whose Outputs it shows
-	"UpdateChatConfiguration": {"oos:ChangeResourceGroup"},
+	"CopyChatConfiguration":    {"oos:CreateChatConfiguration", "oos:TagResources", "oos:ChangeResourceGroup"},
+	"CreateChatConfiguration":  {"oos:TagResources", "oos:ChangeResourceGroup"},
+	"ListChatConfigurations":   {"oos:GetChatConfiguration"}, // whose Outputs it shows
+	"RestoreChatConfiguration": {"oos:GetChatConfigurationRevision", "oos:TagResources", "oos:ChangeResourceGroup"},
+	"UpdateChatConfiguration":  {"oos:ChangeResourceGroup"},
 }
 
 // sealedRing is the prefix of a key ring that a key service sealed; base64 follows.
