@@ -450,7 +450,7 @@ func (in *invocation) action(event []byte) (name string, parameters []byte, err 
 	if err := json.Unmarshal(event, &members); err != nil {
 		return "", nil, usagef("--event: write a JSON object of parameters: %w", err)
 	}
-	for _, a := range rpc.Actions() {
+	for _, a := range slices.Concat(rpc.Actions(), rpc.ResealActions()) {
 		if functionOf(a.Name) == in.function {
 			name = a.Name
 		}
@@ -472,6 +472,9 @@ func (in *invocation) action(event []byte) (name string, parameters []byte, err 
 // functionOf returns the name of an action's function: get-chat-configuration for
 // GetChatConfiguration.
 func functionOf(action string) string {
+	if action == rpc.ResealActions()[0].Name {
+		return resealFunction
+	}
 	var b strings.Builder
 	for i, c := range action {
 		if i > 0 && 'A' <= c && c <= 'Z' {

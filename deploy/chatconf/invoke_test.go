@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -345,7 +346,7 @@ func TestInvokeWithABatch(t *testing.T) {
 // Every action has a function of its name in the repository, so that a request can be made of its
 // event.
 func TestFunctionsAreNamedAfterActions(t *testing.T) {
-	for _, a := range rpc.Actions() {
+	for _, a := range slices.Concat(rpc.Actions(), rpc.ResealActions()) {
 		folder := filepath.Join("..", "..", "functions", functionOf(a.Name))
 		if _, err := os.Stat(filepath.Join(folder, "main.go")); err != nil {
 			t.Errorf("%s: %v", a.Name, err)

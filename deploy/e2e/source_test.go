@@ -822,11 +822,12 @@ func TestInvokeCommand(t *testing.T) {
 	eventOf := func(function string) string { return filepath.Join(repository, "functions", function, "event.json") }
 	life := []string{
 		"create-chat-configuration", "get-chat-configuration", "update-chat-configuration",
-		"rotate-chat-webhook", "simulate-chat-permission",
+		"rotate-chat-webhook", "copy-chat-configuration", "rotate-chat-secret", "simulate-chat-permission",
 		"list-chat-commands", "get-chat-configuration-health", "tag-resources", "list-tag-resources",
-		"list-tag-keys", "list-tag-values",
-		"list-chat-configurations", "change-resource-group", "untag-resources", "api",
-		"manage-access-keys", "delete-chat-configuration",
+		"list-tag-keys", "list-tag-values", "list-chat-configurations",
+		"list-chat-configuration-revisions", "get-chat-configuration-revision", "restore-chat-configuration",
+		"change-resource-group", "untag-resources", "api",
+		"manage-access-keys", "reseal", "delete-chat-configuration",
 	}
 	folders, err := filepath.Glob(filepath.Join(repository, "functions", "*", "event.json"))
 	const others = 3 // webhook, dispatch-command and redrive-commands, which serve no action: see TestFunctionsDispatch
