@@ -501,7 +501,7 @@ func (r *sendResponse) printSeen(b *strings.Builder) {
 	case r.Outcome != journal.OutcomePending:
 		b.WriteString(r.Type + " shows nothing.\n")
 	}
-	switch list := "'chatconf call ListChatCommands Name=" + r.Name + "'"; {
+	switch list := "'chatconf log " + r.Name + "'"; {
 	case r.Outcome == journal.OutcomePending && r.Answer.Text != "":
 		b.WriteString("\nThe late answer has not arrived yet; " + list + " will show the outcome.\n")
 	case r.Outcome == journal.OutcomePending:

@@ -176,7 +176,7 @@ To continue with this bot, start the service again, and talk to the bot from ano
 
   %[1]s serve --data %[2]s --emulate oos,sts --programs %[3]s
   %[1]s send --data %[2]s --wait 10s %[4]s --user alice "restart i-123"
-  %[1]s call --data %[2]s ListChatCommands Name=%[4]s
+  %[1]s log --data %[2]s %[4]s
 
 The endpoint of echo ended with this demo.
 `, program, data, shellQuote(d.settings.Programs), demoBot)

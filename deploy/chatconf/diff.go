@@ -63,6 +63,9 @@ func (v *verb) printDiff(name string, r *chat.Revision) error {
 		if err != nil {
 			return err
 		}
+		if r.Deleted && len(r.Changes) == 0 {
+			return v.printf("The configuration was deleted. 'chatconf restore %s' brings it back.\n", name)
+		}
 		return v.printChanges(r.Changes)
 	})
 }

@@ -82,6 +82,10 @@ func TestHistoryAndDiff(t *testing.T) {
 	}
 	// A second life.
 	mustRun(t, append([]string{"call", "DeleteChatConfiguration", "Name=ops"}, at...)...)
+	if got := show("diff", "ops"); !strings.HasSuffix(got,
+		"\n\nThe configuration was deleted. 'chatconf restore ops' brings it back.\n") {
+		t.Errorf("diff of a deletion: %s", got)
+	}
 	create(t, at, "ops", "DingTalk", "")
 	want := "REVISION  LIFE  DATE (UTC)  OPERATION  CALLER  ADDRESS  CHANGED\n4  4  DATE  Created  KEY  -  -\n" +
 		"3  1  DATE  Deleted  KEY  -  -\n2  1  DATE  Updated"

@@ -65,7 +65,7 @@ func (v *verb) restore(ctx context.Context, name string, revision int64, yes boo
 			return err
 		}
 	}
-	if err := v.confirm(fmt.Sprintf("Restore revision %d of %s?", before, name), yes); err != nil {
+	if err := v.confirm(ctx, fmt.Sprintf("Restore revision %d of %s?", before, name), yes); err != nil {
 		return err
 	}
 	if err := v.ask(ctx, "RestoreChatConfiguration", map[string]string{"Name": name,

@@ -1,20 +1,16 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"chatconf/shared/chat"
-	"chatconf/shared/secret"
 )
 
 // keyWebhook is the KEY of the token in the webhook's URL, as GetChatConfiguration lists it.
@@ -76,7 +72,7 @@ func (v *verb) rotate(ctx context.Context, params map[string]string, arg string,
 		}
 		params["Value"] = strings.TrimSuffix(string(text), "\n")
 	case v.asks:
-		text, err := v.hidden(fmt.Sprintf("New value of %s (empty: the service makes one): ", key))
+		text, err := v.hidden(ctx, fmt.Sprintf("New value of %s (empty: the service makes one): ", key))
 		if err != nil {
 			return err
 		}
@@ -161,14 +157,4 @@ func (v *verb) rotateWebhook(ctx context.Context, params map[string]string, show
 		}
 		return nil
 	})
-}
-
-// readHidden reads a line from the terminal, which does not show it.
-func readHidden(v *verb, prompt string) (secret.Text, error) {
-	if _, err := fmt.Fprint(v.messages, printable(prompt)); err != nil {
-		return "", err
-	}
-	text, err := term.ReadPassword(int(os.Stdin.Fd()))
-	fmt.Fprintln(v.messages)
-	return secret.Text(bytes.TrimSpace(text)), err
 }

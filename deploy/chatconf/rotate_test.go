@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -118,7 +119,7 @@ func TestRotateAsks(t *testing.T) {
 			messages: &messages, in: bufio.NewReader(strings.NewReader("")), asks: true}
 		v.output = "table"
 		v.client.key.ID, v.client.key.Secret = "a", "b"
-		v.hidden = func(prompt string) (secret.Text, error) {
+		v.hidden = func(_ context.Context, prompt string) (secret.Text, error) {
 			if prompt != "New value of K (empty: the service makes one): " {
 				t.Errorf("it asks %q", prompt)
 			}

@@ -34,7 +34,7 @@ func newSend() *cobra.Command {
 		Long: `Send a message to the bot of a configuration. The callback is what the platform would send, signed
 and encrypted with the configuration's own secrets. It is posted to the configuration's webhook, and
 the output is what the platform would show of the answer. For the service the message is genuine:
-it is checked against Permissions, recorded (see ListChatCommands), dispatched and answered.
+it is checked against Permissions, recorded (see 'chatconf log'), dispatched and answered.
 
 With -v the callback and its answer are also printed as they were sent. Secrets are never printed,
 and the webhook's token only with --show-url. Anyone with the token and the signature can use them

@@ -351,7 +351,7 @@ func TestSendOfWhatIsSaidLater(t *testing.T) {
 	for args, want := range map[string]string{
 		"feishu whoami":               "Feishu shows:\n\n  ",
 		"target-DingTalk restart":     "restart was accepted.\n\nand then:\n\n  done by the target\n",
-		"down restart --wait 0s":      "shows nothing yet; 'chatconf call ListChatCommands Name=down' will show",
+		"down restart --wait 0s":      "shows nothing yet; 'chatconf log down' will show",
 		"feishu --mode check":         "The check of the URL succeeded: Feishu received what it had sent.\n",
 		"target-Teams restart":        "Teams shows:\n\n  restart was accepted.\n",
 		"slack --mode check --direct": "\n--user has no effect: it does not occur in the callback check of Slack.\n",

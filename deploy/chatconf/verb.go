@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"chatconf/shared/chat"
 	"chatconf/shared/secret"
@@ -32,8 +33,8 @@ type verb struct {
 	out      io.Writer
 	messages io.Writer // for questions, which are no output
 	asks     bool      // a person can answer: standard input is a terminal
-	// hidden asks a person for a secret
-	hidden func(prompt string) (secret.Text, error)
+	// hidden asks a person for a secret.
+	hidden func(ctx context.Context, prompt string) (secret.Text, error)
 }
 
 // newVerb makes cmd a verb that runs run. The verb has the flags that all verbs have, and completes
@@ -49,7 +50,7 @@ func newVerb(cmd *cobra.Command, run func(context.Context, *verb, []string) erro
 		}
 		v.in, v.out, v.messages = bufio.NewReader(cmd.InOrStdin()), cmd.OutOrStdout(), cmd.ErrOrStderr()
 		v.asks = isTerminal(cmd.InOrStdin())
-		v.hidden = func(prompt string) (secret.Text, error) { return readHidden(v, prompt) }
+		v.hidden = v.readHidden
 		return run(cmd.Context(), v, args)
 	}
 	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, start string) ([]string, cobra.ShellCompDirective) {
@@ -135,7 +136,7 @@ func oneLine(text string) string {
 
 // confirm asks a person whether to go on, unless yes is set. Without a person to ask it is a usage
 // error.
-func (v *verb) confirm(question string, yes bool) error {
+func (v *verb) confirm(ctx context.Context, question string, yes bool) error {
 	switch {
 	case yes:
 		return nil
@@ -145,7 +146,7 @@ func (v *verb) confirm(question string, yes bool) error {
 	if _, err := fmt.Fprintf(v.messages, "%s [y/N] ", printable(question)); err != nil {
 		return err
 	}
-	answer, err := v.in.ReadString('\n')
+	answer, err := answerOf(ctx, func() (string, error) { return v.in.ReadString('\n') })
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
@@ -153,6 +154,42 @@ func (v *verb) confirm(question string, yes bool) error {
 		return errors.New("nothing was changed")
 	}
 	return nil
+}
+
+// answerOf returns what a person types, as read returns it, or the error of the context if it ends
+// first: Ctrl-C ends the context and does not interrupt a read.
+func answerOf[T any](ctx context.Context, read func() (T, error)) (T, error) {
+	type result struct {
+		answer T
+		err    error
+	}
+	done := make(chan result, 1)
+	go func() {
+		answer, err := read()
+		done <- result{answer, err}
+	}()
+	select {
+	case r := <-done:
+		return r.answer, r.err
+	case <-ctx.Done():
+		var none T
+		return none, fmt.Errorf("nothing was changed: %w", ctx.Err())
+	}
+}
+
+// readHidden reads a line from the terminal, which does not show it.
+func (v *verb) readHidden(ctx context.Context, prompt string) (secret.Text, error) {
+	if _, err := io.WriteString(v.messages, printable(prompt)); err != nil {
+		return "", err
+	}
+	terminal := int(os.Stdin.Fd())
+	before, err := term.GetState(terminal)
+	if err != nil {
+		return "", err
+	}
+	text, err := answerOf(ctx, func() ([]byte, error) { return term.ReadPassword(terminal) })
+	fmt.Fprintln(v.messages)
+	return secret.Text(text), errors.Join(err, term.Restore(terminal, before))
 }
 
 // shortDate returns a date of the API as people read it.

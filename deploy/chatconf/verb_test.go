@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"strings"
@@ -28,7 +29,7 @@ func TestConfirm(t *testing.T) {
 	} {
 		var out bytes.Buffer
 		v := &verb{in: bufio.NewReader(strings.NewReader(c.typed)), messages: &out, asks: c.asks}
-		err := v.confirm("Go \x1b on?", c.yes)
+		err := v.confirm(t.Context(), "Go \x1b on?", c.yes)
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) ||
 			isUsage(err) != c.usage {
 			t.Errorf("%s: %v", about, err)
@@ -39,14 +40,26 @@ func TestConfirm(t *testing.T) {
 	}
 	broken := errors.New("planted")
 	v := &verb{in: bufio.NewReader(failing{broken}), messages: io.Discard, asks: true}
-	if err := v.confirm("Go on?", false); !errors.Is(err, broken) {
+	if err := v.confirm(t.Context(), "Go on?", false); !errors.Is(err, broken) {
 		t.Errorf("input that cannot be read: %v", err)
 	}
+	// Ctrl-C while the question is open.
+	ctx, stop := context.WithCancel(t.Context())
+	silent, _ := io.Pipe()
+	v = &verb{in: bufio.NewReader(silent), messages: stopper(stop), asks: true}
+	if err := v.confirm(ctx, "Go on?", false); !errors.Is(err, context.Canceled) {
+		t.Errorf("interrupted: %v", err)
+	}
 	v = &verb{messages: failing{broken}, asks: true}
-	if err := v.confirm("Go on?", false); !errors.Is(err, broken) {
+	if err := v.confirm(t.Context(), "Go on?", false); !errors.Is(err, broken) {
 		t.Errorf("output that cannot be written: %v", err)
 	}
 }
+
+// A stopper ends a context when it is written to.
+type stopper func()
+
+func (s stopper) Write(p []byte) (int, error) { s(); return len(p), nil }
 
 // A failing stream fails.
 type failing struct{ err error }
