@@ -138,7 +138,9 @@ func TestOpenCloud(t *testing.T) {
 		"aws":     {command.TargetFunction, command.TargetSSM, command.TargetStepFunctions},
 	} {
 		c, ok, err := openCloud(name, getenv, "cn-hangzhou", nil)
-		if err != nil || !ok || len(c.Targets) != len(kinds) || c.Assume == nil {
+		// and topics, for the events of changes, which run under no role
+		if err != nil || !ok || len(c.Targets) != len(kinds)+1 || c.Targets[command.TargetTopic] == nil ||
+			c.Assume == nil {
 			t.Errorf("%s: %v, %v, %v", name, c.Targets, ok, err)
 		}
 		for _, kind := range kinds {
