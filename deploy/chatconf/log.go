@@ -117,6 +117,10 @@ func (q *logQuery) find(ctx context.Context, v *verb, names []string) (found []c
 	}
 	for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
 		of, err := q.ofBot(ctx, v, name)
+		var refused *refusedError
+		if name == "" && errors.As(err, &refused) && refused.status == http.StatusForbidden {
+			return nil, fmt.Errorf("%w\n  for the commands of one bot, name it: chatconf log NAME", err)
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -91,6 +91,23 @@ func TestLog(t *testing.T) {
 	}
 }
 
+// A key that may not read all bots may still read one.
+func TestLogOfWhoMayNotReadAll(t *testing.T) {
+	noEnv(t)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusForbidden)
+		io.WriteString(w, `{"Code":"NoPermission","Message":"planted"}`)
+	}))
+	defer s.Close()
+	at := []string{"--endpoint", s.URL, "--access-key-id", "a", "--access-key-secret", "b"}
+	for args, want := range map[string]bool{"log": true, "log ops": false} {
+		_, err := run(t, "", append(strings.Fields(args), at...)...)
+		if err == nil || isUsage(err) || strings.Contains(err.Error(), "name it: chatconf log NAME") != want {
+			t.Errorf("%s: %v", args, err)
+		}
+	}
+}
+
 // A list of several pages is read to its end, in pages that the service may make short or empty.
 func TestLogReadsEveryPage(t *testing.T) {
 	noEnv(t)
