@@ -87,6 +87,21 @@ var uses = []use{
 			"Tablestore": {"GetRow+PutRow BatchWriteRow", 4, 5},
 			"DynamoDB":   {"GetItem+PutItem TransactWriteItems", 1, 9},
 		}},
+	{"RestoreChatConfiguration", "RestoreChatConfiguration", url.Values{"Name": {"oncall-007"}, "Revision": {"1"}},
+		map[string]cost{
+			"Tablestore": {"GetRow+PutRow GetRow BatchWriteRow", 5, 5},
+			"DynamoDB":   {"GetItem+PutItem GetItem TransactWriteItems", 2, 9},
+		}},
+	{"ListChatConfigurationRevisions, 50", "ListChatConfigurationRevisions", url.Values{"Name": {"oncall-119"}},
+		map[string]cost{
+			"Tablestore": {"GetRow GetRange", 13, 0},
+			"DynamoDB":   {"GetItem Query", 13, 0},
+		}},
+	{"GetChatConfigurationRevision", "GetChatConfigurationRevision",
+		url.Values{"Name": {"oncall-119"}, "Revision": {"40"}}, map[string]cost{
+			"Tablestore": {"GetRow BatchGetRow", 4, 0},
+			"DynamoDB":   {"GetItem BatchGetItem", 4, 0},
+		}},
 }
 
 // What the control plane sends, request by request, with the caller's access key in the cache:
@@ -134,7 +149,7 @@ func TestUnits(t *testing.T) {
 }
 
 // eachEngine runs test with a control plane on each engine: 120 typical configurations, half of
-// them of another type.
+// them of another type, the last one with 60 revisions more.
 func eachEngine(t *testing.T, test func(*testing.T, *plane)) {
 	for name, open := range map[string]func(*testing.T, *wire) (configurations, keys, tickets table.Table){
 		"Tablestore": openTablestore,
@@ -155,6 +170,12 @@ func eachEngine(t *testing.T, test func(*testing.T, *plane)) {
 								`"DingTalkClientSecret":"not-a-real-secret-of-32-letters."}`)
 					}
 					if _, err := p.send("CreateChatConfiguration", one); err != nil {
+						t.Fatal(err)
+					}
+				}
+				for i := range 60 {
+					if _, err := p.send("UpdateChatConfiguration", url.Values{"Name": {"oncall-119"},
+						"RamRole": {fmt.Sprintf("OOSServiceRole-%04d", i)}}); err != nil {
 						t.Fatal(err)
 					}
 				}

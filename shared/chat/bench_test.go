@@ -6,8 +6,11 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"chatconf/shared/chat"
+	"chatconf/shared/chat/chattest"
 	"chatconf/shared/command"
 	"chatconf/shared/journal"
+	"chatconf/shared/secret"
 )
 
 // BenchmarkCommand is what the domain does for one message: open the webhook, parse, decide, and
@@ -41,6 +44,34 @@ func BenchmarkCommand(b *testing.B) {
 		}
 	})
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "commands/s")
+}
+
+// BenchmarkListRevisions reads a page of 50 revisions with their changes: of configurations that a
+// person writes, and of the largest ones, of which each revision changes one statement.
+func BenchmarkListRevisions(b *testing.B) {
+	for about, size := range map[string]struct{ statements, principals int }{"2KB": {3, 40}, "60KB": {100, 40}} {
+		b.Run(about, func(b *testing.B) {
+			h := newHouse(b)
+			h.MustCreate("one")
+			for i := range chat.DefaultHistory {
+				list := make([]string, size.statements)
+				for j := range list {
+					list[j] = `{"Effect":"Allow","Commands":["restart","status"],"Principals":[` +
+						repeat(size.principals, `"user:u%d"`) + `]}`
+				}
+				list[i%size.statements] = fmt.Sprintf(`{"Effect":"Deny","Principals":["user:u%d"],"Commands":["*"]}`, i)
+				h.MustUpdate(&chat.UpdateRequest{Name: "one", Configuration: chattest.Ptr(secret.Text(
+					chattest.With(chattest.Slack, `"Permissions":[`+strings.Join(list, ",")+`]`)))})
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				out, err := h.ListRevisions(h.Ctx, &chat.ListRevisionsRequest{Name: "one"})
+				if err != nil || len(out.ChatConfigurationRevisions) != chat.DefaultResults {
+					b.Fatalf("%d revisions, %v", len(out.ChatConfigurationRevisions), err)
+				}
+			}
+		})
+	}
 }
 
 func BenchmarkDecide(b *testing.B) {

@@ -119,17 +119,23 @@ func member(key, text string) document.Member {
 
 func digestText(s set) string { return "digest:" + s.Digest }
 
-// configuration returns the Configuration of a record with the digests of its secrets.
+// configuration returns the Configuration of a record with the digests of its secrets. It parses
+// only once: in a page of revisions, each is compared with the one before and the one after.
 func (r *record) configuration() (*document.Node, error) {
-	if r == nil {
+	switch {
+	case r == nil:
 		return &document.Node{Kind: document.Object}, nil
+	case r.shown != nil:
+		return r.shown, nil
 	}
-	return r.fill(func(field string) string {
+	var err error
+	r.shown, err = r.fill(func(field string) string {
 		if s, ok := r.Set[field]; ok {
 			return digestText(s)
 		}
 		return ""
 	})
+	return r.shown, err
 }
 
 // fill returns the Configuration of a record with a text in place of each mask. Where text returns

@@ -53,7 +53,8 @@ type record struct {
 	// Oldest is the oldest revision after the first that history still has; 0 is defaultOldest.
 	Oldest int64 `json:"oldest,omitempty"`
 
-	keptBefore int64 // the oldest revision after the first that history had before this one
+	keptBefore int64          // the oldest revision after the first that history had before this one
+	shown      *document.Node // what configuration returned
 }
 
 // A set says when a secret got its present value, and identifies that value. In JSON it is a short
@@ -178,6 +179,7 @@ func (r *record) begun() time.Time {
 // clone returns a copy with maps of its own, which may be changed.
 func (r *record) clone() *record {
 	c := *r
+	c.shown = nil
 	c.Secrets, c.Set, c.Previous = maps.Clone(r.Secrets), maps.Clone(r.Set), maps.Clone(r.Previous)
 	c.Tags, c.Generated = maps.Clone(r.Tags), slices.Clone(r.Generated)
 	return &c
