@@ -67,7 +67,6 @@ type item struct {
 	Date     time.Time       `json:"date"`
 	Due      time.Time       `json:"due"` // when any process may claim it
 	Attempts int             `json:"attempts,omitempty"`
-	Failure  string          `json:"failure,omitempty"` // of the last attempt, for people
 	Event    json.RawMessage `json:"event"`
 }
 
@@ -361,13 +360,12 @@ func (o *Outbox) Remove(ctx context.Context, e *Event) error {
 	return nil
 }
 
-// PutOff makes a claimed event due at a later time. failure says for people why it was not
-// delivered.
+// PutOff makes a claimed event due at a later time.
 //
 // Errors: those of Remove.
-func (o *Outbox) PutOff(ctx context.Context, e *Event, due time.Time, failure string) error {
+func (o *Outbox) PutOff(ctx context.Context, e *Event, due time.Time) error {
 	err := o.put(ctx, e, item{Version: version, Life: e.Life, Date: e.Date, Due: due.UTC(), Attempts: e.Attempts,
-		Failure: failure, Event: e.Body})
+		Event: e.Body})
 	if err != nil {
 		return fmt.Errorf("announce: put off: %w", err)
 	}

@@ -135,7 +135,7 @@ func TestALeaseEnds(t *testing.T) {
 	}
 	for what, err := range map[string]error{
 		"Remove": p.Remove(t.Context(), first),
-		"PutOff": p.PutOff(t.Context(), first, p.now, "late"),
+		"PutOff": p.PutOff(t.Context(), first, p.now),
 	} {
 		if !errors.Is(err, announce.ErrNothing) {
 			t.Errorf("%s of a lost lease = %v", what, err)
@@ -153,7 +153,7 @@ func TestAnEventIsPutOff(t *testing.T) {
 	p := newPost(t)
 	p.put("1", "ops", 1, 2)
 	e := p.claim("ops")
-	if err := p.PutOff(t.Context(), e, p.now.Add(time.Minute), "the endpoint answered 500"); err != nil {
+	if err := p.PutOff(t.Context(), e, p.now.Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	p.nothing("ops")
@@ -305,7 +305,7 @@ func TestEveryCallOfTheTableMayFail(t *testing.T) {
 				return err
 			}
 			if e.Attempts == 1 && strings.HasSuffix(e.ID, "/2") {
-				err = o.PutOff(ctx, e, now, "again")
+				err = o.PutOff(ctx, e, now)
 				continue
 			}
 			*seen = append(*seen, e.ID)

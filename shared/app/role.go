@@ -306,8 +306,12 @@ func (p *parts) announcer() (*dispatch.Announcer, error) {
 	if !ok {
 		return nil, fmt.Errorf("CHATCONF_EVENTS: %v", targets[to.Type])
 	}
-	return dispatch.NewAnnouncer(dispatch.AnnouncerOptions{Outbox: p.outbox, Target: to, Deliverer: target,
-		Journal: p.Journal})
+	announcer, err := dispatch.NewAnnouncer(dispatch.AnnouncerOptions{Outbox: p.outbox, Target: to,
+		Deliverer: target, Journal: p.Journal})
+	if err != nil {
+		return nil, fmt.Errorf("CHATCONF_EVENTS: %w", err)
+	}
+	return announcer, nil
 }
 
 // cloudTargets are the types of targets that run in a cloud.

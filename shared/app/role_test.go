@@ -237,6 +237,16 @@ func TestATargetOfEventsThatIsNotThere(t *testing.T) {
 		if err == nil || err.Error() != want {
 			t.Errorf("redrive without targets: %v", err)
 		}
+		foreign := "arn:aws:sns:eu-west-1:123456789012:t"
+		if s.env["AWS_REGION"] != "" {
+			foreign = "acs:mns:cn-hangzhou:1:/topics/t"
+		}
+		s.env["CHATCONF_EVENTS"] = `{"Type":"Topic","TopicArn":"` + foreign + `"}`
+		_, err = s.function(app.RedriveIn(s.targets)).ServeEvent(s.context(), serve.Event{Source: serve.Timer, ID: "1"})
+		if err == nil || !strings.HasPrefix(err.Error(), "CHATCONF_EVENTS: ") ||
+			!strings.Contains(err.Error(), "is not the ARN of a topic of") {
+			t.Errorf("redrive with a topic of another cloud: %v", err)
+		}
 	})
 	s := app.Settings{Data: t.TempDir(), Events: command.Target{Type: command.TargetTopic}}
 	if _, err := app.OpenLocal(t.Context(), s, app.LocalWebhook()); err == nil ||

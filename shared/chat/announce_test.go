@@ -12,6 +12,7 @@ import (
 	"chatconf/shared/announce"
 	"chatconf/shared/chat"
 	"chatconf/shared/chat/chattest"
+	"chatconf/shared/command"
 	"chatconf/shared/secret"
 	"chatconf/shared/table"
 )
@@ -32,9 +33,14 @@ type announced struct {
 }
 
 // take takes all events of a name out of the outbox, as if they were delivered.
-func (h *house) take(o *announce.Outbox, name string) (all []announced) {
+func (h *house) take(o *announce.Outbox, name string) []announced {
 	h.T.Helper()
-	of := h.Open(name).Ref()
+	return h.takeIn(o, chattest.Region, name)
+}
+
+func (h *house) takeIn(o *announce.Outbox, region, name string) (all []announced) {
+	h.T.Helper()
+	of := command.Ref{Account: chattest.Account, Region: region, Name: name}
 	for {
 		e, err := o.Claim(h.Ctx, of, time.Minute)
 		if errors.Is(err, announce.ErrNothing) {
@@ -184,6 +190,50 @@ func TestNoChangeWithoutItsEvent(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// Each way to change a configuration has its type of event. What changes nothing has none.
+func TestEveryOperationHasItsType(t *testing.T) {
+	h, outbox := announcing(t)
+	must := func(_ any, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.MustCreate("ops")
+	update := &chat.UpdateRequest{Name: "ops", Configuration: chattest.Ptr(secret.Text(chattest.With(chattest.Slack,
+		chattest.OpenToAll)))}
+	must(h.Update(h.Ctx, update))
+	must(h.Update(h.Ctx, update)) // is as it was
+	must(h.Restore(h.Ctx, &chat.RestoreRequest{Name: "ops", Revision: chattest.Ptr[int64](1)}))
+	must(h.RotateSecret(h.Ctx, &chat.RotateSecretRequest{Name: "ops", Key: "SlackSigningSecret",
+		Value: "not-a-real-secret"}))
+	must(h.Copy(h.Ctx, &chat.CopyRequest{Name: "ops", DestinationRegionID: "cn-shanghai", DestinationName: "copy"}))
+	h.MustDelete("ops")
+	must(h.Restore(h.Ctx, &chat.RestoreRequest{Name: "ops", Revision: chattest.Ptr[int64](2)}))
+	var got []string
+	for _, e := range append(h.take(outbox, "ops"), h.takeIn(outbox, "cn-shanghai", "copy")...) {
+		got = append(got, strings.TrimPrefix(e.ID, chattest.Account+"/")+" "+e.Type)
+		text := fmt.Sprint(e.Data)
+		if strings.Contains(text, "not-a-real") || strings.Contains(text, "signing-secret") {
+			t.Errorf("a secret is in %s", text)
+		}
+	}
+	const kind = "chatconf.configuration."
+	chattest.Equal(t, "the events", got, []string{
+		"cn-hangzhou/ops/1 " + kind + "created.v1",
+		"cn-hangzhou/ops/2 " + kind + "updated.v1",
+		"cn-hangzhou/ops/3 " + kind + "restored.v1",
+		"cn-hangzhou/ops/4 " + kind + "rotated.v1",
+		"cn-hangzhou/ops/5 " + kind + "deleted.v1",
+		"cn-hangzhou/ops/6 " + kind + "restored.v1",
+		"cn-shanghai/copy/1 " + kind + "created.v1",
+	})
+	due, err := outbox.Due(h.Ctx, 10, func(err error) { t.Error(err) })
+	if err != nil || len(due) != 0 {
+		t.Errorf("left are %v, %v", due, err)
 	}
 }
 

@@ -19,6 +19,9 @@ type Deliverer interface {
 	// Deliver delivers an event: one try. ctx ends after StartTime at the latest. A delivery with
 	// the same ID may come again. An error is an *Error, or means that there was no answer.
 	Deliver(ctx context.Context, d Delivery) error
+	// Check returns an error if the target takes no events, however often they are delivered. It
+	// sends nothing.
+	Check(t command.Target) error
 }
 
 // A Delivery is an event of a change for its target.
@@ -54,6 +57,9 @@ type Announcer struct {
 func NewAnnouncer(o AnnouncerOptions) (*Announcer, error) {
 	if o.Outbox == nil || o.Deliverer == nil || o.Journal == nil {
 		return nil, errors.New("dispatch: an announcer needs an outbox, a way to deliver, and a journal")
+	}
+	if err := o.Deliverer.Check(o.Target); err != nil {
+		return nil, err
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -160,13 +166,13 @@ func (a *Announcer) end(ctx context.Context, e *announce.Event, ok bool, why str
 	case ok:
 		outcome, err = "Delivered", a.options.Outbox.Remove(ctx, e)
 	case cut: // the next process tries at once
-		outcome, err = "Retry", a.options.Outbox.PutOff(ctx, e, now, why)
+		outcome, err = "Retry", a.options.Outbox.PutOff(ctx, e, now)
 	case now.Sub(e.Date) < GiveUpTime:
 		pause := longestPause
 		if e.Attempts < 10 {
 			pause = min(firstPause<<(e.Attempts-1), longestPause)
 		}
-		outcome, err = "Retry", a.options.Outbox.PutOff(ctx, e, now.Add(pause), why)
+		outcome, err = "Retry", a.options.Outbox.PutOff(ctx, e, now.Add(pause))
 	default:
 		outcome = "Failed"
 		if err = a.options.Journal.Unannounced(ctx, e.Ref, why); err == nil {

@@ -46,6 +46,14 @@ func (l *listener) Deliver(ctx context.Context, d dispatch.Delivery) error {
 	return nil
 }
 
+// Check implements dispatch.Deliverer.
+func (l *listener) Check(t command.Target) error {
+	if t.Name != "the target" {
+		return errors.New("not the target")
+	}
+	return nil
+}
+
 // of returns the accepted events of a name.
 func (l *listener) of(name string) (ids []string) {
 	l.mu.Lock()
@@ -127,6 +135,11 @@ func ids(name string, revisions int) (all []string) {
 func TestAnnouncerNeedsItsParts(t *testing.T) {
 	if _, err := dispatch.NewAnnouncer(dispatch.AnnouncerOptions{}); err == nil {
 		t.Error("an announcer without anything is made")
+	}
+	p := webhooktest.New(t).Process()
+	if _, err := dispatch.NewAnnouncer(dispatch.AnnouncerOptions{Outbox: announce.New(p.Configurations, p.Now),
+		Deliverer: new(listener), Journal: p.Journal}); err == nil || err.Error() != "not the target" {
+		t.Errorf("NewAnnouncer with a target that takes no events = %v", err)
 	}
 }
 

@@ -51,10 +51,10 @@ func NewTopics(o Options) (*Topics, error) {
 
 // Publish publishes a message. A topic keeps no order and drops nothing: group and id are not used.
 func (t *Topics) Publish(ctx context.Context, arn, _, _ string, message []byte) error {
-	fields := strings.Split(arn, ":")
-	if len(fields) != 5 || fields[1] != "mns" || !strings.HasPrefix(fields[4], "/topics/") {
-		return fmt.Errorf("topic: %.80q is not the ARN of a topic of Simple Message Queue", arn)
+	if err := t.Check(arn); err != nil {
+		return err
 	}
+	fields := strings.Split(arn, ":")
 	api, err := t.client(fields[3], fields[2])
 	if err != nil {
 		return err
@@ -78,6 +78,16 @@ func (t *Topics) Publish(ctx context.Context, arn, _, _ string, message []byte) 
 	})
 	if err != nil {
 		return fmt.Errorf("topic: publish: %w", err)
+	}
+	return nil
+}
+
+// Check returns an error unless the ARN is that of a topic.
+func (t *Topics) Check(arn string) error {
+	fields := strings.Split(arn, ":")
+	if len(fields) != 5 || fields[1] != "mns" || !strings.HasPrefix(fields[4], "/topics/") {
+		return fmt.Errorf("%.80q is not the ARN of a topic of Simple Message Queue; "+
+			"use acs:mns:<region>:<account>:/topics/<topic>", arn)
 	}
 	return nil
 }

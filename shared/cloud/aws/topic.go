@@ -42,11 +42,10 @@ func NewTopics(o Options) (*Topics, error) {
 // Publish publishes a message. A FIFO topic keeps the order of a group, and drops a message whose
 // id it had within five minutes.
 func (t *Topics) Publish(ctx context.Context, arn, group, id string, message []byte) error {
-	fields := strings.Split(arn, ":")
-	if len(fields) != 6 || fields[2] != "sns" || !cloud.IsLabel(fields[3]) {
-		return fmt.Errorf("topic: %.80q is not the ARN of a topic of SNS", arn)
+	if err := t.Check(arn); err != nil {
+		return err
 	}
-	api, err := t.client(fields[3])
+	api, err := t.client(strings.Split(arn, ":")[3])
 	if err != nil {
 		return err
 	}
@@ -62,6 +61,14 @@ func (t *Topics) Publish(ctx context.Context, arn, group, id string, message []b
 	}, []byte(params.Encode()), cloud.Question{Read: readQuery})
 	if err != nil {
 		return fmt.Errorf("topic: publish: %w", err)
+	}
+	return nil
+}
+
+// Check returns an error unless the ARN is that of a topic.
+func (t *Topics) Check(arn string) error {
+	if fields := strings.Split(arn, ":"); len(fields) != 6 || fields[2] != "sns" || !cloud.IsLabel(fields[3]) {
+		return fmt.Errorf("%.80q is not the ARN of a topic of SNS; use arn:aws:sns:<region>:<account>:<topic>", arn)
 	}
 	return nil
 }

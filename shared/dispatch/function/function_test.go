@@ -103,7 +103,7 @@ func TestDeliver(t *testing.T) {
 		Target: command.Target{Type: command.TargetFunction, Name: "audit"}}
 	for name, target := range targets(t, f) {
 		f.asked, f.status, f.body = nil, 200, "anything"
-		if err := target.Deliver(own, d); err != nil {
+		if err := errors.Join(target.Check(d.Target), target.Deliver(own, d)); err != nil {
 			t.Errorf("%s: Deliver = %v", name, err)
 		}
 		if len(f.asked) != 1 || !strings.HasSuffix(f.asked[0], `/functions/audit/invocations {"id":"event-1"}`) {

@@ -101,6 +101,9 @@ func (c *Client) Start(ctx context.Context, call *dispatch.Call) (dispatch.Progr
 	return progress, nil
 }
 
+// Check implements dispatch.Deliverer. It accepts every target: a host may come later.
+func (c *Client) Check(command.Target) error { return nil }
+
 // Deliver implements dispatch.Deliverer.
 func (c *Client) Deliver(ctx context.Context, d dispatch.Delivery) error {
 	_, _, err := c.post(ctx, d)

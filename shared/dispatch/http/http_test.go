@@ -128,7 +128,7 @@ func TestAnEventOfAChangeIsDelivered(t *testing.T) {
 	s := newTarget(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) })
 	d := dispatch.Delivery{ID: id, Body: []byte(body),
 		Target: command.Target{Type: command.TargetHTTP, URL: sealed.Text(s.URL), Secrets: secrets}}
-	if err := s.client.Deliver(t.Context(), d); err != nil {
+	if err := errors.Join(s.client.Check(d.Target), s.client.Deliver(t.Context(), d)); err != nil {
 		t.Fatal(err)
 	}
 	if r := s.requests[0]; r.Header.Get("Webhook-Id") != id || r.Header.Get("Webhook-Signature") != expected ||

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"chatconf/shared/cloud"
+	"chatconf/shared/command"
 	"chatconf/shared/dispatch"
 )
 
@@ -14,6 +15,8 @@ type Topics interface {
 	// Publish publishes a message with the service's own rights. A topic that keeps an order keeps
 	// that of a group, and drops a message whose id it has had before.
 	Publish(ctx context.Context, arn, group, id string, message []byte) error
+	// Check returns an error unless the ARN is that of a topic of this cloud.
+	Check(arn string) error
 	// Right returns what the policies of the service must allow for it.
 	Right(arn string) (action, resource string)
 }
@@ -36,6 +39,9 @@ func New(service string, topics Topics) *Target { return &Target{service, topics
 func (t *Target) Start(context.Context, *dispatch.Call) (dispatch.Progress, error) {
 	return dispatch.Progress{}, &dispatch.Error{Why: "a topic takes only the events of changes", Refused: true}
 }
+
+// Check implements dispatch.Deliverer.
+func (t *Target) Check(to command.Target) error { return t.topics.Check(to.TopicArn) }
 
 // Deliver implements dispatch.Deliverer.
 func (t *Target) Deliver(ctx context.Context, d dispatch.Delivery) error {

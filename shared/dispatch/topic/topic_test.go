@@ -212,6 +212,13 @@ func TestWhatATopicDoesNotTake(t *testing.T) {
 			!strings.Contains(failed.Cause, "is not the ARN of a topic of") {
 			t.Errorf("Deliver to %s = %v", other, err)
 		}
+		if err := all[arn].Check(command.Target{TopicArn: other}); err == nil ||
+			!strings.Contains(err.Error(), "is not the ARN of a topic of") {
+			t.Errorf("Check of %s = %v", other, err)
+		}
+		if err := all[arn].Check(command.Target{TopicArn: arn}); err != nil {
+			t.Error(err)
+		}
 		if _, err := all[arn].Start(t.Context(), new(dispatch.Call)); !errors.As(err, &failed) || !failed.Refused {
 			t.Errorf("Start = %v", err)
 		}
