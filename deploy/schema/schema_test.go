@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -171,6 +172,34 @@ func fromYAML(t *testing.T, text string) any {
 		t.Fatal(err)
 	}
 	return out
+}
+
+// documented finds the Configurations of a page, with the Type that they are created with.
+var documented = regexp.MustCompile(`(?s)<<'BOT'\n(.*?)\nBOT\n.*?Type=(\w+)`)
+
+// The Configurations that the pages show are valid.
+func TestDocumentedConfigurations(t *testing.T) {
+	for page, want := range map[string]int{"README.md": 1, "deploy/docs/zh/README.md": 1, "functions/README.md": 1,
+		"shared/command/README.md": 2} {
+		text, err := os.ReadFile(filepath.Join(root, page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := documented.FindAllStringSubmatch(string(text), -1)
+		if len(found) < want {
+			t.Errorf("%s shows %d Configurations, want at least %d", page, len(found), want)
+		}
+		for _, m := range found {
+			doc, err := jsonschema.UnmarshalJSON(strings.NewReader(m[1]))
+			if err != nil {
+				t.Errorf("%s: %v", page, err)
+				continue
+			}
+			if err := compile(t, "configuration-"+strings.ToLower(m[2])+".json").Validate(doc); err != nil {
+				t.Errorf("%s: %s: %v", page, m[1], err)
+			}
+		}
+	}
 }
 
 // Every platform has a schema of its Configuration, which is valid.
