@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"chatconf/shared/accesskey"
 	"chatconf/shared/announce"
 	"chatconf/shared/app"
 	"chatconf/shared/fault"
@@ -29,9 +28,8 @@ open. Nothing is changed. The exit code is 1 if there is a problem.
 
 Stop the service first: a change that it is writing may look like an inconsistency.
 
-In a file, every account and region is checked. Tablestore and DynamoDB cannot list the partitions
-of a table. There, use --partition. Without it, the accounts of the settings and of all access keys
-are checked, in the region of the settings (CHATCONF_ACCOUNT_ID, CHATCONF_REGION).`,
+Every account and region is checked, or those of --partition. On DynamoDB the list of them needs
+the right dynamodb:Scan.`,
 		Example: `  chatconf check --data .chatconf
   chatconf check --store tablestore --partition 1000000000000000/cn-hangzhou`,
 		Args: noArgs,
@@ -60,12 +58,12 @@ func check(ctx context.Context, w io.Writer, l *app.Local, s app.Settings, parti
 			return err
 		}
 	}
-	keys, problems, err := checkKeys(ctx, w, l)
+	problems, err := checkKeys(ctx, w, l)
 	if err != nil {
 		return err
 	}
 	if len(partitions) == 0 {
-		if partitions, err = knownPartitions(ctx, l, s, keys); err != nil {
+		if partitions, err = knownPartitions(ctx, l, s); err != nil {
 			return err
 		}
 	}
@@ -88,44 +86,39 @@ func check(ctx context.Context, w io.Writer, l *app.Local, s app.Settings, parti
 	return nil
 }
 
-// checkKeys returns the access keys. If one of them cannot be read, it prints that as a problem. An
+// checkKeys reads the access keys. If one of them cannot be read, it prints that as a problem. An
 // error of the store is returned.
-func checkKeys(ctx context.Context, w io.Writer, l *app.Local) (keys []*accesskey.Key, problems int, err error) {
-	keys, err = l.Keys.List(ctx)
+func checkKeys(ctx context.Context, w io.Writer, l *app.Local) (problems int, err error) {
+	_, err = l.Keys.List(ctx)
 	var e *fault.Error
 	switch {
 	case err == nil:
-		return keys, 0, nil
+		return 0, nil
 	case errors.As(err, &e) && e.Code == fault.Internal:
 		fmt.Fprintf(w, "access keys: %v\n", err)
-		return nil, 1, nil
+		return 1, nil
 	default:
-		return nil, 0, err
+		return 0, err
 	}
 }
 
-// knownPartitions returns the partitions of configurations: those in the file, or else those that
-// callers can have written to in the region of the settings. Without any it returns the partition
-// of the settings, so that check has something to report.
-func knownPartitions(ctx context.Context, l *app.Local, s app.Settings, keys []*accesskey.Key) ([]string, error) {
-	home := s.AccountID + "/" + s.Region
-	if l.Table == nil {
-		known := []string{home}
-		for _, key := range keys {
-			known = append(known, key.Account+"/"+s.Region)
-		}
-		slices.Sort(known)
-		return slices.Compact(known), nil
+// knownPartitions returns the partitions of configurations. Without any it returns the partition of
+// the settings, so that check has something to report.
+func knownPartitions(ctx context.Context, l *app.Local, s app.Settings) ([]string, error) {
+	lister, ok := l.Table.(table.Partitioner)
+	if !ok {
+		return nil, fmt.Errorf("a table of type %T does not list its partitions; use --partition", l.Table)
 	}
-	all, err := table.AllPartitions(ctx, l.Table)
+	all, err := table.AllPartitions(ctx, lister)
 	if err != nil {
 		return nil, err
 	}
 	known := slices.DeleteFunc(all, func(p string) bool { // access keys, the claim, the list of partitions
 		return !strings.Contains(p, "/") || p == announce.Partitions
 	})
+	slices.Sort(known)
 	if len(known) == 0 {
-		known = append(known, home)
+		known = append(known, s.AccountID+"/"+s.Region)
 	}
 	return known, nil
 }

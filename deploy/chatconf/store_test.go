@@ -539,13 +539,11 @@ func TestCheckOfAStore(t *testing.T) {
 		}
 		mustRun(t, "call", "CreateChatConfiguration", "Name=far", "RegionId=eu-central-1", "Type=Slack",
 			`Configuration={"SlackSigningSecret":"`+planted+`"}`, "--endpoint", service.URL, "--data", data)
-		mustRun(t, "keys", "create", "--store", name, "--data", data, "--name", "other",
-			"--admin", "--account", "2000000000000000")
 		full := home + ": 120 configurations, 240 index entries, 120 revisions, 0 problems"
 		far := app.DefaultAccountID + "/eu-central-1"
 		one := far + ": 1 configurations, 2 index entries, 1 revisions, 0 problems"
 		out, err = check()
-		wants(out, err, full, "2000000000000000/"+app.DefaultRegion+nothing)
+		wants(out, err, full, one)
 		out, err = check("--partition", far)
 		wants(out, err, one)
 		out, err = check("--partition", far, "--partition", home)

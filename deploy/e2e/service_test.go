@@ -154,11 +154,6 @@ func (s *service) check(want ...string) {
 	s.t.Helper()
 	s.stop()
 	c := checkCommand(s.t, s.data)
-	for _, text := range want { // only a file knows which there are
-		if partition, _, ok := strings.Cut(text, ": "); ok && partition != "" && store.name != storeFile {
-			c.args = append(c.args, "--partition", partition)
-		}
-	}
 	out := c.run(s.t).ok(s.t)
 	for _, text := range want {
 		if !strings.Contains(out, text) {

@@ -40,7 +40,7 @@ const (
 type Local struct {
 	*App
 	File        *file.DB
-	Table       *file.Table // of the configurations
+	Table       table.Table // of the configurations
 	AccessKeyID string      // of the administrator whose key is in KeyFile; empty if none
 	KeyFile     string
 	First       bool // this was the first start
@@ -77,7 +77,7 @@ func OpenLocal(ctx context.Context, s Settings, r Role) (*Local, error) {
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	l.File, l.Table = db, configurations
+	l.File = db
 	l.closers = append(l.closers, db)
 	return l, nil
 }
@@ -228,7 +228,8 @@ func openLocal(ctx context.Context, s Settings, t Tables, first bool, r Role) (*
 	if err != nil {
 		return nil, err
 	}
-	l := &Local{App: a, KeyFile: filepath.Join(s.Data, accessKeyFile), First: revision == claimed}
+	l := &Local{App: a, Table: t.Configurations, KeyFile: filepath.Join(s.Data, accessKeyFile),
+		First: revision == claimed}
 	moved, err := l.Keys.Move(ctx, t.Configurations)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", t.Where, err), l.Close())
