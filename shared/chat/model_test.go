@@ -210,7 +210,7 @@ func TestRandomOperationsAtOnce(t *testing.T) {
 		r := rand.New(rand.NewPCG(uint64(i), 9))
 		name := fmt.Sprint("n", r.IntN(3))
 		var err error
-		switch r.IntN(5) {
+		switch r.IntN(6) {
 		case 0:
 			_, err = h.Create(h.Ctx, &chat.CreateRequest{Name: name, Type: "Slack", Configuration: chattest.Slack,
 				RamRole: "Ops", Tags: map[string]string{"a": "b"}})
@@ -221,6 +221,9 @@ func TestRandomOperationsAtOnce(t *testing.T) {
 			_, err = h.Delete(h.Ctx, &chat.DeleteRequest{Name: name})
 		case 3:
 			err = h.tag(map[string]string{pick(r, "a", "b"): fmt.Sprint(i % 3)}, "n0", name)
+		case 4:
+			_, err = h.Restore(h.Ctx, &chat.RestoreRequest{Name: name, Revision: chattest.Ptr(1 + r.Int64N(9)),
+				ClientToken: pick(r, "", fmt.Sprint(i))})
 		default:
 			_, err = h.List(h.Ctx, &chat.ListRequest{Filters: []chat.Filter{{Name: "RamRole", Value: "Ops"}}})
 		}
