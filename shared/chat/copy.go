@@ -40,9 +40,9 @@ func (in *CopyRequest) checkPlace(region string) error {
 
 // Copy makes a configuration like another one, also in another region: CopyChatConfiguration. The
 // caller learns no secret and needs to know none. The copy has its own webhook URL, and neither
-// history nor records, nor a previous value of a secret. The caller needs Copy for the original,
-// and for the copy what its creation needs. Generated secrets are only in Outputs of the copy if
-// the caller may reveal those of the original.
+// history nor records, nor a previous value of a secret. The caller needs Copy and Get for the
+// original, since the copy shows its content, and for the copy what its creation needs. Generated
+// secrets are only in Outputs of the copy if the caller may reveal those of the original.
 //
 // Errors: MissingParameter, InvalidParameter, NotFound, AlreadyExists, QuotaExceeded,
 // IdempotencyMismatch, NoPermission, InvalidRegion.
@@ -61,22 +61,21 @@ func (s *Service) Copy(ctx context.Context, in *CopyRequest) (*WriteResponse, er
 		return nil, storeError(ctx, "copy", err)
 	}
 	of := from.request(ctx, in.Name, r.tags())
-	needs := []need{{action: actionPrefix + actionCopy, of: of}}
+	needs := []need{{action: actionPrefix + actionCopy, of: of}, {action: actionPrefix + actionGet, of: of}}
 	var after *record
 	var wrong error
-	// Without the permission, decide from the request alone, so that the error reveals nothing.
-	if r != nil && from.allows(actionPrefix+actionCopy, of) {
+	// Without the permissions, decide from the request alone, so that the error reveals nothing.
+	if r != nil && from.allows(actionPrefix+actionCopy, of) && from.allows(actionPrefix+actionGet, of) {
 		like.RamRole, like.ResourceGroupID, like.Tags = r.RamRole, r.ResourceGroupID, r.Tags
 		after, wrong = s.copyOf(from, r, to, &like, from.allows(actionPrefix+actionReveal, of))
 	}
 	needs = append(needs, to.createNeeds(ctx, &like)...)
-	mayGet := from.allows(actionPrefix+actionGet, of)
 	if after != nil {
 		uses, err := s.newUses(to, nil, after)
 		if err != nil {
 			return nil, storeError(ctx, "copy", err)
 		}
-		needs = append(needs, to.storedRoleNeeds(ctx, uses, like.Tags, mayGet)...)
+		needs = append(needs, to.passRoleNeeds(ctx, uses, like.Tags, true)...)
 	}
 	if err := from.require(needs...); err != nil {
 		return nil, err
@@ -100,9 +99,6 @@ func (s *Service) Copy(ctx context.Context, in *CopyRequest) (*WriteResponse, er
 			return nil, storeError(ctx, "copy", err)
 		}
 		return out, nil
-	case fault.CodeOf(wrong) == fault.InvalidParameter && !mayGet:
-		return nil, fault.Invalid("Name", "%s has a Configuration that is no longer valid; correct it with %s first.",
-			fault.Quote(in.Name), actionUpdate)
 	case wrong != nil:
 		return nil, storeError(ctx, "copy", wrong)
 	}
