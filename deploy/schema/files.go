@@ -70,9 +70,10 @@ func Files(root fs.FS) (map[string][]byte, error) {
 	d := describer{
 		writer:  writer{meanings: w.meanings, classes: w.classes, inAPI: true},
 		service: service, types: types, sections: sections, schemas: object{},
+		statuses: statusesOf(string(api)),
 		comments: &comments{root, make(map[string]map[string]map[string]string)},
 	}
-	if schemas[OpenAPI], err = d.openAPI(rpc.Actions(), others, statusesOf(string(api))); err != nil {
+	if schemas[OpenAPI], err = d.openAPI(rpc.Actions(), others); err != nil {
 		return nil, err
 	}
 	out := make(map[string][]byte)

@@ -3,7 +3,6 @@ package schema
 import (
 	"encoding/json"
 	"fmt"
-	"io/fs"
 	"maps"
 	"reflect"
 	"slices"
@@ -22,6 +21,7 @@ type describer struct {
 	service  *chat.Service
 	types    []string // of platforms
 	sections map[string]section
+	statuses map[string]string // of errors, with their codes
 	comments *comments
 	schemas  object // of components
 }
@@ -41,7 +41,7 @@ An action's parameters may be in the query, in a form or, with ACS3, in a JSON b
 in a form, lists and maps are JSON text, or flattened: ResourceIds.1=ops.`
 
 // openAPI returns the description of the actions on configurations, and of others.
-func (d *describer) openAPI(actions, others []rpc.Action, statuses map[string]string) (object, error) {
+func (d *describer) openAPI(actions, others []rpc.Action) (object, error) {
 	paths := object{}
 	forms := chat.ParameterForms()
 	for _, a := range actions {
@@ -68,7 +68,7 @@ func (d *describer) openAPI(actions, others []rpc.Action, statuses map[string]st
 	}
 	d.schemas["Error"] = fault
 	responses := object{}
-	for status, text := range statuses {
+	for status, text := range d.statuses {
 		responses[status] = object{"description": text, "headers": object{"x-acs-request-id": headerRef("RequestId")},
 			"content": object{jsonBody: object{"schema": schemaRef("Error")}, xmlBody: object{}}}
 	}
@@ -154,7 +154,7 @@ func (d *describer) path(a rpc.Action, forms map[string]chat.Form) (object, erro
 	operation := func(id string) object {
 		responses := object{"200": object{"description": "the answer", "headers": headers,
 			"content": object{jsonBody: object{"schema": schemaRef(a.Name + "Response")}, xmlBody: object{}}}}
-		for _, status := range [...]string{"400", "403", "404", "409", "413", "429", "431", "500", "503"} {
+		for status := range d.statuses {
 			responses[status] = object{"$ref": "#/components/responses/" + status}
 		}
 		out := object{"operationId": id, "summary": words(a.Name), "tags": []string{s.heading}, "responses": responses,
@@ -415,9 +415,4 @@ func statusesOf(page string) map[string]string {
 		out[status] += "- `" + code + "`: " + meaning + "\n"
 	}
 	return out
-}
-
-func read(root fs.FS, path string) (string, error) {
-	text, err := fs.ReadFile(root, path)
-	return string(text), err
 }
