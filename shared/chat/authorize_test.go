@@ -70,12 +70,15 @@ func TestEachActionNeedsItsOwnPermission(t *testing.T) {
 				chattest.Account + `:chatconfiguration/` + name + `"}`
 		}
 		statements := []string{allow(action, "*")}
-		if action == "CopyChatConfiguration" { // which also needs what the creation of its copy needs
-			statements = append(statements, allow("TagResources", "new"), allow("CreateChatConfiguration", "new"))
+		var further []string
+		if action == "CopyChatConfiguration" { // which also reads, and needs what the creation of its copy needs
+			further = []string{"GetChatConfiguration", "CreateChatConfiguration"}
+			statements = append(statements, allow("GetChatConfiguration", "one"), allow("TagResources", "new"),
+				allow("CreateChatConfiguration", "new"))
 		}
 		only := chattest.As(t.Context(), callerOf(t, "CCKonly", statements...))
 		for other, call := range everyAction(h.Service, here) {
-			if other == action || len(statements) > 1 && other == "CreateChatConfiguration" {
+			if other == action || slices.Contains(further, other) {
 				continue
 			}
 			chattest.WantError(t, other+" with the permission for "+action, call(only), fault.NoPermission, "")
