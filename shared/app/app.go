@@ -169,7 +169,7 @@ var needs = map[string][]string{
 	"CreateChatConfiguration":  {"oos:TagResources", "oos:ChangeResourceGroup"},
 	"ListChatConfigurations":   {"oos:GetChatConfiguration"}, // whose Outputs it shows
 	"RestoreChatConfiguration": {"oos:GetChatConfigurationRevision", "oos:TagResources", "oos:ChangeResourceGroup"},
-	"UpdateChatConfiguration":  {"oos:ChangeResourceGroup"},
+	"UpdateChatConfiguration":  {"oos:ChangeResourceGroup", "oos:GetChatConfiguration"}, // Get for CheckOnly
 }
 
 // sealedRing is the prefix of a key ring that a key service sealed; base64 follows.

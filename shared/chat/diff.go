@@ -16,7 +16,8 @@ import (
 type Change struct {
 	Path string // such as Status, Tags.env or Configuration.Permissions[0].Commands
 	// The value before and after; absent where there is none. A string is written as it is, any
-	// other value as JSON, a secret as "digest:" and its keyed digest.
+	// other value as JSON, a secret as "digest:" and its keyed digest. A secret that the service
+	// would make is "generated".
 	Before *string `json:",omitempty"`
 	After  *string `json:",omitempty"`
 }
@@ -117,7 +118,12 @@ func member(key, text string) document.Member {
 	return document.Member{Key: key, Value: &document.Node{Kind: document.String, Text: text}}
 }
 
-func digestText(s set) string { return "digest:" + s.Digest }
+func digestText(s set) string {
+	if s.Digest == "" {
+		return generatedText
+	}
+	return "digest:" + s.Digest
+}
 
 // configuration returns the Configuration of a record with the digests of its secrets. It parses
 // only once: in a page of revisions, each is compared with the one before and the one after.

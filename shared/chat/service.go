@@ -35,6 +35,7 @@ type CreateRequest struct {
 	ResourceGroupID string            `param:"ResourceGroupId"` // rg-…
 	Status          string            `param:"Status"`          // Active (default) or Inactive
 	Tags            map[string]string `param:"Tags"`
+	CheckOnly       bool              `param:"CheckOnly"` // check everything and write nothing
 	ClientToken     string            `param:"ClientToken"`
 }
 
@@ -47,7 +48,8 @@ type UpdateRequest struct {
 	Configuration   *secret.Text `param:"Configuration"` // the whole document; a secret sent as Mask is kept
 	ResourceGroupID *string      `param:"ResourceGroupId"`
 	Status          string       `param:"Status"`
-	Revision        *int64       `param:"Revision"` // only if this is the configuration's revision
+	Revision        *int64       `param:"Revision"`  // only if this is the configuration's revision
+	CheckOnly       bool         `param:"CheckOnly"` // check everything and write nothing
 	ClientToken     string       `param:"ClientToken"`
 }
 
@@ -68,9 +70,12 @@ type DeleteRequest struct {
 // WriteResponse is the answer of CreateChatConfiguration and UpdateChatConfiguration.
 type WriteResponse struct {
 	ChatConfiguration Written
+	// Changes are what would change, if the request has CheckOnly. The list may be empty.
+	Changes []Change `json:",omitzero"`
 }
 
-// Written is the configuration in the answer to a create or an update.
+// Written is the configuration in the answer to a create or an update. With CheckOnly it is the
+// present one: of a create it has only the name, and Revision 0.
 type Written struct {
 	Name        string
 	CreatedDate string // 2006-01-02T15:04:05+00:00, like every date
@@ -78,7 +83,7 @@ type Written struct {
 	Revision    int64 // not in OOS
 }
 
-// ETag returns the revision as an entity tag.
+// ETag returns the revision as an entity tag; "0" of a configuration that is not there.
 func (r *WriteResponse) ETag() string { return etag(r.ChatConfiguration.Revision) }
 
 // GetResponse is the answer of GetChatConfiguration.
@@ -114,7 +119,8 @@ type DeleteResponse struct {
 
 func etag(revision int64) string { return `"` + strconv.FormatInt(revision, 10) + `"` }
 
-// Create makes a chat configuration: CreateChatConfiguration.
+// Create makes a chat configuration: CreateChatConfiguration. With CheckOnly it makes none, keeps
+// no ClientToken, and says what it would make.
 //
 // Errors: MissingParameter, InvalidParameter, AlreadyExists, QuotaExceeded, IdempotencyMismatch,
 // NoPermission, InvalidRegion.
@@ -140,6 +146,13 @@ func (s *Service) Create(ctx context.Context, in *CreateRequest) (*WriteResponse
 	}
 	if err := s.vault.seal(c, after, nil, settled); err != nil {
 		return nil, storeError(ctx, "create", err)
+	}
+	if in.CheckOnly {
+		out, err := s.checkCreate(ctx, c, after)
+		if err != nil {
+			return nil, storeError(ctx, "create", err)
+		}
+		return out, nil
 	}
 	meant := *in // the request in its normal form
 	meant.Type, meant.Status = after.Type, after.Status
@@ -237,7 +250,7 @@ func (s *Service) tryCreate(ctx context.Context, c scope, intent intent, after *
 	if n >= int64(s.quota) {
 		return nil, s.quotaExceeded(c, n)
 	}
-	out = &WriteResponse{written(after)}
+	out = &WriteResponse{ChatConfiguration: written(after)}
 	var change table.Change
 	if err := s.addStep(c, c.revision(ctx, intent.action), step{after: after}, &change); err != nil {
 		return nil, err
@@ -256,8 +269,7 @@ func (s *Service) tryCreate(ctx context.Context, c scope, intent intent, after *
 		if intent.action == actionCopy {
 			param = "DestinationName"
 		}
-		return nil, &fault.Error{Code: fault.AlreadyExists, Param: param,
-			Message: fmt.Sprintf("Chat configuration %s already exists.", fault.Quote(after.Name))}
+		return nil, alreadyExists(param, after.Name)
 	case strings.HasPrefix(broken.Key.Sort, historyPrefix):
 		// The name had an earlier life. Its revisions continue, so that no old If-Match can match.
 		items, err := s.store.latest(ctx, c, after.Name)
@@ -336,7 +348,8 @@ func (s *Service) show(c scope, r *record) (Configuration, error) {
 }
 
 // Update changes a chat configuration: UpdateChatConfiguration. An absent parameter changes
-// nothing. An update that changes nothing makes no revision.
+// nothing. An update that changes nothing makes no revision. With CheckOnly it changes nothing,
+// keeps no ClientToken, and says what it would change; the caller also needs Get for that.
 //
 // Errors: MissingParameter, InvalidParameter, NotFound, Conflict, IdempotencyMismatch,
 // NoPermission, InvalidRegion.
@@ -345,7 +358,7 @@ func (s *Service) Update(ctx context.Context, in *UpdateRequest) (*WriteResponse
 		return nil, cmp.Or(in.Check(s), err)
 	}
 	out := new(WriteResponse)
-	err := s.change(ctx, modification{
+	do := modification{
 		action: actionUpdate, regionID: in.RegionID, name: in.Name, token: in.ClientToken, revision: in.Revision,
 		in: in, out: out,
 		regroups: func(before *record) bool {
@@ -357,11 +370,18 @@ func (s *Service) Update(ctx context.Context, in *UpdateRequest) (*WriteResponse
 			if err != nil {
 				return step{}, err
 			}
-			*out = WriteResponse{written(after)}
+			*out = WriteResponse{ChatConfiguration: written(after)}
 			return step{before, after}, nil
 		},
-	})
-	if err != nil {
+	}
+	if in.CheckOnly {
+		do.check = func(c scope, st step) (err error) {
+			out.ChatConfiguration = written(st.before)
+			out.Changes, err = s.wouldChange(c, st)
+			return err
+		}
+	}
+	if err := s.change(ctx, do); err != nil {
 		return nil, err
 	}
 	return out, nil
@@ -442,6 +462,9 @@ type modification struct {
 	roles    func() []command.RoleUse           // the roles in the request; nil: it cannot name any
 	uses     bool                               // the change may need to pass roles that the request cannot name
 	next     func(scope, *record) (step, error) // a step back to its before changes nothing
+	// check takes a step that is allowed, in place of writing it and of keeping a ClientToken. It
+	// shows what is stored, so Get is needed too. nil: the step is written.
+	check func(scope, step) error
 }
 
 // change does an action on one configuration: it reads, decides and writes. If a concurrent write
@@ -450,6 +473,9 @@ func (s *Service) change(ctx context.Context, do modification) error {
 	c, err := s.scope(ctx, do.regionID)
 	if err := fault.Join(err, checkName(do.name), checkClientToken(do.token)); err != nil {
 		return err
+	}
+	if do.check != nil {
+		do.token = ""
 	}
 	intent := s.tokens.intent(do.action, do.token, do.in)
 	return retry(ctx, do.action, func() error {
@@ -461,6 +487,9 @@ func (s *Service) change(ctx context.Context, do modification) error {
 		}
 		of := c.request(ctx, do.name, before.tags())
 		needs := []need{{action: actionPrefix + do.action, of: of}}
+		if do.check != nil {
+			needs = append(needs, need{action: actionPrefix + actionGet, of: of})
+		}
 		may := c.allows(actionPrefix+do.action, of)
 		seen := before
 		if !may {
@@ -508,6 +537,8 @@ func (s *Service) change(ctx context.Context, do modification) error {
 			return conflict("Revision", before, *do.revision)
 		case wrong != nil:
 			return wrong
+		case do.check != nil:
+			return do.check(c, st)
 		}
 		var change table.Change
 		if st.after != before { // or else nothing changes
