@@ -3,6 +3,7 @@ package chat
 import (
 	"cmp"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -53,7 +54,7 @@ func (s *Service) changes(c scope, before, after *record) ([]Change, error) {
 // secrets by their digests in Set. It does not compare the order of members, the previous values of
 // secrets, the revision and the dates.
 func diff(before, after *record) ([]Change, error) {
-	d := new(difference)
+	d := &difference{most: MaxChanges}
 	d.members("", before.plain(), after.plain())
 	d.members("Tags", tagged(before.tags()), tagged(after.tags()))
 	if before.document() != after.document() || !maps.EqualFunc(before.digests(), after.digests(), sameDigest) {
@@ -71,6 +72,13 @@ func diff(before, after *record) ([]Change, error) {
 		d.list = append(d.list, moreChanges(d.more))
 	}
 	return d.list, nil
+}
+
+// Differences returns what differs between two objects, as Changes say it. There may be any number.
+func Differences(before, after *document.Node) []Change {
+	d := difference{most: math.MaxInt}
+	d.members("", before, after)
+	return d.list
 }
 
 // moreChanges returns the Change that says how many changes are not shown.
@@ -192,12 +200,13 @@ func (r *record) digests() map[string]set {
 // A difference collects changes.
 type difference struct {
 	list []Change
-	more int // the number of changes beyond MaxChanges
+	most int // of list
+	more int // the number of changes beyond most
 }
 
 // add adds a change; nil is no value.
 func (d *difference) add(path string, a, b *document.Node) {
-	if len(d.list) == MaxChanges {
+	if len(d.list) == d.most {
 		d.more++
 		return
 	}

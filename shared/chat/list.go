@@ -16,7 +16,13 @@ type ListRequest struct {
 	Filters    []Filter `param:"Filters"`
 	MaxResults *int64   `param:"MaxResults"` // 1 to MaxResults, default DefaultResults
 	NextToken  string   `param:"NextToken"`  // of the page before, for the same filters
+
+	WithConfiguration bool `param:"WithConfiguration"` // show Configurations too
 }
+
+// maxListed is how many bytes of Configurations a page shows. The answer of a Lambda function has
+// at most 6 MB, and JSON in JSON needs escapes.
+const maxListed = 2 << 20
 
 // ListResponse is the answer of ListChatConfigurations. The fields that OOS does not have come
 // last.
@@ -45,6 +51,9 @@ type Summary struct {
 	Status          string
 	Tags            map[string]string `json:",omitempty"`
 	Revision        int64
+	// only with WithConfiguration, secrets masked; absent if the caller may not get it, and after
+	// 2 MiB in a page
+	Configuration string `json:",omitempty"`
 }
 
 // List returns a page of the chat configurations that the filters select: ListChatConfigurations.
@@ -72,10 +81,15 @@ func (s *Service) List(ctx context.Context, in *ListRequest) (*ListResponse, err
 		return nil, storeError(ctx, "list", err)
 	}
 	out := &ListResponse{ChatConfigurations: make([]Summary, len(found)), MaxResults: int64(n)}
+	left := 0
+	if in.WithConfiguration {
+		left = maxListed
+	}
 	for i, r := range found {
-		if out.ChatConfigurations[i], err = s.summary(ctx, c, r); err != nil {
+		if out.ChatConfigurations[i], err = s.summary(ctx, c, r, left); err != nil {
 			return nil, storeError(ctx, "list", err)
 		}
+		left -= len(out.ChatConfigurations[i].Configuration)
 	}
 	switch {
 	case next != nil:
@@ -89,7 +103,9 @@ func (s *Service) List(ctx context.Context, in *ListRequest) (*ListResponse, err
 	return out, nil
 }
 
-func (s *Service) summary(ctx context.Context, c scope, r *record) (Summary, error) {
+// summary returns a record as List shows it, with its Configuration if that has at most as many
+// bytes.
+func (s *Service) summary(ctx context.Context, c scope, r *record, most int) (Summary, error) {
 	out := Summary{
 		Name:            r.Name,
 		Type:            r.Type,
@@ -104,6 +120,9 @@ func (s *Service) summary(ctx context.Context, c scope, r *record) (Summary, err
 	of := c.request(ctx, r.Name, r.Tags)
 	if !c.allows(actionPrefix+actionGet, of) {
 		return out, nil
+	}
+	if len(r.Configuration) <= most {
+		out.Configuration = r.Configuration
 	}
 	var err error
 	out.Outputs, err = s.outputs.text(c, r, false, c.allows(actionPrefix+actionReveal, of))

@@ -1,6 +1,7 @@
 package chat_test
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -608,4 +609,58 @@ func TestListShowsWhatMovesOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	chattest.Equal(t, "what was listed", namesOf(out.ChatConfigurations), []string{"one"})
+}
+
+// A list shows Configurations if it is asked to: of those that the caller may get, as Get shows
+// them, and not more than fit into an answer.
+func TestListWithConfiguration(t *testing.T) {
+	h := newHouse(t)
+	var commands []string
+	for i := range 500 {
+		commands = append(commands, fmt.Sprintf(`"%064d"`, i))
+	}
+	var statements []string
+	for some := range slices.Chunk(commands, 5) {
+		statements = append(statements,
+			`{"Effect":"Allow","Principals":["*"],"Commands":[`+strings.Join(some, ",")+`]}`)
+	}
+	large := secret.Text(`{"DingTalkClientId":"dingexample","DingTalkClientSecret":"not-a-real-secret",` +
+		`"Permissions":[` + strings.Join(statements, ",") + `]}`)
+	for i := range 80 {
+		h.MustCreate(fmt.Sprintf("bot-%02d", i), func(in *chat.CreateRequest) {
+			in.Type, in.Configuration = "DingTalk", large
+		})
+	}
+	h.MustCreate("zz")
+	n := int64(chat.MaxResults)
+	list := func(ctx context.Context, with bool) (texts map[string]string) {
+		t.Helper()
+		out, err := h.List(ctx, &chat.ListRequest{MaxResults: &n, WithConfiguration: with})
+		if err != nil || len(out.ChatConfigurations) != 81 {
+			t.Fatalf("List: %d, %v", len(out.ChatConfigurations), err)
+		}
+		texts = make(map[string]string)
+		for _, c := range out.ChatConfigurations {
+			if c.Configuration != "" {
+				texts[c.Name] = c.Configuration
+			}
+		}
+		return texts
+	}
+	if got := list(h.Ctx, false); len(got) != 0 {
+		t.Errorf("without being asked: %d Configurations", len(got))
+	}
+	got, size := list(h.Ctx, true), 0
+	for name, text := range got {
+		size += len(text)
+		if want := h.MustGet(name).Configuration; text != want || strings.Contains(text, "not-a-real-secret") {
+			t.Errorf("%s: %s\nGet shows %s", name, text, want)
+		}
+	}
+	if whole := len(got["bot-00"]); size > 2<<20 || size < 2<<20-whole || got["bot-79"] != "" || got["zz"] == "" {
+		t.Errorf("%d Configurations of %d bytes, want as many as fit into 2 MiB", len(got), size)
+	}
+	if got := list(h.only("ListChatConfigurations"), true); len(got) != 0 {
+		t.Errorf("a caller that may not get them: %d Configurations", len(got))
+	}
 }
