@@ -163,8 +163,8 @@ var rooms = []room{
 		"shared/emulator/localcloud", "shared/rpc/sign", "shared/cloud/*", "shared/table/file",
 		"shared/dispatch/http", "shared/dispatch/program", "shared/target/*",
 		"shared/table/tablestore", "shared/table/dynamodb", "shared/platform/*"},
-		[]string{"github.com/spf13/cobra", "golang.org/x/term", "github.com/aws/aws-sdk-go-v2/aws",
-			"github.com/aws/aws-sdk-go-v2/config"}},
+		[]string{"github.com/spf13/cobra", "golang.org/x/term", "go.yaml.in/yaml/v3",
+			"github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/config"}},
 }
 
 // otsModules are the Tablestore SDK's wire format, which its emulator speaks.

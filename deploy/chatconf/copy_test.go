@@ -40,7 +40,7 @@ func TestCopy(t *testing.T) {
 		"\n") != 2 || !strings.Contains(got, "Created") {
 		t.Errorf("the history of the copy: %s", got)
 	}
-	for _, args := range []string{"", "ops", "ops a b", "ops a -o yaml"} {
+	for _, args := range []string{"", "ops", "ops a b", "ops a -o xml"} {
 		if out, err := run(t, "", append(append([]string{"copy"}, strings.Fields(args)...), at...)...); !isUsage(err) ||
 			out != "" {
 			t.Errorf("copy %s: %q, %v, want a usage error", args, out, err)

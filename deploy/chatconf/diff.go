@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -92,5 +93,6 @@ func (v *verb) printChanges(changes []chat.Change) error {
 			}
 		}
 	}
-	return v.printf("%s", b.String())
+	_, err := io.WriteString(v.out, paintLines(v.out, printable(b.String())))
+	return err
 }

@@ -92,7 +92,7 @@ func TestHistoryAndDiff(t *testing.T) {
 	if got := show("history", "ops"); !strings.HasPrefix(got, want) {
 		t.Errorf("two lives:\n%s\nwant\n%s", got, want)
 	}
-	for _, args := range []string{"diff ops zero", "diff ops 0", "diff ops 1 -o yaml", "diff", "diff ops 1 2 3",
+	for _, args := range []string{"diff ops zero", "diff ops 0", "diff ops 1 -o xml", "diff", "diff ops 1 2 3",
 		"history", "history ops dev"} {
 		if out, err := run(t, "", append(strings.Fields(args), at...)...); !isUsage(err) || out != "" {
 			t.Errorf("%s: %q, %v, want a usage error", args, out, err)

@@ -414,8 +414,8 @@ func newKeysCreate() *cobra.Command {
 }
 
 func printNewKey(w io.Writer, output string, key *chat.AccessKeyInfo) error {
-	if output == "json" {
-		return printJSON(w, struct {
+	if isData(output) {
+		return printData(w, output, struct {
 			AccessKeyId, AccessKeySecret, AccountId, Name string
 			ExpireDate                                    string `json:",omitempty"`
 		}{key.AccessKeyId, key.AccessKeySecret, key.AccountId, key.Name, key.ExpireDate})
@@ -455,7 +455,7 @@ func newKeysList() *cobra.Command {
 }
 
 func printKeys(w io.Writer, output string, keys []chat.AccessKeyInfo, now time.Time) error {
-	if output == "json" {
+	if isData(output) {
 		type row struct {
 			AccessKeyId, AccountId, Name, Description, Status string
 			CreateDate, CreatedBy, ExpireDate, LastUsedDate   string
@@ -471,7 +471,7 @@ func printKeys(w io.Writer, output string, keys []chat.AccessKeyInfo, now time.T
 				rows[i].Policies = append(rows[i].Policies, json.RawMessage(p))
 			}
 		}
-		return printJSON(w, rows)
+		return printData(w, output, rows)
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "ACCESS KEY ID\tACCOUNT\tNAME\tSTATUS\tCREATED\tEXPIRES\tLAST USED\tPOLICY")
@@ -585,29 +585,4 @@ func newKeysDelete() *cobra.Command {
 	}
 	where.add(cmd)
 	return cmd
-}
-
-func outputFlag(cmd *cobra.Command, output *string) {
-	cmd.Flags().StringVarP(output, "output", "o", "table", "format of the output: json or table")
-}
-
-func checkOutput(output string) error {
-	if output != "json" && output != "table" {
-		return usagef("unknown --output %q; use json or table", output)
-	}
-	return nil
-}
-
-func printJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
-}
-
-// printLine prints JSON in one line.
-func printLine(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	return e.Encode(v)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -156,14 +157,20 @@ func (q *logQuery) ofBot(ctx context.Context, v *verb, name string) (found []cha
 
 // printCommand prints a line for a command.
 func printCommand(v *verb, c *chat.ChatCommand) error {
-	if v.output == "json" {
+	switch v.output {
+	case outputJSON:
 		return printLine(v.out, c)
+	case outputYAML: // a document for each, since there may be no end
+		if _, err := io.WriteString(v.out, "---\n"); err != nil {
+			return err
+		}
+		return printData(v.out, v.output, c)
 	}
 	user := c.UserId
 	if c.UserName != "" && c.UserName != c.UserId {
 		user = c.UserName + " (" + c.UserId + ")"
 	}
-	line := fmt.Sprintf("%s  %-9s  %s  %s: %s", shortDate(c.Date), stateOf(c), c.Name, user, c.Command)
+	line := fmt.Sprintf("%s  %s: %s", c.Name, user, c.Command)
 	for _, word := range c.Arguments {
 		if word == "" || strings.ContainsAny(word, " '\"\t\n") {
 			word = shellQuote(word)
@@ -173,7 +180,10 @@ func printCommand(v *verb, c *chat.ChatCommand) error {
 	if note := noteOn(c); note != "" {
 		line += "  # " + note
 	}
-	return v.printf("%s\n", oneLine(line))
+	state := oneLine(stateOf(c))
+	_, err := fmt.Fprintf(v.out, "%s  %s  %s\n", oneLine(shortDate(c.Date)),
+		paint(v.out, fmt.Sprintf("%-9s", state), colorOf(state)), oneLine(line))
+	return err
 }
 
 // stateOf returns how far a command is, in one word.

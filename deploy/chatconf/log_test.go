@@ -83,7 +83,7 @@ func TestLog(t *testing.T) {
 			t.Errorf("log %s: %q, %v, want the error of the service", args, out, err)
 		}
 	}
-	for _, args := range []string{"-f --until today", "--last -1", "-f --last 0", "-o yaml"} {
+	for _, args := range []string{"-f --until today", "--last -1", "-f --last 0", "-o xml"} {
 		if out, err := run(t, "", append(append([]string{"log"}, strings.Fields(args)...), at...)...); !isUsage(err) ||
 			out != "" {
 			t.Errorf("log %s: %q, %v, want a usage error", args, out, err)

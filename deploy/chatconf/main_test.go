@@ -178,7 +178,7 @@ func TestUsageErrors(t *testing.T) {
 		"call GetChatConfiguration Name=@/nonexistent/file", "call GetChatConfiguration --timeout soon",
 		"keys create", "keys create --admin", "keys create --name x", "keys create --name x --admin --read-only",
 		"keys create --name x --policy /nonexistent",
-		"keys create --name x --admin -o yaml", "keys list -o yaml", "check --data /nonexistent",
+		"keys create --name x --admin -o xml", "keys list -o xml", "check --data /nonexistent",
 		"call GetChatConfiguration --endpoint ftp://x", "call GetChatConfiguration --endpoint http://x/path",
 		"call GetChatConfiguration --access-key-id x",
 		"call GetChatConfiguration --access-key-secret " + planted, "env --endpoint http://x",

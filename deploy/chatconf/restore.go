@@ -60,7 +60,7 @@ func (v *verb) restore(ctx context.Context, name string, revision int64, yes boo
 			return v.printf("%s is what it was at revision %d; nothing to do.\n", name, before)
 		})
 	}
-	if v.output != "json" {
+	if !isData(v.output) {
 		if err := v.printPlan(name, present, before, changes); err != nil {
 			return err
 		}

@@ -64,7 +64,7 @@ func TestRestore(t *testing.T) {
 			t.Errorf("restore %s: %q, %v, want an error", args, out, err)
 		}
 	}
-	for _, args := range []string{"", "ops x", "ops 1 2", "ops -o yaml"} {
+	for _, args := range []string{"", "ops x", "ops 1 2", "ops -o xml"} {
 		out, err := run(t, "", append(append([]string{"restore"}, strings.Fields(args)...), at...)...)
 		if !isUsage(err) || out != "" {
 			t.Errorf("restore %s: %q, %v, want a usage error", args, out, err)

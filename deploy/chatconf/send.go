@@ -99,8 +99,8 @@ callback, or an error occurred; 2 the command line is invalid.`,
 			if err != nil {
 				return err
 			}
-			if output == "json" {
-				err = printJSON(cmd.OutOrStdout(), sent)
+			if isData(output) {
+				err = printData(cmd.OutOrStdout(), output, sent)
 			} else {
 				err = sent.print(cmd.OutOrStdout(), verbose || in.DryRun || in.ShowURL)
 			}

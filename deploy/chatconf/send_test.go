@@ -650,7 +650,7 @@ func TestSendUsage(t *testing.T) {
 	data := newData(t)
 	for _, args := range []string{
 		"send", "send ops", "send ops help", "send ops --user u", "send ops restart i-123 --user u",
-		"send ops help --user u -o yaml", "send ops help --user u --store mars",
+		"send ops help --user u -o xml", "send ops help --user u --store mars",
 		"send ops help --user u --store dynamodb", "send ops help --user u --timeout soon",
 		"send ops help --user u --wait 31s", "send ops help --user u --wait=-1s",
 	} {

@@ -9,7 +9,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,8 +21,11 @@ import (
 // callTimeout is how long a verb waits for one answer.
 const callTimeout = 30 * time.Second
 
+// completeTimeout is how long a person waits for the completion of a name.
+const completeTimeout = 2 * time.Second
+
 // A verb is a command of daily work. It is thin: it calls actions of the API and prints their
-// answers as tables for people, or with -o json as the API has them.
+// answers as tables for people, or with -o json and -o yaml as the API has them.
 type verb struct {
 	clientFlags
 	region, output string
@@ -87,6 +89,8 @@ func (v *verb) complete(ctx context.Context, start string) (names []string) {
 	if start != "" {
 		params["Filters.1.Name"], params["Filters.1.Value"] = "Name", start+"*"
 	}
+	ctx, cancel := context.WithTimeout(ctx, completeTimeout)
+	defer cancel()
 	var answer chat.ListResponse
 	if err := c.ask(ctx, "ListChatConfigurations", params, "", &answer); err != nil {
 		return nil
@@ -97,10 +101,10 @@ func (v *verb) complete(ctx context.Context, start string) (names []string) {
 	return names
 }
 
-// print prints an answer as JSON, or else by the function for people.
+// print prints an answer as data, or else by the function for people.
 func (v *verb) print(answer any, people func() error) error {
-	if v.output == "json" {
-		return printJSON(v.out, answer)
+	if isData(v.output) {
+		return printData(v.out, v.output, answer)
 	}
 	return people()
 }
@@ -109,24 +113,6 @@ func (v *verb) print(answer any, people func() error) error {
 func (v *verb) printf(format string, args ...any) error {
 	_, err := io.WriteString(v.out, printable(fmt.Sprintf(format, args...)))
 	return err
-}
-
-// printTable prints rows in columns under a header. An empty cell is a hyphen.
-func printTable(w io.Writer, header []string, rows [][]string) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, row := range append([][]string{header}, rows...) {
-		for i, cell := range row {
-			if cell == "" {
-				cell = "-"
-			}
-			if i > 0 {
-				io.WriteString(t, "\t")
-			}
-			io.WriteString(t, oneLine(cell))
-		}
-		io.WriteString(t, "\n")
-	}
-	return t.Flush()
 }
 
 // oneLine returns a text as one line without control characters.

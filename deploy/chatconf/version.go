@@ -58,8 +58,8 @@ unknown if it was built with -buildvcs=false.`,
 			}
 			info, _ := debug.ReadBuildInfo()
 			v := versionOf(info)
-			if output == "json" {
-				return printJSON(cmd.OutOrStdout(), v)
+			if isData(output) {
+				return printData(cmd.OutOrStdout(), output, v)
 			}
 			return v.print(cmd.OutOrStdout())
 		},

@@ -67,8 +67,8 @@ func TestVersionCommand(t *testing.T) {
 	if diff := cmp.Diff(versionOf(info), v); diff != "" {
 		t.Error(diff)
 	}
-	if _, err := run(t, "", "version", "-o", "yaml"); err == nil ||
-		err.Error() != `unknown --output "yaml"; use json or table` {
+	if _, err := run(t, "", "version", "-o", "xml"); err == nil ||
+		err.Error() != `unknown --output "xml"; use table, wide, json or yaml` {
 		t.Errorf("an unknown output: %v", err)
 	}
 }
