@@ -37,10 +37,10 @@ secrets. The copy has a webhook URL of its own, and no history and no records.`,
 			region := cmp.Or(to, v.region)
 			where, flag := "", ""
 			if region != "" {
-				where, flag = " in "+region, " RegionId="+region
+				where, flag = " in "+region, " --region "+region
 			}
 			return v.printf("Copied %s to %s%s. It has a webhook URL of its own. For the URL and the steps in the\n"+
-				"platform's console run 'chatconf call GetChatConfiguration Name=%s%s'.\n", args[0], name, where,
+				"platform's console run 'chatconf show %s --show-url%s'.\n", args[0], name, where,
 				name, flag)
 		})
 	})

@@ -20,11 +20,11 @@ func TestCopy(t *testing.T) {
 		return out
 	}
 	if got := do("ops", "test"); !strings.HasPrefix(got, "Copied ops to test. It has a webhook URL of its own.") ||
-		!strings.HasSuffix(got, "'chatconf call GetChatConfiguration Name=test'.\n") {
+		!strings.HasSuffix(got, "'chatconf show test --show-url'.\n") {
 		t.Errorf("under another name: %s", got)
 	}
 	if got := do("ops", "--to-region", "cn-beijing"); !strings.HasPrefix(got, "Copied ops to ops in cn-beijing.") ||
-		!strings.HasSuffix(got, "Name=ops RegionId=cn-beijing'.\n") {
+		!strings.HasSuffix(got, "show ops --show-url --region cn-beijing'.\n") {
 		t.Errorf("into another region: %s", got)
 	}
 	if got := do("ops", "again", "--region", "cn-beijing"); !strings.HasPrefix(got,

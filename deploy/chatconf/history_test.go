@@ -14,7 +14,7 @@ import (
 
 // What differs from run to run in the output of verbs: dates, access keys, digests and widths.
 var (
-	onDate   = regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`)
+	onDate   = regexp.MustCompile(`\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\+00:00)?`)
 	byKey    = regexp.MustCompile(`CCK[0-9A-Za-z]{20}`)
 	aDigest  = regexp.MustCompile(`digest:[0-9a-f]{16}|\b[0-9a-f]{16}\b`)
 	manyGaps = regexp.MustCompile(` {2,}`)

@@ -77,9 +77,9 @@ is invalid.`,
 		return seeHelp(cmd, fmt.Errorf("unknown command %q%s", args[0], meant))
 	}
 	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-	root.AddCommand(newServe(), newCall(), newSend(), newLog(), newHistory(), newDiff(), newRestore(),
-		newRotate(), newCopy(), newEnv(), newKeys(), newCheck(), newTables(),
-		newKeyRing(), newOTS(), newInvoke(), newVersion(), newDemo())
+	root.AddCommand(newServe(), newBots(), newShow(), newCall(), newSend(), newLog(), newHistory(), newDiff(),
+		newRestore(), newRotate(), newCopy(), newEnv(), newKeys(), newCheck(), newTables(), newKeyRing(),
+		newOTS(), newInvoke(), newVersion(), newDemo())
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages ",
 		fmt.Sprintf(".FlagUsagesWrapped %d ", helpWidth)))
 	return root

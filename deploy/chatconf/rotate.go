@@ -140,7 +140,7 @@ func (v *verb) rotateWebhook(ctx context.Context, params map[string]string, show
 		}
 		if !show {
 			return v.printf("Enter the new one in the platform's console. To see it, run\n"+
-				"'chatconf call GetChatConfiguration Name=%s'.\n", out.Name)
+				"'chatconf show %s --show-url'.\n", out.Name)
 		}
 		var outputs struct{ URL, AesKey, Token string }
 		if err := json.Unmarshal([]byte(out.Outputs), &outputs); err != nil {
