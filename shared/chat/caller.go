@@ -147,12 +147,18 @@ func (c scope) allows(action string, of policy.Request) bool { return c.decide(a
 type need struct {
 	action string // its name in policies
 	of     policy.Request
-	after  bool // the tags are those that the request sets
+	with   string // which tags decide, if not the present ones
 
 	// For ram:PassRole: the role, empty if the caller may not know it, and the paths that name it.
 	role  string
 	paths []string
 }
+
+// Tags of a need other than the present ones.
+const (
+	tagsAfter = "that it would have"
+	tagsAtEnd = "at the end of that life"
+)
 
 // authorize returns a NoPermission error unless the caller has the permission for action on the
 // configuration name.
@@ -172,11 +178,12 @@ func (c scope) require(needs ...need) error {
 			continue
 		}
 		what := n.action + " on " + c.resourceOf(n)
-		if slices.Contains(missing, what) {
-			continue // already reported for the present tags
+		plain := what
+		if n.with != "" {
+			what += " with the tags " + n.with
 		}
-		if n.after {
-			what += " with the tags that it would have"
+		if slices.Contains(missing, plain) || slices.Contains(missing, what) {
+			continue // already reported, perhaps for the present tags
 		}
 		if len(n.paths) > 0 {
 			what += " (for " + join(n.paths) + ")"

@@ -39,6 +39,9 @@ func (s *Service) addStep(c scope, how revision, st step, to *table.Change) erro
 		how.record, how.Deleted = st.before.clone(), true
 		how.record.follow(st.before)
 	}
+	if err := s.vault.refresh(c, how.record); err != nil {
+		return err
+	}
 	how.record.prune(s.kept, to)
 	name, condition := how.record.Name, table.Absent()
 	if st.before != nil {
@@ -48,9 +51,6 @@ func (s *Service) addStep(c scope, how revision, st step, to *table.Change) erro
 		to.Deletes = append(to.Deletes, table.Delete{Sort: configurationKey(name), If: condition})
 		to.Adds = append(to.Adds, table.Add{Sort: counterKey(name), N: -1})
 	} else {
-		if err := s.vault.refresh(c, st.after); err != nil {
-			return err
-		}
 		value, err := document.Encode(st.after)
 		if err != nil {
 			return fmt.Errorf("chat: encode %q: %w", name, err)

@@ -128,12 +128,29 @@ const maxRevisions = 1 << 20
 
 // revisions returns up to n entries of history from the cursor on, and the cursor of the next page;
 // nil at the end. last is the last life of the name, which the caller may read. A cursor has in
-// After the sort key before the next entry, and in Rest that of the last entry of its life.
+// After the sort key before the next entry.
 func (s *Service) revisions(ctx context.Context, c scope, last *record, from cursor,
 	n int) ([]Revision, *cursor, error) {
 	list := []Revision{}
-	var end *record // the last record of the life that rev is of
-	var may bool    // whether the caller may read that life
+	readable := make(map[[2]int64]bool) // earlier lives, and whether the caller may read them
+	may := func(rev *revision) (bool, error) {
+		if last.sameLife(rev.record) {
+			return true, nil
+		}
+		life := [...]int64{rev.Born, rev.Created.UnixNano()}
+		if may, known := readable[life]; known {
+			return may, nil
+		}
+		end := rev // the first of its life that the first page has
+		if from.After != "" {
+			var err error
+			if end, err = s.store.endOfLife(ctx, c, rev); err != nil {
+				return false, err
+			}
+		}
+		readable[life] = c.mayReadUntil(ctx, actionListRevisions, end)
+		return readable[life], nil
+	}
 	var shown *revision
 	size := 0
 	show := func(before *revision) error {
@@ -154,21 +171,15 @@ func (s *Service) revisions(ctx context.Context, c scope, last *record, from cur
 		if err != nil {
 			return nil, nil, err
 		}
-		if end == nil || !end.sameLife(rev.record) {
-			if end, may = last, true; !last.sameLife(rev.record) {
-				if end, err = s.store.endOfLife(ctx, c, rev, from.Rest); err != nil {
-					return nil, nil, err
-				}
-				may = c.allows(actionPrefix+actionListRevisions, c.request(ctx, last.Name, end.Tags))
-			}
-			from.Rest = "" // only for the first entry of the page
+		ok, err := may(rev)
+		if err != nil {
+			return nil, nil, err
 		}
 		switch {
-		case !may:
+		case !ok:
 			continue
 		case len(list) == n || size > maxRevisions:
-			return list, &cursor{After: historyKey(last.Name, rev.Revision+1),
-				Rest: historyKey(last.Name, end.Revision)}, nil
+			return list, &cursor{After: historyKey(last.Name, rev.Revision+1)}, nil
 		}
 		shown = rev
 	}
@@ -206,24 +217,23 @@ func (s store) past(ctx context.Context, c scope, name, after string, n int) ite
 	}
 }
 
-// endOfLife returns the last record of the life of an entry. That is the record under the sort key
-// known, if history still has it and it is of this life, or else the entry's own.
-func (s store) endOfLife(ctx context.Context, c scope, rev *revision, known string) (*record, error) {
-	if known == "" || known == historyKey(rev.Name, rev.Revision) {
-		return rev.record, nil
+// endOfLife returns the last entry of the life of another entry; nil if history no longer has that.
+func (s store) endOfLife(ctx context.Context, c scope, of *revision) (*revision, error) {
+	for rev, err := range s.past(ctx, c, of.Name, "", table.MaxGet) {
+		if err != nil {
+			return nil, err
+		}
+		if rev.sameLife(of.record) {
+			return rev, nil
+		}
 	}
-	items, err := s.table.Get(ctx, table.Key{Partition: c.partition(), Sort: known})
-	if err != nil || len(items) == 0 {
-		return rev.record, err
-	}
-	end, err := decodeRevision(items[0])
-	if err != nil {
-		return nil, err
-	}
-	if !end.sameLife(rev.record) {
-		return rev.record, nil
-	}
-	return end.record, nil
+	return nil, nil
+}
+
+// mayReadUntil reports whether the caller may read the earlier life of which end is the last entry
+// that history has. Without the entry of its deletion nobody may: its last tags are not known.
+func (c scope) mayReadUntil(ctx context.Context, action string, end *revision) bool {
+	return end != nil && end.Deleted && c.allows(actionPrefix+action, c.request(ctx, end.Name, end.Tags))
 }
 
 // sameLife reports whether two records of a name belong to the same life.
@@ -279,58 +289,65 @@ func (s *Service) GetRevision(ctx context.Context, in *GetRevisionRequest) (*Get
 	if last == nil {
 		return nil, notFound(in.Name)
 	}
-	rev, before, err := s.revisionAt(ctx, c, last, *in.Revision)
+	at, err := s.revisionAt(ctx, c, last, *in.Revision)
 	if err != nil {
 		return nil, storeError(ctx, "get revision", err)
 	}
 	out := new(GetRevisionResponse)
-	if out.ChatConfiguration, err = s.show(c, rev.record); err != nil {
+	if out.ChatConfiguration, err = s.show(c, at.rev.record); err != nil {
 		return nil, storeError(ctx, "get revision", err)
 	}
-	if out.ChatConfigurationRevision, err = s.showRevision(c, rev, before); err != nil {
+	if out.ChatConfigurationRevision, err = s.showRevision(c, at.rev, at.before); err != nil {
 		return nil, storeError(ctx, "get revision", err)
 	}
 	if in.Compared == nil {
 		return out, nil
 	}
-	other, _, err := s.revisionAt(ctx, c, last, *in.Compared)
+	other, err := s.revisionAt(ctx, c, last, *in.Compared)
 	if err != nil {
 		return nil, storeError(ctx, "get revision", err)
 	}
-	changes, err := s.changes(c, other.record, rev.record)
+	changes, err := s.changes(c, other.rev.record, at.rev.record)
 	if err != nil {
 		return nil, storeError(ctx, "get revision", err)
 	}
 	show := &out.ChatConfigurationRevision
-	show.Compared, show.Changes = other.Revision, append([]Change{}, changes...)
+	show.Compared, show.Changes = other.rev.Revision, append([]Change{}, changes...)
 	return out, nil
 }
 
-// revisionAt returns a revision of a name and the entry before it that is kept, nil if none. last
-// is the last life of the name. It costs one Get; for an earlier life also a Query to its end.
+// A moment is an entry of history that the caller may read.
+type moment struct {
+	rev    *revision
+	before *revision // the entry before it that is kept; nil if none
+	end    *record   // the last of its life
+}
+
+// revisionAt returns a revision of a name. last is the last life of the name. It costs one Get; for
+// an earlier life also a Query to its end.
 // Errors: NotFound, also if the caller may not read the life of the revision.
-func (s *Service) revisionAt(ctx context.Context, c scope, last *record, n int64) (rev, before *revision, err error) {
+func (s *Service) revisionAt(ctx context.Context, c scope, last *record, n int64) (moment, error) {
 	missing := &fault.Error{Code: fault.NotFound, Param: "Revision",
 		Message: fmt.Sprintf("Chat configuration %s has no revision %d that the caller may read; "+
 			"%s returns those that are kept.", fault.Quote(last.Name), n, actionListRevisions)}
-	rev, before, err = s.store.entryAt(ctx, c, last.Name, n)
+	rev, before, err := s.store.entryAt(ctx, c, last.Name, n)
 	switch {
 	case err != nil:
-		return nil, nil, err
+		return moment{}, err
 	case rev == nil:
-		return nil, nil, missing
+		return moment{}, missing
 	}
 	if last.sameLife(rev.record) {
-		return rev, before, nil
+		return moment{rev, before, last}, nil
 	}
-	end, err := s.store.lastOfLife(ctx, c, rev)
-	if err != nil {
-		return nil, nil, err
+	end, err := s.store.endOfLife(ctx, c, rev)
+	switch {
+	case err != nil:
+		return moment{}, err
+	case !c.mayReadUntil(ctx, actionGetRevision, end):
+		return moment{}, missing
 	}
-	if !c.allows(actionPrefix+actionGetRevision, c.request(ctx, last.Name, end.Tags)) {
-		return nil, nil, missing
-	}
-	return rev, before, nil
+	return moment{rev, before, end.record}, nil
 }
 
 // entryAt reads the entry of a revision and the one before it that is kept. Each is nil if it is
@@ -356,30 +373,4 @@ func (s store) entryAt(ctx context.Context, c scope, name string, n int64) (rev,
 		}
 	}
 	return rev, before, nil
-}
-
-// lastOfLife reads the last record of the life of an entry: that of the last entry before another
-// life.
-func (s store) lastOfLife(ctx context.Context, c scope, rev *revision) (*record, error) {
-	last := rev.record
-	for {
-		items, err := s.table.Query(ctx, table.Range{Partition: c.partition(), Prefix: historyRange(rev.Name),
-			After: historyKey(rev.Name, last.Revision), Limit: table.MaxGet})
-		if err != nil {
-			return nil, err
-		}
-		for _, item := range items {
-			next, err := decodeRevision(item)
-			if err != nil {
-				return nil, err
-			}
-			if !next.sameLife(last) {
-				return last, nil
-			}
-			last = next.record
-		}
-		if len(items) < table.MaxGet {
-			return last, nil
-		}
-	}
 }

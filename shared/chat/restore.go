@@ -50,8 +50,10 @@ func (r *RestoreResponse) ETag() string { return etag(r.ChatConfiguration.Revisi
 //
 // The rules and the permissions of today decide. The caller needs Restore; TagResources if the tags
 // become others; ChangeResourceGroup if the group does; PassRole for every use of a role that is
-// not there now; and GetRevision for a revision of an earlier life. A webhook token and generated
-// secrets that are replaced stay valid for DefaultGrace, so that the bot can still be called.
+// not there now. For a revision of an earlier life, it needs GetRevision and Restore also with the tags
+// at the end of that life, and TagResources if the revision has others. A webhook token and
+// generated secrets that are replaced stay valid for DefaultGrace, so that the bot can still be
+// called.
 //
 // Errors: MissingParameter, InvalidParameter, NotFound, Conflict, QuotaExceeded,
 // IdempotencyMismatch, NoPermission, InvalidRegion.
@@ -95,10 +97,11 @@ func (s *Service) restore(ctx context.Context, c scope, in *RestoreRequest, inte
 	var after *record
 	var wrong error // returned only to a caller with the permissions
 	if last != nil && !stale && c.allows(actionPrefix+actionRestore, of) {
-		after, wrong = s.restored(ctx, c, last, there, *in.Revision)
+		var end *record
+		after, end, wrong = s.restored(ctx, c, last, there, *in.Revision)
 		var more []need
 		if wrong == nil {
-			more, err = s.restoreNeeds(ctx, c, last, after, there, mayGet)
+			more, err = s.restoreNeeds(ctx, c, restoring{last, after, there, mayGet}, end)
 		} else if !errors.As(wrong, new(*fault.Error)) {
 			err = wrong
 		}
@@ -116,7 +119,7 @@ func (s *Service) restore(ctx context.Context, c scope, in *RestoreRequest, inte
 	}
 	switch {
 	case known.answer != nil:
-		return s.repeatRestore(ctx, c, known, mayGet)
+		return s.repeatRestore(ctx, c, last, known, mayGet)
 	case last == nil:
 		return nil, notFound(in.Name)
 	case stale:
@@ -190,64 +193,70 @@ func (r *RestoreResponse) fill(w Written) {
 }
 
 // repeatRestore returns the answer of an earlier Restore, with its changes as far as history still
-// has them.
-func (s *Service) repeatRestore(ctx context.Context, c scope, known repeat, mayGet bool) (*RestoreResponse, error) {
+// has them and the caller may read them.
+func (s *Service) repeatRestore(ctx context.Context, c scope, last *record, known repeat,
+	mayGet bool) (*RestoreResponse, error) {
 	out := new(RestoreResponse)
 	if err := known.repeat(out); err != nil {
 		return nil, err
 	}
 	to := &out.ChatConfiguration
 	changed := to.Changes == nil
-	if to.Changes = []Change{}; !changed || !mayGet {
+	if to.Changes = []Change{}; !changed || !mayGet || last == nil {
 		return out, nil
 	}
-	rev, before, err := s.store.entryAt(ctx, c, to.Name, to.Revision)
-	if err != nil || rev == nil {
-		return out, err
+	at, err := s.revisionAt(ctx, c, last, to.Revision)
+	switch {
+	case fault.CodeOf(err) == fault.NotFound:
+		return out, nil
+	case err != nil:
+		return nil, err
 	}
-	shown, err := s.showRevision(c, rev, before)
+	shown, err := s.showRevision(c, at.rev, at.before)
 	to.Changes = append(to.Changes, shown.Changes...)
 	return out, err
 }
 
 // restored returns the record that last becomes when a revision is restored, and the reason why it
-// cannot.
-func (s *Service) restored(ctx context.Context, c scope, last *record, there bool, n int64) (*record, error) {
-	rev, _, err := s.revisionAt(ctx, c, last, n)
+// cannot. end is the last record of the life of the revision.
+func (s *Service) restored(ctx context.Context, c scope, last *record, there bool,
+	n int64) (after, end *record, err error) {
+	at, err := s.revisionAt(ctx, c, last, n)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	rev := at.rev
 	p, err := s.platforms.of(rev.record)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if there && rev.Type != last.Type {
-		return nil, fault.Invalid("Revision", "Revision %d has Type %s, and %s has Type %s now. A Type cannot be "+
+		return nil, nil, fault.Invalid("Revision", "Revision %d has Type %s, and %s has Type %s now. A Type cannot be "+
 			"changed; delete the configuration first, and restore the revision then.", n, rev.Type,
 			fault.Quote(last.Name), last.Type)
 	}
 	secrets, err := s.vault.openAll(c, rev.record)
 	if errors.Is(err, seal.ErrUnknownKey) {
-		return nil, fault.Invalid("Revision", "The secrets of revision %d are sealed under a key that is no longer "+
+		return nil, nil, fault.Invalid("Revision", "The secrets of revision %d are sealed under a key that is no longer "+
 			"in the key ring. Put the key back into the ring, or restore a later revision.", n)
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	root, err := rev.fill(func(field string) string { return secrets[field] })
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	settled, configured := p.settle(root.String(), func(string) bool { return false }, s.random, s.targets)
 	err = fault.Join(checkRole("RamRole", rev.RamRole), checkGroup("ResourceGroupId", rev.ResourceGroupID),
 		checkTags("Tags", rev.Tags), configured)
 	if fault.CodeOf(err) == fault.InvalidParameter {
-		return nil, fault.Invalid("Revision", "Revision %d is not valid any more: %v", n, err)
+		return nil, nil, fault.Invalid("Revision", "Revision %d is not valid any more: %v", n, err)
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	after := rev.clone()
+	after = rev.clone()
 	after.Configuration = settled.text
 	after.Revision, after.Oldest, after.Updated = last.Revision, last.Oldest, last.Updated
 	before := last
@@ -258,33 +267,43 @@ func (s *Service) restored(ctx context.Context, c scope, last *record, there boo
 		before = nil // nothing of the life between is kept
 	}
 	if err := s.vault.restore(c, p, after, before, rev.record, settled, secrets[fieldWebhookToken]); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	after.advance(s.now())
-	return after, nil
+	return after, at.end, nil
 }
 
-// restoreNeeds returns the permissions that the change from last to after needs, in addition to
-// Restore.
-func (s *Service) restoreNeeds(ctx context.Context, c scope, last, after *record, there, mayGet bool) ([]need, error) {
+// restoreNeeds returns the permissions that a restore needs, in addition to Restore. end is the last
+// record of the life of the revision. Its secrets and records are for those who may restore that
+// life, and may give it the tags that it had.
+func (s *Service) restoreNeeds(ctx context.Context, c scope, r restoring, end *record) ([]need, error) {
+	last, after := r.last, r.after
 	of := c.request(ctx, last.Name, last.Tags)
 	var needs []need
-	if !maps.Equal(last.Tags, after.Tags) {
-		needs = append(needs, need{action: actionPrefix + actionTag, of: of},
-			need{action: actionPrefix + actionTag, of: c.request(ctx, last.Name, after.Tags), after: true})
+	tag := func(tags map[string]string, with string) {
+		if !maps.Equal(tags, after.Tags) {
+			needs = append(needs, need{action: actionPrefix + actionTag, of: c.request(ctx, last.Name, tags), with: with},
+				need{action: actionPrefix + actionTag, of: c.request(ctx, last.Name, after.Tags), with: tagsAfter})
+		}
+	}
+	tag(last.Tags, "")
+	if !last.sameLife(end) {
+		needs = append(needs, need{action: actionPrefix + actionRestore, of: c.request(ctx, last.Name, end.Tags),
+			with: tagsAtEnd})
+		tag(end.Tags, tagsAtEnd)
 	}
 	if last.ResourceGroupID != after.ResourceGroupID {
 		needs = append(needs, need{action: actionPrefix + actionChangeGroup, of: of})
 	}
 	before := last
-	if !there {
+	if !r.there {
 		before = nil // a role that was in use is none of a deleted configuration
 	}
 	uses, err := s.newUses(c, before, after)
 	if err != nil {
 		return nil, err
 	}
-	return append(needs, c.storedRoleNeeds(ctx, uses, after.Tags, mayGet)...), nil
+	return append(needs, c.storedRoleNeeds(ctx, uses, after.Tags, r.mayGet)...), nil
 }
 
 // openAll returns the secrets of a record by field, without previous ones.

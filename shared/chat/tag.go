@@ -221,7 +221,7 @@ func (s *Service) retagSteps(ctx context.Context, c scope, action string, names 
 		after := before.clone()
 		problem = cmp.Or(problem, edit(after))
 		needs = append(needs, need{action: actionPrefix + action,
-			of: c.request(ctx, name, after.tags()), after: true})
+			of: c.request(ctx, name, after.tags()), with: tagsAfter})
 		after.advance(s.now())
 		steps = append(steps, step{before, after})
 	}
