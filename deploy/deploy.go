@@ -58,7 +58,7 @@ const (
 
 // Functions are the deployed functions: the folders under functions/, by name.
 var Functions = []Function{
-	{Folder: "api", Rights: Get | Batch | Query | Put | Delete | Add, Journal: Query, Part: Every},
+	{Folder: "api", Rights: Get | Batch | Query | Put | Delete | Add, Journal: Get | Batch | Query, Part: Every},
 	{Folder: "change-resource-group", Rights: Get | Put | Delete},
 	{Folder: "copy-chat-configuration", Rights: Get | Query | Put | Delete | Add},
 	{Folder: "create-chat-configuration", Rights: Get | Query | Put | Delete | Add},
@@ -67,7 +67,7 @@ var Functions = []Function{
 	{Folder: "get-chat-configuration", Rights: Get},
 	{Folder: "get-chat-configuration-health", Rights: Get | Query, Journal: Query},
 	{Folder: "get-chat-configuration-revision", Rights: Get | Batch | Query},
-	{Folder: "list-chat-commands", Rights: Get | Query, Journal: Query},
+	{Folder: "list-chat-commands", Rights: Get | Batch | Query, Journal: Get | Batch | Query},
 	{Folder: "list-chat-configuration-revisions", Rights: Get | Query},
 	{Folder: "list-chat-configurations", Rights: Get | Batch | Query},
 	{Folder: "list-tag-keys", Rights: Get | Query},

@@ -50,8 +50,8 @@ func (r *RestoreResponse) ETag() string { return etag(r.ChatConfiguration.Revisi
 //
 // The rules and the permissions of today decide. The caller needs Restore; TagResources if the tags
 // become others; ChangeResourceGroup if the group does; PassRole for every use of a role that is
-// not there now. For a revision of an earlier life, it needs GetRevision and Restore also with the tags
-// at the end of that life, and TagResources if the revision has others. A webhook token and
+// not there now. For a revision of an earlier life, it needs GetRevision and Restore also with the
+// tags at the end of that life, and TagResources if the revision has others. A webhook token and
 // generated secrets that are replaced stay valid for DefaultGrace, so that the bot can still be
 // called.
 //
@@ -237,8 +237,8 @@ func (s *Service) restored(ctx context.Context, c scope, last *record, there boo
 	}
 	secrets, err := s.vault.openAll(c, rev.record)
 	if errors.Is(err, seal.ErrUnknownKey) {
-		return nil, nil, fault.Invalid("Revision", "The secrets of revision %d are sealed under a key that is no longer "+
-			"in the key ring. Put the key back into the ring, or restore a later revision.", n)
+		return nil, nil, fault.Invalid("Revision", "The secrets of revision %d are sealed under a key that is no "+
+			"longer in the key ring. Put the key back into the ring, or restore a later revision.", n)
 	}
 	if err != nil {
 		return nil, nil, err
@@ -273,17 +273,18 @@ func (s *Service) restored(ctx context.Context, c scope, last *record, there boo
 	return after, at.end, nil
 }
 
-// restoreNeeds returns the permissions that a restore needs, in addition to Restore. end is the last
-// record of the life of the revision. Its secrets and records are for those who may restore that
-// life, and may give it the tags that it had.
+// restoreNeeds returns the permissions that a restore needs, in addition to Restore. end is the
+// last record of the life of the revision. Its secrets and records are for those who may restore
+// that life, and may give it the tags of the revision.
 func (s *Service) restoreNeeds(ctx context.Context, c scope, r restoring, end *record) ([]need, error) {
 	last, after := r.last, r.after
 	of := c.request(ctx, last.Name, last.Tags)
 	var needs []need
 	tag := func(tags map[string]string, with string) {
 		if !maps.Equal(tags, after.Tags) {
-			needs = append(needs, need{action: actionPrefix + actionTag, of: c.request(ctx, last.Name, tags), with: with},
-				need{action: actionPrefix + actionTag, of: c.request(ctx, last.Name, after.Tags), with: tagsAfter})
+			of, to := c.request(ctx, last.Name, tags), c.request(ctx, last.Name, after.Tags)
+			needs = append(needs, need{action: actionPrefix + actionTag, of: of, with: with},
+				need{action: actionPrefix + actionTag, of: to, with: tagsAfter})
 		}
 	}
 	tag(last.Tags, "")
