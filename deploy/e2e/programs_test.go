@@ -80,6 +80,9 @@ func TestKillDuringAProgram(t *testing.T) {
 	if !alive() {
 		t.Error("the program does not run")
 	}
+	// Until Start no longer waits, and the program is followed. A kill before that is seen when the
+	// lease of the command ends.
+	time.Sleep(3 * time.Second)
 	s.kill()
 	for limit := time.Now().Add(20 * time.Second); alive(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(limit) {

@@ -165,7 +165,8 @@ const oosPrefix = "oos:"
 // needs are the operations that an action needs in addition to its own, for its parameters and its
 // answer.
 var needs = map[string][]string{
-	"CopyChatConfiguration":    {"oos:CreateChatConfiguration", "oos:TagResources", "oos:ChangeResourceGroup"},
+	"CopyChatConfiguration": {"oos:GetChatConfiguration", "oos:CreateChatConfiguration", "oos:TagResources",
+		"oos:ChangeResourceGroup"},
 	"CreateChatConfiguration":  {"oos:TagResources", "oos:ChangeResourceGroup"},
 	"ListChatConfigurations":   {"oos:GetChatConfiguration"}, // whose Outputs it shows
 	"RestoreChatConfiguration": {"oos:GetChatConfigurationRevision", "oos:TagResources", "oos:ChangeResourceGroup"},
