@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -149,6 +150,10 @@ rotation. With FILE it prints the new ring, or writes it to --out, to be deploye
 				return err
 			case !inPlace:
 				return ring.write(cmd.OutOrStdout(), text)
+			}
+			// A key that another command has added must not be lost.
+			if now, err := os.ReadFile(path); err != nil || !bytes.Equal(now, old) {
+				return errors.Join(fmt.Errorf("%s has changed meanwhile; run the command again", path), err)
 			}
 			if err := app.WriteFile(path, text); err != nil {
 				return err

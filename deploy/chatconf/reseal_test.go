@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -81,6 +83,26 @@ func TestTheRingOfALocalServiceIsRotated(t *testing.T) {
 		if !running { // with the new key alone
 			mustRun(t, "keys", "list", "--data", data)
 		}
+	}
+}
+
+// A ring that is rotated while its old key is retired keeps its new key.
+func TestARingThatChangesMeanwhileIsNotWritten(t *testing.T) {
+	data := newData(t)
+	path := filepath.Join(data, app.KeyRingFile)
+	old := ringIn(t, path).Current()
+	mustRun(t, "keyring", "rotate", "--data", data, "--id", "new")
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		mustRun(t, "keyring", "rotate", "--data", data, "--id", "newer")
+		io.WriteString(w, `{"Key":"new","Done":true,"Keys":[{"Id":"new","Uses":2},{"Id":"`+old+`","Uses":0}]}`)
+	}))
+	defer s.Close()
+	if _, err := run(t, "", "keyring", "retire", old, "--data", data, "--endpoint", s.URL); err == nil ||
+		!strings.Contains(err.Error(), "has changed meanwhile") {
+		t.Errorf("retire = %v", err)
+	}
+	if got, want := ringIn(t, path).IDs(), []string{"newer", "new", old}; !slices.Equal(got, want) {
+		t.Errorf("the ring has %q, want %q", got, want)
 	}
 }
 

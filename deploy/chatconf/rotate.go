@@ -70,7 +70,9 @@ func (v *verb) rotate(ctx context.Context, params map[string]string, arg string,
 		if err != nil {
 			return usagef("the new value of %s: %w", key, err)
 		}
-		params["Value"] = strings.TrimSuffix(string(text), "\n")
+		if params["Value"] = strings.TrimRight(string(text), "\r\n"); params["Value"] == "" {
+			return usagef("the new value of %s is empty; write only %s to let the service make one", key, key)
+		}
 	case v.asks:
 		text, err := v.hidden(ctx, fmt.Sprintf("New value of %s (empty: the service makes one): ", key))
 		if err != nil {

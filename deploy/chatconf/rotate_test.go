@@ -78,7 +78,7 @@ func TestRotate(t *testing.T) {
 	}
 	for _, args := range [][]string{{}, {"ops", "a", "b"}, {"ops", "SlackSigningSecret=" + planted},
 		{"ops", "=" + planted}, {"ops", "Webhook=@-"}, {"ops", "SlackSigningSecret=@/nonexistent"},
-		{"ops", "-o", "xml"}} {
+		{"wecom", "WeChatToken=@-"}, {"ops", "-o", "xml"}} {
 		out, err := run(t, "", append(append([]string{"rotate"}, args...), at...)...)
 		if !isUsage(err) || out != "" || strings.Contains(err.Error(), planted) {
 			t.Errorf("rotate %q: %q, %v, want a usage error", args, out, err)
