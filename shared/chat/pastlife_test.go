@@ -147,3 +147,26 @@ func TestADeletionSealsAgainWhatAnOlderKeySealed(t *testing.T) {
 	h.mustRestore(h.Ctx, "one", 2)
 	chattest.Equal(t, "the secrets", h.stored("one").Secrets, want)
 }
+
+// TestRestoreRemovesNoTagAgainstAPolicy holds that a restore needs the permission to untag for a
+// tag that it removes, and to tag only for one that it sets.
+func TestRestoreRemovesNoTagAgainstAPolicy(t *testing.T) {
+	h := newHouse(t)
+	h.MustCreate("one")
+	if err := h.tag(map[string]string{"guard": "on"}, "one"); err != nil {
+		t.Fatal(err)
+	}
+	const resource = " on acs:oos:cn-hangzhou:" + chattest.Account + ":chatconfiguration/one"
+	for _, c := range []struct {
+		revision     int64
+		needs, other string
+	}{{1, "oos:UntagResources", "oos:TagResources"}, {2, "oos:TagResources", "oos:UntagResources"}} {
+		without := func(action string) context.Context {
+			return chattest.As(t.Context(), callerOf(t, "CCKsome", `{"Effect":"Allow","Action":"oos:*","Resource":"*"}`,
+				`{"Effect":"Deny","Action":"`+action+`","Resource":"*"}`))
+		}
+		_, err := h.Restore(without(c.needs), &chat.RestoreRequest{Name: "one", Revision: &c.revision})
+		chattest.WantError(t, "without "+c.needs, err, fault.NoPermission, "", c.needs+resource+".")
+		h.mustRestore(without(c.other), "one", c.revision)
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"maps"
 	"slices"
 	"time"
 
@@ -48,12 +47,12 @@ func (r *RestoreResponse) ETag() string { return etag(r.ChatConfiguration.Revisi
 // that the revision is of, with its records. While a configuration is there, its life goes on, also
 // if the revision is of an earlier one.
 //
-// The rules and the permissions of today decide. The caller needs Restore; TagResources if the tags
-// become others; ChangeResourceGroup if the group does; PassRole for every use of a role that is
-// not there now. For a revision of an earlier life, it needs GetRevision and Restore also with the
-// tags at the end of that life, and TagResources if the revision has others. A webhook token and
-// generated secrets that are replaced stay valid for DefaultGrace, so that the bot can still be
-// called.
+// The rules and the permissions of today decide. The caller needs Restore; TagResources and
+// UntagResources for tags that it sets and removes; ChangeResourceGroup if the group becomes
+// another; PassRole for every use of a role that is not there now. For a revision of an earlier
+// life, it needs GetRevision and all but the last two also with the tags at the end of that life. A
+// webhook token and generated secrets that are replaced stay valid for DefaultGrace, so that the
+// bot can still be called.
 //
 // Errors: MissingParameter, InvalidParameter, NotFound, Conflict, QuotaExceeded,
 // IdempotencyMismatch, NoPermission, InvalidRegion.
@@ -281,10 +280,10 @@ func (s *Service) restoreNeeds(ctx context.Context, c scope, r restoring, end *r
 	of := c.request(ctx, last.Name, last.Tags)
 	var needs []need
 	tag := func(tags map[string]string, with string) {
-		if !maps.Equal(tags, after.Tags) {
+		for _, action := range tagActions(tags, after.Tags) {
 			of, to := c.request(ctx, last.Name, tags), c.request(ctx, last.Name, after.Tags)
-			needs = append(needs, need{action: actionPrefix + actionTag, of: of, with: with},
-				need{action: actionPrefix + actionTag, of: to, with: tagsAfter})
+			needs = append(needs, need{action: actionPrefix + action, of: of, with: with},
+				need{action: actionPrefix + action, of: to, with: tagsAfter})
 		}
 	}
 	tag(last.Tags, "")
@@ -305,6 +304,22 @@ func (s *Service) restoreNeeds(ctx context.Context, c scope, r restoring, end *r
 		return nil, err
 	}
 	return append(needs, c.storedRoleNeeds(ctx, uses, after.Tags, r.mayGet)...), nil
+}
+
+// tagActions returns the actions that make the tags before those after.
+func tagActions(before, after map[string]string) (actions []string) {
+	for key, value := range after {
+		if was, there := before[key]; !there || was != value {
+			actions = append(actions, actionTag)
+			break
+		}
+	}
+	for key := range before {
+		if _, there := after[key]; !there {
+			return append(actions, actionUntag)
+		}
+	}
+	return actions
 }
 
 // openAll returns the secrets of a record by field, without previous ones.
