@@ -244,6 +244,11 @@ func parseCommandFilters(in *ListCommandsRequest, now time.Time) (*commandSelect
 		return nil, mistakes
 	}
 	sel.Since, sel.Until = sel.since.at, sel.until.at
+	// A next page may be late: the time that a relative Since means may have passed Until by then.
+	if in.Since != "" && in.Until != "" && in.NextToken == "" && !sel.Since.Before(sel.Until) {
+		return nil, fault.Invalid("Until", "Until %s is not after Since %s; write a later Until, or an earlier Since.",
+			fault.Quote(in.Until), fault.Quote(in.Since))
+	}
 	return sel, nil
 }
 

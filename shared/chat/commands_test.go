@@ -92,6 +92,10 @@ func TestCommandsOfAllBots(t *testing.T) {
 	if got := h.Spy.Took(); got != "Query Get Get" {
 		t.Errorf("a page costs %s", got)
 	}
+	for _, in := range []chat.ListCommandsRequest{{Since: "1h", Until: "2h"}, {Since: "today", Until: "today"}} {
+		_, err := h.ListCommands(h.Ctx, &in)
+		chattest.WantError(t, "nothing is between "+in.Since+" and "+in.Until, err, fault.InvalidParameter, "Until")
+	}
 	_, err = h.ListCommands(h.Ctx, &chat.ListCommandsRequest{Name: "one", NextToken: out.NextToken})
 	chattest.WantError(t, "the token of all bots, for one", err, fault.InvalidNextToken, "NextToken")
 	h.Clock.Advance(journal.DefaultRetention + time.Minute)

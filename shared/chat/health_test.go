@@ -118,8 +118,6 @@ func TestListCommands(t *testing.T) {
 			MaxResults: chattest.Ptr[int64](5)}, func(i int) bool { return i >= 10 && i < 20 }, 3},
 		"until a part of a millisecond": {chat.ListCommandsRequest{Until: "2026-11-23T08:01:00.0005Z"},
 			func(i int) bool { return i < 2 }, 1},
-		"nothing between": {chat.ListCommandsRequest{Since: at(20), Until: at(10)},
-			func(int) bool { return false }, 1},
 		"long ago": {chat.ListCommandsRequest{Until: "1960-01-01T00:00:00Z"},
 			func(int) bool { return false }, 1},
 		"in another zone": {chat.ListCommandsRequest{Since: "2026-11-23T19:50:00+08:00"},

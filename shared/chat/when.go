@@ -52,7 +52,7 @@ func parseBound(param, text string, now time.Time) (bound, error) {
 		}
 	}
 	return bound{}, fault.Invalid(param, "%s is %s; write a date such as 2026-01-31 or 2026-01-31T08:00:00Z, "+
-		"a time ago such as 90m, 24h or 7d, or today or yesterday.", param, fault.Quote(text))
+		"a time ago such as 90m, 24h or 7d, up to 3650d, or today or yesterday.", param, fault.Quote(text))
 }
 
 // parseAgo returns the time that a number of minutes, hours or days is, up to maxAgo.
