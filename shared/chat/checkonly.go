@@ -43,7 +43,7 @@ func (s *Service) checkCreate(ctx context.Context, c scope, after *record) (*Wri
 	}
 	if r, err := s.store.get(ctx, c, after.Name); err != nil || r != nil {
 		if r != nil {
-			err = alreadyExists("Name", after.Name)
+			err = alreadyExists("Name", after.Name, c.region)
 		}
 		return nil, err
 	}
@@ -55,7 +55,7 @@ func (s *Service) checkCreate(ctx context.Context, c scope, after *record) (*Wri
 }
 
 // alreadyExists is the error for a name that is taken.
-func alreadyExists(param, name string) error {
+func alreadyExists(param, name, region string) error {
 	return &fault.Error{Code: fault.AlreadyExists, Param: param,
-		Message: fmt.Sprintf("Chat configuration %s already exists.", fault.Quote(name))}
+		Message: fmt.Sprintf("Chat configuration %s already exists in %s.", fault.Quote(name), region)}
 }

@@ -459,7 +459,7 @@ func TestConfigurationIsRefused(t *testing.T) {
 		{"a target of unknown type", "Slack", in(`"Target":{"Type":"Email"}`),
 			[]string{`Configuration.Target.Type: unknown type "Email"; use Journal, Http, Function or Program`}},
 		{"a journal with a URL", "Slack", in(`"Target":{"Type":"Journal","Url":"https://planted"}`),
-			[]string{"Configuration.Target.Url: unknown key; use one of Type"}},
+			[]string{"Configuration.Target.Url: unknown key; use Type"}},
 		{"a target without secret", "Slack", in(`"Target":{"Type":"Http","Url":"https://planted"}`),
 			[]string{"Configuration.Target.Secret: is missing"}},
 		{"a target without URL", "Slack", in(`"Target":{"Type":"Http","Secret":"` + chattest.TargetSecret + `"}`),

@@ -2,6 +2,7 @@ package chat
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -49,7 +50,7 @@ func ParseEventTarget(text string, networks dial.Networks) (command.Target, erro
 		`{"Type":"Function","Name":"…"} or {"Type":"Topic","TopicArn":"…"}`
 	root, twice, err := document.ParseRepeated(path, text)
 	if err != nil {
-		return command.Target{}, err
+		return command.Target{}, fmt.Errorf("%w; "+use, err)
 	}
 	out := &settled{secrets: make(map[string]string), targets: networks}
 	for _, at := range twice {
@@ -61,7 +62,7 @@ func ParseEventTarget(text string, networks dial.Networks) (command.Target, erro
 	case root.Kind != document.Object:
 		out.wrong(path, "is %v; "+use, root.Kind)
 	case i < 0 && kind == "":
-		out.wrong(path, use)
+		out.wrong(path+"."+keyType, "is missing; "+use)
 	case i < 0:
 		out.wrong(path, "unknown type %s; "+use, fault.Quote(kind))
 	default:

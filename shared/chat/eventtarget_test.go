@@ -41,10 +41,10 @@ func TestParseEventTargetRefuses(t *testing.T) {
 		text string
 		want []string
 	}{
-		{`planted`, []string{"Target is not JSON at line 1, column 1"}},
+		{`planted`, []string{"Target is not JSON at line 1, column 1; " + use}},
 		{`{"Type":"Http","Url":"planted`, []string{"it ends too early"}},
 		{`["planted"]`, []string{"Target: is an array; " + use}},
-		{`{"Url":"https://planted.example.com"}`, []string{"Target: " + use}},
+		{`{"Url":"https://planted.example.com"}`, []string{"Target.Type: is missing; " + use}},
 		{`{"Type":"Oos"}`, []string{`Target: unknown type "Oos"; ` + use}},
 		{`{"Type":"Journal"}`, []string{`unknown type "Journal"`}},
 		{`{"Type":"Http","Url":"http://planted.example.com","Secret":"planted","Name":"n"}`,

@@ -269,7 +269,7 @@ func (s *Service) tryCreate(ctx context.Context, c scope, intent intent, after *
 		if intent.action == actionCopy {
 			param = "DestinationName"
 		}
-		return nil, alreadyExists(param, after.Name)
+		return nil, alreadyExists(param, after.Name, c.region)
 	case strings.HasPrefix(broken.Key.Sort, historyPrefix):
 		// The name had an earlier life. Its revisions continue, so that no old If-Match can match.
 		items, err := s.store.latest(ctx, c, after.Name)

@@ -80,5 +80,8 @@ func Suggestion(word string, known []string) string {
 	if best := command.Similar(word, known); best != "" {
 		return "did you mean " + best + "?"
 	}
+	if len(known) == 1 {
+		return "use " + known[0]
+	}
 	return "use one of " + strings.Join(known, ", ")
 }
