@@ -163,7 +163,7 @@ var rooms = []room{
 		"shared/emulator/localcloud", "shared/rpc/sign", "shared/cloud/*", "shared/table/file",
 		"shared/dispatch/http", "shared/dispatch/program", "shared/target/*",
 		"shared/table/tablestore", "shared/table/dynamodb", "shared/platform/*"},
-		[]string{"github.com/spf13/cobra", "golang.org/x/term", "go.yaml.in/yaml/v3",
+		[]string{"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/term", "go.yaml.in/yaml/v3",
 			"github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/config"}},
 }
 

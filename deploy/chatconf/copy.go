@@ -39,8 +39,9 @@ secrets. The copy has a webhook URL of its own, and no history and no records.`,
 			if region != "" {
 				where, flag = " in "+region, " --region "+region
 			}
-			return v.printf("Copied %s to %s%s. It has a webhook URL of its own. For the URL and the steps in the\n"+
-				"platform's console run 'chatconf show %s --show-url%s'.\n", args[0], name, where,
+			return v.printf("Copied %s to %s%s. It has a webhook URL of its own.\n"+
+				"For the URL and the steps in the platform's console, run\n"+
+				"'chatconf show %s --show-url%s'.\n", args[0], name, where,
 				name, flag)
 		})
 	})

@@ -20,7 +20,7 @@ func newHistory() *cobra.Command {
 changed. 'chatconf diff' shows the changes whole, and 'chatconf restore' brings a revision back.
 
 The history goes on when a configuration is deleted and its name is created again. Then the column
-LIFE shows the first revision of each life.`,
+LIFE shows the first revision of each life. With -o wide the callers' addresses are shown too.`,
 		Example: `  chatconf history ops
   chatconf history ops -o json`,
 		Args: exactly(1),
@@ -30,7 +30,11 @@ LIFE shows the first revision of each life.`,
 			return err
 		}
 		return v.print(list, func() error {
-			header := []string{"REVISION", "DATE (UTC)", "OPERATION", "CALLER", "ADDRESS", "CHANGED"}
+			header := []string{"REVISION", "DATE (UTC)", "OPERATION", "CALLER", "CHANGED"}
+			wide := v.output == outputWide
+			if wide {
+				header = slices.Insert(header, len(header)-1, "ADDRESS")
+			}
 			lives := slices.ContainsFunc(list, func(r chat.Revision) bool { return r.Life != list[0].Life })
 			if lives {
 				header = slices.Insert(header, 1, "LIFE")
@@ -38,7 +42,10 @@ LIFE shows the first revision of each life.`,
 			var rows [][]string
 			for _, r := range list {
 				row := []string{strconv.FormatInt(r.Revision, 10), shortDate(r.Date), operationOf(r), r.Caller,
-					r.SourceAddress, pathsOf(r)}
+					pathsOf(r)}
+				if wide {
+					row = slices.Insert(row, len(row)-1, r.SourceAddress)
+				}
 				if lives {
 					row = slices.Insert(row, 1, strconv.FormatInt(r.Life, 10))
 				}
@@ -113,12 +120,17 @@ func (v *verb) revision(ctx context.Context, name string, n, compared int64) (*c
 // parseRevisions returns the numbers of revisions in arguments.
 func parseRevisions(args []string) ([]int64, error) {
 	list := make([]int64, len(args))
+	var wrong []string
 	for i, arg := range args {
 		n, err := strconv.ParseInt(arg, 10, 64)
 		if err != nil || n < 1 {
-			return nil, usagef("revision %q is invalid; write a number such as 3; 'chatconf history' shows them", arg)
+			wrong = append(wrong, strconv.Quote(arg))
 		}
 		list[i] = n
+	}
+	if len(wrong) > 0 {
+		return nil, usagef("%s is not a revision; write a number such as 3; 'chatconf history' shows them",
+			strings.Join(wrong, " or "))
 	}
 	return list, nil
 }

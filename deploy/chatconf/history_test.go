@@ -48,11 +48,16 @@ func TestHistoryAndDiff(t *testing.T) {
 		}
 		return screen(out)
 	}
-	head := "REVISION  DATE (UTC)  OPERATION  CALLER  ADDRESS  CHANGED\n"
-	rows := "2  DATE  Updated  KEY  -  Status, Configuration.SlackSigningSecret, " +
-		"Configuration.Permissions[0].Commands[0]\n1  DATE  Created  KEY  -  -\n"
+	head := "REVISION  DATE (UTC)  OPERATION  CALLER  CHANGED\n"
+	rows := "2  DATE  Updated  KEY  Status, Configuration.SlackSigningSecret, " +
+		"Configuration.Permissions[0].Commands[0]\n1  DATE  Created  KEY  -\n"
 	if got, want := show("history", "ops"), head+rows; got != want {
 		t.Errorf("history:\n%s\nwant\n%s", got, want)
+	}
+	wide := strings.ReplaceAll(screen(mustRun(t, append([]string{"history", "ops", "-o", "wide"}, at...)...)),
+		"KEY  -  ", "KEY  ")
+	if want := strings.Replace(head, "CHANGED", "ADDRESS  CHANGED", 1) + rows; wide != want {
+		t.Errorf("history -o wide:\n%s\nwant\n%s", wide, want)
 	}
 	changes := "\n\nStatus\n  - Active\n  + Inactive\n" +
 		"Configuration.SlackSigningSecret\n  - DIGEST\n  + DIGEST\n" +
@@ -87,10 +92,14 @@ func TestHistoryAndDiff(t *testing.T) {
 		t.Errorf("diff of a deletion: %s", got)
 	}
 	create(t, at, "ops", "DingTalk", "")
-	want := "REVISION  LIFE  DATE (UTC)  OPERATION  CALLER  ADDRESS  CHANGED\n4  4  DATE  Created  KEY  -  -\n" +
-		"3  1  DATE  Deleted  KEY  -  -\n2  1  DATE  Updated"
+	want := "REVISION  LIFE  DATE (UTC)  OPERATION  CALLER  CHANGED\n4  4  DATE  Created  KEY  -\n" +
+		"3  1  DATE  Deleted  KEY  -\n2  1  DATE  Updated"
 	if got := show("history", "ops"); !strings.HasPrefix(got, want) {
 		t.Errorf("two lives:\n%s\nwant\n%s", got, want)
+	}
+	if _, err := run(t, "", append([]string{"diff", "ops", "x", "0"}, at...)...); err == nil ||
+		!strings.HasPrefix(err.Error(), `"x" or "0" is not a revision; write a number such as 3;`) {
+		t.Errorf("two mistakes: %v", err)
 	}
 	for _, args := range []string{"diff ops zero", "diff ops 0", "diff ops 1 -o xml", "diff", "diff ops 1 2 3",
 		"history", "history ops dev"} {
@@ -120,7 +129,7 @@ func TestHistoryOfAStranger(t *testing.T) {
 	answers = []string{list(`],"NextToken":"x"`), list(`{"Revision":7,"Compared":6,"Date":"planted",` +
 		`"Operation":"Moved","Changes":[{"Path":"a"},{"Path":"b"},{"Path":"c"},{"Path":"d"},{"Path":"e"}]}]`)}
 	if got := mustRun(t, append([]string{"history", "ops"}, at...)...); !strings.HasSuffix(screen(got),
-		"\n7  planted  Moved  -  -  a, b, c, d, …\n") {
+		"\n7  planted  Moved  -  a, b, c, d, …\n") {
 		t.Errorf("history: %s", got)
 	}
 	answers = []string{list(`{"Revision":7,"SourceAddress":"192.0.2.1",` +

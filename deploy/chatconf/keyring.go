@@ -54,7 +54,7 @@ To create further access keys:
 
 To replace a key of a local service: rotate, restart the service, reseal, retire. For functions:
 add --last, promote, reseal, retire, and deploy the ring that each of them makes.`,
-		Args: noArgs,
+		Args: onlyCommands,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newKeyRingNew(), newKeyRingAdd(), newKeyRingPromote(), newKeyRingRotate(), newKeyRingReseal(),

@@ -46,7 +46,7 @@ a pattern such as oos:* does not cover them.
 A caller that saves a configuration with a RamRole must be allowed to pass the role: ram:PassRole on
 acs:ram::ACCOUNT:role/NAME. Keys made with --owner or --admin may pass every role of their
 account; --pass-role allows it to others.`,
-		Args: noArgs,
+		Args: onlyCommands,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newKeysCreate(), newKeysList(), newKeysUpdate(),

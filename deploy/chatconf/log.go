@@ -42,8 +42,8 @@ func newLog() *cobra.Command {
 		Use:   "log [NAME]...",
 		Short: "Show the commands of bots, a line for each",
 		Long: `Show who asked which bot for what, and what came of it, a line for each command, the oldest first.
-Without a name, the commands of all bots of the region are shown. Without --since, the last
-50 commands are shown.
+Without a name, the commands of all bots of the region are shown. Without --since, the last 50
+commands are shown.
 
 With -f the output goes on with new commands, until you press Ctrl-C. A command whose operation ends
 within 15 minutes has a second line then.
@@ -62,7 +62,8 @@ line is an object, as ListChatCommands shows it.`,
 			case q.last < 0:
 				return seeHelp(cmd, fmt.Errorf("--last %d is invalid; write 0 for all, or a number", q.last))
 			case q.last == 0 && q.since == "" && q.follow:
-				return seeHelp(cmd, errors.New("--last 0 is all there is; add --since"))
+				return seeHelp(cmd, errors.New("--follow with --last 0 would first show all commands ever; "+
+					"add --since, such as --since 1h"))
 			case q.since != "" && !cmd.Flags().Changed("last"):
 				q.last = 0
 			}
@@ -116,16 +117,24 @@ func (q *logQuery) find(ctx context.Context, v *verb, names []string) (found []c
 	if len(names) == 0 {
 		names = []string{""}
 	}
+	var unknown []error
 	for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
 		of, err := q.ofBot(ctx, v, name)
 		var refused *refusedError
 		if name == "" && errors.As(err, &refused) && refused.status == http.StatusForbidden {
 			return nil, fmt.Errorf("%w\n  for the commands of one bot, name it: chatconf log NAME", err)
 		}
+		if errors.As(err, &refused) && refused.status == http.StatusNotFound {
+			unknown = append(unknown, err) // and the other names, to say all mistakes at once
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
 		found = append(found, of...)
+	}
+	if len(unknown) > 0 {
+		return nil, errors.Join(unknown...)
 	}
 	slices.SortFunc(found, func(a, b chat.ChatCommand) int { return cmp.Compare(a.Id, b.Id) }) // as the times
 	if q.last > 0 && len(found) > q.last {

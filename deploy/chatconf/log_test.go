@@ -108,6 +108,14 @@ func TestLogOfWhoMayNotReadAll(t *testing.T) {
 	}
 }
 
+func TestLogNamesEveryUnknownBot(t *testing.T) {
+	_, err := run(t, "", append([]string{"log", "ops", "none", "nope"}, said(t)...)...)
+	if err == nil || !strings.Contains(err.Error(), `no chat configuration "none"`) ||
+		!strings.Contains(err.Error(), `no chat configuration "nope"`) {
+		t.Errorf("log of two unknown bots: %v", err)
+	}
+}
+
 // A list of several pages is read to its end, in pages that the service may make short or empty.
 func TestLogReadsEveryPage(t *testing.T) {
 	noEnv(t)

@@ -10,8 +10,10 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"chatconf/shared/app"
+	"chatconf/shared/chat"
 	"chatconf/shared/serve"
 )
 
@@ -58,7 +60,7 @@ is invalid.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.SetFlagErrorFunc(seeHelp)
+	root.SetFlagErrorFunc(flagError)
 	// cobra checks these too, later, but its errors have no type of their own.
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		if err := errors.Join(cmd.ValidateRequiredFlags(), cmd.ValidateFlagGroups()); err != nil {
@@ -66,16 +68,7 @@ is invalid.`,
 		}
 		return checkNames(cmd)
 	}
-	root.Args = func(cmd *cobra.Command, args []string) error {
-		if len(args) == 0 {
-			return nil
-		}
-		meant := ""
-		if names := cmd.SuggestionsFor(args[0]); len(names) > 0 {
-			meant = fmt.Sprintf(", did you mean %s?", strings.Join(names, " or "))
-		}
-		return seeHelp(cmd, fmt.Errorf("unknown command %q%s", args[0], meant))
-	}
+	root.Args = onlyCommands
 	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	root.AddCommand(newServe(), newBots(), newShow(), newCall(), newSend(), newLog(), newHistory(), newDiff(),
 		newRestore(), newRotate(), newCopy(), newEnv(), newKeys(), newCheck(), newTables(), newKeyRing(),
@@ -103,6 +96,48 @@ func seeHelp(cmd *cobra.Command, err error) error {
 	return usagef("%w\nSee '%s --help'.", err, cmd.CommandPath())
 }
 
+// onlyCommands refuses an argument of a command that has only commands: it is not the name of one.
+func onlyCommands(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	var names []string
+	for _, sub := range cmd.Commands() {
+		names = append(names, sub.Name())
+	}
+	meant := ""
+	if name, ok := chat.Nearest(args[0], names); ok {
+		meant = fmt.Sprintf("; did you mean %s?", name)
+	}
+	return seeHelp(cmd, fmt.Errorf("unknown command %q%s", args[0], meant))
+}
+
+// wants says what the value of a flag of each type is.
+var wants = map[string]string{"int": "a whole number, such as 10", "duration": "a time, such as 90s, 15m or 24h",
+	"bool": "true or false"}
+
+// flagError returns the error of a flag in the words of a person.
+func flagError(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	var invalid *pflag.InvalidValueError
+	switch {
+	case errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() == "":
+		var names []string
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+		err = fmt.Errorf("unknown flag --%s", unknown.GetSpecifiedName())
+		if name, ok := chat.Nearest(unknown.GetSpecifiedName(), names); ok {
+			err = fmt.Errorf("%w; did you mean --%s?", err, name)
+		}
+	case errors.As(err, &invalid):
+		want := invalid.Unwrap().Error()
+		if known := wants[invalid.GetFlag().Value.Type()]; known != "" {
+			want = "write " + known
+		}
+		err = fmt.Errorf("--%s is %q; %s", invalid.GetFlag().Name, invalid.GetValue(), want)
+	}
+	return seeHelp(cmd, err)
+}
+
 // noArgs requires that there are no arguments.
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
@@ -120,9 +155,14 @@ func between(least, most int) cobra.PositionalArgs {
 	if most > least {
 		count += fmt.Sprint(" to ", most)
 	}
+	noun := "argument"
+	if most > 1 {
+		noun += "s"
+	}
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < least || len(args) > most {
-			return seeHelp(cmd, fmt.Errorf("%s needs %s argument(s), not %d", cmd.CommandPath(), count, len(args)))
+			return seeHelp(cmd, fmt.Errorf("%s needs %s %s, not %d; write '%s'", cmd.CommandPath(), count, noun,
+				len(args), cmd.UseLine()))
 		}
 		return nil
 	}

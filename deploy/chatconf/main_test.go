@@ -998,3 +998,27 @@ func TestWelcome(t *testing.T) {
 		}
 	}
 }
+
+// A mistake in the command line is named with what would be right.
+func TestMistakesInTheCommandLine(t *testing.T) {
+	noEnv(t)
+	for args, want := range map[string]string{
+		"histroy ops":          `unknown command "histroy"; did you mean history?` + "\nSee 'chatconf --help'.",
+		"frobnicate":           `unknown command "frobnicate"` + "\nSee 'chatconf --help'.",
+		"keyring rotat":        `unknown command "rotat"; did you mean rotate?` + "\nSee 'chatconf keyring --help'.",
+		"keys lists":           `unknown command "lists"; did you mean list?` + "\nSee 'chatconf keys --help'.",
+		"history":              "chatconf history needs 1 argument, not 0; write 'chatconf history NAME [flags]'",
+		"diff a b c d":         "chatconf diff needs 1 to 3 arguments, not 4; write 'chatconf diff NAME [REVISION]",
+		"log --sinse 1h":       "unknown flag --sinse; did you mean --since?\nSee 'chatconf log --help'.",
+		"log --xyz":            "unknown flag --xyz\nSee",
+		"log -n x":             `--last is "x"; write a whole number, such as 10` + "\nSee",
+		"log -f -n 0":          "--follow with --last 0 would first show all commands ever; add --since, such as",
+		"call X --timeout 3":   `--timeout is "3"; write a time, such as 90s, 15m or 24h` + "\nSee",
+		"log --follow=maybe":   `--follow is "maybe"; write true or false` + "\nSee",
+		"rotate a b --grace x": `--grace is "x"; write a time up to 7d, such as 90m, 24h or 2d` + "\nSee",
+	} {
+		if _, err := run(t, "", strings.Fields(args)...); !isUsage(err) || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("chatconf %s: %v, want %s", args, err, want)
+		}
+	}
+}

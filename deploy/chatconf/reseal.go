@@ -81,13 +81,38 @@ values each key has encrypted. A key without any can be retired.`,
 				if err != nil {
 					return err
 				}
-				return printWalk(cmd.OutOrStdout(), at)
+				return errors.Join(printWalk(cmd.OutOrStdout(), at), f.isCurrent(at.Key))
 			})
 		},
 	}
 	f.add(cmd)
 	cmd.Flags().BoolVar(&restart, "restart", false, "begin a new walk, even if the last one is not done")
 	return cmd
+}
+
+// isCurrent returns an error if a local service encrypts with another key than its key ring says.
+// The service reads the ring only at its start.
+func (f *keyFlags) isCurrent(key string) error {
+	if f.endpoint != "" || f.store != storeFile {
+		return nil
+	}
+	path, err := ringPath(f.data, nil)
+	if err != nil { // the ring is in no file, so it was not rotated in place
+		return nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	ids, _, err := splitRing(text)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if ids[0] != key {
+		return fmt.Errorf("the service still encrypts with the key %s, and %s has the current key %s; "+
+			"restart the service, and run this again", key, path, ids[0])
+	}
+	return nil
 }
 
 // printWalk prints the result of a walk.

@@ -67,6 +67,21 @@ func TestTheRingOfALocalServiceIsRotated(t *testing.T) {
 		if out := mustRun(t, "keyring", "reseal", "--data", data, "--restart"); !lineHas(out, "0 of 2 items") {
 			t.Errorf("a second reseal prints %s", out)
 		}
+		if ids := ringIn(t, path).IDs(); running {
+			// A service that has not read the ring since then.
+			if err := rotateRing(io.Discard, path, "newer"); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := run(t, "", "keyring", "reseal", "--data", data); err == nil ||
+				!strings.Contains(err.Error(), "still encrypts with the key new") ||
+				!strings.Contains(err.Error(), "has the current key newer; restart the service") {
+				t.Errorf("reseal before the restart = %v", err)
+			}
+			mustRun(t, "keyring", "retire", "newer", "--data", data)
+			if got := ringIn(t, path).IDs(); !slices.Equal(got, ids) {
+				t.Errorf("the ring has %q, want %q", got, ids)
+			}
+		}
 		if _, err := run(t, "", "keyring", "retire", "new", "--data", data); err == nil ||
 			!strings.Contains(err.Error(), "still encrypts with the key new") {
 			t.Errorf("retire of the current key = %v", err)

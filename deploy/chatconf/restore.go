@@ -60,6 +60,11 @@ func (v *verb) restore(ctx context.Context, name string, revision int64, yes boo
 			return v.printf("%s is what it was at revision %d; nothing to do.\n", name, before)
 		})
 	}
+	typed := slices.IndexFunc(changes, func(c chat.Change) bool { return c.Path == "Type" })
+	if !present.Deleted && typed >= 0 && changes[typed].Before != nil && changes[typed].After != nil {
+		return fmt.Errorf("%s has the Type %s now, and revision %d has %s, which no restore can change; delete %s "+
+			"first, and restore the revision then", name, *changes[typed].Before, before, *changes[typed].After, name)
+	}
 	if !isData(v.output) {
 		if err := v.printPlan(name, present, before, changes); err != nil {
 			return err

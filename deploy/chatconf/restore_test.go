@@ -36,7 +36,7 @@ func TestRestore(t *testing.T) {
 		t.Errorf("once more: %s, want %s", got, want)
 	}
 	if got := screen(mustRun(t, append([]string{"history", "ops"}, at...)...)); !strings.Contains(got,
-		"\n3  DATE  Restored 1  KEY  -  Status, ") {
+		"\n3  DATE  Restored 1  KEY  Status, ") {
 		t.Errorf("the history: %s", got)
 	}
 	if got := do("ops", "--yes"); !strings.HasSuffix(got, "Restored revision 2 of ops as revision 4.\n") {
@@ -56,6 +56,13 @@ func TestRestore(t *testing.T) {
 	if got := do("ops", "1", "--yes", "-o", "json"); json.Unmarshal([]byte(got), &answer) != nil ||
 		answer.ChatConfiguration.Revision != 7 || len(answer.ChatConfiguration.Changes) != 0 {
 		t.Errorf("nothing to do, as JSON: %s", got)
+	}
+	mustRun(t, append([]string{"call", "DeleteChatConfiguration", "Name=ops"}, at...)...)
+	create(t, at, "ops", "DingTalk", "")
+	out, err := run(t, "", append([]string{"restore", "ops", "1", "--yes"}, at...)...)
+	if want := "ops has the Type DingTalk now, and revision 1 has Slack, which no restore can change; delete ops " +
+		"first, and restore the revision then"; err == nil || err.Error() != want || out != "" {
+		t.Errorf("a revision of another Type: %q, %v, want %s", out, err, want)
 	}
 	create(t, at, "new", "Slack", "")
 	for _, args := range []string{"missing", "new", "ops 99"} {

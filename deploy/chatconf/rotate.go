@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -17,7 +18,7 @@ import (
 const keyWebhook = "Webhook"
 
 func newRotate() *cobra.Command {
-	var grace time.Duration
+	grace := graceTime(chat.DefaultGrace * time.Second)
 	var showURL bool
 	cmd := newVerb(&cobra.Command{
 		Use:   "rotate NAME [KEY | KEY=@FILE]",
@@ -38,18 +39,47 @@ Without a value the service makes one, for keys where the platform accepts any.`
   chatconf rotate ops Target.Secret=@new-secret.txt --grace 1h`,
 		Args: between(1, 2),
 	}, func(ctx context.Context, v *verb, args []string) error {
-		params := map[string]string{"Name": args[0], "GraceSeconds": strconv.FormatInt(int64(grace/time.Second), 10)}
+		seconds := int64(time.Duration(grace) / time.Second)
+		params := map[string]string{"Name": args[0], "GraceSeconds": strconv.FormatInt(seconds, 10)}
 		if len(args) == 1 {
 			return v.listSecrets(ctx, args[0])
 		}
 		return v.rotate(ctx, params, args[1], showURL)
 	})
-	cmd.Flags().DurationVar(&grace, "grace", chat.DefaultGrace*time.Second,
-		"how long the present value stays valid, at most 168h")
+	cmd.Flags().Var(&grace, "grace", "how long the present value stays valid, such as 90m, 24h or 7d")
 	cmd.Flags().BoolVar(&showURL, "show-url", false,
 		"print the new URL with its token, and other new secrets of "+keyWebhook)
 	return cmd
 }
+
+// A graceTime is a flag: how long the value before a rotation stays valid.
+type graceTime time.Duration
+
+// Set reads a time such as 90m, 24h or 7d.
+func (g *graceTime) Set(text string) error {
+	d, err := time.ParseDuration(text)
+	if count, ok := strings.CutSuffix(text, "d"); ok {
+		var days uint64
+		days, err = strconv.ParseUint(count, 10, 8)
+		d = time.Duration(days) * 24 * time.Hour
+	}
+	if err != nil || d < 0 || d > chat.MaxGrace*time.Second {
+		return errors.New("write a time up to 7d, such as 90m, 24h or 2d")
+	}
+	*g = graceTime(d)
+	return nil
+}
+
+// String returns the time in hours if it is a number of them.
+func (g *graceTime) String() string {
+	if d := time.Duration(*g); d%time.Hour != 0 {
+		return d.String()
+	}
+	return fmt.Sprintf("%.0fh", time.Duration(*g).Hours())
+}
+
+// Type returns the word for the value in the help.
+func (g *graceTime) Type() string { return "time" }
 
 // rotate rotates the webhook or a secret, as the argument KEY, KEY=@FILE or KEY=@- says.
 func (v *verb) rotate(ctx context.Context, params map[string]string, arg string, showURL bool) error {
@@ -58,6 +88,8 @@ func (v *verb) rotate(ctx context.Context, params map[string]string, arg string,
 	switch {
 	case key == "":
 		return usagef("the key is missing; 'chatconf rotate %s' lists the keys", params["Name"])
+	case key != keyWebhook && strings.EqualFold(key, keyWebhook):
+		return usagef("unknown key %q; did you mean %s?", key, keyWebhook)
 	case given && !file: // not shown: it is a secret
 		return usagef("the new value of %s must not be an argument, which others can see; "+
 			"write %s=@FILE, or %s=@- for standard input", key, key, key)
@@ -103,7 +135,13 @@ func (v *verb) listSecrets(ctx context.Context, name string) error {
 // rotateSecret rotates one secret of a configuration.
 func (v *verb) rotateSecret(ctx context.Context, params map[string]string) error {
 	var answer chat.RotateSecretResponse
-	if err := v.ask(ctx, "RotateChatSecret", params, "", &answer); err != nil {
+	err := v.ask(ctx, "RotateChatSecret", params, "", &answer)
+	var refused *refusedError
+	if errors.As(err, &refused) && refused.code == "MissingParameter.Value" {
+		return fmt.Errorf("%w\n  to give the value, write %s=@FILE, or %s=@- for standard input", err, params["Key"],
+			params["Key"])
+	}
+	if err != nil {
 		return err
 	}
 	return v.print(answer, func() error {

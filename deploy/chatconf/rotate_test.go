@@ -65,6 +65,10 @@ func TestRotate(t *testing.T) {
 		!strings.Contains(out, "\nToken   ") || strings.Contains(out, "Setup") {
 		t.Errorf("the webhook with its URL:\n%s", out)
 	}
+	if _, err := run(t, "", append([]string{"rotate", "ops", "SlackSigningSecret"}, at...)...); err == nil ||
+		!strings.Contains(err.Error(), "write SlackSigningSecret=@FILE, or SlackSigningSecret=@- for standard input") {
+		t.Errorf("a secret that the service cannot make: %v", err)
+	}
 	var answer chat.RotateResponse
 	out = mustRun(t, append([]string{"rotate", "ops", "Webhook", "-o", "json"}, at...)...)
 	if err := json.Unmarshal([]byte(out), &answer); err != nil || answer.ChatConfiguration.Outputs != "" ||
@@ -78,6 +82,8 @@ func TestRotate(t *testing.T) {
 	}
 	for _, args := range [][]string{{}, {"ops", "a", "b"}, {"ops", "SlackSigningSecret=" + planted},
 		{"ops", "=" + planted}, {"ops", "Webhook=@-"}, {"ops", "SlackSigningSecret=@/nonexistent"},
+		{"ops", "SlackSigningSecret=@-"}, {"ops", "webhook"}, {"ops", "Webhook", "--grace", "1000h"},
+		{"ops", "Webhook", "--grace", "8d"}, {"ops", "Webhook", "--grace", "-1h"}, {"ops", "Webhook", "--grace", "1w"},
 		{"wecom", "WeChatToken=@-"}, {"ops", "-o", "xml"}} {
 		out, err := run(t, "", append(append([]string{"rotate"}, args...), at...)...)
 		if !isUsage(err) || out != "" || strings.Contains(err.Error(), planted) {
@@ -85,10 +91,19 @@ func TestRotate(t *testing.T) {
 		}
 	}
 	for _, args := range [][]string{{"missing"}, {"missing", "Webhook"}, {"ops", "SlackSigningSecret"},
-		{"ops", "SlackTeamId=@-"}, {"ops", "Webhook", "--grace", "1000h"}} {
+		{"ops", "SlackTeamId=@-"}} {
 		out, err := run(t, "x", append(append([]string{"rotate"}, args...), at...)...)
 		if err == nil || isUsage(err) || out != "" {
 			t.Errorf("rotate %q: %q, %v, want the error of the service", args, out, err)
+		}
+	}
+}
+
+func TestGraceTime(t *testing.T) {
+	for text, want := range map[string]string{"0s": "0h", "90m": "1h30m0s", "24h": "24h", "2d": "48h", "7d": "168h"} {
+		var grace graceTime
+		if err := grace.Set(text); err != nil || grace.String() != want {
+			t.Errorf("%s: %v, %v, want %s", text, &grace, err, want)
 		}
 	}
 }

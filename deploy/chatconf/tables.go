@@ -34,7 +34,7 @@ CHATCONF_JOURNAL_TABLE name the tables. Items of the journal expire after CHATCO
 		Example: `  chatconf tables --target lambda --dry-run
   TABLESTORE_ENDPOINT=http://127.0.0.1:9001 TABLESTORE_INSTANCE=local \
     chatconf tables --target fc`,
-		Args: noArgs,
+		Args: onlyCommands,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return eachTable(target, func(name string, t, _ table.Table) error {
 				return ensure(cmd.Context(), cmd.OutOrStdout(), name, t, dryRun)
