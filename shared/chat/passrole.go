@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"crypto/subtle"
+	"errors"
 	"slices"
 	"strings"
 
 	"chatconf/shared/command"
 	"chatconf/shared/document"
 	"chatconf/shared/policy"
+	"chatconf/shared/seal"
 	"chatconf/shared/secret"
 )
 
@@ -174,6 +176,9 @@ func (v *vault) sameSecrets(c scope, a, b *record) (bool, error) {
 			continue
 		}
 		one, err := v.open(c, a, field)
+		if errors.Is(err, seal.ErrUnknownKey) {
+			return false, nil
+		}
 		if err != nil {
 			return false, err
 		}

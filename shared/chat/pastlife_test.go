@@ -10,6 +10,7 @@ import (
 	"chatconf/shared/chat/chattest"
 	"chatconf/shared/fault"
 	"chatconf/shared/seal"
+	"chatconf/shared/secret"
 )
 
 // A team may do everything with the configurations that have its tag, except some actions.
@@ -168,5 +169,26 @@ func TestRestoreRemovesNoTagAgainstAPolicy(t *testing.T) {
 		_, err := h.Restore(without(c.needs), &chat.RestoreRequest{Name: "one", Revision: &c.revision})
 		chattest.WantError(t, "without "+c.needs, err, fault.NoPermission, "", c.needs+resource+".")
 		h.mustRestore(without(c.other), "one", c.revision)
+	}
+}
+
+// TestRestoreOverWhatDoesNotOpen holds that a restore brings back a configuration whose present
+// secrets are sealed under a key that is gone.
+func TestRestoreOverWhatDoesNotOpen(t *testing.T) {
+	h := newHouse(t)
+	h.MustCreate("one", func(in *chat.CreateRequest) {
+		in.Type, in.RamRole = "WeChat", "Ops"
+		in.Configuration = secret.Text(chattest.With(minWeChat, chattest.OpenToAll))
+	})
+	want, url := h.stored("one").Secrets, h.URL("one")
+	h.Service = h.ServiceWith(chat.Options{}, chattest.NewRing(t, 2, 1))
+	if _, err := h.Rotate(h.Ctx, &chat.RotateRequest{Name: "one"}); err != nil {
+		t.Fatal(err)
+	}
+	h.Service = h.ServiceWith(chat.Options{}, chattest.NewRing(t, 1)) // the new key is gone
+	h.mustRestore(h.Ctx, "one", 1)
+	chattest.Equal(t, "the secrets", h.stored("one").Secrets, want)
+	if h.URL("one") != url {
+		t.Error("the URL became another one")
 	}
 }

@@ -365,6 +365,10 @@ func (v *vault) restore(c scope, p *platform, after, before, rev *record, in *se
 		case before == nil:
 			err = v.put(c, after, field, secret)
 		default:
+			until := until
+			if _, err := v.open(c, before, field); errors.Is(err, seal.ErrUnknownKey) {
+				until = v.now() // it cannot be kept
+			}
 			err = v.replace(c, after, before, field, secret, until)
 		}
 		if err != nil {

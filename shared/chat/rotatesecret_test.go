@@ -308,7 +308,9 @@ func TestASecretWhoseKeyIsGone(t *testing.T) {
 	h.mustCreateTwo("one")
 	h.Service = h.ServiceWith(chat.Options{}, chattest.NewRing(t, 9))
 	_, err := h.rotate("one", "SlackSigningSecret", "signing-two", 60)
-	chattest.WantError(t, "RotateSecret with a grace time", err, fault.Internal, "")
+	chattest.WantError(t, "RotateSecret with a grace time", err, fault.InvalidParameter, "GraceSeconds", "use 0")
+	_, err = h.Rotate(h.Ctx, &chat.RotateRequest{Name: "one"})
+	chattest.WantError(t, "Rotate with a grace time", err, fault.InvalidParameter, "GraceSeconds", "use 0")
 	h.mustRotate("one", "SlackSigningSecret", "signing-two", 0)
 	h.mustRotate("one", "SlackBotToken", "token-two", 60)
 	if _, err := h.Rotate(h.Ctx, &chat.RotateRequest{Name: "one", GraceSeconds: chattest.Ptr[int64](0)}); err != nil {

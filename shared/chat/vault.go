@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"chatconf/shared/command"
+	"chatconf/shared/fault"
 	"chatconf/shared/seal"
 	"chatconf/shared/secret"
 )
@@ -314,6 +316,10 @@ func (v *vault) replace(c scope, after, before *record, field, secret string, un
 	after.dropPreviousOf(field)
 	if v.now().Before(until) {
 		old, err := v.open(c, before, field)
+		if errors.Is(err, seal.ErrUnknownKey) {
+			return fault.Invalid("GraceSeconds", "The present value cannot stay valid, because it is sealed under a "+
+				"key that is no longer in the key ring; use 0.")
+		}
 		if err != nil {
 			return err
 		}
