@@ -21,8 +21,8 @@ import (
 // atOnce is how many requests a verb has open at a time.
 const atOnce = 8
 
-// A bot is a configuration in a list, with its health.
-type bot struct {
+// A listed bot is a configuration in a list, with its health.
+type listed struct {
 	chat.Summary
 	Health *chat.Health `json:",omitempty"`
 }
@@ -110,8 +110,8 @@ func (v *verb) note(text string) error {
 
 // bots returns all configurations that the filters select, in the order of their names, without
 // their Outputs, which may have secrets.
-func (v *verb) bots(ctx context.Context, filters ...chat.Filter) ([]bot, error) {
-	all := []bot{}
+func (v *verb) bots(ctx context.Context, filters ...chat.Filter) ([]listed, error) {
+	all := []listed{}
 	params := map[string]string{"MaxResults": strconv.Itoa(chat.MaxResults)}
 	for i, f := range filters {
 		at := "Filters." + strconv.Itoa(i+1) + "."
@@ -126,7 +126,7 @@ func (v *verb) bots(ctx context.Context, filters ...chat.Filter) ([]bot, error) 
 		}
 		for _, summary := range page.ChatConfigurations {
 			summary.Outputs = ""
-			all = append(all, bot{Summary: summary})
+			all = append(all, listed{Summary: summary})
 		}
 		if params["NextToken"] = page.NextToken; page.NextToken == "" {
 			return all, nil
@@ -154,7 +154,7 @@ func isGone(err error) bool {
 }
 
 // addHealth adds their health to bots. It returns why some have none; empty if all have one.
-func (v *verb) addHealth(ctx context.Context, all []bot) (why string, err error) {
+func (v *verb) addHealth(ctx context.Context, all []listed) (why string, err error) {
 	refused, unknown := 0, false
 	var mu sync.Mutex
 	err = inParallel(ctx, len(all), func(ctx context.Context, i int) error {
@@ -234,7 +234,7 @@ func inParallel(ctx context.Context, n int, do func(ctx context.Context, i int) 
 }
 
 // printBots prints bots as a table.
-func (v *verb) printBots(all []bot) error {
+func (v *verb) printBots(all []listed) error {
 	if len(all) == 0 {
 		return v.printf("No bots.\n")
 	}

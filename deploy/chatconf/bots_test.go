@@ -110,7 +110,7 @@ func TestBots(t *testing.T) {
 	at := team(t)
 	names := func(args ...string) string {
 		t.Helper()
-		var list []bot
+		var list []listed
 		out := mustRun(t, append(append([]string{"bots", "-o", "json"}, args...), at...)...)
 		if err := json.Unmarshal([]byte(out), &list); err != nil || leak.MatchString(out) {
 			t.Fatalf("%v: %s", err, out)

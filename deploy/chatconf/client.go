@@ -292,9 +292,14 @@ func (c *client) ask(ctx context.Context, action string, params map[string]strin
 			given[name] = value
 		}
 	}
+	return c.send(ctx, action, given, ifMatch, answer)
+}
+
+// send is ask with empty parameters, which remove a value.
+func (c *client) send(ctx context.Context, action string, params map[string]string, ifMatch string, answer any) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	text, err := c.do(ctx, action, given, ifMatch)
+	text, err := c.do(ctx, action, params, ifMatch)
 	if err != nil || answer == nil {
 		return err
 	}

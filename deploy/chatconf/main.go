@@ -70,9 +70,10 @@ is invalid.`,
 	}
 	root.Args = onlyCommands
 	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-	root.AddCommand(newServe(), newBots(), newShow(), newCall(), newSend(), newLog(), newHistory(), newDiff(),
-		newRestore(), newRotate(), newCopy(), newEnv(), newKeys(), newCheck(), newTables(), newKeyRing(),
-		newOTS(), newInvoke(), newVersion(), newDemo())
+	root.AddCommand(newServe(), newBots(), newShow(), newCreate(), newSet(), newEdit(), newDelete(),
+		newCall(), newSend(), newLog(), newHistory(), newDiff(), newRestore(), newRotate(),
+		newCopy(), newEnv(), newKeys(), newCheck(), newTables(), newKeyRing(), newOTS(),
+		newInvoke(), newVersion(), newDemo())
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages ",
 		fmt.Sprintf(".FlagUsagesWrapped %d ", helpWidth)))
 	return root

@@ -233,14 +233,14 @@ func (v *verb) printStatements(root *document.Node, role string) error {
 		}
 		where := strings.Join(textsOf(n.Get("Conversations")), ", ")
 		rows = append(rows, []string{strconv.Itoa(i), effect, strings.Join(textsOf(n.Get("Principals")), ", "),
-			strings.Join(textsOf(n.Get("Commands")), ", "), cmp.Or(where, "*"), valuesOf(n), roleOf})
+			strings.Join(textsOf(n.Get("Commands")), ", "), cmp.Or(where, "*"), valuesText(n), roleOf})
 	}
 	header := []string{"STATEMENT", "EFFECT", "WHO", "COMMANDS", "CONVERSATIONS", "VALUES", "ROLE"}
 	return printTable(v.out, header, rows)
 }
 
-// valuesOf returns the values of parameters that a statement is for, in one line.
-func valuesOf(statement *document.Node) string {
+// valuesText returns the values of parameters that a statement is for, in one line.
+func valuesText(statement *document.Node) string {
 	of := statement.Get("Parameters")
 	if of == nil {
 		return ""

@@ -22,11 +22,12 @@ type terminal struct {
 	person *os.File
 	mu     sync.Mutex
 	shown  bytes.Buffer
-	wants  map[string]string // what the person types, by the prompt that it answers; \n is typed after it
+	wants  map[string]string // answers by the prompt, with | between those to the same prompt
 	done   chan struct{}
 }
 
-// newTerminal returns a terminal whose person answers prompts. A prompt is answered once.
+// newTerminal returns a terminal whose person answers prompts. An answer that begins with hidden:
+// is typed when the terminal does not show it.
 func newTerminal(t *testing.T, answers map[string]string) *terminal {
 	t.Helper()
 	person, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
@@ -70,8 +71,14 @@ func (p *terminal) watch() {
 			}
 			if prompt != "" {
 				seen += first + len(prompt)
-				io.WriteString(p.person, p.wants[prompt]+"\n")
-				delete(p.wants, prompt)
+				answer, rest, more := strings.Cut(p.wants[prompt], "|")
+				if p.wants[prompt] = rest; !more {
+					delete(p.wants, prompt)
+				}
+				typed, hidden := strings.CutPrefix(answer, "hidden:")
+				for hidden && p.echoes() { // a person waits, too
+				}
+				io.WriteString(p.person, typed+"\n")
 				again = true
 			}
 		}
@@ -80,6 +87,13 @@ func (p *terminal) watch() {
 			return
 		}
 	}
+}
+
+// echoes reports whether the terminal shows what is typed.
+func (p *terminal) echoes() bool {
+	var state syscall.Termios
+	_, _, code := syscall.Syscall(syscall.SYS_IOCTL, p.person.Fd(), syscall.TCGETS, uintptr(unsafe.Pointer(&state)))
+	return code == 0 && state.Lflag&syscall.ECHO != 0
 }
 
 // run runs the tool on the terminal and returns what the person sees.

@@ -31,7 +31,8 @@ type verb struct {
 	region, output string
 
 	client   *client
-	in       *bufio.Reader
+	stdin    io.Reader
+	in       *bufio.Reader // of stdin
 	out      io.Writer
 	messages io.Writer // for questions, which are no output
 	asks     bool      // a person can answer: standard input is a terminal
@@ -50,8 +51,8 @@ func newVerb(cmd *cobra.Command, run func(context.Context, *verb, []string) erro
 		if v.client, err = v.resolve(os.Getenv); err != nil {
 			return err
 		}
-		v.in, v.out, v.messages = bufio.NewReader(cmd.InOrStdin()), cmd.OutOrStdout(), cmd.ErrOrStderr()
-		v.asks = isTerminal(cmd.InOrStdin())
+		v.stdin, v.out, v.messages = cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr()
+		v.in, v.asks = bufio.NewReader(v.stdin), isTerminal(v.stdin)
 		v.hidden = v.readHidden
 		return run(cmd.Context(), v, args)
 	}
@@ -168,7 +169,11 @@ func (v *verb) readHidden(ctx context.Context, prompt string) (secret.Text, erro
 	if _, err := io.WriteString(v.messages, printable(prompt)); err != nil {
 		return "", err
 	}
-	terminal := int(os.Stdin.Fd())
+	file, ok := v.stdin.(*os.File)
+	if !ok {
+		return "", errors.New("standard input is not a terminal")
+	}
+	terminal := int(file.Fd())
 	before, err := term.GetState(terminal)
 	if err != nil {
 		return "", err

@@ -176,9 +176,6 @@ func KeysOfActions() (action, parameter []string, target map[string][]string) {
 	return actionKeys, parameterKeys, target
 }
 
-// KeyOf is platform.keyOf.
-func KeyOf(p command.Platform, written string) (string, bool) { return (&platform{p}).keyOf(written) }
-
 // A Version is what Diff compares: a record with the digests of its secrets, by field.
 type Version struct {
 	Type, Status, RamRole, ResourceGroupID, Configuration string

@@ -64,6 +64,13 @@ func FormOf(description command.Platform) Form {
 	return Form{Fields: fields}
 }
 
+// KeyOf returns our key for a key of a Configuration, which may be a name of the platform's
+// console. No function links it.
+func KeyOf(description command.Platform, written string) (key string, ok bool) {
+	p := platform{description}
+	return p.keyOf(written)
+}
+
 func textForm(shape command.Shape) Form { return Form{Shape: shape} }
 
 func truthForm() Form { return textForm(command.TrueOrFalse()) }

@@ -1,0 +1,223 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/command"
+	"chatconf/shared/document"
+	"chatconf/shared/secret"
+)
+
+// A newBot is what 'chatconf create' is told.
+type newBot struct {
+	kind, from, role, status string
+	tags                     []string
+}
+
+func newCreate() *cobra.Command {
+	var in newBot
+	cmd := newVerb(&cobra.Command{
+		Use:   "create NAME --type TYPE [KEY=VALUE | KEY=@FILE]...",
+		Short: "Create a bot; on a terminal you are asked for its settings",
+		Long: `Create a bot. On a terminal you are asked for the settings of the platform, one after the other, and
+each answer is checked at once. Secrets are not shown while you type.
+
+In a pipe, the Configuration is read with --from, as YAML or JSON. KEY=VALUE and KEY=@FILE give
+single settings in addition. A secret must not be an argument, because other users of the machine
+can see those: write KEY=@FILE, or KEY=@- for standard input.
+
+All mistakes are found before anything is sent. The keys of each platform are in
+shared/platform/README.md.`,
+		Example: `  chatconf create ops --type Slack
+  chatconf create ops --type DingTalk --from ops.yaml --tag env=prod
+  chatconf create ops --type DingTalk DingTalkClientId=dingexample DingTalkClientSecret=@secret.txt`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return seeHelp(cmd, errors.New("the name of the new bot is missing"))
+			}
+			for _, tag := range in.tags {
+				if key, _, ok := strings.Cut(tag, "="); !ok || key == "" {
+					return seeHelp(cmd, fmt.Errorf("--tag %q is invalid; write KEY=VALUE, such as env=prod", tag))
+				}
+			}
+			return nil
+		},
+	}, func(ctx context.Context, v *verb, args []string) error { return v.create(ctx, &in, args[0], args[1:]) })
+	flags := cmd.Flags()
+	flags.StringVar(&in.kind, "type", "", "platform of the bot, such as DingTalk or Lark")
+	flags.StringVar(&in.from, "from", "", "file with the Configuration in YAML or JSON, - for standard input")
+	flags.StringVar(&in.role, "role", "", "RAM role of its commands")
+	flags.StringVar(&in.status, "status", "", "Active (default) or Inactive")
+	flags.StringArrayVar(&in.tags, "tag", nil, "tag of the bot, such as env=prod; may be repeated")
+	completeFlag(cmd, "type", typeNames()...)
+	completeFlag(cmd, "status", chat.StatusActive, chat.StatusInactive)
+	return cmd
+}
+
+// create creates a bot, from a file, from arguments or by asking.
+func (v *verb) create(ctx context.Context, in *newBot, name string, args []string) (err error) {
+	if in.kind == "" && v.asks {
+		if in.kind, err = v.askText(ctx, "Type ("+strings.Join(typeNames(), ", ")+"): "); err != nil {
+			return err
+		}
+	}
+	if in.kind == "" {
+		return usagef("the type is missing; use --type with one of %s", strings.Join(typeNames(), ", "))
+	}
+	p, err := platformOf(in.kind)
+	if err != nil {
+		return usagef("--type: %w", err)
+	}
+	d := newDraft(p, objectOf())
+	if in.from != "" {
+		if d.root, err = v.readConfiguration(in.from); err != nil {
+			return err
+		}
+	}
+	if err := v.assign(ctx, d, args); err != nil {
+		return err
+	}
+	switch {
+	case in.from == "" && v.asks:
+		if err := v.askSettings(ctx, d); err != nil {
+			return err
+		}
+	case in.from == "" && len(args) == 0:
+		return usagef("standard input is not a terminal; use --from FILE, or KEY=VALUE")
+	}
+	tags := make(map[string]string)
+	for _, tag := range in.tags {
+		key, value, _ := strings.Cut(tag, "=")
+		tags[key] = value
+	}
+	for param, text := range map[string]string{"RamRole": in.role, "Status": in.status} {
+		if text != "" {
+			d.params[param] = text
+		}
+	}
+	configuration := secret.Text(d.root.String())
+	if err := checkRequest(&chat.CreateRequest{RegionID: v.region, Name: name, Type: d.platform.Type,
+		RamRole: d.params["RamRole"], Status: d.params["Status"], ResourceGroupID: d.params["ResourceGroupId"],
+		Configuration: configuration, Tags: tags}); err != nil {
+		return err
+	}
+	params := map[string]string{"Name": name, "Type": d.platform.Type, "Configuration": configuration.Reveal()}
+	for param, text := range d.params {
+		params[param] = text
+	}
+	if len(tags) > 0 {
+		params["Tags"] = string(document.Marshal(tags))
+	}
+	var answer chat.WriteResponse
+	if err := v.ask(ctx, "CreateChatConfiguration", params, "", &answer); err != nil {
+		return err
+	}
+	return v.print(answer, func() error {
+		return v.printf("Created %s. For its webhook's URL and the steps in the platform's console run\n"+
+			"'chatconf show %s --show-url%s'.\n", name, name, v.inRegion())
+	})
+}
+
+// inRegion returns the flag for the verb's region, after a blank; empty without one.
+func (v *verb) inRegion() string {
+	if v.region == "" {
+		return ""
+	}
+	return " --region " + v.region
+}
+
+// readConfiguration reads a Configuration from a file, or from standard input for -.
+func (v *verb) readConfiguration(path string) (*document.Node, error) {
+	text, err := readFileOrStdin(path, v.in)
+	if err != nil {
+		return nil, usagef("--from: %w", err)
+	}
+	root, err := parseYAML("--from "+path, text)
+	switch {
+	case err != nil:
+		return nil, usagef("%w", err)
+	case root.Kind != document.Object:
+		return nil, usagef("--from %s is %v; write the keys of the Configuration", path, root.Kind)
+	case root.Get("Configuration") != nil:
+		return nil, usagef("--from %s is a bot file; write only what is under its key Configuration", path)
+	}
+	return root, nil
+}
+
+// askSettings asks a person for the settings that a draft does not have, and who may run commands.
+func (v *verb) askSettings(ctx context.Context, d *draft) error {
+	for _, s := range d.platform.Settings {
+		if d.root.Get(s.Key) != nil || s.Generate || strings.HasSuffix(s.Key, command.Previous) {
+			continue
+		}
+		text, err := v.askSetting(ctx, s)
+		if err != nil {
+			return err
+		}
+		if text != "" {
+			d.root.Members = append(d.root.Members, document.Member{Key: s.Key, Value: textNode(text.Reveal())})
+		}
+	}
+	if d.root.Get(command.KeyPermissions) != nil {
+		return nil
+	}
+	for {
+		text, err := v.askText(ctx, "Ids of users who may run every command, with commas (Enter: nobody yet): ")
+		if err != nil || text == "" {
+			return err
+		}
+		users, wrong := &document.Node{Kind: document.Array}, ""
+		for id := range strings.SplitSeq(text, ",") {
+			if id = strings.TrimSpace(id); !command.ID.Fits(id) {
+				wrong = id
+			}
+			users.Items = append(users.Items, textNode("user:"+id))
+		}
+		if wrong != "" {
+			if err := v.note(fmt.Sprintf("  %q is no id; write %s.", wrong, command.ID.Want)); err != nil {
+				return err
+			}
+			continue
+		}
+		all := &document.Node{Kind: document.Array, Items: []*document.Node{textNode("*")}}
+		statement := objectOf("Effect", "Allow")
+		statement.Members = append(statement.Members, document.Member{Key: "Principals", Value: users},
+			document.Member{Key: "Commands", Value: all})
+		return put(d.root, []string{command.KeyPermissions},
+			&document.Node{Kind: document.Array, Items: []*document.Node{statement}})
+	}
+}
+
+// askSetting asks for the value of a setting until it is valid. An optional one may be empty.
+func (v *verb) askSetting(ctx context.Context, s command.Setting) (secret.Text, error) {
+	prompt := s.Key + ", " + s.Help
+	if !s.Required {
+		prompt += " (Enter: none)"
+	}
+	for {
+		var text secret.Text
+		var err error
+		if s.Secret {
+			text, err = v.hidden(ctx, prompt+": ")
+		} else {
+			var typed string
+			typed, err = v.askText(ctx, prompt+": ")
+			text = secret.Text(typed)
+		}
+		switch {
+		case err != nil:
+			return "", err
+		case text == "" && !s.Required, s.Shape.Fits(text.Reveal()):
+			return text, nil
+		}
+		if err := v.note("  This is invalid; write " + s.Shape.Want + "."); err != nil {
+			return "", err
+		}
+	}
+}

@@ -1,0 +1,328 @@
+//go:build linux
+
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/secret"
+)
+
+// getBot returns a bot as the service has it.
+func getBot(t *testing.T, at []string, name string) string {
+	t.Helper()
+	return mustRun(t, append([]string{"call", "GetChatConfiguration", "Name=" + name}, at...)...)
+}
+
+// A person is asked for what the platform declares, is told what is invalid, and types secrets that
+// are not shown.
+func TestCreateAsks(t *testing.T) {
+	at, _ := newSendService(t)
+	t.Setenv("NO_COLOR", "1")
+	shown, err := onTerminal(t, map[string]string{
+		"Type (DingTalk, WeChat, WeCom, Feishu, Lark, Slack, Teams): ": "slack",
+		"SlackSigningSecret, ": "hidden:PLANTED-1",
+		"SlackBotToken, ":      "hidden:",
+		"SlackTeamId, ":        "not an id|",
+		"Ids of users who may run every command, with commas (Enter: nobody yet): ": "U 1|U1, U2",
+	}, append([]string{"create", "ops"}, at...)...)
+	if err != nil || strings.Contains(shown, "PLANTED") || strings.Contains(shown, "SlackSigningSecretPrevious") ||
+		!strings.Contains(shown, "This is invalid; write ") || !strings.Contains(shown, "Created ops. ") {
+		t.Fatalf("%v\n%s", err, shown)
+	}
+	golden(t, "create.terminal", shown)
+	if got := getBot(t, at, "ops"); !strings.Contains(got, `\"user:U1\",\"user:U2\"`) ||
+		!strings.Contains(got, `\"SlackSigningSecret\":\"******\"`) {
+		t.Errorf("the bot: %s", got)
+	}
+}
+
+func TestCreateInAPipe(t *testing.T) {
+	at, _ := newSendService(t)
+	dir := t.TempDir()
+	hidden := filepath.Join(dir, "secret")
+	writeFile(t, hidden, []byte("PLANTED-1\n"))
+	file := filepath.Join(dir, "ops.yaml")
+	writeFile(t, file, []byte("# a bot\nSlackSigningSecret: PLANTED-1\nPermissions:\n"+
+		"  - {Effect: Allow, Principals: ['*'], Commands: [\"*\"]}\n"))
+	do := func(stdin string, args ...string) (string, error) {
+		t.Helper()
+		out, err := run(t, stdin, append(append([]string{"create"}, args...), at...)...)
+		if leak.MatchString(out) || err != nil && leak.MatchString(err.Error()) {
+			t.Errorf("create %q shows a secret: %s, %v", args, out, err)
+		}
+		return out, err
+	}
+	for name, args := range map[string][]string{
+		"from-file":  {"--type", "Slack", "--from", file, "--tag", "env=prod", "--role", "OpsRole"},
+		"from-stdin": {"--type", "slack", "--from", "-", "BotName=Ops", "Status=Inactive"},
+		"by-keys":    {"--type", "Slack", "SlackSigningSecret=@" + hidden, "ConversationIds=C1, C2"},
+		"by-console": {"--type", "Lark", "AppId=cli_a", "App Secret=@" + hidden, "FeishuEncryptKey=@" + hidden},
+	} {
+		out, err := do(`{"SlackSigningSecret":"PLANTED-\u0031"}`, append([]string{name}, args...)...)
+		if err != nil || !strings.HasPrefix(out, "Created "+name+".") {
+			t.Errorf("create %s: %v, %s", name, err, out)
+		}
+	}
+	if got := getBot(t, at, "by-keys"); !strings.Contains(got, `\"ConversationIds\":[\"C1\",\"C2\"]`) {
+		t.Errorf("by-keys: %s", got)
+	}
+	if got := getBot(t, at, "from-file"); !strings.Contains(got, `"env": "prod"`) ||
+		!strings.Contains(got, "OpsRole") {
+		t.Errorf("from-file: %s", got)
+	}
+	for about, c := range map[string]struct {
+		args  string
+		wants []string
+		usage bool
+	}{
+		"no type":           {"x --from " + file, []string{"--type"}, true},
+		"an unknown type":   {"x --type Slak --from " + file, []string{"did you mean Slack?"}, true},
+		"nobody to ask":     {"x --type Slack", []string{"--from FILE"}, true},
+		"a bad tag":         {"x --type Slack --tag env", []string{"KEY=VALUE"}, true},
+		"a missing file":    {"x --type Slack --from " + dir + "/none", []string{"none"}, true},
+		"a secret argument": {"x --type Slack SlackSigningSecret=PLANTED-1", []string{"=@FILE"}, true},
+		"all unknown keys": {"x --type Slack SlakTeamId=1 Target.Uri=x", []string{"did you mean SlackTeamId?",
+			"did you mean Url?"}, true},
+		"all mistakes of values": {"1aliyun* --type Slack SlackTeamId=x Language=fr --role a/b", []string{
+			"SlackSigningSecret", "Language", "RamRole", "nothing was sent"}, false},
+		"a taken name": {"by-keys --type Slack --from " + file, []string{"EntityAlreadyExists"}, false},
+	} {
+		out, err := do("", strings.Fields(c.args)...)
+		if err == nil || isUsage(err) != c.usage || out != "" {
+			t.Errorf("%s: %v, %s", about, err, out)
+			continue
+		}
+		for _, want := range c.wants {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %v, want %q", about, err, want)
+			}
+		}
+	}
+	for about, text := range map[string]string{
+		"no YAML": "a: *PLANTED-1\nb: [", "a list": "- a", "empty": "", "two documents": "a: b\n---\nc: d",
+		"a bot file": "Name: x\nType: Slack\nConfiguration: {}", "a twice": "a: 1\na: 2", "a tag": "a: !!binary aGk=",
+		"no number": "a: 0x1F",
+	} {
+		if out, err := do(text, "x", "--type", "Slack", "--from", "-"); !isUsage(err) || out != "" {
+			t.Errorf("--from with %s: %v, %s", about, err, out)
+		}
+	}
+}
+
+func TestSet(t *testing.T) {
+	at := team(t)
+	dir := t.TempDir()
+	hidden := filepath.Join(dir, "secret")
+	writeFile(t, hidden, []byte("PLANTED-7\r\n"))
+	do := func(stdin string, args ...string) (string, error) {
+		t.Helper()
+		out, err := run(t, stdin, append(append([]string{"set"}, args...), at...)...)
+		if leak.MatchString(out) || err != nil && leak.MatchString(err.Error()) {
+			t.Errorf("set %q shows a secret: %s, %v", args, out, err)
+		}
+		return out, err
+	}
+	for _, args := range []string{"BotName=New Status=Inactive", "SlackSigningSecret=@" + hidden,
+		"SlackSigningSecret=@-", "Target.Secret=@-", "BotName=", "RamRole=Ops", "RamRole=", `Permissions=[]`,
+		"UserGroups.new=a,b", "BotName=@@x",
+		"UserGroups=", "Target="} {
+		stdin := "PLANTED-8"
+		if strings.HasPrefix(args, "Target") {
+			stdin = "whsec_UExBTlRFRC1ub3QtYS1yZWFsLXNlY3JldC1ub3QtYSA=\n"
+		}
+		if out, err := do(stdin, append([]string{"ops"}, strings.Fields(args)...)...); err != nil ||
+			!strings.HasPrefix(out, "Changed ops; it is at revision ") {
+			t.Errorf("set %s: %v, %s", args, err, out)
+		}
+	}
+	if got := getBot(t, at, "ops"); !strings.Contains(got, `\"BotName\":\"@x\"`) ||
+		!strings.Contains(got, "Inactive") ||
+		strings.Contains(got, "Target") {
+		t.Errorf("the bot: %s", got)
+	}
+	if out, err := do("", "ops", "Status=Inactive"); err != nil || out != "ops is so already; nothing was changed.\n" {
+		t.Errorf("the same again: %v, %s", err, out)
+	}
+	for args, want := range map[string]string{
+		"ops SlackSigningSecret=PLANTED": "=@FILE", "ops Target.Secret=PLANTED": "=@FILE",
+		"ops BotName":  "BotName=VALUE",
+		"ops BotNam=x": "did you mean BotName?", "ops BotName=a BotName=b": "twice", "ops BotName.x=1": "no keys",
+		"ops BotName=@/nonexistent": "BotName", "ops": "nothing to change", "": "nothing to change",
+		"ops Permissions=@" + dir: "Permissions", "ops Permissions={": "YAML", "ops Target.Secret.x=@-": "no keys",
+	} {
+		if out, err := do("", strings.Fields(args)...); !isUsage(err) || out != "" ||
+			!strings.Contains(err.Error(), want) {
+			t.Errorf("set %s: %v, %s, want %q", args, err, out, want)
+		}
+	}
+	for args, want := range map[string]string{"ops Status=Off": "Status", "missing BotName=x": "EntityNotExists",
+		"ops Language=fr SlackTeamId=x": "Language"} {
+		if out, err := do("", strings.Fields(args)...); err == nil || isUsage(err) || out != "" ||
+			!strings.Contains(err.Error(), want) {
+			t.Errorf("set %s: %v, %s, want %q", args, err, out, want)
+		}
+	}
+	// A person is asked for a value, and a secret is not shown.
+	for key, typed := range map[string]string{"SlackSigningSecret": "hidden:PLANTED-9", "BotName": "Typed"} {
+		shown, err := onTerminal(t, map[string]string{key + ": ": typed}, append([]string{"set", "ops", key}, at...)...)
+		if err != nil || leak.MatchString(shown) || !strings.Contains(shown, "Changed ops; ") {
+			t.Errorf("set ops %s: %v, %s", key, err, shown)
+		}
+	}
+}
+
+// withEditor makes a script the editor. It gets the file as $1.
+func withEditor(t *testing.T, script string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "editor")
+	writeFile(t, path, []byte("#!/bin/sh\nset -e\n"+script+"\n"))
+	if err := os.Chmod(path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("VISUAL", "")
+	t.Setenv("EDITOR", path)
+}
+
+func TestEdit(t *testing.T) {
+	at := team(t)
+	t.Setenv("TMPDIR", t.TempDir())
+	keep := filepath.Join(t.TempDir(), "seen")
+	withEditor(t, `cp "$1" `+keep+`; ls -l "$1" >> `+keep+`
+sed -i 's/BotName: Ops/BotName: Edited/; s/T0EXAMPLE/T0NEW/' "$1"`)
+	edit := append([]string{"edit", "ops"}, at...)
+	if out := mustRun(t, edit...); out != "Changed ops; it is at revision 2. 'chatconf diff ops' shows the change.\n" {
+		t.Errorf("edit: %s", out)
+	}
+	seen, err := os.ReadFile(keep)
+	text, list, _ := strings.Cut(string(seen), "\n-rw-------")
+	if err != nil || list == "" || leak.Match(seen) {
+		t.Errorf("the editor saw %s", seen)
+	}
+	golden(t, "edit", text+"\n")
+	if got := getBot(t, at, "ops"); !strings.Contains(got, `\"BotName\":\"Edited\"`) {
+		t.Errorf("the bot: %s", got)
+	}
+	if out := mustRun(t, edit...); out != "Changed ops; it is at revision 3. 'chatconf diff ops' shows the change.\n" &&
+		out != "Nothing was changed.\n" {
+		t.Errorf("the same edit again: %s", out)
+	}
+	left, err := os.ReadDir(os.Getenv("TMPDIR"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("files are left: %v, %v", left, err)
+	}
+	for about, script := range map[string]string{
+		"an invalid value": `sed -i 's/T0NEW/no id/' "$1"`, "no YAML": `echo 'a: [' > "$1"`, "nothing": `: > "$1"`,
+		"a failing editor": "exit 3", "a list": `echo '- a' > "$1"`, "an unknown key": `echo 'Name: x' >> "$1"`,
+		"no Configuration":    `echo 'Status: Active' > "$1"`,
+		"a number for a role": `sed -i 's/^RamRole.*/RamRole: 7/' "$1"`, "a text": `echo 'Configuration: x' > "$1"`,
+	} {
+		withEditor(t, script)
+		out, said, err := runBoth(t, "", edit...)
+		if err == nil || out != "" || !strings.Contains(err.Error(), "nothing was changed") {
+			t.Errorf("%s: %q, %q, %v", about, out, said, err)
+		}
+	}
+	if _, err := run(t, "", append([]string{"edit", "missing"}, at...)...); err == nil {
+		t.Error("a bot that is missing was edited")
+	}
+	// A person is shown the mistakes, and edits again.
+	count := filepath.Join(t.TempDir(), "count")
+	withEditor(t, `if [ -e `+count+` ]; then cp "$1" `+keep+`
+sed -i 's/no id/T0THIRD/; s/^RamRole:.*/RamRole: Ops/' "$1"
+else touch `+count+`; sed -i 's/T0NEW/no id/' "$1"; fi`)
+	shown, err := onTerminal(t, map[string]string{"Edit again? [Y/n] ": ""}, edit...)
+	if err != nil || !strings.Contains(shown, "Configuration.SlackTeamId") ||
+		!strings.Contains(shown, "Changed ops; ") {
+		t.Errorf("edit again: %v, %s", err, shown)
+	}
+	if seen, err := os.ReadFile(keep); err != nil || !strings.Contains(string(seen), "\n# !") {
+		t.Errorf("the second text has no mistakes in it: %s", seen)
+	}
+	withEditor(t, `sed -i 's/T0THIRD/no id/' "$1"`)
+	if shown, err := onTerminal(t, map[string]string{"Edit again? [Y/n] ": "n"}, edit...); err == nil ||
+		err.Error() != "nothing was changed" {
+		t.Errorf("not again: %v, %s", err, shown)
+	}
+}
+
+// Another caller changes the bot while the editor is open.
+func TestEditConflict(t *testing.T) {
+	at := team(t)
+	call := func(configuration string) string {
+		path := filepath.Join(t.TempDir(), "args")
+		writeFile(t, path, []byte(configuration))
+		return path
+	}
+	theirs := call(`{` + planting["Slack"] + `,"BotName":"Theirs","Language":"zh"}`)
+	count := filepath.Join(t.TempDir(), "count")
+	keep := filepath.Join(t.TempDir(), "seen")
+	done := make(chan struct{})
+	fifo := filepath.Join(t.TempDir(), "go")
+	withEditor(t, `if [ -e `+count+` ]; then cp "$1" `+keep+`; exit 0; fi
+touch `+count+`; echo x > `+fifo+`; while [ ! -e `+fifo+`.done ]; do sleep 0.01; done
+sed -i 's/BotName: Ops/BotName: Mine/; s/T0EXAMPLE/T0MINE/' "$1"
+sed -i 's/SlackSigningSecret: .*/SlackSigningSecret: PLANTED-5/' "$1"`)
+	go func() {
+		defer close(done)
+		for {
+			if _, err := os.Stat(fifo); err == nil {
+				break
+			}
+		}
+		mustRun(t, append([]string{"call", "UpdateChatConfiguration", "Name=ops", "Configuration=@" + theirs},
+			at...)...)
+		writeFile(t, fifo+".done", nil)
+	}()
+	shown, err := onTerminal(t, map[string]string{"Edit again? [Y/n] ": "y"}, append([]string{"edit", "ops"}, at...)...)
+	<-done
+	if err != nil || leak.MatchString(shown) || !strings.Contains(shown, "Changed ops; it is at revision 3.") {
+		t.Fatalf("edit: %v, %s", err, shown)
+	}
+	golden(t, "edit-conflict.terminal", screen(shown))
+	got := getBot(t, at, "ops")
+	for _, want := range []string{`\"BotName\":\"Mine\"`, `\"Language\":\"zh\"`, "T0MINE"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("the bot lacks %s: %s", want, got)
+		}
+	}
+	if seen, err := os.ReadFile(keep); err != nil || !strings.Contains(string(seen), "Where both changed the same") {
+		t.Errorf("the second text: %s, %v", seen, err)
+	}
+}
+
+func TestDelete(t *testing.T) {
+	at := team(t)
+	if out, err := run(t, "", append([]string{"delete", "ops"}, at...)...); !isUsage(err) || out != "" {
+		t.Errorf("nobody to ask: %v, %s", err, out)
+	}
+	shown, err := onTerminal(t, map[string]string{"[y/N] ": "n"}, append([]string{"delete", "ops"}, at...)...)
+	if err == nil || !strings.Contains(shown, "Delete ops, a bot of Slack that is Active, last message ") {
+		t.Errorf("no: %v, %s", err, shown)
+	}
+	shown, err = onTerminal(t, map[string]string{"[y/N] ": "y"}, append([]string{"delete", "ops"}, at...)...)
+	if err != nil || !strings.Contains(shown, "Deleted ops. 'chatconf restore ops' brings it back.") {
+		t.Errorf("yes: %v, %s", err, shown)
+	}
+	if out := mustRun(t, append([]string{"delete", "dev", "--yes", "--region", "cn-hangzhou"}, at...)...); out !=
+		"Deleted dev. 'chatconf restore dev --region cn-hangzhou' brings it back.\n" {
+		t.Errorf("--yes: %s", out)
+	}
+	if _, err := run(t, "", append([]string{"delete", "dev"}, at...)...); err == nil || isUsage(err) {
+		t.Errorf("a bot that is gone: %v", err)
+	}
+}
+
+// A request is checked as the service does, without its addresses.
+func TestCheckRequest(t *testing.T) {
+	text := secret.Text(`{"SlackSigningSecret":"PLANTED-1","Target":{"Type":"Http","Url":"https://10.0.0.1/",` +
+		`"Secret":"whsec_UExBTlRFRC1ub3QtYS1yZWFsLXNlY3JldC1ub3QtYSE="}}`)
+	in := &chat.CreateRequest{Name: "ops", Type: "Slack", Configuration: text}
+	if err := checkRequest(in); err != nil {
+		t.Errorf("a Target inside: %v", err)
+	}
+}
