@@ -37,6 +37,7 @@ const (
 	Redrive                // dispatches commands that are due, by a timer
 	AccessKeys             // the actions on access keys
 	Reseal                 // the action ResealSecrets
+	Check                  // the action CheckChatConfiguration, which calls the chat platforms
 )
 
 // Rights are operations on the items of a table. A function with Put, Delete or Add on
@@ -60,6 +61,7 @@ const (
 var Functions = []Function{
 	{Folder: "api", Rights: Get | Batch | Query | Put | Delete | Add, Journal: Get | Batch | Query, Part: Every},
 	{Folder: "change-resource-group", Rights: Get | Put | Delete},
+	{Folder: "check-chat-configuration", Rights: Get | Query, Journal: Query, Part: Check},
 	{Folder: "copy-chat-configuration", Rights: Get | Query | Put | Delete | Add},
 	{Folder: "create-chat-configuration", Rights: Get | Query | Put | Delete | Add},
 	{Folder: "delete-chat-configuration", Rights: Get | Query | Put | Delete | Add},
@@ -101,7 +103,11 @@ func (f Function) IsAPI() bool { return f.Part == Every }
 func (f Function) IsWebhook() bool { return f.Part == Webhook }
 
 // IsAction reports whether the function serves one action.
-func (f Function) IsAction() bool { return f.Part == Action }
+func (f Function) IsAction() bool { return f.Part == Action || f.Checks() }
+
+// Checks reports whether the function checks configurations against their platforms. It changes no
+// table, but it may send a test message.
+func (f Function) Checks() bool { return f.Part == Check }
 
 // ManagesKeys reports whether the function serves the actions on access keys. Only it can make and
 // delete keys.
@@ -120,9 +126,11 @@ func (f Function) Verifies() bool {
 // webhook.
 func (f Function) HasURL() bool { return f.IsAction() || f.ManagesKeys() || f.Reseals() }
 
-// SpendsNonces reports whether the function serves actions that change data. Each nonce of such a
-// request is valid once.
-func (f Function) SpendsNonces() bool { return f.Verifies() && f.Writes() || f.ManagesKeys() }
+// SpendsNonces reports whether the function serves actions that do more than read. Each nonce of
+// such a request is valid once.
+func (f Function) SpendsNonces() bool {
+	return f.Verifies() && f.Writes() || f.ManagesKeys() || f.Checks()
+}
 
 // IsDispatch reports whether the function dispatches one command.
 func (f Function) IsDispatch() bool { return f.Part == Dispatch }

@@ -55,7 +55,7 @@ func TestFunctionsAreFolders(t *testing.T) {
 	}
 	for _, a := range rpc.Actions() {
 		for _, f := range deploy.Functions {
-			if f.Name() == a.Name && f.Writes() == a.ReadOnly() {
+			if f.Name() == a.Name && (f.Writes() || f.Checks()) == a.ReadOnly() {
 				t.Errorf("%s: writes = %v, and the action's ReadOnly = %v", f.Folder, f.Writes(), a.ReadOnly())
 			}
 		}
@@ -308,7 +308,7 @@ func TestAnonymousTriggersHaveCeilings(t *testing.T) {
 			deploy.Webhook: {"HasWebhookConcurrency", "WebhookConcurrency"}},
 		false: {deploy.Every: {"API_CONCURRENCY", "20"}, deploy.Webhook: {"WEBHOOK_CONCURRENCY", "20"}},
 	}
-	for _, part := range []deploy.Part{deploy.Action, deploy.AccessKeys, deploy.Reseal} {
+	for _, part := range []deploy.Part{deploy.Action, deploy.AccessKeys, deploy.Reseal, deploy.Check} {
 		ceilings[true][part] = [2]string{"HasActionConcurrency", "ActionConcurrency"}
 		ceilings[false][part] = [2]string{"ACTION_CONCURRENCY", "2"}
 	}
@@ -613,7 +613,8 @@ func TestReadersCannotWrite(t *testing.T) {
 					writes = writes || !reading[action]
 				}
 			}
-			if want := f.Writes() || f.Records() || f.ManagesKeys(); writes != want {
+			want := f.Writes() || f.Records() || f.ManagesKeys() || f.Checks() // the last one nonces
+			if writes != want {
 				t.Errorf("%s: the policy of %s lets it write: %v, want %v", cloud, f.Folder, writes, want)
 			}
 		}

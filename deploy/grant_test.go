@@ -503,6 +503,8 @@ func (w *world) open(t *testing.T, f deploy.Function) *deployed {
 	switch {
 	case f.Reseals():
 		role = app.Reseal()
+	case f.Checks():
+		role = app.Check()
 	case !ok:
 		role = app.Actions(actions...)
 	}
@@ -672,6 +674,7 @@ var steps = []struct{ action, body string }{
 	{"ListChatCommands", `{"Name":"ops"}`},
 	{"ListChatCommands", `{}`},
 	{"GetChatConfigurationHealth", `{"Name":"ops"}`},
+	{"CheckChatConfiguration", `{"Name":"ops"}`},
 	{"RotateChatWebhook", `{"Name":"ops","ClientToken":"four"}`},
 	{"RotateChatWebhook", `{"Name":"ops","ClientToken":"four"}`},
 	{"RotateChatSecret", `{"Name":"ops","Key":"SlackSigningSecret","Value":"not-a-real-secret","ClientToken":"five"}`},
@@ -703,6 +706,7 @@ var steps = []struct{ action, body string }{
 	{"DeleteChatConfiguration", `{"Name":"ops"}`},
 	{"ListChatCommands", `{"Name":"ops"}`},
 	{"GetChatConfigurationHealth", gone},
+	{"CheckChatConfiguration", gone},
 	{"SimulateChatPermission", gone},
 	{"CreateAccessKey", `{"Name":"ci","Policy":"ReadOnly"}`},
 	{"ListAccessKeys", `{}`},

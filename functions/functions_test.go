@@ -74,6 +74,8 @@ func functions(t *testing.T) []function {
 			f.plane = true
 		case name == "AccessKeys":
 			f.keys = true
+		case name == "Check":
+			f.action, f.method = "CheckChatConfiguration", "CheckConfiguration"
 		case name == "Reseal":
 			f.reseal, f.action, f.method = true, "ResealSecrets", "ResealSecrets"
 		case name != "API":
@@ -232,6 +234,7 @@ var order = []struct{ folder, holds string }{
 	{"rotate-chat-secret", `"PreviousUntil":"`},
 	{"list-chat-commands", `"ChatCommands":[]`},
 	{"get-chat-configuration-health", `"State":"Silent"`},
+	{"check-chat-configuration", `"Step":"webhook","State":"NotPossible"`},
 	{"update-chat-configuration", `"Name":"ops"`},
 	{"list-chat-configuration-revisions", `"Operation":"Rotated"`},
 	{"get-chat-configuration-revision", `"Compared":2`},

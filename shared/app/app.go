@@ -87,6 +87,13 @@ func wire(s Settings, t Tables, ring *seal.Ring, around around, r Role) (*App, e
 	if r.resealer != nil {
 		resealer = r.resealer(t, ring)
 	}
+	var checkers map[string]chat.NewChecker
+	if r.checkers != nil {
+		var err error
+		if checkers, err = r.checkers(s); err != nil {
+			return nil, err
+		}
+	}
 	service, err := chat.New(t.Configurations, ring, platform.All().Descriptions(), chat.Options{
 		Region:   s.Region,
 		BaseURL:  s.WebhookBaseURL,
@@ -97,6 +104,7 @@ func wire(s Settings, t Tables, ring *seal.Ring, around around, r Role) (*App, e
 		Resealer: resealer,
 		Targets:  s.TargetNetworks,
 		Outbox:   outbox,
+		Checkers: checkers,
 	})
 	if err != nil {
 		return nil, err

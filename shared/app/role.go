@@ -40,6 +40,8 @@ type Role struct {
 	local  dispatch.Cloud                      // of a local process; see In
 	// resealer is of a process that seals secrets again; see Resealing
 	resealer func(Tables, *seal.Ring) *reseal.Resealer
+	// checkers are of a process that checks configurations against their platforms; see checking
+	checkers func(Settings) (map[string]chat.NewChecker, error)
 	// targets are targets of this process, in addition to those of every process
 	targets map[string]dispatch.Target
 }
@@ -173,10 +175,10 @@ func (p *parts) localWebhook() (serve.Handler, error) {
 	return &requestsOnly{handler}, err
 }
 
-// Everything is the role of a process that is alone: it serves actions and webhooks, and may seal
-// secrets again.
+// Everything is the role of a process that is alone: it serves actions and webhooks, may seal
+// secrets again, and calls platforms.
 func Everything(actions ...rpc.Action) Role {
-	return Role{resealer: newResealer, open: func(p *parts) (serve.Handler, error) {
+	return Role{resealer: newResealer, checkers: newCheckers, open: func(p *parts) (serve.Handler, error) {
 		api, err := p.api(actions)
 		if err != nil || p.Journal == nil {
 			return api, err

@@ -79,7 +79,13 @@ type Options struct {
 	Resealer *reseal.Resealer // seals secrets again; without it, ResealSecrets is Unavailable
 	Targets  dial.Networks    // allowed for a Target, in addition to the public Internet
 	Outbox   *announce.Outbox // of the events of changes, in the same table; without it there are none
+	// Checkers make what checks a configuration against its platform, by type; nil: this process
+	// does not call platforms.
+	Checkers map[string]NewChecker
 }
+
+// A NewChecker returns the checker of a configuration, for one check.
+type NewChecker func(*command.Endpoint) (command.Checker, error)
 
 // A Service is the control plane over one table. It is safe for concurrent use. All its errors are
 // of type *fault.Error.
@@ -100,6 +106,7 @@ type Service struct {
 	journal   *journal.Journal // may be nil
 	keys      *accesskey.Store // may be nil
 	resealer  *reseal.Resealer // may be nil
+	checkers  map[string]NewChecker
 }
 
 // New returns a service with its records in t. It seals secrets with ring and does no I/O.
@@ -140,6 +147,7 @@ func New(t table.Table, ring *seal.Ring, descriptions []command.Platform, o Opti
 		journal:   o.Journal,
 		keys:      o.Keys,
 		resealer:  o.Resealer,
+		checkers:  o.Checkers,
 	}
 	if s.now == nil {
 		s.now = time.Now

@@ -81,11 +81,20 @@ func (s *Service) Health(ctx context.Context, in *HealthRequest) (*HealthRespons
 	if s.journal == nil {
 		return nil, noJournal()
 	}
+	h, err := s.health(ctx, c, r)
+	if err != nil {
+		return nil, storeError(ctx, "get health", err)
+	}
+	return &HealthResponse{h}, nil
+}
+
+// health returns the health of a configuration's webhook. There is a journal.
+func (s *Service) health(ctx context.Context, c scope, r *record) (Health, error) {
 	ref := c.ref(r)
 	// Notes of this process that are not written yet count too. If they cannot be written, the
 	// answer is still given.
 	flushing, cancel := context.WithTimeout(ctx, flushWait)
-	err = s.journal.FlushOf(flushing, ref)
+	err := s.journal.FlushOf(flushing, ref)
 	cancel()
 	if err != nil {
 		invoke.Logger(ctx).WarnContext(ctx, "the health of a webhook was not written",
@@ -93,9 +102,9 @@ func (s *Service) Health(ctx context.Context, in *HealthRequest) (*HealthRespons
 	}
 	h, err := s.journal.Health(ctx, ref, r.begun())
 	if err != nil {
-		return nil, storeError(ctx, "get health", err)
+		return Health{}, err
 	}
-	return &HealthResponse{showHealth(h, r)}, nil
+	return showHealth(h, r), nil
 }
 
 func showHealth(h *journal.Health, r *record) Health {

@@ -261,6 +261,10 @@ func everyAction(s *chat.Service, region func() string) map[string]func(context.
 				ConversationID: "c", Command: "restart"})
 			return err
 		},
+		"CheckChatConfiguration": func(ctx context.Context) error {
+			_, err := s.CheckConfiguration(ctx, &chat.CheckConfigurationRequest{RegionID: region(), Name: "one"})
+			return err
+		},
 		"ListChatCommands": func(ctx context.Context) error {
 			_, err := s.ListCommands(ctx, &chat.ListCommandsRequest{RegionID: region(), Name: "one"})
 			return err

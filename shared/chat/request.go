@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"strings"
 
+	"chatconf/shared/command"
 	"chatconf/shared/fault"
 )
 
@@ -137,6 +138,15 @@ func checkRevision(param string, n *int64) error {
 
 // Check returns all mistakes of the request.
 func (in *HealthRequest) Check(*Service) error { return checkNamed(in.RegionID, in.Name) }
+
+// Check returns all mistakes of the request.
+func (in *CheckConfigurationRequest) Check(*Service) error {
+	var to error
+	if in.SendTo != "" && !command.ID.Fits(in.SendTo) {
+		to = fault.Invalid("SendTo", "SendTo %s is not %s.", fault.Quote(in.SendTo), command.ID.Want)
+	}
+	return fault.Join(checkNamed(in.RegionID, in.Name), to)
+}
 
 // Check returns all mistakes of the request.
 func (in *TagRequest) Check(*Service) error {

@@ -6,6 +6,7 @@ type Platform struct {
 	Type     string   // as stored and answered, such as "DingTalk"
 	Aliases  []string // other accepted names
 	Title    string   // the name for people
+	Console  string   // the URL of its console, where an app is set up; empty if that is in its client
 	Settings []Setting
 
 	// FoldUsers says that user ids which differ only in case are the same user.

@@ -51,3 +51,15 @@ func (l List) Senders() map[string]func(callback.Settings, *callback.Client) (ca
 	}
 	return all
 }
+
+// Checkers returns the constructors of checkers, by the type of the configuration. A platform whose
+// API tells nothing has none.
+func (l List) Checkers() map[string]func(callback.Settings, *callback.Client) (command.Checker, error) {
+	all := make(map[string]func(callback.Settings, *callback.Client) (command.Checker, error), len(l))
+	for _, p := range l {
+		if checkable, ok := p.(callback.Checkable); ok {
+			all[p.Description().Type] = checkable.NewChecker
+		}
+	}
+	return all
+}

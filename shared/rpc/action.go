@@ -131,6 +131,7 @@ func Actions() []Action {
 		NewAction("SimulateChatPermission", (*chat.Service).Simulate),
 		NewAction("ListChatCommands", (*chat.Service).ListCommands),
 		NewAction("GetChatConfigurationHealth", (*chat.Service).Health),
+		NewAction("CheckChatConfiguration", (*chat.Service).CheckConfiguration),
 		NewAction("ListChatConfigurationRevisions", (*chat.Service).ListRevisions),
 		NewAction("GetChatConfigurationRevision", (*chat.Service).GetRevision),
 		NewAction("RestoreChatConfiguration", (*chat.Service).Restore),

@@ -37,6 +37,7 @@ var fillers = map[string]func(url.Values) (any, error){
 	"SimulateChatPermission":         filler[chat.SimulateRequest],
 	"ListChatCommands":               filler[chat.ListCommandsRequest],
 	"GetChatConfigurationHealth":     filler[chat.HealthRequest],
+	"CheckChatConfiguration":         filler[chat.CheckConfigurationRequest],
 	"ListChatConfigurationRevisions": filler[chat.ListRevisionsRequest],
 	"GetChatConfigurationRevision":   filler[chat.GetRevisionRequest],
 	"RestoreChatConfiguration":       filler[chat.RestoreRequest],

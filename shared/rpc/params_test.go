@@ -403,7 +403,7 @@ func TestEveryRequestTypeCanBeFilled(t *testing.T) {
 		`NextToken=x ResourceType=y ResourceIds=["a"] Tags={"a":"b"} TagKeys=["k"] All=true Key=k ResourceId=i ` +
 		`NewResourceGroupId=z Filters=[] ` +
 		"UserId=u ConversationId=v Command=w User=u Decision=d State=g Target=h Since=e Until=f GraceSeconds=3 " +
-		"Value=j Compared=4 DestinationName=k DestinationRegionId=l")
+		"Value=j Compared=4 SendTo=m DestinationName=k DestinationRegionId=l")
 	for name, fill := range fillers {
 		empty, err := fill(url.Values{})
 		if err != nil {

@@ -73,6 +73,7 @@ type Call struct {
 // An Answer is the answer of a platform.
 type Answer struct {
 	Status int
+	Header http.Header
 	Fields
 	Raw string // the body, cut; some answers are not JSON
 }
@@ -161,7 +162,7 @@ func (c *Client) Do(ctx context.Context, call Call) (*Answer, error) {
 	if len(body) > maxAnswer {
 		return nil, fmt.Errorf("%s: the answer is longer than %d bytes", call.What, maxAnswer)
 	}
-	answer := &Answer{Status: response.StatusCode, Raw: Cut(string(body), 256)}
+	answer := &Answer{Status: response.StatusCode, Header: response.Header, Raw: Cut(string(body), 256)}
 	if answer.Fields, err = Object("the answer", string(body)); err != nil {
 		answer.Fields, err = Object("the answer", "{}")
 	}

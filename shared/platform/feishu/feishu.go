@@ -25,6 +25,7 @@ func (Platform) Description() command.Platform {
 		Type:    "Feishu",
 		Aliases: []string{"Lark"},
 		Title:   "Feishu / Lark",
+		Console: "https://open.feishu.cn/app",
 		Setup:   setup,
 		Settings: []command.Setting{
 			{Key: "FeishuAppId", Required: true, Shape: command.Visible(1, 128), Help: "App ID, such as cli_…"},

@@ -21,6 +21,7 @@ import (
 const (
 	toMessage = "message" // ReplyTo.ID is the message that is answered
 	toPerson  = "person"  // ReplyTo.ID is an open_id
+	toChat    = "chat"    // ReplyTo.ID is a chat_id; of no message
 )
 
 // maxToast is how long the short notice after the action of a card may be, in bytes.

@@ -53,13 +53,14 @@ func (s *sender) Send(ctx context.Context, to command.ReplyTo, text string) erro
 	}{Type: "post", Content: postOf(text), UUID: callback.Digest("feishu reply", to.ID, text)[:40]}
 	var what, path string
 	switch {
-	case to.ID == "" || to.Kind != toMessage && to.Kind != toPerson:
+	case to.ID == "" || to.Kind != toMessage && to.Kind != toPerson && to.Kind != toChat:
 		return callback.Final("feishu: there is no way to answer by %q", to.Kind)
 	case to.Kind == toMessage:
 		what, path = "feishu: im/v1/messages/reply", "/"+url.PathEscape(to.ID)+"/reply"
+	case to.Kind == toChat:
+		what, path, body.ReceiveID = "feishu: im/v1/messages", "?receive_id_type=chat_id", to.ID
 	default:
-		what, path = "feishu: im/v1/messages", "?receive_id_type=open_id"
-		body.ReceiveID = to.ID
+		what, path, body.ReceiveID = "feishu: im/v1/messages", "?receive_id_type=open_id", to.ID
 	}
 	key := callback.Digest("feishu", s.host, s.appID, s.secret.Reveal())
 	return s.client.WithToken(ctx, key, s.token, func(token secret.Text) (bool, error) {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -24,13 +26,18 @@ type Request struct {
 // A Server replaces a platform's hosts in tests of senders. Its client sends all calls to it.
 type Server struct {
 	Client *callback.Client
+	Header http.Header // of every answer
 
 	mu       sync.Mutex
 	requests []Request
 }
 
+// errTimeOut is the error of a call without an answer in time. As in net/http, it names addresses.
+var errTimeOut = &net.OpError{Op: "read", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(10, 9, 8, 7), Port: 443},
+	Err: os.ErrDeadlineExceeded}
+
 // NewServer returns a server for the given hosts that answers each request with a status and a
-// body. Calls to other hosts fail.
+// body; the status 0 is no answer in time. Calls to other hosts fail.
 func NewServer(t testing.TB, now time.Time, hosts []string, answer func(Request) (int, string)) *Server {
 	t.Helper()
 	p := new(Server)
@@ -51,7 +58,10 @@ func NewServer(t testing.TB, now time.Time, hosts []string, answer func(Request)
 			p.requests = append(p.requests, in)
 			p.mu.Unlock()
 			status, text := answer(in)
-			return &http.Response{StatusCode: status, Header: make(http.Header),
+			if status == 0 {
+				return nil, errTimeOut
+			}
+			return &http.Response{StatusCode: status, Header: p.Header,
 				Body: io.NopCloser(strings.NewReader(text)), Request: r}, nil
 		})})
 	return p

@@ -16,9 +16,10 @@ var _ callback.Platform = Platform{}
 // https://docs.slack.dev/authentication/verifying-requests-from-slack
 func (Platform) Description() command.Platform {
 	return command.Platform{
-		Type:  "Slack",
-		Title: "Slack",
-		Setup: setup,
+		Type:    "Slack",
+		Title:   "Slack",
+		Console: "https://api.slack.com/apps",
+		Setup:   setup,
 		Settings: []command.Setting{
 			{Key: "SlackSigningSecret", Required: true, Secret: true, Shape: command.Visible(8, 256),
 				Help: "Signing Secret of the app"},

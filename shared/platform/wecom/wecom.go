@@ -23,6 +23,7 @@ func (Platform) Description() command.Platform {
 		Type:      "WeChat",
 		Aliases:   []string{"WeCom"},
 		Title:     "WeCom",
+		Console:   "https://work.weixin.qq.com/wework_admin",
 		FoldUsers: true, // a UserID is the same in any case
 		Setup:     setup,
 		Settings: []command.Setting{
