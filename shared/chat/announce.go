@@ -38,6 +38,9 @@ type eventChange struct {
 // small enough for announce.MaxEvent.
 const maxEventChanges = announce.MaxEvent - 8<<10
 
+// markup are the characters that have up to four bytes more in the XML of a topic's message.
+var markup = [...]string{"&", "<", ">"}
+
 // eventType returns the type of an event: chatconf.configuration.created.v1.
 func eventType(o Operation) string {
 	return "chatconf.configuration." + strings.ToLower(string(o)) + ".v1"
@@ -76,7 +79,12 @@ func (s *Service) eventPut(c scope, how revision, before *record) (table.Put, er
 func eventChanges(changes []Change) []eventChange {
 	out, size := []eventChange{}, 0
 	for i, ch := range changes {
-		if size += len(document.Marshal(eventChange(ch))) + 1; size <= maxEventChanges {
+		text := string(document.Marshal(eventChange(ch)))
+		size += len(text) + 1
+		for _, c := range markup {
+			size += 4 * strings.Count(text, c)
+		}
+		if size <= maxEventChanges {
 			out = append(out, eventChange(ch))
 			continue
 		}

@@ -292,6 +292,35 @@ func TestALargeChangeHasASmallEvent(t *testing.T) {
 	}
 }
 
+// An event fits into a message of Simple Message Queue, also where its characters need escaping.
+func TestAnEventOfMarkupFits(t *testing.T) {
+	h, outbox := announcing(t)
+	var permissions []string
+	for i := range 100 {
+		permissions = append(permissions, fmt.Sprintf(`{"Effect":"Allow","Principals":["user:u%d"],`+
+			`"Commands":["restart"],"Conversations":["%s"]}`, i, strings.Repeat("&<", 125)))
+	}
+	h.MustCreate("ops")
+	h.MustUpdate(&chat.UpdateRequest{Name: "ops", Configuration: chattest.Ptr(secret.Text(
+		chattest.With(chattest.Slack, `"Permissions":[`+permissions[0]+`]`)))})
+	h.MustUpdate(&chat.UpdateRequest{Name: "ops", Configuration: chattest.Ptr(secret.Text(
+		chattest.With(chattest.Slack, `"Permissions":[`+strings.Join(permissions, ",")+`]`)))})
+	for range 3 {
+		e, err := outbox.Claim(h.Ctx, command.Ref{Account: chattest.Account, Region: chattest.Region, Name: "ops"},
+			time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body := strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(string(e.Body))
+		if len(body) > 64<<10 {
+			t.Errorf("%s has %d bytes as XML", e.ID, len(body))
+		}
+		if err := outbox.Remove(h.Ctx, e); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // Check finds an event that is damaged.
 func TestCheckReadsEvents(t *testing.T) {
 	h, _ := announcing(t)
