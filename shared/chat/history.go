@@ -132,24 +132,23 @@ const maxRevisions = 1 << 20
 func (s *Service) revisions(ctx context.Context, c scope, last *record, from cursor,
 	n int) ([]Revision, *cursor, error) {
 	list := []Revision{}
-	readable := make(map[[2]int64]bool) // earlier lives, and whether the caller may read them
-	may := func(rev *revision) (bool, error) {
+	var ends map[lifeID]*revision // of earlier lives, as far as they were seen
+	may := func(rev *revision) (_ bool, err error) {
 		if last.sameLife(rev.record) {
 			return true, nil
 		}
-		life := [...]int64{rev.Born, rev.Created.UnixNano()}
-		if may, known := readable[life]; known {
-			return may, nil
-		}
-		end := rev // the first of its life that the first page has
-		if from.After != "" {
-			var err error
-			if end, err = s.store.endOfLife(ctx, c, rev); err != nil {
-				return false, err
+		if ends == nil {
+			ends = make(map[lifeID]*revision)
+			if from.After != "" {
+				if ends, err = s.store.ends(ctx, c, rev.Name, rev.Revision); err != nil {
+					return false, err
+				}
 			}
 		}
-		readable[life] = c.mayReadUntil(ctx, actionListRevisions, end)
-		return readable[life], nil
+		if ends[rev.lifeID()] == nil {
+			ends[rev.lifeID()] = rev
+		}
+		return c.mayReadUntil(ctx, actionListRevisions, ends[rev.lifeID()]), nil
 	}
 	var shown *revision
 	size := 0
@@ -217,17 +216,25 @@ func (s store) past(ctx context.Context, c scope, name, after string, n int) ite
 	}
 }
 
-// endOfLife returns the last entry of the life of another entry; nil if history no longer has that.
-func (s store) endOfLife(ctx context.Context, c scope, of *revision) (*revision, error) {
-	for rev, err := range s.past(ctx, c, of.Name, "", table.MaxGet) {
-		if err != nil {
+// A lifeID identifies a life of a name.
+type lifeID struct{ born, created int64 }
+
+func (r *record) lifeID() lifeID { return lifeID{r.Born, r.Created.UnixNano()} }
+
+// ends returns the last entry of each life that has one at a revision or after it.
+func (s store) ends(ctx context.Context, c scope, name string, from int64) (map[lifeID]*revision, error) {
+	ends := make(map[lifeID]*revision)
+	for rev, err := range s.past(ctx, c, name, "", table.MaxGet) {
+		switch {
+		case err != nil:
 			return nil, err
-		}
-		if rev.sameLife(of.record) {
-			return rev, nil
+		case rev.Revision < from:
+			return ends, nil
+		case ends[rev.lifeID()] == nil:
+			ends[rev.lifeID()] = rev
 		}
 	}
-	return nil, nil
+	return ends, nil
 }
 
 // mayReadUntil reports whether the caller may read the earlier life of which end is the last entry
@@ -237,9 +244,7 @@ func (c scope) mayReadUntil(ctx context.Context, action string, end *revision) b
 }
 
 // sameLife reports whether two records of a name belong to the same life.
-func (r *record) sameLife(other *record) bool {
-	return r.Born == other.Born && r.Created.Equal(other.Created)
-}
+func (r *record) sameLife(other *record) bool { return r.lifeID() == other.lifeID() }
 
 // showRevision returns an entry of history with its changes. before is the entry before it; nil if
 // none is kept.
@@ -340,7 +345,8 @@ func (s *Service) revisionAt(ctx context.Context, c scope, last *record, n int64
 	if last.sameLife(rev.record) {
 		return moment{rev, before, last}, nil
 	}
-	end, err := s.store.endOfLife(ctx, c, rev)
+	ends, err := s.store.ends(ctx, c, last.Name, n)
+	end := ends[rev.lifeID()] // nil if it was pruned just now
 	switch {
 	case err != nil:
 		return moment{}, err
