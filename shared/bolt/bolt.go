@@ -29,6 +29,8 @@ var (
 	ErrInUse = errors.New("another process has it open")
 	// ErrForeign: the file belongs to another program, or has another kind or version.
 	ErrForeign = errors.New("not a file of this store")
+	// ErrNewer is the ErrForeign of a file of this kind with a newer version.
+	ErrNewer = fmt.Errorf("%w, but of a newer version", ErrForeign)
 	// ErrDamaged: the file is ours, and damaged.
 	ErrDamaged = errors.New("the file is damaged")
 	// ErrReadOnly: the file can only be read.
@@ -86,12 +88,15 @@ type DB struct {
 	drained chan struct{} // closed when the committer has ended
 	closed  chan struct{} // closed when the file is
 
-	commit func(*bbolt.Tx) error // (*bbolt.Tx).Commit, but for tests
+	snapshot atomic.Pointer[context.CancelCauseFunc] // ends the one that is open; nil: none is
+
+	commit   func(*bbolt.Tx) error // (*bbolt.Tx).Commit, but for tests
+	patience time.Duration
 }
 
 func newDB(b *bbolt.DB, f *os.File, path string, leaves map[string]*leaves, readOnly error) *DB {
 	db := &DB{bolt: b, file: f, path: path, leaves: leaves, readOnly: readOnly, drained: make(chan struct{}),
-		closed: make(chan struct{}), commit: (*bbolt.Tx).Commit}
+		closed: make(chan struct{}), commit: (*bbolt.Tx).Commit, patience: patience}
 	db.wake.L = &db.mu
 	go db.run()
 	return db
@@ -151,14 +156,15 @@ func (db *DB) Verify(ctx context.Context) error {
 	return db.do(&call{ctx: ctx, verify: true})
 }
 
-// Close completes waiting updates, waits for current views and closes the file. Later calls return
-// ErrClosed. A second Close is not an error.
+// Close completes waiting updates, ends an open snapshot, waits for current views and closes the
+// file. Later calls return ErrClosed. A second Close is not an error.
 func (db *DB) Close() error {
 	db.mu.Lock()
 	first := !db.closing
 	db.closing = true
 	db.wake.Broadcast()
 	db.mu.Unlock()
+	db.endSnapshot(ErrClosed)
 	if !first {
 		<-db.closed
 		return nil

@@ -191,6 +191,7 @@ func (db *DB) transact(calls []*call) (dirty int) {
 // tryCommit commits tx. If that fails and may have changed the file, the DB is broken.
 func (db *DB) tryCommit(tx *bbolt.Tx) error {
 	id := tx.ID()
+	defer db.hurry()()
 	err := guard(&Tx{tx: tx}, func(*Tx) error { return db.commit(tx) })
 	if err == nil {
 		return nil

@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"os"
+	"time"
 
 	"go.etcd.io/bbolt"
 )
@@ -14,6 +15,10 @@ const (
 
 // SetCommit puts commit in the place of bbolt's own. It must be called before the first update.
 func (db *DB) SetCommit(commit func(*bbolt.Tx) error) { db.commit = commit }
+
+// SetPatience sets how long a commit may take before it ends an open snapshot. It must be called
+// before the first update.
+func (db *DB) SetPatience(d time.Duration) { db.patience = d }
 
 // Waiting returns how many calls the committer has not taken yet.
 func (db *DB) Waiting() int {

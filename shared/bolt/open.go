@@ -248,8 +248,12 @@ func (o Options) check(f *os.File) (map[string]*leaves, error) {
 	case format[kindKey] != o.Kind:
 		return nil, fmt.Errorf("%w: its content is %.40q, not %q", ErrForeign, format[kindKey], o.Kind)
 	case format[versionKey] != version:
+		foreign := ErrForeign
+		if n, err := strconv.Atoi(format[versionKey]); err == nil && n > o.Version {
+			foreign = ErrNewer
+		}
 		return nil, fmt.Errorf("%w: its version is %.40q; this program reads only %q",
-			ErrForeign, format[versionKey], version)
+			foreign, format[versionKey], version)
 	}
 	return leaves, nil
 }
