@@ -70,18 +70,24 @@ type snapshot struct {
 
 // WriteTo implements io.WriterTo.
 func (s *snapshot) WriteTo(w io.Writer) (int64, error) {
-	return s.tx.tx.WriteTo(&untilDone{s.ctx, w})
+	until := &untilDone{ctx: s.ctx, w: w}
+	n, err := s.tx.tx.WriteTo(until)
+	if until.err != nil {
+		return n, until.err // bbolt returns only its text
+	}
+	return n, err
 }
 
 // untilDone writes until its context ends.
 type untilDone struct {
 	ctx context.Context
 	w   io.Writer
+	err error // of the last write
 }
 
-func (u *untilDone) Write(p []byte) (int, error) {
-	if u.ctx.Err() != nil {
-		return 0, context.Cause(u.ctx)
+func (u *untilDone) Write(p []byte) (n int, err error) {
+	if u.err = context.Cause(u.ctx); u.err == nil {
+		n, u.err = u.w.Write(p)
 	}
-	return u.w.Write(p)
+	return n, u.err
 }

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"chatconf/shared/bolt"
@@ -68,6 +69,23 @@ func (db *DB) Table(name string, o TableOptions) *Table {
 // ReadOnly returns why the file cannot be written; nil if it can. If it cannot, a Write returns
 // ErrUnavailable.
 func (db *DB) ReadOnly() error { return db.bolt.ReadOnly() }
+
+// Snapshot calls fn with a copy of all tables at one moment, which WriteTo writes as a file for
+// Open. It returns the error of fn. For its context and its other errors see package bolt.
+func (db *DB) Snapshot(ctx context.Context, fn func(context.Context, io.WriterTo) error) error {
+	var failed error
+	err := db.bolt.Snapshot(ctx, func(ctx context.Context, from io.WriterTo) error {
+		failed = fn(ctx, from)
+		return failed
+	})
+	switch {
+	case err == nil:
+		return nil
+	case err == failed: // not the file's
+		return err
+	}
+	return fmt.Errorf("table: %w", mapError(err))
+}
 
 // Verify checks the whole file and every row of every table. It returns the first damage.
 func (db *DB) Verify(ctx context.Context) error {
