@@ -80,7 +80,7 @@ var (
 	administrator = predefined(`{"Version":"1","Statement":[{"Effect":"Allow","Action":["oos:*","ram:PassRole"],` +
 		`"Resource":"*"}]}`)
 	owner = predefined(`{"Version":"1","Statement":[{"Effect":"Allow","Action":["oos:*","ram:PassRole",` +
-		`"oos:SendChatMessage",` +
+		`"oos:SendChatMessage","oos:BackupService",` +
 		`"oos:CreateAccessKey","oos:ListAccessKeys","oos:UpdateAccessKey","oos:DeleteAccessKey"],"Resource":"*"}]}`)
 	readOnly = predefined(`{"Version":"1","Statement":[{"Effect":"Allow",` +
 		`"Action":["oos:Get*","oos:List*","oos:SimulateChatPermission"],"Resource":"*"}]}`)
@@ -145,9 +145,10 @@ func CutRole(arn string) (account, name string, ok bool) {
 }
 
 // Operations that a policy must name; no pattern allows them. The first one acts for any chat user;
-// the others create access keys with any permission.
+// the second one reads the data of all accounts; the others create access keys with any permission.
 const (
 	SendChatMessage = "SendChatMessage"
+	BackupService   = "BackupService"
 	CreateAccessKey = "CreateAccessKey"
 	ListAccessKeys  = "ListAccessKeys"
 	UpdateAccessKey = "UpdateAccessKey"
@@ -157,8 +158,8 @@ const (
 // MustName reports whether a policy must name this operation, written as service:operation.
 func MustName(operation string) bool {
 	switch operation {
-	case "oos:" + SendChatMessage, "oos:" + CreateAccessKey, "oos:" + ListAccessKeys, "oos:" + UpdateAccessKey, "oos:" +
-		DeleteAccessKey:
+	case "oos:" + SendChatMessage, "oos:" + BackupService, "oos:" + CreateAccessKey, "oos:" + ListAccessKeys,
+		"oos:" + UpdateAccessKey, "oos:" + DeleteAccessKey:
 		return true
 	}
 	return false

@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"time"
@@ -74,4 +75,9 @@ func WireCodes() []string {
 		codes = append(codes, f.code)
 	}
 	return codes
+}
+
+// Stream is stream.
+func Stream(ctx context.Context, w http.ResponseWriter, out streamed) (begun bool, err error) {
+	return stream(ctx, w, newHeaders(w), out)
 }

@@ -97,6 +97,7 @@ type call struct {
 	caller    *chat.Caller
 	ticket    *ticket
 	event     *Event // nil: a request
+	cut       bool   // the answer ends in the middle
 }
 
 // ServeHTTP answers one request. It logs one line, without the query and the body.
@@ -111,6 +112,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var c call
 	status, code, err := h.answer(ctx, w, r, &c)
 	h.log(ctx, &c, status, code, started, err)
+	if c.cut {
+		panic(http.ErrAbortHandler) // so that the client sees no end
+	}
 }
 
 // answer serves a request and writes the answer. Its results are for the log.
@@ -125,7 +129,12 @@ func (h *Handler) answer(ctx context.Context, w http.ResponseWriter, r *http.Req
 	status = http.StatusOK
 	var body []byte
 	out, err := guarded(func() (any, error) { return h.serve(ctx, r, c) })
-	if err == nil {
+	if answer, ok := out.(streamed); ok && err == nil {
+		if c.cut, err = stream(ctx, w, headers, answer); err == nil || c.cut {
+			c.cut = err != nil
+			return status, code, err
+		}
+	} else if err == nil {
 		body, err = encodeAnswer(b, c.action.Name, c.as, requestID, out)
 	}
 	if err == nil {
