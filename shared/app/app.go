@@ -105,6 +105,7 @@ func wire(s Settings, t Tables, ring *seal.Ring, around around, r Role) (*App, e
 		Targets:  s.TargetNetworks,
 		Outbox:   outbox,
 		Checkers: checkers,
+		Snapshot: t.Snapshot,
 	})
 	if err != nil {
 		return nil, err

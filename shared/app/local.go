@@ -66,13 +66,11 @@ func OpenLocal(ctx context.Context, s Settings, r Role) (*Local, error) {
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	tables, err := s.openTables(func(name string, ttl time.Duration) (table.Table, error) {
-		return db.Table(name, file.TableOptions{TTL: ttl}), nil
-	})
+	tables, err := s.fileTables(db)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	tables.Where = path
+	tables.Where, tables.Snapshot = path, db.Snapshot
 	l, err := openLocal(ctx, s, tables, len(partitions) == 0, r)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -80,6 +78,13 @@ func OpenLocal(ctx context.Context, s Settings, r Role) (*Local, error) {
 	l.File = db
 	l.closers = append(l.closers, db)
 	return l, nil
+}
+
+// fileTables returns the tables of the settings in a file.
+func (s Settings) fileTables(db *file.DB) (Tables, error) {
+	return s.openTables(func(name string, ttl time.Duration) (table.Table, error) {
+		return db.Table(name, file.TableOptions{TTL: ttl}), nil
+	})
 }
 
 // checkFirst returns all mistakes in the key ring, the roots and the access key of the settings,
@@ -420,21 +425,35 @@ func ReadEndpoint(data string) (string, error) {
 func WriteFile(path string, text []byte) error { return writeFileSync(path, text, true) }
 
 func writeFileSync(path string, text []byte, sync bool) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // mode 0600
+	return fillFile(path, sync, func(f *os.File) error {
+		_, err := f.Write(text)
+		return err
+	})
+}
+
+// createTemp is os.CreateTemp, but for tests.
+var createTemp = os.CreateTemp
+
+// fillFile is WriteFile with a function that writes the content.
+func fillFile(path string, sync bool, fill func(*os.File) error) error {
+	f, err := createTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // mode 0600
 	if err != nil {
 		return err
 	}
 	defer os.Remove(f.Name()) // does nothing once the file has its name
-	_, err = f.Write(text)
+	reached("created")
+	err = fill(f)
 	if err == nil && sync {
 		err = f.Sync()
 	}
 	if err := errors.Join(err, f.Close()); err != nil {
 		return err
 	}
+	reached("synced")
 	if err := os.Rename(f.Name(), path); err != nil || !sync {
 		return err
 	}
+	reached("renamed")
 	dir, err := os.Open(filepath.Dir(path))
 	if err != nil {
 		return err

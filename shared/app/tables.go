@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"chatconf/shared/accesskey"
+	"chatconf/shared/chat"
 	"chatconf/shared/cloud"
 	"chatconf/shared/rpc"
 	"chatconf/shared/table"
@@ -71,6 +72,8 @@ type Tables struct {
 	Tickets        table.Table // its time to live is TicketAge or longer
 	Journal        table.Table // nil: no journal is kept
 	Where          string      // for people
+	// Snapshot copies all tables; nil: they are not in a file of their own.
+	Snapshot chat.Snapshot
 
 	// Probe returns a table.ErrUnsupported if the store lacks an operation that the service needs.
 	// Nil: it is known to have them all.

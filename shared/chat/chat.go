@@ -82,7 +82,7 @@ type Options struct {
 	// Checkers make what checks a configuration against its platform, by type; nil: this process
 	// does not call platforms.
 	Checkers map[string]NewChecker
-	Snapshot Snapshot         // of all tables; nil: BackupService is not supported
+	Snapshot Snapshot // of all tables; nil: BackupService is not supported
 }
 
 // A NewChecker returns the checker of a configuration, for one check.
@@ -108,7 +108,7 @@ type Service struct {
 	keys      *accesskey.Store // may be nil
 	resealer  *reseal.Resealer // may be nil
 	checkers  map[string]NewChecker
-	snapshot  Snapshot         // may be nil
+	snapshot  Snapshot // may be nil
 }
 
 // New returns a service with its records in t. It seals secrets with ring and does no I/O.

@@ -86,7 +86,7 @@ func (s *Service) ResealStep(ctx context.Context, restart bool) (*ResealSecretsR
 // ResealArea returns the sealed items in the table of configurations.
 func ResealArea(t table.Table) reseal.Area {
 	return reseal.Area{Name: "configurations", Table: t, Prefixes: []string{configurationPrefix, historyPrefix},
-		Reseal: resealRecord}
+		Kinds: []string{"configurations", "revisions"}, Reseal: resealRecord}
 }
 
 // resealRecord seals the secrets of a configuration, or of an entry of history, again.

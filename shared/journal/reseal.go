@@ -14,7 +14,7 @@ import (
 // kept answer. An item that is sealed again expires later, as after every write.
 func ResealArea(t table.Table) reseal.Area {
 	return reseal.Area{Name: "journal", Table: t, Prefixes: []string{outboxPrefix, recordPrefix},
-		Reseal: resealItem}
+		Kinds: []string{"commands to do", "commands"}, Reseal: resealItem}
 }
 
 func resealItem(item table.Item, again reseal.Again) ([]byte, error) {

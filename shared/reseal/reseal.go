@@ -45,8 +45,47 @@ type Area struct {
 	Table     table.Table
 	Partition string   // the only one; if empty, the area is in every partition, and Table a table.Partitioner
 	Prefixes  []string // of the sort keys
+	Kinds     []string // what the items of each prefix are, for people
 	// Reseal returns the value of an item after again was applied to each sealed value in it.
 	Reseal func(item table.Item, again Again) ([]byte, error)
+}
+
+// Walk calls each with every item of the area and the index of its prefix. It changes nothing.
+func (a *Area) Walk(ctx context.Context, each func(item table.Item, prefix int)) error {
+	partitions := []string{a.Partition}
+	if a.Partition == "" {
+		lister, ok := a.Table.(table.Partitioner)
+		if !ok {
+			return a.noLister()
+		}
+		var err error
+		if partitions, err = table.AllPartitions(ctx, lister); err != nil {
+			return fmt.Errorf("%s: %w", a.Name, err)
+		}
+	}
+	for _, partition := range partitions {
+		for i, prefix := range a.Prefixes {
+			r := table.Range{Partition: partition, Prefix: prefix, Limit: pageSize}
+			for more := true; more; {
+				items, err := a.Table.Query(ctx, r)
+				if err != nil {
+					return fmt.Errorf("%s: %w", a.Name, err)
+				}
+				for _, item := range items {
+					each(item, i)
+				}
+				if more = len(items) == pageSize; more {
+					r.After = items[pageSize-1].Sort
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// noLister is the error of a table that does not list its partitions.
+func (a *Area) noLister() error {
+	return fmt.Errorf("%s: a table of type %T does not list its partitions", a.Name, a.Table)
 }
 
 // Again returns a sealed value as it must be stored: sealed again, or unchanged if it is current or
@@ -230,7 +269,7 @@ func (r *Resealer) nextPartition(ctx context.Context, w *state) error {
 	case area.Partition == "":
 		lister, ok := area.Table.(table.Partitioner)
 		if !ok {
-			return fmt.Errorf("%s: a table of type %T does not list its partitions", area.Name, area.Table)
+			return area.noLister()
 		}
 		next, err := lister.Partitions(ctx, w.Partition, 1)
 		if err != nil {
