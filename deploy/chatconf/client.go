@@ -246,6 +246,24 @@ func explain(err error) error {
 // do sends one action and returns its answer. If the service refuses it, the error is a
 // *refusedError.
 func (c *client) do(ctx context.Context, action string, params map[string]string, ifMatch string) ([]byte, error) {
+	body, err := c.open(ctx, action, params, ifMatch)
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	answer, err := io.ReadAll(io.LimitReader(body, maxAnswer))
+	if err != nil {
+		return nil, fmt.Errorf("call %s: %w", action, err)
+	}
+	return answer, nil
+}
+
+// maxAnswer is how much of an answer is read, in bytes.
+const maxAnswer = 16 << 20
+
+// open is do with an answer for the caller to read and close.
+func (c *client) open(ctx context.Context, action string, params map[string]string,
+	ifMatch string) (io.ReadCloser, error) {
 	body, err := json.Marshal(params)
 	if err != nil {
 		return nil, err
@@ -268,20 +286,20 @@ func (c *client) do(ctx context.Context, action string, params map[string]string
 	if err != nil {
 		return nil, fmt.Errorf("call %s: %w", action, explain(err))
 	}
+	if resp.StatusCode == http.StatusOK {
+		return resp.Body, nil
+	}
 	defer resp.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, 16<<20))
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
 		return nil, fmt.Errorf("call %s: %w", action, err)
 	}
-	if resp.StatusCode != http.StatusOK {
-		err := answerError(resp, answer)
-		var refused *refusedError
-		if errors.As(err, &refused) && refused.isOfKey() {
-			refused.text += fmt.Sprintf("\n  access key: %s, from %s", c.key.ID, c.key.from)
-		}
-		return nil, err
+	err = answerError(resp, answer)
+	var refused *refusedError
+	if errors.As(err, &refused) && refused.isOfKey() {
+		refused.text += fmt.Sprintf("\n  access key: %s, from %s", c.key.ID, c.key.from)
 	}
-	return answer, nil
+	return nil, err
 }
 
 // ask calls an action and reads its answer, unless answer is nil. Empty parameters are left out.

@@ -72,7 +72,8 @@ is invalid.`,
 	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	root.AddCommand(newServe(), newBots(), newShow(), newCreate(), newSet(), newEdit(), newDelete(),
 		newCall(), newSend(), newLog(), newHistory(), newDiff(), newRestore(), newRotate(),
-		newCopy(), newEnv(), newKeys(), newCheck(), newTables(), newKeyRing(), newOTS(),
+		newCopy(), newEnv(), newKeys(), newCheck(), newBackup(), newRestoreBackup(),
+		newTables(), newKeyRing(), newOTS(),
 		newInvoke(), newVersion(), newDemo())
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages ",
 		fmt.Sprintf(".FlagUsagesWrapped %d ", helpWidth)))

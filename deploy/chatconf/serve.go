@@ -205,7 +205,7 @@ func serveTarget(ctx context.Context, w io.Writer, settings app.Settings, target
 func localRole(settings *app.Settings, cloud string, emulated *emulators) (
 	role app.Role, closeTargets func() error, err error,
 ) {
-	role = app.Everything(serveActions(trusted(*settings)...)...)
+	role = app.Everything(slices.Concat(serveActions(trusted(*settings)...), backupActions())...)
 	for path, name := range schemas {
 		role = role.At(path, schemaPage(name))
 	}
