@@ -11,19 +11,28 @@ import (
 )
 
 func newDiff() *cobra.Command {
-	return newVerb(&cobra.Command{
-		Use:   "diff NAME [REVISION] [REVISION]",
-		Short: "Show what changed between two revisions of a bot",
+	var flags applyFlags
+	cmd := newVerb(&cobra.Command{
+		Use:   "diff NAME [REVISION] [REVISION] | DIR",
+		Short: "Show what changed between two revisions of a bot, or what apply would change",
 		Long: `Show what changed between two revisions of a configuration. With one revision, it is compared with
 the present one. Without a revision, the last change is shown.
+
+If the only argument is a folder, show what 'chatconf apply' would change. With --exit-code, the
+exit code is then 3 if there are changes. References to secrets in the files are resolved, so
+commands in them run. A key that may only read sees where a secret comes from, and no digest.
 
 A secret is never shown. Its line has a digest, so you can see that it changed: the same secret has
 the same digest.`,
 		Example: `  chatconf diff ops
   chatconf diff ops 3
-  chatconf diff ops 3 5 -o json`,
+  chatconf diff ops 3 5 -o json
+  chatconf diff ./bots --exit-code`,
 		Args: between(1, 3),
 	}, func(ctx context.Context, v *verb, args []string) error {
+		if len(args) == 1 && isDir(args[0]) {
+			return v.diffDir(ctx, args[0], flags)
+		}
 		numbers, err := parseRevisions(args[1:])
 		if err != nil {
 			return err
@@ -44,6 +53,8 @@ the same digest.`,
 		}
 		return v.printDiff(args[0], &answer.ChatConfigurationRevision)
 	})
+	exitCodeFlag(cmd, &flags)
+	return cmd
 }
 
 // printDiff prints the changes of a revision, and who made it.

@@ -19,8 +19,9 @@ import (
 
 // Exit codes.
 const (
-	exitError = 1 // the service refused the request, or an error occurred
-	exitUsage = 2 // the command line is invalid
+	exitError   = 1 // the service refused the request, or an error occurred
+	exitUsage   = 2 // the command line is invalid
+	exitChanges = 3 // there are changes, and --exit-code asks
 )
 
 func main() {
@@ -31,6 +32,9 @@ func main() {
 		if errors.As(err, &usage) {
 			fmt.Fprintln(os.Stderr, "Error:", err)
 			os.Exit(exitUsage)
+		}
+		if errors.Is(err, errChanges) {
+			os.Exit(exitChanges)
 		}
 		return err
 	})
@@ -71,6 +75,7 @@ is invalid.`,
 	root.Args = onlyCommands
 	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	root.AddCommand(newServe(), newBots(), newShow(), newCreate(), newSet(), newEdit(), newDelete(),
+		newExport(), newApply(),
 		newCall(), newSend(), newLog(), newHistory(), newDiff(), newRestore(), newRotate(),
 		newCopy(), newEnv(), newKeys(), newCheck(), newBackup(), newRestoreBackup(),
 		newTables(), newKeyRing(), newOTS(),

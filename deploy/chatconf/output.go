@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
@@ -105,15 +106,22 @@ func yamlOf(n *document.Node) *yaml.Node {
 		return yamlString(n.Text)
 	default: // the text of a number, a truth value or null means the same in YAML
 		out.Kind, out.Value = yaml.ScalarNode, n.String()
+		if n.Kind == document.Number && out.ShortTag() == "!!str" { // such as 1e999
+			out.Tag = "!!float"
+		}
 	}
 	return out
 }
 
-// yamlString returns a text as a node. Only lines of ordinary characters become a block.
+// yamlString returns a text as a node. Only lines of ordinary characters become a block. What is
+// true or false in YAML 1.1 is quoted.
 func yamlString(text string) *yaml.Node {
 	out := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: text}
-	if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' && r != '\n' || r == 0x7f || r == '\ufeff' }) ||
-		strings.HasPrefix(text, " ") || strings.HasPrefix(text, "\n") || strings.Contains(text, " \n") {
+	special := strings.ContainsFunc(text, func(r rune) bool {
+		return r != '\n' && (unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || r == '\ufeff')
+	})
+	if special || strings.HasPrefix(text, " ") || strings.HasPrefix(text, "\n") || strings.Contains(text, " \n") ||
+		slices.Contains([]string{"y", "n", "yes", "no", "on", "off"}, strings.ToLower(text)) {
 		out.Style = yaml.DoubleQuotedStyle
 	}
 	return out

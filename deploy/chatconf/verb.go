@@ -38,6 +38,8 @@ type verb struct {
 	asks     bool      // a person can answer: standard input is a terminal
 	// hidden asks a person for a secret.
 	hidden func(ctx context.Context, prompt string) (secret.Text, error)
+	// pause waits before a request is sent again.
+	pause func(context.Context, time.Duration) error
 }
 
 // newVerb makes cmd a verb that runs run. The verb has the flags that all verbs have, and completes
@@ -53,7 +55,7 @@ func newVerb(cmd *cobra.Command, run func(context.Context, *verb, []string) erro
 		}
 		v.stdin, v.out, v.messages = cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr()
 		v.in, v.asks = bufio.NewReader(v.stdin), isTerminal(v.stdin)
-		v.hidden = v.readHidden
+		v.hidden, v.pause = v.readHidden, pauseFor
 		return run(cmd.Context(), v, args)
 	}
 	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, start string) ([]string, cobra.ShellCompDirective) {

@@ -21,6 +21,17 @@ func parseYAML(name string, text []byte) (*document.Node, error) {
 			return n, nil // JSON has escapes that YAML lacks
 		}
 	}
+	n, err := decodeYAML(name, text)
+	if err != nil {
+		return nil, err
+	}
+	r := reader{path: name}
+	root := r.read("", n, 0)
+	return root, errors.Join(r.mistakes...)
+}
+
+// decodeYAML returns the one document of a text in YAML.
+func decodeYAML(name string, text []byte) (*yaml.Node, error) {
 	decoder, n := yaml.NewDecoder(bytes.NewReader(text)), new(yaml.Node)
 	if err := decoder.Decode(n); errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("%s: the file is empty", name)
@@ -30,9 +41,7 @@ func parseYAML(name string, text []byte) (*document.Node, error) {
 	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("%s: the file goes on after its first document; remove the rest", name)
 	}
-	r := reader{path: name}
-	root := r.read("", n, 0)
-	return root, errors.Join(r.mistakes...)
+	return n, nil
 }
 
 // syntaxOf returns a syntax error of YAML without what the file has there, which may be a secret.

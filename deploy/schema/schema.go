@@ -27,10 +27,11 @@ type object = map[string]any
 // draft is the dialect of the schemas.
 const draft = "https://json-schema.org/draft/2020-12/schema"
 
-// reference is a text in place of a secret in a bot file, so that the file can be in Git.
+// Reference is the pattern of a text in place of a secret in a bot file, so that the file can be in
+// Git. References says it in words.
 const (
-	reference  = `^\$\{(env|file|command):.+\}$`
-	references = "${env:NAME}, ${file:PATH} or ${command:…}"
+	Reference  = `^\$\{(env|file|command):(.+)\}$`
+	References = "${env:NAME}, ${file:PATH} or ${command:…}"
 )
 
 // errorMessage is a key that editors know: it takes the place of a regular expression in a message.
@@ -87,7 +88,7 @@ func (w *writer) of(f chat.Form) object {
 		}
 		return out
 	case f.Secret && w.inFile:
-		return object{"anyOf": []object{{"type": "string", "pattern": reference, errorMessage: "write " + references},
+		return object{"anyOf": []object{{"type": "string", "pattern": Reference, errorMessage: "write " + References},
 			{"const": secret.Mask}}}
 	case f.Secret:
 		return object{"anyOf": []object{w.text(f), {"const": secret.Mask}}}
@@ -138,7 +139,7 @@ func (w *writer) describe(table string, field chat.Field) string {
 	if field.Form.Secret {
 		out += ". A secret"
 		if w.inFile {
-			out += ": write " + references
+			out += ": write " + References
 		}
 	}
 	return out + "."

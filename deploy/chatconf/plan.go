@@ -1,0 +1,328 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/document"
+	"chatconf/shared/platform"
+	"chatconf/shared/secret"
+)
+
+// What a plan does to a bot.
+const (
+	planCreate    = "Create"
+	planUpdate    = "Update"
+	planDelete    = "Delete"
+	planUnchanged = "Unchanged"
+)
+
+// A botPlan says what will be done to a bot.
+type botPlan struct {
+	Name    string
+	File    string `json:",omitempty"`
+	Action  string
+	Changes []chat.Change `json:",omitempty"`
+	Error   string        `json:",omitempty"` // why it was not done
+
+	requests []request
+}
+
+// A request is part of the work of a plan.
+type request struct {
+	secret.Hidden
+	action string
+	params map[string]string
+}
+
+// Format writes the plan without its requests, for every verb.
+func (p botPlan) Format(s fmt.State, _ rune) { fmt.Fprintf(s, "%s %s", p.Action, p.Name) }
+
+// A planner makes plans.
+type planner struct {
+	*verb
+	checks bool // the service knows CheckOnly
+	reads  bool // the caller may be one that only reads; what it may not check is compared here
+	prune  bool
+}
+
+// plan returns what makes the service what the files of a folder say, in the order of the bots. Its
+// error has all mistakes; nothing is changed.
+func (p *planner) plan(ctx context.Context, dir string) ([]botPlan, error) {
+	files, err := readBots(dir)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(files) == 0:
+		return nil, fmt.Errorf("%s has no bot files; 'chatconf export %s' writes them", dir, dir)
+	}
+	contents, err := p.fill(ctx, files)
+	if err != nil {
+		return nil, err
+	}
+	if p.checks, err = p.knowsCheckOnly(ctx); err != nil {
+		return nil, err
+	}
+	var names []string
+	if !p.prune {
+		for _, f := range files {
+			names = append(names, f.name)
+		}
+	}
+	present, failed, err := p.present(ctx, names, p.checks)
+	if err != nil {
+		return nil, err
+	}
+	plans, errs := make([]botPlan, len(files)), make([]error, len(files))
+	p.each(len(files), "Plan", func(i int) {
+		f := files[i]
+		if errs[i] = failed[f.name]; errs[i] == nil {
+			plans[i], errs[i] = p.of(ctx, f, contents[i], present[f.name])
+		}
+		if errs[i] != nil {
+			errs[i] = fmt.Errorf("%s: %w", f.path, errs[i])
+		}
+	})
+	if p.prune {
+		for _, f := range files {
+			delete(present, f.name)
+			delete(failed, f.name)
+		}
+		for _, name := range slices.Sorted(maps.Keys(failed)) {
+			errs = append(errs, fmt.Errorf("%s: %w", name, failed[name]))
+		}
+		for _, name := range slices.Sorted(maps.Keys(present)) {
+			plans = append(plans, deletion(present[name]))
+		}
+		slices.SortFunc(plans, func(a, b botPlan) int { return strings.Compare(a.Name, b.Name) })
+	}
+	return plans, errors.Join(append(errs, ctx.Err())...)
+}
+
+// fill returns the Configurations of files with their secrets.
+func (p *planner) fill(ctx context.Context, files []*botFile) ([]filled, error) {
+	secrets := newReferences(p.messages)
+	contents, errs := make([]filled, len(files)), make([]error, len(files))
+	for i, f := range files { // one after the other: a command may ask something
+		contents[i], errs[i] = secrets.fill(ctx, f)
+	}
+	return contents, errors.Join(errs...)
+}
+
+// deletion returns the plan that deletes a bot.
+func deletion(b *botState) botPlan {
+	return botPlan{Name: b.name, Action: planDelete, requests: []request{{action: "DeleteChatConfiguration",
+		params: atRevision(map[string]string{"Name": b.name}, b)}}}
+}
+
+// atRevision adds the revision that the plan is made for, so that no change of another caller is
+// lost.
+func atRevision(params map[string]string, b *botState) map[string]string {
+	if b.revision > 0 {
+		params["Revision"] = strconv.FormatInt(b.revision, 10)
+	}
+	return params
+}
+
+// of returns the plan for a file. The service says what would change, if it can.
+func (p *planner) of(ctx context.Context, f *botFile, content filled, before *botState) (botPlan, error) {
+	out := botPlan{Name: f.name, File: f.path, Action: planCreate}
+	if before == nil {
+		params := map[string]string{"Name": f.name, "Type": f.kind, "Status": f.status, "RamRole": f.role,
+			"ResourceGroupId": f.group, "Configuration": content.text.Reveal()}
+		if len(f.tags.Members) > 0 {
+			params["Tags"] = f.tags.String()
+		}
+		maps.DeleteFunc(params, func(_, value string) bool { return value == "" })
+		out.requests = []request{{action: "CreateChatConfiguration", params: params}}
+		out.Changes = chat.Differences(emptyBot(), comparable(&f.botState))
+		return out, p.check(ctx, &out)
+	}
+	if f.kind != before.kind {
+		return out, fmt.Errorf("Type cannot be changed from %s to %s; choose another Name, or delete the bot first",
+			before.kind, f.kind)
+	}
+	out.Action = planUpdate
+	after := f.botState
+	after.configuration = keptOf(f.kind, before.configuration, f.configuration)
+	out.Changes = chat.Differences(comparable(before), comparable(&after))
+	params := make(map[string]string)
+	if !document.Same(before.configuration, after.configuration) || content.sent {
+		params["Configuration"] = content.text.Reveal()
+	}
+	for _, value := range [...][3]string{{"Status", before.status, f.status}, {"RamRole", before.role, f.role},
+		{"ResourceGroupId", before.group, f.group}} {
+		if value[1] != value[2] {
+			params[value[0]] = value[2]
+		}
+	}
+	if len(params) > 0 {
+		params["Name"] = f.name
+		out.requests = append(out.requests, request{action: "UpdateChatConfiguration",
+			params: atRevision(params, before)})
+	}
+	if err := p.check(ctx, &out); err != nil {
+		return out, err
+	}
+	out.requests = append(out.requests, retag(f.name, before.tags, f.tags)...)
+	if len(out.Changes) == 0 {
+		out.Action, out.requests = planUnchanged, nil
+	}
+	return out, nil
+}
+
+// check lets the service say what the request of a plan would change, and whether it is allowed. It
+// does not know of tags that other requests change.
+func (p *planner) check(ctx context.Context, plan *botPlan) error {
+	if !p.checks || len(plan.requests) == 0 {
+		return nil
+	}
+	params := maps.Clone(plan.requests[0].params)
+	params["CheckOnly"] = "true"
+	var answer struct{ Changes *[]chat.Change }
+	err := p.send(ctx, plan.requests[0].action, params, &answer)
+	if p.reads && hasStatus(err, http.StatusForbidden) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if answer.Changes == nil {
+		return errors.New("the service did not say what would change, so it may have changed the bot; " +
+			"do not go on before all of its processes have one version")
+	}
+	changes := *answer.Changes
+	if plan.Action == planUpdate { // in the order of the history
+		at := slices.IndexFunc(changes, func(ch chat.Change) bool { return isUnder(ch, fileConfiguration) })
+		if at < 0 {
+			at = len(changes)
+		}
+		tags := slices.DeleteFunc(slices.Clone(plan.Changes),
+			func(ch chat.Change) bool { return !isUnder(ch, fileTags) })
+		changes = slices.Insert(changes, at, tags...)
+	}
+	plan.Changes = changes
+	return nil
+}
+
+// isUnder reports whether a change is of a value under a key.
+func isUnder(ch chat.Change, key string) bool {
+	rest, ok := strings.CutPrefix(ch.Path, key)
+	return ok && (strings.HasPrefix(rest, ".") || strings.HasPrefix(rest, "["))
+}
+
+// emptyBot is what comparable returns without a bot.
+func emptyBot() *document.Node {
+	return &document.Node{Kind: document.Object, Members: []document.Member{{Key: fileTags, Value: objectOf()},
+		{Key: fileConfiguration, Value: objectOf()}}}
+}
+
+// comparable returns the values of a bot as the history compares them.
+func comparable(b *botState) *document.Node {
+	out := objectOf(fileType, b.kind, fileStatus, b.status, fileRole, b.role, fileGroup, b.group)
+	out.Members = append(out.Members, document.Member{Key: fileTags, Value: b.tags},
+		document.Member{Key: fileConfiguration, Value: b.configuration})
+	return out
+}
+
+// keptOf returns the Configuration of a file with the settings that the service has made and keeps.
+func keptOf(kind string, before, after *document.Node) *document.Node {
+	out := *after
+	out.Members = slices.Clone(after.Members)
+	for _, p := range platform.All().Descriptions() {
+		for _, s := range p.Settings {
+			if value := before.Get(s.Key); p.Type == kind && s.Generate && value != nil && after.Get(s.Key) == nil {
+				out.Members = append(out.Members, document.Member{Key: s.Key, Value: value})
+			}
+		}
+	}
+	return &out
+}
+
+// retag returns the requests that make tags what a file says.
+func retag(name string, before, after *document.Node) (list []request) {
+	ids, _ := json.Marshal([]string{name})
+	set, removed := objectOf(), []string{}
+	for _, tag := range after.Members {
+		if !document.Same(before.Get(tag.Key), tag.Value) {
+			set.Members = append(set.Members, tag)
+		}
+	}
+	for _, tag := range before.Members {
+		if after.Get(tag.Key) == nil {
+			removed = append(removed, tag.Key)
+		}
+	}
+	add := func(action, key, value string) {
+		list = append(list, request{action: action, params: map[string]string{"ResourceType": "chatconfiguration",
+			"ResourceIds": string(ids), key: value}})
+	}
+	if len(removed) > 0 { // first, since the number of tags is limited
+		keys, _ := json.Marshal(removed)
+		add("UntagResources", "TagKeys", string(keys))
+	}
+	if len(set.Members) > 0 {
+		add("TagResources", "Tags", set.String())
+	}
+	return list
+}
+
+// A summary counts what a plan does.
+type summary struct{ Create, Update, Delete, Unchanged int }
+
+func summaryOf(plans []botPlan) (s summary) {
+	for _, p := range plans {
+		switch p.Action {
+		case planCreate:
+			s.Create++
+		case planUpdate:
+			s.Update++
+		case planDelete:
+			s.Delete++
+		default:
+			s.Unchanged++
+		}
+	}
+	return s
+}
+
+func (s summary) changes() bool { return s.Create+s.Update+s.Delete > 0 }
+
+// printPlans prints what will change.
+func (v *verb) printPlans(plans []botPlan) error {
+	for _, p := range plans {
+		if p.Action == planUnchanged {
+			continue
+		}
+		if err := v.printf("%s will be %s\n", p.Name, pastOf(p.Action)); err != nil {
+			return err
+		}
+		if p.Action != planDelete {
+			if err := v.printf("\n"); err != nil {
+				return err
+			}
+			if err := v.printChanges(p.Changes); err != nil {
+				return err
+			}
+		}
+		if err := v.printf("\n"); err != nil {
+			return err
+		}
+	}
+	s := summaryOf(plans)
+	return v.printf("Plan: %d to create, %d to change, %d to delete, %d unchanged\n", s.Create, s.Update, s.Delete,
+		s.Unchanged)
+}
+
+// pastOf returns what was done by an action of a plan.
+func pastOf(action string) string {
+	return map[string]string{planCreate: "created", planUpdate: "changed", planDelete: "deleted"}[action]
+}
