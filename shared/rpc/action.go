@@ -32,7 +32,7 @@ func NewAction[Req, Resp any](name string, method func(*chat.Service, context.Co
 		in := new(Req)
 		if err := plan.fill(in, p); err != nil {
 			if other, ok := any(in).(checked); ok {
-				err = fault.Join(err, other.Check(s))
+				err = fault.Join(append([]error{err}, others(other.Check(s), err)...)...)
 			}
 			return nil, err
 		}
@@ -43,6 +43,25 @@ func NewAction[Req, Resp any](name string, method func(*chat.Service, context.Co
 		return out, nil
 	}
 	return Action{Name: name, plan: plan, do: do, request: request, answer: answer}
+}
+
+// others returns the parts of an error that are about other parameters than those of first. A value
+// that could not be read is not in the request, so that its check finds a mistake that nobody made.
+func others(err, first error) (rest []error) {
+	named := make(map[string]bool)
+	for _, e := range fault.Parts(first) {
+		named[e.Param] = true
+	}
+	parts := fault.Parts(err)
+	if err != nil && parts == nil {
+		return []error{err} // not about a parameter
+	}
+	for _, e := range parts {
+		if !named[e.Param] {
+			rest = append(rest, e)
+		}
+	}
+	return rest
 }
 
 // ReadOnly reports whether the action changes nothing; the name tells.

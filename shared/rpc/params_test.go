@@ -455,6 +455,8 @@ func TestAllMistakesAtOnce(t *testing.T) {
 		{"ListTagResources", "ResourceIds=[[1],[2]] MaxResults=x", "InvalidParameter.ResourceIds",
 			[]string{"ResourceIds[0] is an array", "ResourceIds[1] is an array",
 				`"x" is not`, "ResourceType is mandatory"}},
+		{"GetChatConfigurationRevision", "Name=ops Revision=x Compared=0", "InvalidParameter.Revision",
+			[]string{`"x" is not a whole number`, "Compared is 0"}},
 	} {
 		params := parse(c.params)
 		object := make(map[string]string)
@@ -483,6 +485,9 @@ func TestAllMistakesAtOnce(t *testing.T) {
 		}
 		answers["event"] = a
 		for way, a := range answers {
+			if strings.Contains(a.Message, "Revision is 0") { // it is what a value that cannot be read looks like
+				t.Errorf("%s %s as %s names a mistake that nobody made:\n%s", c.action, c.params, way, a.Message)
+			}
 			if a.Code != c.code {
 				t.Errorf("%s %s as %s: %v, want %s", c.action, c.params, way, a, c.code)
 			}
