@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -314,6 +315,9 @@ func ringPath(data string, args []string) (string, error) {
 
 func rotateRing(w io.Writer, path, id string) error {
 	old, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return usagef("there is no key ring %s; name its FILE, or the service's --data", path)
+	}
 	if err != nil {
 		return usagef("%w", err)
 	}

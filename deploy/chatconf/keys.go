@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -432,10 +431,13 @@ func newKeysList() *cobra.Command {
 	var where keyFlags
 	var output string
 	cmd := &cobra.Command{
-		Use:     "list",
-		Short:   "List access keys, without their secrets",
-		Example: `  chatconf keys list`,
-		Args:    noArgs,
+		Use:   "list",
+		Short: "List access keys, without their secrets",
+		Long: `List access keys, without their secrets. With -o wide the account, the date of creation and the
+policy are shown too.`,
+		Example: `  chatconf keys list
+  chatconf keys list -o wide`,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkOutput(output); err != nil {
 				return err
@@ -473,17 +475,24 @@ func printKeys(w io.Writer, output string, keys []chat.AccessKeyInfo, now time.T
 		}
 		return printData(w, output, rows)
 	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "ACCESS KEY ID\tACCOUNT\tNAME\tSTATUS\tCREATED\tEXPIRES\tLAST USED\tPOLICY")
+	header := []string{"ACCESS KEY ID", "NAME", "STATUS", "EXPIRES (UTC)", "LAST USED"}
+	wide := output == outputWide
+	if wide {
+		header = append(header, "ACCOUNT", "CREATED (UTC)", "POLICY")
+	}
+	var rows [][]string
 	for _, k := range keys {
 		status := k.Status
 		if expires, err := time.Parse(time.RFC3339, k.ExpireDate); err == nil && !now.Before(expires) {
 			status = "Expired"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", k.AccessKeyId, k.AccountId, k.Name, status, k.CreateDate,
-			cmp.Or(k.ExpireDate, "never"), cmp.Or(k.LastUsedDate, "-"), strings.Join(k.Policies, " "))
+		row := []string{k.AccessKeyId, k.Name, status, cmp.Or(shortDate(k.ExpireDate), "never"), k.LastUsedDate}
+		if wide {
+			row = append(row, k.AccountId, shortDate(k.CreateDate), strings.Join(k.Policies, " "))
+		}
+		rows = append(rows, row)
 	}
-	return t.Flush()
+	return printTable(w, header, rows)
 }
 
 func newKeysUpdate() *cobra.Command {

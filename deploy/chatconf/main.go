@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -67,7 +68,7 @@ is invalid.`,
 	root.SetFlagErrorFunc(flagError)
 	// cobra checks these too, later, but its errors have no type of their own.
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
-		if err := errors.Join(cmd.ValidateRequiredFlags(), cmd.ValidateFlagGroups()); err != nil {
+		if err := errors.Join(missingFlags(cmd), groupError(cmd.ValidateFlagGroups())); err != nil {
 			return seeHelp(cmd, err)
 		}
 		return checkNames(cmd)
@@ -143,6 +144,41 @@ func flagError(cmd *cobra.Command, err error) error {
 		err = fmt.Errorf("--%s is %q; %s", invalid.GetFlag().Name, invalid.GetValue(), want)
 	}
 	return seeHelp(cmd, err)
+}
+
+// missingFlags returns an error that names the mandatory flags that are absent.
+func missingFlags(cmd *cobra.Command) (err error) {
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if len(f.Annotations[cobra.BashCompOneRequiredFlag]) > 0 && !f.Changed {
+			err = errors.Join(err, fmt.Errorf("--%s is missing", f.Name))
+		}
+	})
+	return err
+}
+
+// groups are cobra's errors of flags that need or exclude each other, and how we say them.
+var groups = []struct {
+	is   *regexp.Regexp
+	says string
+}{
+	{regexp.MustCompile(`^at least one of the flags in the group \[(.*)\] is required$`), "give one of %s"},
+	{regexp.MustCompile(`^if any flags in the group \[.*\] are set none of the others can be; \[(.*)\] were all set$`),
+		"give only one of %s"},
+	{regexp.MustCompile(`^if any flags in the group \[.*\] are set they must all be set; missing \[(.*)\]$`),
+		"give %s too"},
+}
+
+// groupError returns an error of a group of flags in our words.
+func groupError(err error) error {
+	if err == nil {
+		return nil
+	}
+	for _, g := range groups {
+		if match := g.is.FindStringSubmatch(err.Error()); match != nil {
+			return fmt.Errorf(g.says, "--"+strings.ReplaceAll(match[1], " ", ", --"))
+		}
+	}
+	return err
 }
 
 // noArgs requires that there are no arguments.

@@ -710,7 +710,7 @@ func TestKeys(t *testing.T) {
 		"--policy", "-")...); !isUsage(err) {
 		t.Errorf("a bad policy: %v, want a usage error", err)
 	}
-	list := mustRun(t, at("keys", "list")...)
+	list := mustRun(t, at("keys", "list", "-o", "wide")...)
 	for _, part := range []string{"ACCESS KEY ID", made.AccessKeyId, "ci", "dashboard", "42", "Active",
 		admin.ID, "administrator", "oos:Get*"} {
 		if !strings.Contains(list, part) {
@@ -794,8 +794,8 @@ func TestKeysOfAServiceThatRuns(t *testing.T) {
 		mustRun(t, at("keys", "enable", made.AccessKeyId)...)
 		call("")
 		mustRun(t, at("keys", "update", made.AccessKeyId, "--owner", "--expires", "never", "--description", "")...)
-		if out := mustRun(t, at("keys", "list")...); !lineHas(out, made.AccessKeyId, "oos:CreateAccessKey") ||
-			strings.Contains(out, "of a test") {
+		if out := mustRun(t, at("keys", "list", "-o", "wide")...); !lineHas(out, made.AccessKeyId,
+			"oos:CreateAccessKey") || strings.Contains(out, "of a test") {
 			t.Errorf("list after update:\n%s", out)
 		}
 		if out := mustRun(t, at("keys", "delete", made.AccessKeyId)...); out != "deleted "+made.AccessKeyId+"\n" {
@@ -1003,19 +1003,32 @@ func TestWelcome(t *testing.T) {
 func TestMistakesInTheCommandLine(t *testing.T) {
 	noEnv(t)
 	for args, want := range map[string]string{
-		"histroy ops":          `unknown command "histroy"; did you mean history?` + "\nSee 'chatconf --help'.",
-		"frobnicate":           `unknown command "frobnicate"` + "\nSee 'chatconf --help'.",
-		"keyring rotat":        `unknown command "rotat"; did you mean rotate?` + "\nSee 'chatconf keyring --help'.",
-		"keys lists":           `unknown command "lists"; did you mean list?` + "\nSee 'chatconf keys --help'.",
-		"history":              "chatconf history needs 1 argument, not 0; write 'chatconf history NAME [flags]'",
-		"diff a b c d":         "chatconf diff needs 1 to 3 arguments, not 4; write 'chatconf diff NAME [REVISION]",
-		"log --sinse 1h":       "unknown flag --sinse; did you mean --since?\nSee 'chatconf log --help'.",
-		"log --xyz":            "unknown flag --xyz\nSee",
-		"log -n x":             `--last is "x"; write a whole number, such as 10` + "\nSee",
-		"log -f -n 0":          "--follow with --last 0 would first show all commands ever; add --since, such as",
-		"call X --timeout 3":   `--timeout is "3"; write a time, such as 90s, 15m or 24h` + "\nSee",
-		"log --follow=maybe":   `--follow is "maybe"; write true or false` + "\nSee",
+		// unknown words
+		"histroy ops":   `unknown command "histroy"; did you mean history?` + "\nSee 'chatconf --help'.",
+		"frobnicate":    `unknown command "frobnicate"` + "\nSee 'chatconf --help'.",
+		"keyring rotat": `unknown command "rotat"; did you mean rotate?` + "\nSee 'chatconf keyring --help'.",
+		"keys lists":    `unknown command "lists"; did you mean list?` + "\nSee 'chatconf keys --help'.",
+
+		// arguments
+		"history":      "chatconf history needs 1 argument, not 0; write 'chatconf history NAME [flags]'",
+		"diff a b c d": "chatconf diff needs 1 to 3 arguments, not 4; write 'chatconf diff NAME [REVISION]",
+		"send":         "chatconf send needs a name and a message in quotes; write 'chatconf send NAME",
+
+		// flags
+		"log --sinse 1h":     "unknown flag --sinse; did you mean --since?\nSee 'chatconf log --help'.",
+		"log --xyz":          "unknown flag --xyz\nSee",
+		"log -n x":           `--last is "x"; write a whole number, such as 10` + "\nSee",
+		"log --follow=maybe": `--follow is "maybe"; write true or false` + "\nSee",
+		"log -f -n 0":        "--follow with --last 0 would first show all commands ever; add --since, such as",
+		"call X --timeout 3": `--timeout is "3"; write a time, such as 90s, 15m or 24h` + "\nSee",
+
 		"rotate a b --grace x": `--grace is "x"; write a time up to 7d, such as 90m, 24h or 2d` + "\nSee",
+		"invoke x --zip x.zip": "give --kind too\nSee",
+		"tables":               "--target is missing\nSee",
+		"keys create": "--name is missing\ngive one of --policy, --owner, --admin, --read-only\n" +
+			"See 'chatconf keys create --help'.",
+
+		"keys create --name x --owner --admin": "give only one of --admin, --owner\nSee",
 	} {
 		if _, err := run(t, "", strings.Fields(args)...); !isUsage(err) || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("chatconf %s: %v, want %s", args, err, want)

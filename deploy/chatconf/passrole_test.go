@@ -156,7 +156,7 @@ func TestKeysWithPassRole(t *testing.T) {
 			"acs:ram::1:user/Ops"}},
 		{"matches no role", saves, []string{"update", ids["two"], "--policy", "-", "--pass-role",
 			strings.Repeat("x", 65)}},
-		{"at least one of", "", []string{"create", "--name", "x", "--pass-role", "Ops"}},
+		{"give one of", "", []string{"create", "--name", "x", "--pass-role", "Ops"}},
 		{"bytes are too long", `{"Version":"1","Statement":[{"Effect":"Allow","Action":"oos:*","Resource":"*` +
 			strings.Repeat("x", policy.MaxSize-100) + `"}]}`,
 			[]string{"create", "--name", "x", "--policy", "-", "--pass-role", "Ops"}},
@@ -172,13 +172,13 @@ func TestKeysWithPassRole(t *testing.T) {
 	}
 	mustRun(t, "keys", "update", ids["two"], "--policy", writePolicy(t, saves), "--pass-role",
 		"arn:aws:iam::210000000000:role/Ops*", "--data", data)
-	if out := mustRun(t, "keys", "list", "--data", data); !lineHas(out, ids["two"],
+	if out := mustRun(t, "keys", "list", "-o", "wide", "--data", data); !lineHas(out, ids["two"],
 		"acs:ram::210000000000:role/Ops*") {
 		t.Errorf("keys list after --pass-role with an ARN:\n%s", out)
 	}
 	mustRun(t, "keys", "update", ids["two"], "--policy", writePolicy(t, saves), "--pass-role", "*", "--data", data)
-	if out := mustRun(t, "keys", "list", "--data", data); !lineHas(out, ids["two"], "acs:ram::*:role/*") ||
-		lineHas(out, ids["two"], "Ops*") {
+	if out := mustRun(t, "keys", "list", "-o", "wide", "--data", data); !lineHas(out, ids["two"],
+		"acs:ram::*:role/*") || lineHas(out, ids["two"], "Ops*") {
 		t.Errorf("keys list after --policy and --pass-role:\n%s", out)
 	}
 }

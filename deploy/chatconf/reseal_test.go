@@ -260,7 +260,7 @@ func TestKeyRingMistakes(t *testing.T) {
 		want string
 	}{
 		{[]string{"rotate", path, "more"}, "arg"},
-		{[]string{"rotate", path + ".none"}, "no such file"},
+		{[]string{"rotate", path + ".none"}, "there is no key ring"},
 		{[]string{"rotate", path, "--id", "/"}, "--id"},
 		{[]string{"rotate", path, "--id", old}, "same id"},
 		{[]string{"rotate", bad}, "keys"},

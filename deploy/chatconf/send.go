@@ -67,8 +67,8 @@ callback, or an error occurred; 2 the command line is invalid.`,
   chatconf send ops --user manager4220 --dry-run -o json status`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 || len(args) > 2 {
-				return seeHelp(cmd, fmt.Errorf("%s needs the name of a configuration and a message in quotes, "+
-					"not %d argument(s)", cmd.CommandPath(), len(args)))
+				return seeHelp(cmd, fmt.Errorf("%s needs a name and a message in quotes; write '%s'", cmd.CommandPath(),
+					cmd.UseLine()))
 			}
 			return nil
 		},
