@@ -69,7 +69,7 @@ there are more columns, and the step at which the last callback failed.`,
 			key, value, _ := strings.Cut(tag, "=")
 			filters = append(filters, chat.Filter{Name: "tag:" + key, Value: value})
 		}
-		all, err := v.bots(ctx, filters...)
+		all, err := v.bots(ctx, false, filters...)
 		if err != nil {
 			return err
 		}
@@ -109,10 +109,13 @@ func (v *verb) note(text string) error {
 }
 
 // bots returns all configurations that the filters select, in the order of their names, without
-// their Outputs, which may have secrets.
-func (v *verb) bots(ctx context.Context, filters ...chat.Filter) ([]listed, error) {
+// their Outputs, which may have secrets. whole asks for their Configurations too.
+func (v *verb) bots(ctx context.Context, whole bool, filters ...chat.Filter) ([]listed, error) {
 	all := []listed{}
 	params := map[string]string{"MaxResults": strconv.Itoa(chat.MaxResults)}
+	if whole {
+		params["WithConfiguration"] = "true"
+	}
 	for i, f := range filters {
 		at := "Filters." + strconv.Itoa(i+1) + "."
 		params[at+"Name"], params[at+"Value"] = f.Name, f.Value

@@ -79,7 +79,10 @@ func TestScreens(t *testing.T) {
 	t.Setenv("NO_COLOR", "")
 	for name, line := range screens {
 		args := append(strings.Fields(line), at...)
-		out := mustRun(t, args...)
+		out, _, err := runBoth(t, "", args...)
+		if err != nil {
+			t.Errorf("%s: %v", line, err)
+		}
 		shown, err := onTerminal(t, nil, args...)
 		if err != nil {
 			t.Errorf("%s on a terminal: %v", line, err)
@@ -102,6 +105,9 @@ func masked(at []string, text string) string {
 }
 
 var screens = map[string]string{
+	"who-can": "who-can restart", "who-can-wide": "who-can scale -o wide", "who-can-in": "who-can show-it --in c1",
+	"who-can-nobody": "who-can drop --in c9", "can-u1": "can u1 -o wide", "can-u2": "can u2", "can-u3": "can user:u3",
+	"can-nothing": "can u4 --in c9", "can-json": "can u3 -o json",
 	"bots": "bots", "bots-wide": "bots -o wide", "bots-yaml": "bots dev -o yaml", "bots-none": "bots nothing*",
 	"show-ops": "show ops", "show-dev": "show dev", "show-old": "show old",
 }

@@ -76,7 +76,7 @@ is invalid.`,
 	root.Args = onlyCommands
 	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	root.AddCommand(newServe(), newBots(), newShow(), newCreate(), newSet(), newEdit(), newDelete(),
-		newExport(), newApply(),
+		newWhoCan(), newCan(), newExport(), newApply(),
 		newCall(), newSend(), newLog(), newHistory(), newDiff(), newRestore(), newRotate(),
 		newCopy(), newEnv(), newKeys(), newCheck(), newBackup(), newRestoreBackup(),
 		newTables(), newKeyRing(), newOTS(),

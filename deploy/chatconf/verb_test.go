@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -97,8 +98,9 @@ func TestCompleteNames(t *testing.T) {
 		return out
 	}
 	for _, cmd := range newRoot().Commands() {
-		if cmd.Flags().Lookup("region") == nil || cmd.Flags().Lookup("endpoint") == nil || cmd.Name() == "send" ||
-			cmd.Name() == "export" || cmd.Name() == "apply" { // they complete folders
+		// some complete other things
+		if cmd.Flags().Lookup("region") == nil || cmd.Flags().Lookup("endpoint") == nil ||
+			slices.Contains([]string{"send", "export", "apply", "who-can", "can"}, cmd.Name()) {
 			continue
 		}
 		name := cmd.Name()

@@ -292,20 +292,78 @@ func (of *valuePatterns) matches(values []Value) bool {
 
 // mayRun reports whether the user may run an action in the conversation, at least with some values.
 func (p *Permissions) mayRun(user, conversation string, a *Action) bool {
-	allowed, name := false, FoldName(a.Name)
+	allow, _, _ := p.someValues(user, conversation, FoldName(a.Name), a)
+	return allow >= 0
+}
+
+// someValues returns the first statement that allows a command with at least some values, and the
+// first that denies it with all values; -1 for none, and then at most one is set. limited says that
+// only some values are allowed. a is nil for an undeclared command, which has no values.
+func (p *Permissions) someValues(user, conversation, name string, a *Action) (allow, deny int, limited bool) {
+	allow, deny = -1, -1
 	for i := range p.statements {
 		s := &p.statements[i]
 		if !p.applies(s, user, conversation) || !matchesAny(s.commands, name) {
 			continue
 		}
 		switch {
-		case s.effect == policy.Allow:
-			allowed = allowed || s.isOf(a)
-		case len(s.values) == 0:
-			return false
+		case s.effect != policy.Allow && len(s.values) == 0:
+			return -1, i, false
+		case s.effect != policy.Allow:
+			limited = limited || a != nil && s.isOf(a)
+		case allow < 0 && len(s.values) == 0, allow < 0 && a != nil && s.isOf(a):
+			allow = i
+			limited = limited || len(s.values) > 0
 		}
 	}
-	return allowed
+	return allow, deny, limited && allow >= 0
+}
+
+// DecideName is Decide for a command of which only the name is known, or a pattern of names as
+// Runnable returns it. It allows an action that the user may run with some values; some then says
+// that other values are denied, or run under another statement. Reason is empty.
+func (p *Permissions) DecideName(user, conversation, name string) (d Decision, some bool) {
+	name = FoldName(name)
+	a := p.actions.Find(name)
+	if a != nil {
+		name = FoldName(a.Name)
+	}
+	d = Decision{Statement: -1}
+	switch {
+	case !p.active:
+		d.Cause = CauseInactive
+		return d, false
+	case !p.listens(conversation):
+		d.Cause = CauseConversation
+		return d, false
+	case user == "":
+		d.Cause = CauseNobody
+		return d, false
+	case p.actions.IsBuiltIn(name):
+		d.Allowed, d.Cause = true, CauseBuiltIn
+		return d, false
+	case p.actions.Strict() && a == nil:
+		d.Cause = CauseCommand
+		return d, false
+	}
+	allow, deny, some := p.someValues(user, conversation, name, a)
+	at := max(allow, deny)
+	if at < 0 {
+		d.Cause = CauseDefault
+		return d, false
+	}
+	s := &p.statements[at]
+	d = Decision{Allowed: allow >= 0, Cause: CauseStatement, Statement: at, Text: s.text}
+	if d.Allowed {
+		if d.RamRole = s.role; d.RamRole == "" {
+			action := ""
+			if a != nil {
+				action = a.Name
+			}
+			d.RamRole = p.roleOf(action)
+		}
+	}
+	return d, some
 }
 
 // nearest returns the action that the user may run, and may have meant by an undeclared name; empty
