@@ -241,7 +241,9 @@ func TestMistakesInActions(t *testing.T) {
 			`@.Target.TemplateVersion: "" is not 1 to 256 printable ASCII characters without blanks.`},
 		{target(`"Type":"Oos","TemplateName":"T","SafetyCheck":"skip"`),
 			`@.Target.SafetyCheck: "skip" is not Skip or ConfirmEveryHighRiskAction.`},
-		{target(`"Type":"Oos","TemplateName":"T","Mode":"Debug"`), `@.Target.Mode: unknown key; did you mean Type?`},
+		{target(`"Type":"Oos","TemplateName":"T","Mode":"Debug"`),
+			`@.Target.Mode: unknown key; use one of Type, TemplateName, TemplateVersion, Parameters, ` +
+				`SafetyCheck, Allow.`},
 		{target(`"Type":"Ssm","DocumentName":"a b"`),
 			`@.Target.DocumentName: "a b" is not 1 to 256 letters, digits, '.', '-', '_', ':' and '/'.`},
 		{target(`"Type":"Function","Name":"restart-*"`), `@.Target.Name: "restart-*" is not 1 to 256 printable ASCII ` +
@@ -258,7 +260,7 @@ func TestMistakesInActions(t *testing.T) {
 			`1 to 64 letters, digits, '.', '-' and '_' that do not begin with '.' or '-'.`},
 		{templated(`[]`), `@.Target.Parameters: is an array; write an object such as {"InstanceId":"{instance}"}.`},
 		{templated(`{"a":"{ENV}","b":"x-{region}-{zone}"}`), `@.Target.Parameters.b: {zone} is not a parameter of ` +
-			`the action; did you mean Env?`},
+			`the action; use one of Env, region.`},
 		{templated(`{"a":["{env}","{regio}"]}`),
 			`@.Target.Parameters.a[1]: {regio} is not a parameter of the action; did you mean region?`},
 		{templated(`{"a":1}`), `@.Target.Parameters.a: is a number; write a string or an array of strings.`},
@@ -307,7 +309,7 @@ func TestMistakesInActions(t *testing.T) {
 		{statement("Allow", `["restart"]`, `{"evn":["test"]}`),
 			`#.evn: no action of the statement's Commands declares this parameter; did you mean env?`},
 		{statement("Allow", `["restart"]`, `{"now":["x"]}`), `#.now: no action of the statement's Commands declares ` +
-			`this parameter; did you mean n?`},
+			`this parameter; use one of env, force, id, n, password, zone.`},
 		{statement("Deny", `["restart"]`, `{"id":["x"]}`), `#.id: a Deny does not match a command without this ` +
 			`value; make the parameter Required, or give it a Default.`},
 		{statement("Deny", `["*"]`, `{"env":["prod"]}`), `#.env: a Deny does not match a command without this ` +

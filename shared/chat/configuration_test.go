@@ -712,6 +712,11 @@ func TestSuggestion(t *testing.T) {
 			t.Errorf("Suggestion(%q) = %q, want %q", word, got, want)
 		}
 	}
+	for _, word := range []string{"Tags", strings.Repeat("Name", 20)} {
+		if got, want := chat.Suggestion(word, []string{"Name", "Type"}), "use one of Name, Type"; got != want {
+			t.Errorf("Suggestion(%q) = %q, want %q", word, got, want)
+		}
+	}
 }
 
 // fieldOf returns the value of a secret's field in a Configuration.

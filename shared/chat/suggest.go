@@ -77,7 +77,10 @@ func slip(a, b string) int {
 
 // Suggestion names the most similar known word, or all known words if none is similar.
 func Suggestion(word string, known []string) string {
-	if best := command.Similar(word, known); best != "" {
+	best := command.Similar(word, known)
+	// More than half of a short word wrong is another word: Tags is no misspelling of Name.
+	if best != "" && max(len(word), len(best)) <= maxWord &&
+		slip(consoleName(word), consoleName(best)) <= max(len(word)/2, 1) {
 		return "did you mean " + best + "?"
 	}
 	if len(known) == 1 {
