@@ -14,6 +14,7 @@ import (
 	"chatconf/shared/command"
 	"chatconf/shared/document"
 	"chatconf/shared/invoke"
+	"chatconf/shared/seal"
 	"chatconf/shared/secret"
 	"chatconf/shared/table"
 )
@@ -278,6 +279,12 @@ func (j *Journal) openJob(ref command.Ref, p outboxItem, out, record table.Item)
 	var in payload
 	if err := json.Unmarshal(text, &in); err != nil {
 		return nil, fmt.Errorf("journal: item %q holds no command", out.Sort) // err may quote the text
+	}
+	// The job is written again, perhaps after a walk that seals everything again has passed.
+	if id, err := seal.KeyID(p.Sealed); err != nil || id != j.ring.Current() {
+		if p.Sealed, err = j.ring.Seal(outboxPlace(ref), text); err != nil {
+			return nil, fmt.Errorf("journal: seal outbox item: %w", err)
+		}
 	}
 	answered := true // without a record no answer is expected
 	if record.Sort != "" {

@@ -4,7 +4,10 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
+	"chatconf/shared/chat"
+	"chatconf/shared/chat/chattest"
 	"chatconf/shared/journal"
 	"chatconf/shared/seal"
 	"chatconf/shared/table"
@@ -33,6 +36,25 @@ func TestResealChangesOnlyWhatIsSealed(t *testing.T) {
 		if err != nil || string(got) != c.value {
 			t.Errorf("%s with nothing to do = %s, %v", c.value, got, err)
 		}
+	}
+}
+
+// A command that is being worked on is never written back under an older key: a walk may have
+// passed it meanwhile, and the older key be gone.
+func TestAClaimedCommandIsSealedAgain(t *testing.T) {
+	h := chattest.New(t, chat.Options{})
+	ref := h.Pending(h.Bot("one"), "m1")
+	rotated := h.JournalWith(chattest.NewRing(t, 2, 1))
+	job, err := rotated.Claim(h.Ctx, ref, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := rotated.Retry(h.Ctx, job, h.Clock.Now(), "planted"); err != nil {
+		t.Fatal(err)
+	}
+	again, err := h.JournalWith(chattest.NewRing(t, 2)).Claim(h.Ctx, ref, time.Minute) // the older key is gone
+	if err != nil || again.Command.Name != job.Command.Name || again.ReplyTo != job.ReplyTo {
+		t.Errorf("Claim without the older key = %+v, %v", again, err)
 	}
 }
 
