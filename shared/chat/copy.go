@@ -84,25 +84,25 @@ func (s *Service) Copy(ctx context.Context, in *CopyRequest) (*WriteResponse, er
 	meant.Name = from.region + "/" + in.Name
 	meant.DestinationRegionID, meant.DestinationName = to.region, like.Name
 	intent := s.tokens.intent(actionCopy, in.ClientToken, &meant)
-	switch {
-	case r == nil:
-		// The original may be gone since the first request with this token.
-		known, err := s.tokens.recall(ctx, to, intent)
-		if err != nil {
-			return nil, storeError(ctx, "copy", err)
-		}
-		if known.answer == nil {
-			return nil, notFound(in.Name)
-		}
-		out := new(WriteResponse)
-		if err := known.repeat(out); err != nil {
-			return nil, storeError(ctx, "copy", err)
-		}
-		return out, nil
-	case wrong != nil:
-		return nil, storeError(ctx, "copy", wrong)
+	if r == nil {
+		wrong = notFound(in.Name)
 	}
-	return s.create(ctx, to, intent, after)
+	if wrong == nil {
+		return s.create(ctx, to, intent, after)
+	}
+	// The original may have changed, or be gone, since the first request with this token.
+	known, err := s.tokens.recall(ctx, to, intent)
+	out := new(WriteResponse)
+	switch {
+	case err == nil && known.answer == nil:
+		err = wrong
+	case err == nil:
+		err = known.repeat(out)
+	}
+	if err != nil {
+		return nil, storeError(ctx, "copy", err)
+	}
+	return out, nil
 }
 
 // copyOf returns the record of a copy, with its secrets. like is the request that would create it,

@@ -247,7 +247,12 @@ func TestCopyWithAClientToken(t *testing.T) {
 		chattest.WantError(t, "Copy with "+about, second(h.Copy(h.Ctx, &other)), fault.IdempotencyMismatch,
 			"ClientToken")
 	}
-	// The original may be deleted once the answer is known.
+	// The original may be invalid, or deleted, once the answer is known.
+	h.rewrite("one", func(m map[string]any) { m["configuration"] = `{"SlackSigningSecret":"******","Old":"hidden"}` })
+	if again, err = h.Copy(h.Ctx, in); err != nil {
+		t.Fatal(err)
+	}
+	chattest.Equal(t, "the answer when the original is invalid", again, first)
 	h.MustDelete("one")
 	again, err = h.Copy(h.Ctx, in)
 	if err != nil {
