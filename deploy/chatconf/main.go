@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -80,16 +81,18 @@ is invalid.`,
 		newCall(), newSend(), newLog(), newHistory(), newDiff(), newRestore(), newRotate(),
 		newCopy(), newEnv(), newKeys(), newCheck(), newBackup(), newRestoreBackup(),
 		newTables(), newKeyRing(), newOTS(),
-		newInvoke(), newVersion(), newDemo())
+		newInvoke(), newDoctor(), newVersion(), newDemo())
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages ",
 		fmt.Sprintf(".FlagUsagesWrapped %d ", helpWidth)))
 	return root
 }
 
 // checkNames returns all mistakes in the settings if one of them is an unknown name. A command that
-// does not read the settings would ignore such a name. Help and completion are not checked.
+// does not read the settings would ignore such a name. Help and completion are not checked, and
+// doctor reports such a name itself.
 func checkNames(cmd *cobra.Command) error {
-	if !cmd.HasParent() || cmd.Name() == "help" || cmd.Name() == "completion" || cmd.Parent().Name() == "completion" {
+	unchecked := []string{"help", "completion", "doctor"}
+	if !cmd.HasParent() || slices.Contains(unchecked, cmd.Name()) || cmd.Parent().Name() == "completion" {
 		return nil
 	}
 	var unknown *app.UnknownSetting

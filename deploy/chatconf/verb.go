@@ -45,12 +45,19 @@ type verb struct {
 // newVerb makes cmd a verb that runs run. The verb has the flags that all verbs have, and completes
 // the first argument with the names of the service's configurations.
 func newVerb(cmd *cobra.Command, run func(context.Context, *verb, []string) error) *cobra.Command {
-	v := new(verb)
-	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
-		if err := checkOutput(v.output); err != nil {
+	return newVerbWithout(cmd, func(ctx context.Context, v *verb, args []string) (err error) {
+		if v.client, err = v.resolve(os.Getenv); err != nil {
 			return err
 		}
-		if v.client, err = v.resolve(os.Getenv); err != nil {
+		return run(ctx, v, args)
+	})
+}
+
+// newVerbWithout is newVerb for a verb that finds its client itself.
+func newVerbWithout(cmd *cobra.Command, run func(context.Context, *verb, []string) error) *cobra.Command {
+	v := new(verb)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := checkOutput(v.output); err != nil {
 			return err
 		}
 		v.stdin, v.out, v.messages = cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr()

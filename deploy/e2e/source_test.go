@@ -823,7 +823,8 @@ func TestInvokeCommand(t *testing.T) {
 	life := []string{
 		"create-chat-configuration", "get-chat-configuration", "update-chat-configuration",
 		"rotate-chat-webhook", "copy-chat-configuration", "rotate-chat-secret", "simulate-chat-permission",
-		"list-chat-commands", "get-chat-configuration-health", "tag-resources", "list-tag-resources",
+		"list-chat-commands", "get-chat-configuration-health", "check-chat-configuration", "tag-resources",
+		"list-tag-resources",
 		"list-tag-keys", "list-tag-values", "list-chat-configurations",
 		"list-chat-configuration-revisions", "get-chat-configuration-revision", "restore-chat-configuration",
 		"change-resource-group", "untag-resources", "api",

@@ -118,7 +118,7 @@ func prepareRestore(data string) error {
 	for _, e := range entries {
 		name := e.Name()
 		switch {
-		case name == KeyRingFile || name == accessKeyFile || strings.HasPrefix(name, KeyRingFile+"."):
+		case name == KeyRingFile || name == AccessKeyFile || strings.HasPrefix(name, KeyRingFile+"."):
 		case strings.HasPrefix(name, "."+TableFile+"-"):
 			if err := os.Remove(filepath.Join(data, name)); err != nil {
 				return err
@@ -129,7 +129,7 @@ func prepareRestore(data string) error {
 	}
 	if len(others) > 0 {
 		const full = "%s is not empty, it has %s; restore into a new directory that has at most %s and %s"
-		return fmt.Errorf(full, data, strings.Join(others, ", "), KeyRingFile, accessKeyFile)
+		return fmt.Errorf(full, data, strings.Join(others, ", "), KeyRingFile, AccessKeyFile)
 	}
 	return nil
 }

@@ -32,7 +32,7 @@ import (
 const (
 	TableFile     = "chatconf.db"
 	KeyRingFile   = "keyring.json"
-	accessKeyFile = "access-key.json"
+	AccessKeyFile = "access-key.json"
 	endpointFile  = "endpoint"
 )
 
@@ -233,7 +233,7 @@ func openLocal(ctx context.Context, s Settings, t Tables, first bool, r Role) (*
 	if err != nil {
 		return nil, err
 	}
-	l := &Local{App: a, Table: t.Configurations, KeyFile: filepath.Join(s.Data, accessKeyFile),
+	l := &Local{App: a, Table: t.Configurations, KeyFile: filepath.Join(s.Data, AccessKeyFile),
 		First: revision == claimed}
 	moved, err := l.Keys.Move(ctx, t.Configurations)
 	if err != nil {
@@ -364,7 +364,7 @@ type AccessKey struct {
 // ReadAccessKey reads the administrator's access key of a data directory. Its error is
 // fs.ErrNotExist if none exists.
 func ReadAccessKey(data string) (AccessKey, error) {
-	path := filepath.Join(data, accessKeyFile)
+	path := filepath.Join(data, AccessKeyFile)
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return AccessKey{}, err
@@ -386,7 +386,7 @@ func ForgetAccessKey(data, id string) error {
 	if err != nil {
 		return err
 	}
-	return os.Remove(filepath.Join(data, accessKeyFile))
+	return os.Remove(filepath.Join(data, AccessKeyFile))
 }
 
 // ReadOrMakeAccessKey reads the access key of a data directory. If none exists, it makes one,
@@ -402,7 +402,7 @@ func ReadOrMakeAccessKey(data string) (AccessKey, error) {
 	if err := os.MkdirAll(data, 0o700); err != nil {
 		return AccessKey{}, err
 	}
-	return key, writeAccessKey(filepath.Join(data, accessKeyFile), key)
+	return key, writeAccessKey(filepath.Join(data, AccessKeyFile), key)
 }
 
 func writeAccessKey(path string, key AccessKey) error {
