@@ -12,8 +12,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"chatconf/shared/chat"
 )
 
 // defaultDir is the folder of bot files.
@@ -116,7 +114,7 @@ func exportBot(dir string, b *botState, old *botFile, taken map[string]bool) (ou
 	if err != nil {
 		return out, fmt.Errorf("%s: %w", b.name, err)
 	}
-	inOrder(b.configuration, chat.FormOf(p))
+	inOrder(b.configuration, configurationForms()[p.Type])
 	if out.Secrets, err = refer(b, old, taken); err != nil {
 		return out, err
 	}

@@ -143,7 +143,7 @@ func (p *planner) of(ctx context.Context, f *botFile, content filled, before *bo
 		}
 		maps.DeleteFunc(params, func(_, value string) bool { return value == "" })
 		out.requests = []request{{action: "CreateChatConfiguration", params: params}}
-		out.Changes = chat.Differences(emptyBot(), comparable(&f.botState))
+		out.Changes = differences(nil, &f.botState)
 		return out, p.check(ctx, &out)
 	}
 	if f.kind != before.kind {
@@ -153,7 +153,7 @@ func (p *planner) of(ctx context.Context, f *botFile, content filled, before *bo
 	out.Action = planUpdate
 	after := f.botState
 	after.configuration = keptOf(f.kind, before.configuration, f.configuration)
-	out.Changes = chat.Differences(comparable(before), comparable(&after))
+	out.Changes = differences(before, &after)
 	params := make(map[string]string)
 	if !document.Same(before.configuration, after.configuration) || content.sent {
 		params["Configuration"] = content.text.Reveal()
@@ -219,18 +219,23 @@ func isUnder(ch chat.Change, key string) bool {
 	return ok && (strings.HasPrefix(rest, ".") || strings.HasPrefix(rest, "["))
 }
 
-// emptyBot is what comparable returns without a bot.
-func emptyBot() *document.Node {
-	return &document.Node{Kind: document.Object, Members: []document.Member{{Key: fileTags, Value: objectOf()},
-		{Key: fileConfiguration, Value: objectOf()}}}
+// differences returns what differs between two bots, in the order of the history; nil is no bot.
+func differences(before, after *botState) (list []chat.Change) {
+	if before == nil {
+		before = &botState{tags: objectOf(), configuration: objectOf()}
+	}
+	under := func(key string, n *document.Node) *document.Node {
+		return &document.Node{Kind: document.Object, Members: []document.Member{{Key: key, Value: n}}}
+	}
+	list = chat.Differences(before.plain(), after.plain())
+	list = append(list, chat.Differences(under(fileTags, before.tags), under(fileTags, after.tags))...)
+	return append(list, chat.Differences(under(fileConfiguration, before.configuration),
+		under(fileConfiguration, after.configuration))...)
 }
 
-// comparable returns the values of a bot as the history compares them.
-func comparable(b *botState) *document.Node {
-	out := objectOf(fileType, b.kind, fileStatus, b.status, fileRole, b.role, fileGroup, b.group)
-	out.Members = append(out.Members, document.Member{Key: fileTags, Value: b.tags},
-		document.Member{Key: fileConfiguration, Value: b.configuration})
-	return out
+// plain returns the values of a bot except its name, its tags and its Configuration.
+func (b *botState) plain() *document.Node {
+	return objectOf(fileType, b.kind, fileStatus, b.status, fileRole, b.role, fileGroup, b.group)
 }
 
 // keptOf returns the Configuration of a file with the settings that the service has made and keeps.

@@ -13,11 +13,13 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"unicode"
 
 	"chatconf/deploy/schema"
 	"chatconf/shared/chat"
 	"chatconf/shared/document"
+	"chatconf/shared/platform"
 	"chatconf/shared/secret"
 )
 
@@ -29,6 +31,15 @@ func typeOf(kind string) (string, error) {
 	p, err := platformOf(kind)
 	return p.Type, err
 }
+
+// configurationForms returns the forms of Configurations by type.
+var configurationForms = sync.OnceValue(func() map[string]chat.Form {
+	out := make(map[string]chat.Form)
+	for _, p := range platform.All().Descriptions() {
+		out[p.Type] = chat.FormOf(p)
+	}
+	return out
+})
 
 // A secretWalk goes through a Configuration.
 type secretWalk struct {
@@ -42,7 +53,7 @@ func (w *secretWalk) of(b *botState) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", b.name, err)
 	}
-	w.values(fileConfiguration, b.configuration, chat.FormOf(p))
+	w.values(fileConfiguration, b.configuration, configurationForms()[p.Type])
 	return nil
 }
 

@@ -1,0 +1,489 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/document"
+)
+
+// A middle is between the tool and a service. It counts requests, and answers some by itself.
+type middle struct {
+	mu     sync.Mutex
+	counts map[string]int
+	// answer returns the answer to a request; status 0 lets the service answer.
+	answer func(action string, params map[string]string) (status int, body string)
+}
+
+// newMiddle returns the flags of a middle before the service that at finds.
+func newMiddle(t *testing.T, at []string) (*middle, []string) {
+	t.Helper()
+	m := &middle{counts: make(map[string]int)}
+	to, err := url.Parse(at[1])
+	if err != nil || at[0] != "--endpoint" {
+		t.Fatal(at, err)
+	}
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(to)
+		r.Out.Host = r.In.Host // it is signed
+	}}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		params := make(map[string]string)
+		if err := json.Unmarshal(body, &params); err != nil {
+			t.Error(err)
+		}
+		action := r.Header.Get("X-Acs-Action")
+		m.mu.Lock()
+		m.counts[action]++
+		status, text := 0, ""
+		if m.answer != nil {
+			status, text = m.answer(action, params)
+		}
+		m.mu.Unlock()
+		if status != 0 {
+			w.WriteHeader(status)
+			io.WriteString(w, text)
+			return
+		}
+		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(s.Close)
+	key, err := localKey(at[3])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m, []string{"--endpoint", s.URL, "--access-key-id", key.ID, "--access-key-secret", key.Secret}
+}
+
+// verbAt returns a verb that uses the flags of a middle and does not wait.
+func verbAt(t *testing.T, through []string) *verb {
+	t.Helper()
+	v := &verb{out: io.Discard, messages: io.Discard}
+	v.pause = func(context.Context, time.Duration) error { return nil }
+	v.endpoint, v.id, v.clientFlags.secret = through[1], through[3], through[5]
+	var err error
+	if v.client, err = v.resolve(func(string) string { return "" }); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func (m *middle) take() map[string]int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	counts := m.counts
+	m.counts = make(map[string]int)
+	return counts
+}
+
+func faultText(code, message string) string {
+	return fmt.Sprintf(`{"RequestId":"R","Code":%q,"Message":%q}`, code, message)
+}
+
+// 10,000 bots are exported in at most 200 requests, and a few are planned in fewer. The service has
+// 100 bots, and its one page stands for each of 100 pages.
+func TestRequestsOfManyBots(t *testing.T) {
+	at, _ := newSendService(t)
+	for i := range chat.MaxResults {
+		create(t, at, fmt.Sprintf("bot-%02d", i), "Slack", "")
+	}
+	page := callAt(t, at, "ListChatConfigurations", "MaxResults=100", "WithConfiguration=true")
+	m, through := newMiddle(t, at)
+	const pages = 100
+	m.answer = func(_ string, params map[string]string) (int, string) {
+		if params["MaxResults"] != "100" || params["WithConfiguration"] != "true" {
+			t.Errorf("a page is asked for with %v", params)
+		}
+		n, _ := strconv.Atoi(params["NextToken"])
+		text := strings.ReplaceAll(page, `"bot-`, fmt.Sprintf(`"bot-%02d`, n))
+		if n++; n < pages {
+			text = strings.Replace(text, "{", fmt.Sprintf(`{"NextToken":"%d",`, n), 1)
+		}
+		return http.StatusOK, text
+	}
+	found, failed, err := verbAt(t, through).present(t.Context(), nil, false)
+	if err != nil || len(found) != 10_000 || len(failed) != 0 {
+		t.Errorf("export finds %d bots and %d it may not read, %v", len(found), len(failed), err)
+	}
+	if got, want := m.take(), map[string]int{"ListChatConfigurations": pages}; !maps.Equal(got, want) {
+		t.Errorf("10,000 bots take %v, want %v", got, want)
+	}
+	m.answer = nil
+	dir := t.TempDir()
+	setReferences(t, mustRun(t, append([]string{"export", dir, "-o", "json"}, at...)...))
+	for name, text := range filesOf(t, dir) {
+		kept := regexp.MustCompile(`\$\{env:.*\}`).ReplaceAllString(text, "'******'")
+		writeFile(t, filepath.Join(dir, name), []byte(kept))
+	}
+	const unchanged = "Plan: 0 to create, 0 to change, 0 to delete, 100 unchanged\n"
+	if got := mustAtDir(t, through, "diff", dir); got != unchanged {
+		t.Errorf("planned: %s", got)
+	}
+	want := map[string]int{"CreateChatConfiguration": 1, "ListChatConfigurations": 2}
+	if got := m.take(); !maps.Equal(got, want) {
+		t.Errorf("a plan of 100 takes %v, want %v", got, want)
+	}
+}
+
+// A service that is not chatconf may ignore CheckOnly and create the bot. It never gets CheckOnly
+// in a request that it could fulfil, and the tool plans by itself.
+func TestApplyToAnotherService(t *testing.T) {
+	at, _ := newSendService(t)
+	for _, name := range []string{"ops", "dev"} {
+		create(t, at, name, "Slack", "")
+	}
+	m, at := newMiddle(t, at)
+	var writes []string
+	m.answer = func(action string, params map[string]string) (int, string) {
+		_, checks := params["CheckOnly"]
+		delete(params, "CheckOnly")
+		switch {
+		case strings.HasPrefix(action, "Create") && params["Name"] == "":
+			return http.StatusBadRequest, faultText("MissingParameter.Name", "Name is mandatory for this action.")
+		case checks:
+			t.Errorf("%s %s has CheckOnly", action, params["Name"])
+		case strings.HasPrefix(action, "Update"), strings.HasPrefix(action, "Create"):
+			writes = append(writes, action+" "+params["Name"])
+		case action == "ListChatConfigurations":
+			return http.StatusOK, `{"ChatConfigurations":[{"Name":"dev","Type":"Slack"},{"Name":"ops","Type":"Slack"}]}`
+		}
+		return 0, ""
+	}
+	dir := t.TempDir()
+	setReferences(t, mustRun(t, append([]string{"export", dir, "-o", "json"}, at...)...))
+	if got := m.take(); got["GetChatConfiguration"] != 2 {
+		t.Errorf("exported by %v", got)
+	}
+	replaceIn(t, filepath.Join(dir, "dev.yaml"), "Name: dev", "Name: new")
+	replaceIn(t, filepath.Join(dir, "ops.yaml"), "Active", "Inactive")
+	replaceIn(t, filepath.Join(dir, "ops.yaml"), "${env:OPS_SLACK_SIGNING_SECRET_PREVIOUS}", "'******'")
+	got := mustAtDir(t, at, "apply", dir, "--yes")
+	holdGolden(t, "apply-other.golden", got)
+	if slices.Sort(writes); !slices.Equal(writes, []string{"CreateChatConfiguration new",
+		"UpdateChatConfiguration ops"}) {
+		t.Errorf("written: %q", writes)
+	}
+}
+
+// replaceIn replaces a text in a file, which must have it.
+func replaceIn(t *testing.T, path, old, after string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil || !strings.Contains(string(text), old) {
+		t.Fatalf("%s has no %q: %v", path, old, err)
+	}
+	writeFile(t, path, []byte(strings.ReplaceAll(string(text), old, after)))
+}
+
+// If one bot fails, the others are still done. What the service is too busy for is tried again,
+// and a bot that another caller has changed is left.
+func TestOneFailsTheRestIsDone(t *testing.T) {
+	at, _ := newSendService(t)
+	m, through := newMiddle(t, at)
+	dir := t.TempDir()
+	for _, name := range []string{"a", "b", "c", "d"} {
+		create(t, at, name, "Slack", "")
+	}
+	setReferences(t, mustRun(t, append([]string{"export", dir, "-o", "json"}, at...)...))
+	for _, name := range []string{"a", "b", "c", "d"} {
+		replaceIn(t, filepath.Join(dir, name+".yaml"), "Active", "Inactive")
+	}
+	busy, tokens := 0, make(map[string]bool)
+	m.answer = func(action string, params map[string]string) (int, string) {
+		if action != "UpdateChatConfiguration" || params["CheckOnly"] != "" {
+			return 0, ""
+		}
+		switch {
+		case params["Revision"] != "1" || params["ClientToken"] == "":
+			t.Errorf("an update without revision or ClientToken: %q, %q", params["Revision"], params["ClientToken"])
+		case params["Name"] == "b":
+			return http.StatusConflict, faultText("Conflict", "The revision is 2.")
+		case params["Name"] == "c":
+			tokens[params["ClientToken"]] = true
+			if busy++; busy < 3 {
+				return http.StatusServiceUnavailable, faultText("ServiceUnavailable", "Busy.")
+			}
+		case params["Name"] == "d":
+			return http.StatusTooManyRequests, faultText("Throttling", "Slower.")
+		}
+		return 0, ""
+	}
+	var out bytes.Buffer
+	v := verbAt(t, through)
+	v.out, v.asks, v.in = &out, true, bufio.NewReader(strings.NewReader("y\n"))
+	err := v.apply(t.Context(), dir, applyFlags{exitCode: true})
+	if err == nil || !strings.HasPrefix(err.Error(), "2 of 4 bots failed:\nb: Conflict (409): The revision is 2.") ||
+		!strings.Contains(err.Error(), "\nd: Throttling (429)") || errors.Is(err, errChanges) {
+		t.Errorf("the error: %v", err)
+	}
+	if !strings.HasSuffix(out.String(), "\na: changed\nb: failed\nc: changed\nd: failed\n") {
+		t.Errorf("the output: %s", &out)
+	}
+	if len(tokens) != 1 || busy != 3 {
+		t.Errorf("%d tries with %d tokens, want 3 with one", busy, len(tokens))
+	}
+	m.answer = nil
+	if got := mustAtDir(t, at, "diff", dir); !strings.HasSuffix(got,
+		"Plan: 0 to create, 2 to change, 0 to delete, 2 unchanged\n") {
+		t.Errorf("what is left: %s", got)
+	}
+	m.answer = func(_ string, params map[string]string) (int, string) {
+		if params["Name"] != "" && params["CheckOnly"] != "" {
+			return http.StatusOK, `{"ChatConfiguration":{"Name":"b"}}`
+		}
+		return 0, ""
+	}
+	if _, err := run(t, "", append([]string{"apply", dir, "--yes"}, through...)...); err == nil ||
+		!strings.Contains(err.Error(), "nothing was changed") || !strings.Contains(err.Error(), "may have changed") {
+		t.Errorf("a service that does not say what would change: %v", err)
+	}
+}
+
+// Mistakes and missing permissions of any bot are found before anything is changed.
+func TestNothingIsChangedAfterAMistake(t *testing.T) {
+	at, _ := newSendService(t)
+	create(t, at, "ops", "Slack", "")
+	dir := t.TempDir()
+	setReferences(t, mustRun(t, append([]string{"export", dir, "-o", "json"}, at...)...))
+	path := filepath.Join(dir, "ops.yaml")
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	replaceIn(t, path, "Active", "Inactive")
+	bad := filepath.Join(dir, "z.yaml")
+	const signing = "${env:OPS_SLACK_SIGNING_SECRET}"
+	for about, c := range map[string]struct{ old, new, want string }{
+		"an invalid value":     {"T0EXAMPLE", "x y", "Configuration.SlackTeamId"},
+		"a secret":             {signing, "PLANTED-1", "must not be in a file"},
+		"an unknown variable":  {"${env:OPS", "${env:NO", "NO_SLACK_SIGNING_SECRET}: the variable is not set"},
+		"a file that is not":   {"${env:", "${file:", "no such file"},
+		"a command that fails": {signing, "${command:false}", "exit status 1"},
+		"an empty secret":      {signing, "${command:true}", "the secret is empty"},
+		"the mask as secret":   {signing, `"${command:echo '******'}"`, "is the mask"},
+		"a large secret":       {signing, "${command:head -c 20000 /dev/zero}", "the most is"},
+		"a mask without a bot": {signing, "'******'", "is masked"},
+		"a name of a console":  {"SlackSigningSecret:", "SigningSecret:", "did you mean SlackSigningSecret?"},
+		"a list as secret":     {signing, "[PLANTED]", "is an array"},
+		"an unknown type":      {"Type: Slack", "Type: IRC", "IRC"},
+		"an unknown key":       {"Status:", "Statsu:", "did you mean Status?"},
+		"a key twice":          {"Status:", "Type: Slack\nStatus:", "is given twice"},
+		"no Name":              {"Name: ops\n", "", "Name: is missing"},
+		"a strange name":       {"Name: ops", "Name: ../ops", "is invalid"},
+		"a number as name":     {"Name: ops", "Name: 5", "is a number"},
+		"a list":               {string(whole), "- a\n", "is an array"},
+		"no tags":              {"Status:", "Tags: [a]\nStatus:", "write keys and values"},
+		"a number as tag":      {"Status:", "Tags: {a: 5}\nStatus:", "Tags.a: is a number"},
+		"two documents":        {"Status:", "---\nStatus:", "after its first document"},
+		"no YAML":              {string(whole), "Name: [PLANTED", "is not YAML"},
+		"nothing":              {string(whole), "", "is empty"},
+		"the same bot":         {"Status:", "Status:", "is in"},
+	} {
+		text := strings.ReplaceAll(string(whole), c.old, c.new)
+		if !strings.Contains(string(whole), c.old) {
+			t.Fatalf("%s: the file has no %s", about, c.old)
+		}
+		if about != "the same bot" {
+			text = strings.Replace(text, "Name: ops\n", "Name: z\n", 1)
+		}
+		writeFile(t, bad, []byte(text))
+		out, err := atDir(t, at, "apply", dir, "--yes")
+		if err == nil || out != "" || !strings.Contains(err.Error(), c.want) ||
+			!strings.Contains(err.Error(), "z.yaml") || !strings.HasPrefix(err.Error(), "nothing was changed:\n") {
+			t.Errorf("%s: %q, %v, want an error with %q", about, out, err, c.want)
+		}
+	}
+	if err := os.Remove(bad); err != nil {
+		t.Fatal(err)
+	}
+	replaceIn(t, path, "Type: Slack", "Type: Teams")
+	if _, err := atDir(t, at, "diff", dir); err == nil {
+		t.Errorf("another Type: %v", err)
+	}
+	if _, err := atDir(t, at, "apply", t.TempDir(), "--prune", "--yes"); err == nil ||
+		!strings.Contains(err.Error(), "has no bot files") {
+		t.Errorf("to prune for an empty folder: %v", err)
+	}
+	if got := callAt(t, at, "GetChatConfiguration", "Name=ops"); !strings.Contains(got, `"Revision": 1`) {
+		t.Errorf("the bot was changed: %s", got)
+	}
+}
+
+// keyFor makes a key with a policy, and returns the flags that use it.
+func keyFor(t *testing.T, at []string, statements string) []string {
+	t.Helper()
+	var made chat.AccessKeyResponse
+	if err := json.Unmarshal([]byte(callAt(t, at, "CreateAccessKey", "Name=little",
+		`PolicyDocument={"Version":"1","Statement":[`+statements+`]}`)), &made); err != nil {
+		t.Fatal(err)
+	}
+	return []string{at[0], at[1], "--access-key-id", made.AccessKey.AccessKeyId, "--access-key-secret",
+		made.AccessKey.AccessKeySecret}
+}
+
+// A key that may do little sees what it may see, and why the rest was not done.
+func TestApplyWithAKeyThatMayDoLittle(t *testing.T) {
+	at, _ := newSendService(t)
+	for _, name := range []string{"ops", "dev"} {
+		create(t, at, name, "Slack", "")
+	}
+	dir := t.TempDir()
+	setReferences(t, mustRun(t, append([]string{"export", dir, "-o", "json"}, at...)...))
+	replaceIn(t, filepath.Join(dir, "ops.yaml"), "Status: Active", "Status: Active\nRamRole: OpsRole")
+	allow := func(action, resource string) string {
+		return fmt.Sprintf(`{"Effect":"Allow","Action":[%s],"Resource":"%s"}`, action, resource)
+	}
+	reads := keyFor(t, at, allow(`"oos:Get*","oos:List*"`, "*"))
+	if got := mustAtDir(t, reads, "export", t.TempDir()); !strings.Contains(got, "Exported 2 bots") {
+		t.Errorf("a key that reads exports: %s", got)
+	}
+	if got := mustAtDir(t, reads, "diff", dir); !strings.Contains(got, "RamRole\n  + OpsRole\n"+
+		"Configuration.SlackSigningSecret\n  - ******\n  + ${env:OPS_SLACK_SIGNING_SECRET}\n") {
+		t.Errorf("a key that reads sees: %s", got)
+	}
+	edits := keyFor(t, at, allow(`"oos:Get*","oos:List*","oos:UpdateChatConfiguration"`, "*"))
+	for about, c := range map[string]struct {
+		key  []string
+		want string
+	}{"a key that reads": {reads, "oos:UpdateChatConfiguration"}, "a key that may not pass the role": {edits,
+		"ram:PassRole"}} {
+		out, err := atDir(t, c.key, "apply", dir, "--yes")
+		if err == nil || out != "" || !strings.HasPrefix(err.Error(), "nothing was changed:\n") ||
+			!strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %q, %v", about, out, err)
+		}
+	}
+	one := keyFor(t, at, allow(`"oos:*ChatConfiguration"`, "acs:oos:*:*:chatconfiguration/dev"))
+	if out, err := atDir(t, one, "export", t.TempDir()); err == nil || !strings.Contains(err.Error(),
+		"oos:ListChatConfigurations") {
+		t.Errorf("a key for one bot exports: %q, %v", out, err)
+	}
+	if out, err := atDir(t, one, "apply", dir); err == nil || !strings.Contains(err.Error(), "ops.yaml") ||
+		strings.Contains(err.Error(), "dev.yaml") {
+		t.Errorf("a key for one bot applies two: %q, %v", out, err)
+	}
+	if err := os.Remove(filepath.Join(dir, "ops.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	if got := mustAtDir(t, one, "apply", dir); got != "Plan: 0 to create, 0 to change, 0 to delete, 1 unchanged\n" {
+		t.Errorf("a key for one bot applies it: %s", got)
+	}
+}
+
+// Export over files keeps comments, references, order and style, and says which file has no bot.
+func TestExportOverFiles(t *testing.T) {
+	at, _ := newSendService(t)
+	create(t, at, "ops", "Slack", "")
+	dir := t.TempDir()
+	path := filepath.Join(dir, "production.yml")
+	const before = `# The bot of production.
+Type: Slack # fixed
+Name: "ops"
+Configuration:
+  # from the vault
+  SlackSigningSecret: ${command:printf PLANTED-1}
+  SlackSigningSecretPrevious: '******'
+  Permissions: # who may
+    - {Effect: Allow, Principals: ["user:manager4220"], Commands: [restart], Conversations: ["*"]} # on call
+  SlackTeamId: 'T0OTHER'
+# the end
+`
+	writeFile(t, path, []byte(before))
+	writeFile(t, filepath.Join(dir, "gone.yaml"), []byte("Name: gone\nType: Slack\nConfiguration: {}\n"))
+	writeFile(t, filepath.Join(dir, "note.txt"), []byte("no bot"))
+	got := mustAtDir(t, at, "export", dir)
+	if want := dir + "/production.yml: changed\n" + dir + "/gone.yaml: the service has no such bot; " +
+		"the file is left\n\nExported 1 bot: 0 created, 1 changed, 0 unchanged\n"; got != want {
+		t.Errorf("exported: %s, want %s", got, want)
+	}
+	want := strings.Replace(strings.Replace(before, "T0OTHER", "T0EXAMPLE", 1), "Name:", "Status: Active\nName:", 1)
+	if text, err := os.ReadFile(path); err != nil || string(text) != want {
+		t.Errorf("the file: %v\n%s\nwant\n%s", err, text, want)
+	}
+	callAt(t, at, "UpdateChatConfiguration", "Name=ops", `Configuration={"SlackSigningSecret":"******","BotName":"b",`+
+		`"Permissions":[{"Effect":"Deny","Principals":["*"],"Commands":["x"]},{"Effect":"Allow",`+
+		`"Principals":["user:manager4220"],"Commands":["restart"],"Conversations":["*"]}]}`)
+	mustAtDir(t, at, "export", dir)
+	const after = `# The bot of production.
+Type: Slack # fixed
+Status: Active
+Name: "ops"
+Configuration:
+  # from the vault
+  SlackSigningSecret: ${command:printf PLANTED-1}
+  BotName: b
+  Permissions: # who may
+    - Effect: Deny
+      Principals:
+        - '*'
+      Commands:
+        - x
+    - {Effect: Allow, Principals: ["user:manager4220"], Commands: [restart], Conversations: ["*"]} # on call
+# the end
+`
+	if text, err := os.ReadFile(path); err != nil || string(text) != after {
+		t.Errorf("the file: %v\n%s\nwant\n%s", err, text, after)
+	}
+	// A file with anchors is left as it is, unless it would have to change.
+	writeFile(t, path, []byte("x: &a 1\n"))
+	if _, err := atDir(t, at, "export", dir); err == nil || !strings.Contains(err.Error(), "unknown key") {
+		t.Errorf("a file that is no bot: %v", err)
+	}
+}
+
+// A text is the same after it was written and read, whatever it is.
+func FuzzYAMLKeepsTexts(f *testing.F) {
+	for _, text := range []string{"", "a", "yes", "5", "0x1f",
+		"null", "~", "a\nb", "a\n", "\n", " a", "a ", "a: b", "# a",
+		"'", `"`, "- a", "\t", "a\tb\nc", "2026-01-31",
+		"\u2028", "\u0085", "\ufeff", "a\n\n", " \n", "******",
+		"${env:X}", "a\n b\n", "|", "1e999", "!x", "&a", "*a", "%", "@", "`", "\x00", "\u202e",
+		"a\r\nb", "停止", "\U0001f600"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if !utf8.ValidString(text) {
+			return
+		}
+		n := &document.Node{Kind: document.Object, Members: []document.Member{{Key: text, Value: textNode(text)},
+			{Key: text + "x", Value: &document.Node{Kind: document.Array, Items: []*document.Node{textNode(text)}}}}}
+		out, err := yamlText(yamlOf(n))
+		if err != nil {
+			t.Fatal(err)
+		}
+		root, err := decodeYAML("text", out)
+		if err != nil {
+			t.Fatalf("%q: %v\n%s", text, err, out)
+		}
+		var r reader
+		if got := r.read("", root, 0); !document.Same(got, n) || len(r.mistakes) > 0 {
+			t.Errorf("%q is %v, %v\n%s", text, got, r.mistakes, out)
+		}
+	})
+}
