@@ -42,7 +42,8 @@ continues its work meanwhile. A policy must allow oos:` + policy.BackupService +
 have it. The data of a stopped service is copied directly.
 
 The backup is written to a temporary file, checked, and gets its name only when it is complete and
-sound. With - the temporary file is in TMPDIR, and nothing is written before the check.
+sound. A file that exists is not replaced. With - the temporary file is in TMPDIR, and nothing is
+written before the check.
 
 The key ring is not in it. Without the ring nobody can open the secrets in a backup, and with the
 ring anyone can. So keep a copy of the ring too, in another place.

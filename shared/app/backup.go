@@ -48,10 +48,14 @@ func CopyFile(data string) BackupSource {
 	}
 }
 
-// WriteBackup writes a backup to a file that only its owner can read, whole or not at all. It
+// WriteBackup writes a backup to a new file that only its owner can read, whole or not at all. It
 // checks the backup before the file gets its name: it must open, be sound, and have a claim. The
 // key ring is not in it, and not needed.
 func WriteBackup(ctx context.Context, s Settings, path string, source BackupSource) (found *Contents, err error) {
+	// It might be the only good backup, a key ring, or the data of the service.
+	if _, err := os.Lstat(path); err == nil {
+		return nil, fmt.Errorf("%s exists; name a new file, or remove that one", path)
+	}
 	err = fillFile(path, true, func(f *os.File) error {
 		if err := source(ctx, f); err != nil {
 			return err

@@ -21,7 +21,9 @@ import (
 	"chatconf/shared/bolt"
 	"chatconf/shared/chat"
 	"chatconf/shared/command"
+	"chatconf/shared/policy"
 	"chatconf/shared/seal"
+	"chatconf/shared/secret"
 	"chatconf/shared/table"
 	"chatconf/shared/table/file"
 )
@@ -226,6 +228,28 @@ func TestRestore(t *testing.T) {
 	}
 }
 
+// A backup that an earlier version could have made, with access keys in the table of
+// configurations, is restored as it is. The first start brings it up to date.
+func TestABackupOfAnEarlierVersionIsRestored(t *testing.T) {
+	s := settings(t)
+	l := open(t, s)
+	admin := readKey(t, s)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	asBefore(t, s, admin, policy.Administrator())
+	backup := filepath.Join(t.TempDir(), "backup.db")
+	if _, err := app.WriteBackup(t.Context(), s, backup, app.CopyFile(s.Data)); err != nil {
+		t.Fatal(err)
+	}
+	l = mustRestore(t, elsewhere(t, s), readAll(t, backup))
+	for id, secret := range map[string]secret.Text{admin.ID: admin.Secret, "CCKother": "not-a-real-secret"} {
+		if key, err := l.Keys.Find(t.Context(), id); err != nil || key.Secret != secret {
+			t.Errorf("key %s after the restore: %v, %v", id, key, err)
+		}
+	}
+}
+
 // The steps of both, in order.
 var backupSteps = []string{"created", "copied", "checked", "synced", "renamed"}
 
@@ -274,7 +298,7 @@ func TestStepsOfABackup(t *testing.T) {
 	s, backup := backedUp(t)
 	var steps []string
 	defer app.SetReached(func(step string) { steps = append(steps, step) })()
-	if _, err := app.WriteBackup(t.Context(), s, backup, app.CopyFile(s.Data)); err != nil {
+	if _, err := app.WriteBackup(t.Context(), s, backup+".2", app.CopyFile(s.Data)); err != nil {
 		t.Fatal(err)
 	}
 	if !slices.Equal(steps, backupSteps) {
@@ -485,6 +509,22 @@ func TestRestoreOnlyIntoAnEmptyDirectory(t *testing.T) {
 	to.Data = plain
 	if _, err := app.RestoreBackup(t.Context(), to, bytes.NewReader(content)); !errors.Is(err, syscall.ENOTDIR) {
 		t.Errorf("a restore into a file = %v", err)
+	}
+}
+
+// A backup replaces no file: not the data, not the key ring, and no other backup.
+func TestABackupReplacesNothing(t *testing.T) {
+	s, backup := backedUp(t)
+	for _, path := range []string{backup, filepath.Join(s.Data, app.TableFile),
+		filepath.Join(s.Data, app.KeyRingFile)} {
+		before := readAll(t, path)
+		_, err := app.WriteBackup(t.Context(), s, path, app.CopyFile(s.Data))
+		if err == nil || !strings.Contains(err.Error(), path+" exists; name a new file") {
+			t.Errorf("a backup to %s = %v", path, err)
+		}
+		if !bytes.Equal(readAll(t, path), before) {
+			t.Errorf("it changed %s", path)
+		}
 	}
 }
 
