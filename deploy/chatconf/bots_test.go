@@ -51,10 +51,13 @@ func team(t *testing.T) (at []string) {
 	return at
 }
 
+// testdata does not depend on the working folder, which a test may change.
+var testdata, _ = filepath.Abs("testdata")
+
 // golden compares a screen with a file of testdata/screens.
 func golden(t *testing.T, name, got string) {
 	t.Helper()
-	path := filepath.Join("testdata", "screens", name+".golden")
+	path := filepath.Join(testdata, "screens", name+".golden")
 	if *update {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)

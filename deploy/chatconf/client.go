@@ -46,10 +46,15 @@ type credential struct {
 // clientFlags are the flags of the service to call and of the access key to sign with.
 type clientFlags struct {
 	secret.Hidden
-	endpoint, id, secret, data, caCert string
+	context, endpoint, id, secret, data, caCert string
+
+	contextRegion string // of the context that applies; resolve sets it
 }
 
 func (f *clientFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.context, "context", "",
+		"context with the endpoint, the region and the access key (default the current one)")
+	cmd.RegisterFlagCompletionFunc("context", completeContexts)
 	cmd.Flags().StringVar(&f.endpoint, "endpoint", "",
 		"URL of the service (default CHATCONF_ENDPOINT, else the local service)")
 	cmd.Flags().StringVar(&f.id, "access-key-id", "",
@@ -59,12 +64,20 @@ func (f *clientFlags) add(cmd *cobra.Command) {
 		"its secret (default from the place of the id; other users of the machine can see a flag)")
 	cmd.Flags().StringVar(&f.caCert, "ca-cert", "",
 		"PEM file with certificates to trust in addition to this machine's (default CHATCONF_ROOTS)")
+	cmd.MarkFlagsMutuallyExclusive("context", "endpoint")
 	dataFlag(cmd, &f.data)
 }
 
-// resolve finds the endpoint by flag, environment or data directory, in this order, and the access
-// key that belongs to it.
+// resolve finds the endpoint by flag, environment, current context or data directory, in this
+// order, and the access key that belongs to it.
 func (f *clientFlags) resolve(getenv func(string) string) (*client, error) {
+	name, at, err := f.useContext(getenv)
+	if err != nil {
+		return nil, err
+	}
+	if name != "" {
+		return f.resolveContext(getenv, name, &at)
+	}
 	data := cmp.Or(f.data, getenv("CHATCONF_DATA"), app.DefaultData)
 	named := cmp.Or(f.endpoint, getenv("CHATCONF_ENDPOINT"))
 	local, err := app.ReadEndpoint(data)
@@ -87,8 +100,37 @@ func (f *clientFlags) resolve(getenv func(string) string) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newClient(endpoint, key, cmp.Or(f.caCert, getenv("CHATCONF_ROOTS")))
+}
+
+// resolveContext returns a client of the service of a context. The key of another place is used if
+// the context has none.
+func (f *clientFlags) resolveContext(getenv func(string) string, name string, at *place) (*client, error) {
+	endpoint, err := parseEndpoint(at.Endpoint)
+	if err != nil {
+		return nil, err
+	}
+	f.contextRegion = at.Region
+	key, err := wholeKey("--access-key-id", f.id, "--access-key-secret", f.secret)
+	if err == nil && key.ID == "" {
+		key, err = at.key(name)
+	}
+	if err == nil && key.ID == "" {
+		data := cmp.Or(f.data, getenv("CHATCONF_DATA"), app.DefaultData)
+		local, unknown := app.ReadEndpoint(data)
+		key, err = f.findKey(getenv, data, endpoint, true, unknown == nil && sameService(endpoint, local))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return newClient(endpoint, key, cmp.Or(f.caCert, at.CACert, getenv("CHATCONF_ROOTS")))
+}
+
+// newClient returns a client that trusts the certificates in a file too.
+func newClient(endpoint string, key credential, file string) (*client, error) {
 	client := &client{endpoint: endpoint, key: key, http: httpClient}
-	if file := cmp.Or(f.caCert, getenv("CHATCONF_ROOTS")); file != "" && strings.HasPrefix(endpoint, "https:") {
+	if file != "" && strings.HasPrefix(endpoint, "https:") {
+		var err error
 		if client.http, err = trusting(file); err != nil {
 			return nil, usagef("--ca-cert or CHATCONF_ROOTS: %w", err)
 		}

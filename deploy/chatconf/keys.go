@@ -125,17 +125,20 @@ type keyManager interface {
 type keyFlags struct {
 	secret.Hidden
 	dataFlags
-	endpoint, id, secret string
+	context, endpoint, id, secret string
 }
 
 func (f *keyFlags) add(cmd *cobra.Command) {
 	f.dataFlags.add(cmd)
+	cmd.Flags().StringVar(&f.context, "context", "",
+		"context of a running service, to use its API (default the current one)")
+	cmd.RegisterFlagCompletionFunc("context", completeContexts)
 	cmd.Flags().StringVar(&f.endpoint, "endpoint", "", "URL of a running service, to use its API")
 	cmd.Flags().StringVar(&f.id, "access-key-id", "",
 		"with --endpoint: access key id to sign with (default as for 'chatconf call')")
 	cmd.Flags().StringVar(&f.secret, "access-key-secret", "",
 		"its secret (other users of the machine can see a flag)")
-	cmd.MarkFlagsMutuallyExclusive("endpoint", "store")
+	cmd.MarkFlagsMutuallyExclusive("context", "endpoint", "store")
 }
 
 // with calls do with the keys of the selected service.
@@ -149,15 +152,24 @@ func (f *keyFlags) with(ctx context.Context, do func(keyManager) error) error {
 // otherwise local with its data.
 func (f *keyFlags) reach(ctx context.Context, remote func(*client) error,
 	local func(*app.Local, app.Settings) error) error {
-	if f.endpoint != "" {
-		c, err := (&clientFlags{endpoint: f.endpoint, id: f.id, secret: f.secret, data: f.data}).resolve(os.Getenv)
+	flags := &clientFlags{context: f.context, endpoint: f.endpoint, id: f.id, secret: f.secret, data: f.data}
+	remotely := f.endpoint != ""
+	if !remotely && (f.store == "" || f.store == storeFile) {
+		name, _, err := flags.useContext(os.Getenv)
+		if err != nil {
+			return err
+		}
+		remotely = name != ""
+	}
+	if remotely {
+		c, err := flags.resolve(os.Getenv)
 		if err != nil {
 			return err
 		}
 		return remote(c)
 	}
 	if f.id != "" || f.secret != "" {
-		return usagef("--access-key-id and --access-key-secret need --endpoint; add it, or remove them")
+		return usagef("--access-key-id and --access-key-secret need --endpoint or a context; add it, or remove them")
 	}
 	settings, err := localSettings(f.data)
 	if err != nil {

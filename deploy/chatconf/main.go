@@ -79,7 +79,7 @@ is invalid.`,
 	root.AddCommand(newServe(), newBots(), newShow(), newCreate(), newSet(), newEdit(), newDelete(),
 		newWhoCan(), newCan(), newExport(), newApply(),
 		newCall(), newSend(), newLog(), newHistory(), newDiff(), newRestore(), newRotate(),
-		newCopy(), newEnv(), newKeys(), newCheck(), newBackup(), newRestoreBackup(),
+		newCopy(), newContext(), newEnv(), newKeys(), newCheck(), newBackup(), newRestoreBackup(),
 		newTables(), newKeyRing(), newOTS(),
 		newInvoke(), newDoctor(), newVersion(), newDemo())
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages ",

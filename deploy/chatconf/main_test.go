@@ -35,6 +35,7 @@ const planted = "PLANTED-secret"
 // noEnv clears the environment of all that the tool reads.
 func noEnv(t *testing.T) {
 	t.Helper()
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir()) // no contexts
 	for _, pair := range os.Environ() {
 		if name, _, _ := strings.Cut(pair, "="); strings.HasPrefix(name, "CHATCONF_") ||
 			strings.HasPrefix(name, "ALIBABA_CLOUD_") {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -60,6 +61,7 @@ func newVerbWithout(cmd *cobra.Command, run func(context.Context, *verb, []strin
 		if err := checkOutput(v.output); err != nil {
 			return err
 		}
+		v.region = cmp.Or(v.region, v.contextRegion)
 		v.stdin, v.out, v.messages = cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr()
 		v.in, v.asks = bufio.NewReader(v.stdin), isTerminal(v.stdin)
 		v.hidden, v.pause = v.readHidden, pauseFor
@@ -95,7 +97,8 @@ func (v *verb) complete(ctx context.Context, start string) (names []string) {
 	if ctx == nil { // cobra completes without one
 		ctx = context.Background()
 	}
-	params := map[string]string{"RegionId": v.region, "MaxResults": strconv.Itoa(chat.MaxResults)}
+	params := map[string]string{"RegionId": cmp.Or(v.region, v.contextRegion),
+		"MaxResults": strconv.Itoa(chat.MaxResults)}
 	if start != "" {
 		params["Filters.1.Name"], params["Filters.1.Value"] = "Name", start+"*"
 	}
