@@ -6,14 +6,17 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"chatconf/shared/command"
 	"chatconf/shared/invoke"
 )
 
 // applyFlags are the flags of apply. Those of diff are among them.
-type applyFlags struct{ dryRun, prune, yes, exitCode bool }
+type applyFlags struct{ dryRun, prune, yes, exitCode, wait bool }
 
 func newApply() *cobra.Command {
 	var flags applyFlags
@@ -28,6 +31,9 @@ The command first shows a plan, with every change by its path, and asks. The ser
 change before: if one is not valid or not allowed, nothing is changed. A secret shows as a digest.
 Then bots are changed side by side. If one fails, the others are still done. If another caller has
 changed a bot since the plan, that bot is left.
+
+With --wait, the command then waits until each created or changed bot passes CheckChatConfiguration,
+at most two minutes. A bot that does not has failed.
 
 With --prune, bots of the region without a file are deleted. The plan names each of them.
 
@@ -47,6 +53,7 @@ with --exit-code, 3 there are changes, planned or made.`,
 	cmd.ValidArgsFunction = completeDir
 	cmd.Flags().BoolVar(&flags.dryRun, "dry-run", false, "show the plan, and change nothing")
 	cmd.Flags().BoolVar(&flags.prune, "prune", false, "delete bots of the region that have no file")
+	cmd.Flags().BoolVar(&flags.wait, "wait", false, "wait until the changed bots pass their check")
 	cmd.Flags().BoolVarP(&flags.yes, "yes", "y", false, "do not ask")
 	exitCodeFlag(cmd, &flags)
 	return cmd
@@ -117,11 +124,15 @@ func (v *verb) apply(ctx context.Context, dir string, flags applyFlags) error {
 		}
 	}
 	errs := make([]error, len(work))
-	v.each(len(work), "Apply", func(i int) {
-		if errs[i] = v.carryOut(ctx, work[i]); errs[i] != nil {
-			work[i].Error = errs[i].Error()
+	v.each(len(work), "Apply", func(i int) { errs[i] = v.carryOut(ctx, work[i]) })
+	if flags.wait {
+		v.await(ctx, work, errs)
+	}
+	for i, err := range errs {
+		if err != nil {
+			work[i].Error = err.Error()
 		}
-	})
+	}
 	if err := v.print(plans, func() error { return v.printApplied(work, errs) }); err != nil {
 		return err
 	}
@@ -143,6 +154,48 @@ func (v *verb) carryOut(ctx context.Context, p *botPlan) error {
 		}
 	}
 	return nil
+}
+
+// How often a bot is checked that should work soon.
+const (
+	checkPause = 5 * time.Second
+	maxChecks  = 24
+)
+
+// await checks the bots that were created or changed until all pass. One that does not in time gets
+// an error.
+func (v *verb) await(ctx context.Context, work []*botPlan, errs []error) {
+	var open []int
+	for i, p := range work {
+		if errs[i] == nil && p.Action != planDelete {
+			open = append(open, i)
+		}
+	}
+	found := make([]examined, len(work))
+	for try := 1; len(open) > 0; try++ {
+		v.each(len(open), "Check", func(i int) { found[open[i]] = v.examineBot(ctx, work[open[i]].Name) })
+		open = slices.DeleteFunc(open, func(i int) bool { return found[i].State != command.FindingFailed })
+		if try == maxChecks || len(open) > 0 && v.pause(ctx, checkPause) != nil {
+			break
+		}
+	}
+	for _, i := range open {
+		errs[i] = fmt.Errorf("it was %s, and its check fails%s", pastOf(work[i].Action), reasonsOf(found[i]))
+	}
+}
+
+// reasonsOf returns why a check failed, a line for each step.
+func reasonsOf(e examined) string {
+	if e.Reason != "" {
+		return ": " + e.Reason
+	}
+	text := ""
+	for _, s := range e.Steps {
+		if s.State == command.FindingFailed {
+			text += "\n  " + s.Step + ": " + s.Reason
+		}
+	}
+	return text
 }
 
 // printApplied prints what was done.

@@ -265,6 +265,82 @@ func TestOneFailsTheRestIsDone(t *testing.T) {
 	}
 }
 
+// With --wait a bot that does not pass its check in time has failed. One that passes at last has
+// not, nor one that cannot be checked.
+func TestApplyWaits(t *testing.T) {
+	at, _ := newSendService(t)
+	m, through := newMiddle(t, at)
+	dir := t.TempDir()
+	for _, name := range []string{"a", "b", "c"} {
+		create(t, at, name, "Slack", "")
+	}
+	setReferences(t, mustRun(t, append([]string{"export", dir, "-o", "json"}, at...)...))
+	for _, name := range []string{"a", "b", "c"} {
+		replaceIn(t, filepath.Join(dir, name+".yaml"), "Active", "Inactive")
+	}
+	checks := make(map[string]int)
+	m.answer = func(action string, params map[string]string) (int, string) {
+		if action != "CheckChatConfiguration" {
+			return 0, ""
+		}
+		name, state := params["Name"], "Failed"
+		if checks[name]++; name == "b" && checks[name] == 3 {
+			state = "Passed"
+		}
+		if name == "c" {
+			return http.StatusForbidden, faultText("NoPermission", "Not allowed.")
+		}
+		return http.StatusOK, fmt.Sprintf(`{"Check":{"State":%q,"Steps":[{"Step":"settings","State":"Passed"},`+
+			`{"Step":"token","State":%q,"Reason":"the secret is wrong"}]}}`, state, state)
+	}
+	var out bytes.Buffer
+	v := verbAt(t, through)
+	v.out = &out
+	err := v.apply(t.Context(), dir, applyFlags{yes: true, wait: true})
+	want := "1 of 3 bots failed:\na: it was changed, and its check fails\n  token: the secret is wrong"
+	if err == nil || err.Error() != want || !strings.HasSuffix(out.String(), "\na: failed\nb: changed\nc: changed\n") {
+		t.Errorf("%v, %s, want %s", err, &out, want)
+	}
+	if want := map[string]int{"a": maxChecks, "b": 3, "c": 1}; !maps.Equal(checks, want) {
+		t.Errorf("checked %v times, want %v", checks, want)
+	}
+	for _, name := range []string{"a", "b"} {
+		replaceIn(t, filepath.Join(dir, name+".yaml"), "Inactive", "Active")
+	}
+	clear(checks)
+	v.pause = func(context.Context, time.Duration) error { return context.Canceled }
+	if err := v.apply(t.Context(), dir, applyFlags{yes: true, wait: true}); err == nil ||
+		!strings.HasPrefix(err.Error(), "2 of 2 bots failed:") || checks["a"] != 1 {
+		t.Errorf("a person does not wait: %v, checked %v times", err, checks)
+	}
+}
+
+// A person sees how far it is, and the plan in colors.
+func TestApplyOnATerminal(t *testing.T) {
+	at, _ := newSendService(t)
+	t.Setenv("TERM", "xterm")
+	t.Setenv("NO_COLOR", "")
+	dir := t.TempDir()
+	for _, name := range []string{"dev", "ops"} {
+		create(t, at, name, "Slack", "")
+	}
+	setReferences(t, mustRun(t, append([]string{"export", dir, "-o", "json"}, at...)...))
+	replaceIn(t, filepath.Join(dir, "ops.yaml"), "Active", "Inactive")
+	replaceIn(t, filepath.Join(dir, "dev.yaml"), "T0EXAMPLE", "T0OTHER")
+	got, err := onTerminal(t, map[string]string{"Apply this plan? [y/N] ": "y"},
+		append([]string{"apply", dir}, at...)...)
+	for _, progress := range []string{"\rPlan 1 of 2\rPlan 2 of 2\r\x1b[K", "\rApply 1 of 2\rApply 2 of 2\r\x1b[K"} {
+		if !strings.Contains(got, progress) {
+			t.Errorf("%q shows no %q", got, progress)
+		}
+		got = strings.Replace(got, progress, "", 1)
+	}
+	if err != nil || leak.MatchString(got) {
+		t.Errorf("%v, %s", err, got)
+	}
+	golden(t, "apply.terminal", screen(got))
+}
+
 // Mistakes and missing permissions of any bot are found before anything is changed.
 func TestNothingIsChangedAfterAMistake(t *testing.T) {
 	at, _ := newSendService(t)

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"chatconf/shared/chat"
@@ -23,12 +23,14 @@ const maxNames = 50
 
 // each calls do for each of 0 to n-1, several at a time, and shows a person how far it is.
 func (v *verb) each(n int, doing string, do func(i int)) {
-	var done atomic.Int64
-	show := isTerminal(v.messages) && n > 1
+	var mu sync.Mutex
+	done, show := 0, isTerminal(v.messages) && n > 1
 	inParallel(context.Background(), n, func(_ context.Context, i int) error {
 		do(i)
-		if count := done.Add(1); show {
-			fmt.Fprintf(v.messages, "\r%s %d of %d", doing, count, n)
+		mu.Lock()
+		defer mu.Unlock()
+		if done++; show {
+			fmt.Fprintf(v.messages, "\r%s %d of %d", doing, done, n)
 		}
 		return nil
 	})
