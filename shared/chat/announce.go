@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -48,7 +49,7 @@ func eventType(o Operation) string {
 
 // eventPut returns the put of the event of a step, whose entry of history is complete.
 func (s *Service) eventPut(c scope, how revision, before *record) (table.Put, error) {
-	changes, err := s.changes(c, before, how.record)
+	changes, err := s.changes(c, cmp.Or(before, how.over), how.record)
 	if err != nil {
 		return table.Put{}, err
 	}

@@ -237,6 +237,31 @@ func TestEveryOperationHasItsType(t *testing.T) {
 	}
 }
 
+// An event has the changes that history has, also for a restore of what was deleted.
+func TestAnEventHasTheChangesOfHistory(t *testing.T) {
+	h, outbox := announcing(t)
+	h.MustCreate("ops")
+	h.Touch("ops")
+	h.MustDelete("ops")
+	h.mustRestore(h.Ctx, "ops", 1) // in the same life
+	h.MustDelete("ops")
+	h.MustCreate("ops")
+	h.mustRestore(h.Ctx, "ops", 2) // of an earlier life
+	h.MustDelete("ops")
+	h.mustRestore(h.Ctx, "ops", 2) // which goes on
+	list, _ := h.revisions(h.Ctx, "ops", 50)
+	events := h.take(outbox, "ops")
+	for i, e := range events {
+		rev := list[len(list)-1-i]
+		if got, want := len(e.Data["changes"].([]any)), len(rev.Changes); got != want {
+			t.Errorf("the event of revision %d has %d changes, history has %d", rev.Revision, got, want)
+		}
+	}
+	if len(events) != len(list) {
+		t.Errorf("%d events of %d revisions", len(events), len(list))
+	}
+}
+
 // A request that is repeated for its ClientToken makes no second event.
 func TestARepeatedRequestIsAnnouncedOnce(t *testing.T) {
 	h, outbox := announcing(t)

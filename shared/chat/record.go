@@ -109,6 +109,8 @@ type revision struct {
 	RequestID string    `json:"requestId,omitempty"`
 	Restored  int64     `json:"restored,omitempty"` // the revision that was restored
 	At        time.Time `json:"at"`
+
+	over *record // what the changes of a restore refer to; nil if nothing; not stored
 }
 
 // decodeRecord decodes the record of an item.

@@ -165,7 +165,7 @@ func (s *Service) writeRestored(ctx context.Context, c scope, in *RestoreRequest
 			st.before = nil
 		}
 		how := c.revision(ctx, actionRestore)
-		how.Restored = *in.Revision
+		how.Restored, how.over = *in.Revision, r.compared()
 		if err := s.addStep(c, how, st, &change); err != nil {
 			return nil, err
 		}
