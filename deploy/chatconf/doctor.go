@@ -91,7 +91,7 @@ func (v *verb) examine(ctx context.Context, names []string) []examined {
 	settings.Data = cmp.Or(v.data, settings.Data)
 	local := examineLocal(settings)
 	var bots []listed
-	if v.client, err = v.resolve(os.Getenv); err == nil {
+	if err = v.connect(); err == nil {
 		bots, err = v.chosen(ctx, names)
 	}
 	if err != nil {

@@ -46,12 +46,19 @@ type verb struct {
 // newVerb makes cmd a verb that runs run. The verb has the flags that all verbs have, and completes
 // the first argument with the names of the service's configurations.
 func newVerb(cmd *cobra.Command, run func(context.Context, *verb, []string) error) *cobra.Command {
-	return newVerbWithout(cmd, func(ctx context.Context, v *verb, args []string) (err error) {
-		if v.client, err = v.resolve(os.Getenv); err != nil {
+	return newVerbWithout(cmd, func(ctx context.Context, v *verb, args []string) error {
+		if err := v.connect(); err != nil {
 			return err
 		}
 		return run(ctx, v, args)
 	})
+}
+
+// connect finds the service to call, and the region if a context has one.
+func (v *verb) connect() (err error) {
+	v.client, err = v.resolve(os.Getenv)
+	v.region = cmp.Or(v.region, v.contextRegion)
+	return err
 }
 
 // newVerbWithout is newVerb for a verb that finds its client itself.
@@ -61,7 +68,6 @@ func newVerbWithout(cmd *cobra.Command, run func(context.Context, *verb, []strin
 		if err := checkOutput(v.output); err != nil {
 			return err
 		}
-		v.region = cmp.Or(v.region, v.contextRegion)
 		v.stdin, v.out, v.messages = cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr()
 		v.in, v.asks = bufio.NewReader(v.stdin), isTerminal(v.stdin)
 		v.hidden, v.pause = v.readHidden, pauseFor
