@@ -533,6 +533,98 @@ Configuration:
 	}
 }
 
+// A bot that the tool does not understand fails, and the others are exported.
+func TestExportOfAStranger(t *testing.T) {
+	at, _ := newSendService(t)
+	m, through := newMiddle(t, at)
+	m.answer = func(string, map[string]string) (int, string) {
+		bot := func(name, kind, configuration string) string {
+			return fmt.Sprintf(`{"Name":%q,"Type":%q,"Configuration":%q}`, name, kind, configuration)
+		}
+		return http.StatusOK, `{"ChatConfigurations":[` + bot("a", "IRC", "{}") + "," + bot("b", "Slack", "[]") + "," +
+			bot("../c", "Slack", "{}") + "," + bot("d", "Slack", "PLANTED") + "," +
+			bot("e", "Lark", `{"FeishuAppSecret":"PLANTED","New":"******"}`) + "]}"
+	}
+	dir := t.TempDir()
+	out, err := atDir(t, through, "export", dir)
+	for _, want := range []string{"../c: the service shows it in a form", "\na: unknown type \"IRC\"",
+		"\nb: the service shows", "\nd: the service shows"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want an error with %q", err, want)
+		}
+	}
+	const want = "Name: e\nType: Feishu\nStatus: Active\nConfiguration:\n" +
+		"  FeishuAppSecret: ${env:E_FEISHU_APP_SECRET}\n  New: ${env:E_NEW}\n"
+	if files := filesOf(t, dir); len(files) != 1 || files["e.yaml"] != want {
+		t.Errorf("exported %s: %v", out, files)
+	}
+}
+
+// Anchors are read. A file with anchors that would have to change in one place is left.
+func TestAnchors(t *testing.T) {
+	const text = "Name: ops\nType: Slack\nConfiguration:\n  SlackTeamId: T0\n  UserGroups:\n    a: &a [u1]\n    b: *a\n"
+	f, err := parseBot("ops.yaml", []byte(text))
+	if err != nil || f.configuration.String() != `{"SlackTeamId":"T0","UserGroups":{"a":["u1"],"b":["u1"]}}` {
+		t.Fatalf("%v, %v", f, err)
+	}
+	b := f.botState
+	if got, err := textOfBot(&b, f); err != nil || string(got) != text {
+		t.Errorf("unchanged: %v\n%s", err, got)
+	}
+	change := func(configuration string) (string, error) {
+		t.Helper()
+		n, err := document.Parse("", configuration)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.configuration = n
+		got, err := textOfBot(&b, f)
+		return string(got), err
+	}
+	got, err := change(`{"SlackTeamId":"T1","UserGroups":{"a":["u1"],"b":["u1"]}}`)
+	if want := strings.Replace(text, "T0", "T1", 1); err != nil || got != strings.Replace(want, "Slack\n",
+		"Slack\nStatus: Active\n", 1) {
+		t.Errorf("changed elsewhere: %v\n%s", err, got)
+	}
+	if got, err := change(`{"UserGroups":{"a":["u2"],"b":["u1"]}}`); err == nil ||
+		!strings.Contains(err.Error(), "write it without anchors") {
+		t.Errorf("changed under the anchor: %v\n%s", err, got)
+	}
+	for about, text := range map[string]string{"a merge key": "a: &a {b: c}\nd: {<<: *a}\n", "a tag": "a: !x b\n",
+		"a list as key": "? [a]\n: b\n", "a number of YAML": "a: 0x1f\n", "an alias of itself": "a: &a [*a]\n"} {
+		if _, err := parseBot("x.yaml", []byte(text)); err == nil {
+			t.Errorf("%s: no error", about)
+		}
+	}
+}
+
+// References are found from the folder of their file, once, without the end of the line.
+func TestReferences(t *testing.T) {
+	dir := t.TempDir()
+	writeFile(t, filepath.Join(dir, "sub", "s.txt"), []byte("PLANTED-1\r\n"))
+	ran := 0
+	r := newReferences(io.Discard)
+	run := r.run
+	r.run = func(ctx context.Context, command, dir string) ([]byte, error) { ran++; return run(ctx, command, dir) }
+	t.Setenv("SOME_SECRET", "PLANTED-1")
+	for _, text := range []string{"${env:SOME_SECRET}", "${file:sub/s.txt}", "${file:" + dir + "/sub/s.txt}",
+		"${command:cat sub/s.txt}", "${command:cat sub/s.txt}"} {
+		if got, err := r.find(t.Context(), dir, text); err != nil || got.Reveal() != "PLANTED-1" {
+			t.Errorf("%s: %q, %v", text, got.Reveal(), err)
+		}
+	}
+	if ran != 1 {
+		t.Errorf("the command ran %d times, want once", ran)
+	}
+	for text, want := range map[string]string{"ops_SlackSigningSecret": "OPS_SLACK_SIGNING_SECRET",
+		"ops-eu_Actions.restart.Target.Secret": "OPS_EU_ACTIONS_RESTART_TARGET_SECRET", "1_A": "BOT_1_A",
+		"ops_Actions[\"停止\"].Target": "OPS_ACTIONS_TARGET", "停": "BOT_"} {
+		if got := variableOf(text); got != want {
+			t.Errorf("variableOf(%q) = %s, want %s", text, got, want)
+		}
+	}
+}
+
 // A text is the same after it was written and read, whatever it is.
 func FuzzYAMLKeepsTexts(f *testing.F) {
 	for _, text := range []string{"", "a", "yes", "5", "0x1f",

@@ -62,7 +62,7 @@ The settings of the bots are managed through the chat-configuration API of Aliba
 (2019-06-01).
 
 Exit codes: 0 success; 1 the service refused the request, or an error occurred; 2 the command line
-is invalid.`,
+is invalid; 3 with --exit-code, there are changes.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}

@@ -98,7 +98,7 @@ func (v *verb) present(ctx context.Context, names []string, isOurs bool) (map[st
 		groups = slices.Collect(slices.Chunk(names, maxNames))
 	}
 	for _, some := range groups {
-		unread, err := v.listed(ctx, some, bots)
+		unread, err := v.listed(ctx, some, bots, failed)
 		switch {
 		case err == nil:
 			rest = append(rest, unread...)
@@ -122,7 +122,8 @@ func (v *verb) present(ctx context.Context, names []string, isOurs bool) (map[st
 }
 
 // listed lists bots with their Configurations. It returns the names of those without.
-func (v *verb) listed(ctx context.Context, names []string, bots map[string]*botState) (unread []string, err error) {
+func (v *verb) listed(ctx context.Context, names []string, bots map[string]*botState,
+	failed map[string]error) (unread []string, err error) {
 	params := map[string]string{"MaxResults": strconv.Itoa(chat.MaxResults), "WithConfiguration": "true"}
 	for i, name := range names {
 		filter := fmt.Sprintf("Filters.%d.", i+1)
@@ -138,10 +139,13 @@ func (v *verb) listed(ctx context.Context, names []string, bots map[string]*botS
 			case s.Configuration == "":
 				unread = append(unread, s.Name)
 			default:
-				if bots[s.Name], err = botOf(&chat.Configuration{Name: s.Name, Type: s.Type, Status: s.Status,
+				b, err := botOf(&chat.Configuration{Name: s.Name, Type: s.Type, Status: s.Status,
 					RamRole: s.RamRole, ResourceGroupId: s.ResourceGroupId, Tags: s.Tags, Revision: s.Revision,
-					Configuration: s.Configuration}); err != nil {
-					return nil, err
+					Configuration: s.Configuration})
+				if err != nil {
+					failed[s.Name] = err
+				} else {
+					bots[s.Name] = b
 				}
 			}
 		}
@@ -175,7 +179,7 @@ func botOf(c *chat.Configuration) (*botState, error) {
 		err = errors.New("the name is invalid")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("the service shows the bot %q in a form that is unknown here: %w", c.Name, err)
+		return nil, fmt.Errorf("the service shows it in a form that is unknown here: %w", err)
 	}
 	tags := objectOf()
 	for _, key := range slices.Sorted(maps.Keys(c.Tags)) {
@@ -183,7 +187,7 @@ func botOf(c *chat.Configuration) (*botState, error) {
 	}
 	kind, err := typeOf(c.Type)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", c.Name, err)
+		return nil, err
 	}
 	b := &botState{name: c.Name, kind: kind, status: cmp.Or(c.Status, chat.StatusActive), role: c.RamRole,
 		group: c.ResourceGroupId, tags: tags, configuration: configuration, revision: c.Revision}
