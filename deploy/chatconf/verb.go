@@ -75,7 +75,7 @@ func newVerbWithout(cmd *cobra.Command, run func(context.Context, *verb, []strin
 	}
 	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, start string) ([]string, cobra.ShellCompDirective) {
 		if len(args) > 0 {
-			return nil, cobra.ShellCompDirectiveNoFileComp
+			return v.completeNext(cmd, args, start)
 		}
 		return v.complete(cmd.Context(), start), cobra.ShellCompDirectiveNoFileComp
 	}
