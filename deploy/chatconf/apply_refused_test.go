@@ -191,6 +191,34 @@ func TestApplyToAnotherService(t *testing.T) {
 	}
 }
 
+// A service that accepts a bot without a name, or cannot be reached, is not asked for more. The
+// shell completes folders.
+func TestApplyToNoService(t *testing.T) {
+	at, _ := newSendService(t)
+	m, through := newMiddle(t, at)
+	m.answer = func(string, map[string]string) (int, string) { return http.StatusOK, "{}" }
+	dir := t.TempDir()
+	writeFile(t, filepath.Join(dir, "a.yaml"), []byte("Name: a\nType: Slack\nConfiguration: {}\n"))
+	if _, err := atDir(t, through, "diff", dir); err == nil || !strings.Contains(err.Error(), "without a name") ||
+		len(m.take()) != 1 {
+		t.Errorf("a service that accepts everything: %v", err)
+	}
+	nowhere := []string{"--endpoint", "http://127.0.0.1:1", "--access-key-id", "a", "--access-key-secret", "b"}
+	for _, verb := range []string{"export", "apply", "diff"} {
+		if out, err := atDir(t, nowhere, verb, dir); err == nil || out != "" {
+			t.Errorf("%s without a service: %q, %v", verb, out, err)
+		}
+	}
+	for _, line := range []string{"export", "apply"} {
+		if got, err := completeLine(t, line, ""); err != nil || got != ":16\n" {
+			t.Errorf("%s completes %q, %v", line, got, err)
+		}
+		if got, err := completeLine(t, line, "bots", ""); err != nil || got != ":4\n" {
+			t.Errorf("%s completes a second %q, %v", line, got, err)
+		}
+	}
+}
+
 // replaceIn replaces a text in a file, which must have it.
 func replaceIn(t *testing.T, path, old, after string) {
 	t.Helper()
