@@ -118,6 +118,8 @@ func showHealth(h *journal.Health, r *record) Health {
 		command = h.Record.Time
 	}
 	success, failure := later(command, h.Last[journal.LastHandshake].At), h.Last[journal.LastError].At
+	// A record has the time of its command in milliseconds.
+	failing := failure.Truncate(time.Millisecond).After(success)
 	out.LastCallbackDate = dateOf(later(h.Last[journal.LastCallback].At, later(success, failure)))
 	out.LastSuccessDate = dateOf(success)
 	out.LastCommandDate = dateOf(command)
@@ -126,7 +128,7 @@ func showHealth(h *journal.Health, r *record) Health {
 	// Any client can guess a name and call a URL with a wrong token. It counts as the last error
 	// only if there is no other, and as a failure only if the platform never succeeded.
 	stranger := h.Last[journal.LastToken].At
-	if stranger.After(failure) && !failure.After(success) {
+	if stranger.After(failure) && !failing {
 		out.LastError = showMoment(h.Last[journal.LastToken])
 	}
 	out.LastDeliveryError = showMoment(h.Last[journal.LastDelivery])
@@ -134,7 +136,7 @@ func showHealth(h *journal.Health, r *record) Health {
 	out.LastEventError = showMoment(h.Last[journal.LastEvent])
 	out.Ignored = h.Ignored()
 	switch {
-	case failure.After(success), success.IsZero() && !stranger.IsZero():
+	case failing, success.IsZero() && !stranger.IsZero():
 		out.State = HealthFailing
 	case out.LastCallbackDate != "":
 		out.State = HealthWorking

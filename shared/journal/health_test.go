@@ -17,6 +17,26 @@ import (
 	"chatconf/shared/table"
 )
 
+// A record has the time of its command in milliseconds. A command right after a refusal still
+// counts as the later one.
+func TestACommandRightAfterARefusal(t *testing.T) {
+	h := chattest.New(t, chat.Options{})
+	e := h.Bot("one")
+	h.Clock.Advance(300 * time.Microsecond)
+	if err := h.Journal.Note(h.Ctx, e.Ref(), journal.Note{Counter: journal.CountRefused, Step: "signature",
+		Reason: "the signature was made with another secret"}); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.MustHealth("one").State; got != chat.HealthFailing {
+		t.Errorf("after the refusal: %s, want %s", got, chat.HealthFailing)
+	}
+	h.Clock.Advance(300 * time.Microsecond)
+	h.MustRecord(e, chattest.Arrival(t, e, "m", "u1", "restart"))
+	if got := h.MustHealth("one").State; got != chat.HealthWorking {
+		t.Errorf("after the command: %s, want %s", got, chat.HealthWorking)
+	}
+}
+
 func TestHealth(t *testing.T) {
 	h := chattest.New(t, chat.Options{})
 	e := h.Bot("one")
