@@ -134,19 +134,23 @@ func unreadable(found *app.Contents) error {
 		found.Unreadable)
 }
 
-// backupSource returns the source of a backup: the service that is named or that has the file of
-// the data directory open, or else that file.
+// backupSource returns the source of a backup: the service that is named, or that of the context,
+// or that has the file of the data directory open, or else that file.
 func (f *clientFlags) backupSource(data string) app.BackupSource {
 	return func(ctx context.Context, w io.Writer) error {
-		if cmp.Or(f.endpoint, os.Getenv("CHATCONF_ENDPOINT")) != "" {
+		name, _, err := f.useContext(os.Getenv)
+		if err != nil {
+			return err
+		}
+		if cmp.Or(name, f.endpoint, os.Getenv("CHATCONF_ENDPOINT")) != "" {
 			return f.download(ctx, w)
 		}
-		err := app.CopyFile(data)(ctx, w)
+		err = app.CopyFile(data)(ctx, w)
 		switch {
 		case errors.Is(err, bolt.ErrInUse):
 			return f.download(ctx, w)
 		case errors.Is(err, fs.ErrNotExist):
-			return usagef("no local service in %s; use --data or --endpoint", data)
+			return usagef("no local service in %s; use --data, --endpoint or --context", data)
 		}
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
@@ -83,6 +84,39 @@ func TestBackupAndRestore(t *testing.T) {
 		if _, err := run(t, c.stdin, "restore-backup", c.file, "--data", restored); err == nil ||
 			!strings.Contains(err.Error(), "is not empty") {
 			t.Errorf("a second restore = %v", err)
+		}
+	}
+}
+
+// A context names the service, even where a stopped service has left its data.
+func TestBackupOfAContext(t *testing.T) {
+	data := newData(t)
+	endpoint := newService(t, data, backupActions()...)
+	listens(t, data, endpoint)
+	withBot(t, data, "ops")
+	key, err := localKey(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(t.TempDir())
+	other := newData(t)
+	t.Setenv("CHATCONF_ACCESS_KEY_ID", key.ID)
+	t.Setenv("CHATCONF_ACCESS_KEY_SECRET", key.Secret)
+	mustRun(t, "context", "set", "prod", "--endpoint", endpoint)
+	mustRun(t, "context", "set", "gone", "--endpoint", "http://127.0.0.1:1")
+	if err := os.Rename(other, app.DefaultData); err != nil {
+		t.Fatal(err)
+	}
+	for i, args := range [][]string{nil, {"--context", "prod"}} {
+		path := fmt.Sprint(i, ".db")
+		if out := mustRun(t, append([]string{"backup", path}, args...)...); !strings.Contains(out, " configurations: 1,") {
+			t.Errorf("backup %v is of another service: %s", args, out)
+		}
+	}
+	for name, want := range map[string]string{"gone": "127.0.0.1:1", "none": "there is no context"} {
+		if _, err := run(t, "", "backup", "x.db", "--context", name); err == nil ||
+			!strings.Contains(err.Error(), want) {
+			t.Errorf("a backup of the context %s: %v", name, err)
 		}
 	}
 }
