@@ -14,6 +14,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -22,6 +23,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"chatconf/shared/chat"
@@ -367,6 +369,39 @@ func TestApplyOnATerminal(t *testing.T) {
 		t.Errorf("%v, %s", err, got)
 	}
 	golden(t, "apply.terminal", screen(got))
+}
+
+// A file or a service of others writes nothing that a terminal obeys.
+func TestErrorsDoNotControlATerminal(t *testing.T) {
+	noEnv(t)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusBadRequest)
+		io.WriteString(w, `{"Code":"Refused","Message":"\u001b]0;title\u0007"}`)
+	}))
+	defer s.Close()
+	dir := t.TempDir()
+	writeFile(t, filepath.Join(dir, "ops.yaml"), []byte(`"\e]0;title\a": 1`))
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args []string
+		code int
+	}{{[]string{"diff", dir}, exitError}, {[]string{"show", "ops"}, exitError},
+		{[]string{"context", "use", "--none", "\x9b31m", "\u009b31m"}, exitUsage}} {
+		cmd := exec.Command(self, c.args...)
+		if c.code == exitError {
+			cmd.Args = append(cmd.Args, "--endpoint", s.URL, "--access-key-id", "a", "--access-key-secret", "b")
+		}
+		cmd.Env = []string{asTool + "=1", "HOME=" + dir}
+		out, err := cmd.CombinedOutput()
+		var exit *exec.ExitError
+		if text := string(out); !errors.As(err, &exit) || exit.ExitCode() != c.code || len(text) < 20 ||
+			strings.ContainsFunc(text, func(r rune) bool { return r != '\n' && unicode.IsControl(r) }) {
+			t.Errorf("%v prints %q, %v", c.args, text, err)
+		}
+	}
 }
 
 // Mistakes and missing permissions of any bot are found before anything is changed.

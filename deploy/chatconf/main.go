@@ -28,17 +28,20 @@ const (
 
 func main() {
 	serve.Main(func(ctx context.Context) error {
-		cmd := newRoot()
-		err := cmd.ExecuteContext(ctx)
+		err := newRoot().ExecuteContext(ctx)
+		if err == nil {
+			return nil
+		}
+		shown := errors.New(printable(err.Error())) // it may have texts of a file or of the service
 		var usage *usageError
 		if errors.As(err, &usage) {
-			fmt.Fprintln(os.Stderr, "Error:", err)
+			fmt.Fprintln(os.Stderr, "Error:", shown)
 			os.Exit(exitUsage)
 		}
 		if errors.Is(err, errChanges) {
 			os.Exit(exitChanges)
 		}
-		return err
+		return shown
 	})
 }
 
