@@ -35,7 +35,8 @@ changed a bot since the plan, that bot is left.
 With --wait, the command then waits until each created or changed bot passes CheckChatConfiguration,
 at most two minutes. A bot that does not has failed.
 
-With --prune, bots of the region without a file are deleted. The plan names each of them.
+With --prune, bots of the region without a file are deleted. The plan names each of them. If no bot
+there has a file, the folder or the region is probably wrong, and nothing is changed.
 
 A secret in a file is ${env:NAME}, ${file:PATH} from the folder of the file, or ${command:…}, which
 a shell runs. So apply only files that you trust. ****** keeps the stored secret.
@@ -114,7 +115,11 @@ func (v *verb) apply(ctx context.Context, dir string, flags applyFlags) error {
 			return err
 		}
 	}
-	if err := v.confirm(ctx, "Apply this plan?", flags.yes); err != nil {
+	question := "Apply this plan to " + v.client.endpoint
+	if v.region != "" {
+		question += " in " + v.region
+	}
+	if err := v.confirm(ctx, question+"?", flags.yes); err != nil {
 		return err
 	}
 	var work []*botPlan

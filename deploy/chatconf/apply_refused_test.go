@@ -357,7 +357,7 @@ func TestApplyOnATerminal(t *testing.T) {
 	setReferences(t, mustRun(t, append([]string{"export", dir, "-o", "json"}, at...)...))
 	replaceIn(t, filepath.Join(dir, "ops.yaml"), "Active", "Inactive")
 	replaceIn(t, filepath.Join(dir, "dev.yaml"), "T0EXAMPLE", "T0OTHER")
-	got, err := onTerminal(t, map[string]string{"Apply this plan? [y/N] ": "y"},
+	got, err := onTerminal(t, map[string]string{"Apply this plan to " + at[1] + "? [y/N] ": "y"},
 		append([]string{"apply", dir}, at...)...)
 	for _, progress := range []string{"\rPlan 1 of 2\rPlan 2 of 2\r\x1b[K", "\rApply 1 of 2\rApply 2 of 2\r\x1b[K"} {
 		if !strings.Contains(got, progress) {
@@ -368,7 +368,31 @@ func TestApplyOnATerminal(t *testing.T) {
 	if err != nil || leak.MatchString(got) {
 		t.Errorf("%v, %s", err, got)
 	}
-	golden(t, "apply.terminal", screen(got))
+	golden(t, "apply.terminal", screen(strings.ReplaceAll(got, at[1], "http://SERVICE")))
+}
+
+// In a wrong region, or with a wrong folder, no bot has a file, and all would be lost.
+func TestPruneDeletesNotEveryBot(t *testing.T) {
+	at, _ := newSendService(t)
+	dir := t.TempDir()
+	create(t, at, "ops", "Slack", "")
+	setReferences(t, mustRun(t, append([]string{"export", dir, "-o", "json"}, at...)...))
+	if err := os.Rename(filepath.Join(dir, "ops.yaml"), filepath.Join(dir, "other.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	replaceIn(t, filepath.Join(dir, "other.yaml"), "Name: ops", "Name: other")
+	if _, err := atDir(t, at, "apply", dir, "--prune", "--yes"); err == nil ||
+		!strings.Contains(err.Error(), "--prune would delete all that is there, 1 bot: none has a file in "+dir) {
+		t.Errorf("to prune without a match: %v", err)
+	}
+	if got := mustRun(t, append([]string{"bots", "--no-health"}, at...)...); !strings.Contains(got, "\nops ") ||
+		strings.Contains(got, "\nother ") {
+		t.Errorf("after it there are %s", got)
+	}
+	mustAtDir(t, at, "apply", dir, "--yes")
+	if got := mustAtDir(t, at, "apply", dir, "--prune", "--yes"); !strings.Contains(got, "\nops: deleted\n") {
+		t.Errorf("in two steps: %s", got)
+	}
 }
 
 // A file or a service of others writes nothing that a terminal obeys.
