@@ -109,7 +109,8 @@ func TestBackupOfAContext(t *testing.T) {
 	}
 	for i, args := range [][]string{nil, {"--context", "prod"}} {
 		path := fmt.Sprint(i, ".db")
-		if out := mustRun(t, append([]string{"backup", path}, args...)...); !strings.Contains(out, " configurations: 1,") {
+		out := mustRun(t, append([]string{"backup", path}, args...)...)
+		if !strings.Contains(out, " configurations: 1,") {
 			t.Errorf("backup %v is of another service: %s", args, out)
 		}
 	}
