@@ -205,6 +205,15 @@ func TestApplyToNoService(t *testing.T) {
 		len(m.take()) != 1 {
 		t.Errorf("a service that accepts everything: %v", err)
 	}
+	m.answer = func(action string, _ map[string]string) (int, string) {
+		if action == "CreateChatConfiguration" {
+			return http.StatusServiceUnavailable, faultText("ServiceUnavailable", "Busy.")
+		}
+		return http.StatusOK, "{}"
+	}
+	if checks, err := verbAt(t, through).knowsCheckOnly(t.Context()); checks || !isPassing(err) {
+		t.Errorf("a busy service knows CheckOnly: %v, %v", checks, err)
+	}
 	nowhere := []string{"--endpoint", "http://127.0.0.1:1", "--access-key-id", "a", "--access-key-secret", "b"}
 	for _, verb := range []string{"export", "apply", "diff"} {
 		if out, err := atDir(t, nowhere, verb, dir); err == nil || out != "" {

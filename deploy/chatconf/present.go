@@ -204,10 +204,10 @@ func (v *verb) knowsCheckOnly(ctx context.Context) (bool, error) {
 	const wrong = "unsure"
 	err := v.send(ctx, "CreateChatConfiguration", map[string]string{"CheckOnly": wrong}, nil)
 	var refused *refusedError
-	if !errors.As(err, &refused) {
-		if err == nil {
-			err = errors.New("the service accepts a bot without a name; check that it is a chatconf service")
-		}
+	switch {
+	case err == nil:
+		return false, errors.New("the service accepts a bot without a name; check that it is a chatconf service")
+	case !errors.As(err, &refused), isPassing(err): // it may know the parameter, and has not said so
 		return false, err
 	}
 	return strings.Contains(refused.text, `CheckOnly: "`+wrong+`" is not a boolean`), nil
