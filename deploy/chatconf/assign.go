@@ -93,6 +93,16 @@ func (v *verb) assignOne(ctx context.Context, d *draft, arg string) error {
 	if err != nil {
 		return usagef("%w", err)
 	}
+	if given && (!strings.HasPrefix(value, "@") || strings.HasPrefix(value, "@@")) {
+		w := secretWalk{secret: func(path string, n *document.Node) {
+			if n.Kind != document.String || n.Text != secret.Mask {
+				err = secretArgument(path, key)
+			}
+		}}
+		if w.values(key, node, form); err != nil {
+			return err
+		}
+	}
 	return put(d.root, path, node)
 }
 
@@ -107,8 +117,7 @@ func (v *verb) valueOf(ctx context.Context, key, value string, given bool, form 
 		}
 		return secret.Text(strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")), nil
 	case given && form.Secret && value != "": // not shown
-		return "", usagef("the value of %s is secret, and other users can see an argument; write %s=@FILE, or %s=@- "+
-			"for standard input", key, key, key)
+		return "", secretArgument(key, key)
 	case given && isFile:
 		return secret.Text(file), nil
 	case given:
@@ -120,6 +129,12 @@ func (v *verb) valueOf(ctx context.Context, key, value string, given bool, form 
 	}
 	text, err := v.askText(ctx, key+": ")
 	return secret.Text(text), err
+}
+
+// secretArgument is the error for a secret that is in an argument for a key. It does not show it.
+func secretArgument(path, key string) error {
+	return usagef("the value of %s is secret, and other users can see an argument; write %s=@FILE, or %s=@- "+
+		"for standard input", path, key, key)
 }
 
 // askText asks a person for a line.

@@ -150,6 +150,9 @@ func TestSet(t *testing.T) {
 	}
 	for args, want := range map[string]string{
 		"ops SlackSigningSecret=PLANTED": "=@FILE", "ops Target.Secret=PLANTED": "=@FILE",
+		`ops Target={"Secret":"PLANTED"}`: "of Target.Secret is secret, and other users can see an argument; " +
+			"write Target=@FILE",
+		`ops Actions={"x":{"Target":{"Secret":["PLANTED"]}}}`: "of Actions.x.Target.Secret is secret",
 		"ops BotName":  "BotName=VALUE",
 		"ops BotNam=x": "did you mean BotName?", "ops BotName=a BotName=b": "twice", "ops BotName.x=1": "no keys",
 		"ops BotName=@/nonexistent": "BotName", "ops": "nothing to change", "": "nothing to change",
