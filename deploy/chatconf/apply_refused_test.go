@@ -601,7 +601,13 @@ Configuration:
 	callAt(t, at, "UpdateChatConfiguration", "Name=ops", `Configuration={"SlackSigningSecret":"******","BotName":"b",`+
 		`"Permissions":[{"Effect":"Deny","Principals":["*"],"Commands":["x"]},{"Effect":"Allow",`+
 		`"Principals":["user:manager4220"],"Commands":["restart"],"Conversations":["*"]}]}`)
+	if err := os.Chmod(path, 0o640); err != nil {
+		t.Fatal(err)
+	}
 	mustAtDir(t, at, "export", dir)
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o640 {
+		t.Errorf("the file has another mode: %v, %v", info, err)
+	}
 	const after = `# The bot of production.
 Type: Slack # fixed
 Status: Active

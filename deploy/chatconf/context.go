@@ -87,7 +87,7 @@ func (p *places) write() error {
 	if err != nil {
 		return err
 	}
-	return replaceFile(path, text)
+	return replaceFile(path, text, 0o600)
 }
 
 // names returns the names of the contexts in order.

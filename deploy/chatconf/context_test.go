@@ -155,6 +155,9 @@ func TestContexts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the config file: %v, %v", info, err)
+	}
 	writeFile(t, path, []byte("contexts: "+planted))
 	for _, line := range []string{"context list", "bots", "context use x", "context set x --endpoint http://x",
 		"context delete x", "keys list"} {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -131,20 +132,23 @@ func exportBot(dir string, b *botState, old *botFile, taken map[string]bool) (ou
 	} else if _, err := os.Lstat(out.File); err == nil { // names may differ only in case
 		return out, fmt.Errorf("%s: the file is of another bot than %s; rename it", out.File, b.name)
 	}
-	return out, replaceFile(out.File, text)
+	return out, replaceFile(out.File, text, 0o644)
 }
 
-// replaceFile writes a file whole or not at all.
-func replaceFile(path string, text []byte) error {
+// replaceFile writes a file whole or not at all. A file that exists keeps its mode.
+func replaceFile(path string, text []byte, mode fs.FileMode) error {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real
+	}
+	if info, err := os.Stat(path); err == nil {
+		mode = info.Mode().Perm()
 	}
 	temp, err := os.CreateTemp(filepath.Dir(path), ".chatconf-*")
 	if err != nil {
 		return err
 	}
 	_, err = temp.Write(text)
-	if err = errors.Join(err, temp.Chmod(0o644), temp.Close()); err == nil {
+	if err = errors.Join(err, temp.Chmod(mode), temp.Close()); err == nil {
 		err = os.Rename(temp.Name(), path)
 	}
 	if err != nil {
