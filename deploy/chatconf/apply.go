@@ -28,12 +28,12 @@ them. A key that a file leaves out has no value in the service: no RamRole, no g
 Status is Active by default.
 
 The command first shows a plan, with every change by its path, and asks. The service checks every
-change before: if one is not valid or not allowed, nothing is changed. A secret shows as a digest.
-Then bots are changed side by side. If one fails, the others are still done. If another caller has
-changed a bot since the plan, that bot is left.
+change before: if one is not valid or not allowed, nothing is changed. A secret is shown as a
+digest. Then several bots are changed at the same time. If one fails, the others are still changed.
+If another caller has changed a bot since the plan, that bot is not changed and fails.
 
 With --wait, the command then waits until each created or changed bot passes CheckChatConfiguration,
-at most two minutes. A bot that does not has failed.
+at most two minutes. A bot that does not pass by then has failed.
 
 With --prune, bots of the region without a file are deleted. The plan names each of them. If no bot
 there has a file, the folder or the region is probably wrong, and nothing is changed.
@@ -42,7 +42,7 @@ A secret in a file is ${env:NAME}, ${file:PATH} from the folder of the file, or 
 a shell runs. So apply only files that you trust. ****** keeps the stored secret.
 
 A service that is not chatconf, such as OOS itself, cannot check a change. The tool then compares
-by itself, and sends secrets each time.
+the bots, and sends the secrets every time.
 
 Exit codes: 0 success; 1 a request failed, or an error occurred; 2 the command line is invalid;
 with --exit-code, 3 there are changes, planned or made.`,

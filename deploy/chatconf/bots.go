@@ -35,7 +35,7 @@ func newBots() *cobra.Command {
 		Use:   "bots [NAME]...",
 		Short: "List the bots, with their health",
 		Long: `List the bots of the region: name, type, status, health, last message and last change. A name may
-end in * to match all names that begin so.
+end in * to match all names that begin with it.
 
 HEALTH is Working, Failing or Silent: whether the last callback of the platform was genuine, was
 refused, or never came. It needs a request for each bot; --no-health leaves it out. With -o wide

@@ -319,8 +319,8 @@ func newContextSet() *cobra.Command {
 The secret of the access key is in a file that only you may read (--secret-file), or a command
 prints the key as JSON (--credential-process):
   {"AccessKeyId":"…","AccessKeySecret":"…","SecurityToken":"…"}
-The last one is only of a temporary key. 'chatconf keys create -o json' prints this form, so the
-command may be one of a password manager that has it. Do not write a secret in the command itself.`,
+Only a temporary key has the SecurityToken. 'chatconf keys create -o json' prints this form, so the
+command may read it from a password manager. Do not write a secret in the command itself.`,
 		Example: `  chatconf context set prod --endpoint https://chatconf.example.com --access-key-id CCKexample \
     --secret-file ~/.chatconf-prod
   chatconf context set prod --credential-process 'pass show chatconf/prod'`,

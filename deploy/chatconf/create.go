@@ -28,7 +28,7 @@ func newCreate() *cobra.Command {
 		Long: `Create a bot. On a terminal you are asked for the settings of the platform, one after the other, and
 each answer is checked at once. Secrets are not shown while you type.
 
-In a pipe, the Configuration is read with --from, as YAML or JSON. KEY=VALUE and KEY=@FILE give
+--from names a file with the Configuration, as YAML or JSON. KEY=VALUE and KEY=@FILE give
 single settings in addition. A secret must not be an argument, because other users of the machine
 can see those: write KEY=@FILE, or KEY=@- for standard input.
 

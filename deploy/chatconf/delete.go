@@ -13,7 +13,7 @@ func newDelete() *cobra.Command {
 	cmd := newVerb(&cobra.Command{
 		Use:   "delete NAME",
 		Short: "Delete a bot",
-		Long: `Delete a bot. Its webhook has no answer from then on. The command shows what the bot is, and asks.
+		Long: `Delete a bot. Its webhook accepts no message from then on. The command shows the bot, and asks.
 
 The history of the name stays: 'chatconf restore' brings the bot back, with its secrets.`,
 		Example: `  chatconf delete ops

@@ -32,7 +32,8 @@ func newDoctor() *cobra.Command {
 		Short: "Check the service and the bots, and say what to do",
 		Long: `Check the settings, the service, its clock, key ring and disk, whether the webhook's address
 answers, and each bot, or the bots that are named. A bot is checked by CheckChatConfiguration: with
-its platform, which counts as calls of the app there. Nothing is changed, and no message is sent.
+its platform; the calls count toward the app's limits there. Nothing is changed, and no message is
+sent.
 
 Key ring and disk are those of a local service, in its data directory. A line says Passed, Failed or
 NotPossible, which means that it cannot be told. With -o wide there is a line for every step of a

@@ -40,8 +40,8 @@ func newExport() *cobra.Command {
 		Long: `Write all configurations of a region into a folder (default bots), as one YAML file for each.
 'chatconf apply' makes the service what the files say.
 
-A file that says already what the service has is left as it is. Any other keeps its comments, its
-order and its references to secrets. A file without a bot is left, and named.
+A file that agrees with the service is not changed. A file that is changed keeps its comments, its
+order and its references to secrets. A file without a bot is kept, and named.
 
 No secret is in a file, only references: ${env:NAME}, ${file:PATH} or ${command:…}. For a secret
 without a reference, the file gets a variable, such as ${env:OPS_SLACK_SIGNING_SECRET}; the command

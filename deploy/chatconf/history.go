@@ -17,9 +17,9 @@ func newHistory() *cobra.Command {
 		Use:   "history NAME",
 		Short: "Show the revisions of a bot: when, by whom, and what changed",
 		Long: `Show the revisions of a configuration that are kept, the newest first: when, by whom, and what
-changed. 'chatconf diff' shows the changes whole, and 'chatconf restore' brings a revision back.
+changed. 'chatconf diff' shows the changes in full, and 'chatconf restore' brings a revision back.
 
-The history goes on when a configuration is deleted and its name is created again. Then the column
+The history continues when a configuration is deleted and its name is created again. Then the column
 LIFE shows the first revision of each life. With -o wide the callers' addresses are shown too.`,
 		Example: `  chatconf history ops
   chatconf history ops -o json`,

@@ -272,7 +272,7 @@ func newKeyRingRotate() *cobra.Command {
 		Use:   "rotate [FILE]",
 		Short: "Add a new current key to the key ring of a local service",
 		Long: `Add a new key to the key ring of a local service, in its data directory or in FILE, and make it the
-current one. All at once: the ring before is kept beside it, as FILE` + previousRing + `.
+current one. The file is replaced in one step, and the old ring is kept as FILE` + previousRing + `.
 
 Restart the service. Then 'chatconf keyring reseal' encrypts all secrets again with the new key, and
 'chatconf keyring retire' removes the old one.

@@ -34,7 +34,7 @@ func newKeys() *cobra.Command {
 The keys of a running service, local or at --endpoint, are managed through its API; this needs an
 access key with the right to do so. The keys of a stopped local service, and those in the tables of
 --store, are managed directly. A running service uses a changed key within ` + keyAge + `. It
-notices expiry, and changes made through itself, at once.
+notices expiry, and changes made through its own API, at once.
 
 Policies in the language of RAM say what a key may do, such as
   {"Version":"1","Statement":[{"Effect":"Allow","Action":["oos:Get*","oos:List*"],"Resource":"*"}]}

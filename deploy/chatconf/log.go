@@ -41,12 +41,12 @@ func newLog() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "log [NAME]...",
 		Short: "Show the commands of bots, a line for each",
-		Long: `Show who asked which bot for what, and what came of it, a line for each command, the oldest first.
-Without a name, the commands of all bots of the region are shown. Without --since, the last 50
-commands are shown.
+		Long: `Show the commands that bots received: the sender, the command and its result, a line for each, the
+oldest first. Without a name, the commands of all bots of the region are shown. Without --since, the
+last 50 commands are shown.
 
-With -f the output goes on with new commands, until you press Ctrl-C. A command whose operation ends
-within 15 minutes has a second line then.
+With -f new commands are printed too, until you press Ctrl-C. If the operation of a command ends
+within 15 minutes, a second line is printed for it.
 
 --since and --until are dates such as 2026-01-31 or 2026-01-31T08:00:00Z, times ago such as 90m, 24h
 or 7d, or today or yesterday. Days and the dates of the output are those of UTC. With -o json each
@@ -108,7 +108,7 @@ line is an object, as ListChatCommands shows it.`,
 	flags.StringVar(&q.state, "state", "", "only of operations in this state, such as Running or Failed")
 	flags.StringVar(&q.target, "target", "", "only for this target, such as Program or 'Oos restart-*'")
 	flags.IntVarP(&q.last, "last", "n", 50, "how many commands to show, 0 for all; with --since the default is all")
-	flags.BoolVarP(&q.follow, "follow", "f", false, "go on with new commands")
+	flags.BoolVarP(&q.follow, "follow", "f", false, "print new commands too")
 	return cmd
 }
 

@@ -203,7 +203,7 @@ func (p *planner) check(ctx context.Context, plan *botPlan) error {
 	}
 	if answer.Changes == nil {
 		return errors.New("the service did not say what would change, so it may have changed the bot; " +
-			"do not go on before all of its processes have one version")
+			"do not continue before all of its processes have the same version")
 	}
 	changes := *answer.Changes
 	if plan.Action == planUpdate { // in the order of the history

@@ -64,14 +64,15 @@ func newKeyRingReseal() *cobra.Command {
 		Use:   "reseal",
 		Short: "Encrypt all secrets again with the current key of the ring",
 		Long: `Encrypt all stored secrets again with the current key of the ring: of configurations, their history,
-access keys, and commands that are not done. Before, restart or deploy whatever uses the old ring.
+access keys, and commands that are not done. First restart or deploy everything that has the old
+ring.
 
-A running service does the work beside its other work, through its API; this needs an access key
-that may oos:ResealSecrets. For functions, --endpoint is the address of the function reseal. The
+A running service does this during its other work, through its API. The access key needs the
+permission oos:ResealSecrets. For functions, --endpoint is the address of the function reseal. The
 data of a stopped service, and the tables of --store, are changed directly.
 
-The walk can be interrupted, and run twice. A second call continues it. In the end it says how many
-values each key has encrypted. A key without any can be retired.`,
+The work can be interrupted; the next call continues it. It is safe to run it twice. At the end it
+prints how many values each key has encrypted. A key that has encrypted none can be retired.`,
 		Example: `  chatconf keyring reseal
   chatconf keyring reseal --endpoint https://…lambda-url.eu-west-1.on.aws`,
 		Args: noArgs,

@@ -16,9 +16,9 @@ func newRestore() *cobra.Command {
 	cmd := newVerb(&cobra.Command{
 		Use:   "restore NAME [REVISION]",
 		Short: "Make a bot what it was at an earlier revision, or bring back a deleted one",
-		Long: `Make a configuration what it was at an earlier revision, its secrets included, as a new revision.
-Without a revision, it is the one before the present one. A deleted configuration is brought back as
-it was.
+		Long: `Restore a configuration as it was at an earlier revision, with its secrets. This makes a new
+revision. Without REVISION, the one before the present one is restored, or a deleted configuration
+as it was.
 
 The command shows what will change, and asks. If another caller changes the configuration meanwhile,
 nothing is restored.`,

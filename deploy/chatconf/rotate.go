@@ -24,11 +24,11 @@ func newRotate() *cobra.Command {
 		Use:   "rotate NAME [KEY | KEY=@FILE]",
 		Short: "Replace a secret of a bot, or the URL of its webhook, without an outage",
 		Long: `Replace one secret of a configuration. The present value stays valid for the grace time, so the bot
-works on while you enter the new one in the platform's console. Nobody needs to know the present
-value. A token that only chatconf uses is replaced at once.
+continues to work while you enter the new one in the platform's console. You do not need to know the
+present value. A token that only chatconf uses is replaced at once.
 
-Without KEY, the secrets are listed: since when each stands, and a digest that changes with it. The
-key ` + keyWebhook + ` is the secret part of the webhook's URL.
+Without KEY, the secrets are listed: since when each is in use, and a digest that changes with it.
+The key ` + keyWebhook + ` is the secret part of the webhook's URL.
 
 The new value is read from a file with KEY=@FILE, from standard input with KEY=@-, and otherwise
 asked for on a terminal. It is never an argument, because other users of the machine can see those.

@@ -46,7 +46,7 @@ func newWhoCan() *cobra.Command {
 		Short: "Show who may run a command, of all bots",
 		Long: `Show who may run a command, with which bot, where, under which role, and which statement of
 Permissions allows it. COMMAND is the name of a command, or a whole message in quotes: the values of
-an action's parameters may matter. People are listed who are denied what everyone else may do.
+an action's parameters may matter. People who are denied what everyone else may do are listed, too.
 
 Permissions are read from the bots, and decided here as the service decides them. The answer is
 about people and conversations that Permissions name, and "anyone else" and "anywhere else".`,

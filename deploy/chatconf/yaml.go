@@ -39,7 +39,7 @@ func decodeYAML(name string, text []byte) (*yaml.Node, error) {
 		return nil, fmt.Errorf("%s: %s", name, syntaxOf(err))
 	}
 	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%s: the file goes on after its first document; remove the rest", name)
+		return nil, fmt.Errorf("%s: the file does not end after its first document; remove the rest", name)
 	}
 	return n, nil
 }
