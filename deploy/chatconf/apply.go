@@ -22,10 +22,10 @@ func newApply() *cobra.Command {
 	var flags applyFlags
 	cmd := newVerb(&cobra.Command{
 		Use:   "apply DIR",
-		Short: "Make the bots what the files of a folder say",
-		Long: `Make the configurations of a region what the YAML files of a folder say, as 'chatconf export' writes
-them. A key that a file leaves out has no value in the service: no RamRole, no group, no tags. The
-Status is Active by default.
+		Short: "Change the bots of a region to match the files of a folder",
+		Long: `Change the configurations of a region to match the YAML files of a folder, as 'chatconf export'
+writes them. A key that a file leaves out has no value in the service: no RamRole, no group, no
+tags. The Status is Active by default.
 
 The command first shows a plan, with every change by its path, and asks. The service checks every
 change before: if one is not valid or not allowed, nothing is changed. A secret is shown as a

@@ -391,7 +391,8 @@ func TestPruneDeletesNotEveryBot(t *testing.T) {
 	}
 	replaceIn(t, filepath.Join(dir, "other.yaml"), "Name: ops", "Name: other")
 	if _, err := atDir(t, at, "apply", dir, "--prune", "--yes"); err == nil ||
-		!strings.Contains(err.Error(), "--prune would delete all that is there, 1 bot: none has a file in "+dir) {
+		!strings.Contains(err.Error(), "--prune would delete every bot of the region, 1 bot, "+
+			"because none has a file in "+dir) {
 		t.Errorf("to prune without a match: %v", err)
 	}
 	if got := mustRun(t, append([]string{"bots", "--no-health"}, at...)...); !strings.Contains(got, "\nops ") ||
@@ -591,7 +592,7 @@ Configuration:
 	writeFile(t, filepath.Join(dir, "note.txt"), []byte("no bot"))
 	got := mustAtDir(t, at, "export", dir)
 	if want := dir + "/production.yml: changed\n" + dir + "/gone.yaml: the service has no such bot; " +
-		"the file is left\n\nExported 1 bot: 0 created, 1 changed, 0 unchanged\n"; got != want {
+		"the file is kept\n\nExported 1 bot: 0 created, 1 changed, 0 unchanged\n"; got != want {
 		t.Errorf("exported: %s, want %s", got, want)
 	}
 	want := strings.Replace(strings.Replace(before, "T0OTHER", "T0EXAMPLE", 1), "Name:", "Status: Active\nName:", 1)

@@ -48,9 +48,10 @@ written before the check.
 The key ring is not in it. Without the ring nobody can open the secrets in a backup, and with the
 ring anyone can. So keep a copy of the ring too, in another place.
 
-While the copy is made, the file reuses no space. So the service ends a copy that takes longer
-than ` + fmt.Sprint(chat.MaxBackupTime.Minutes()) + ` minutes, or that a change has to wait for. For tables in a cloud use the backup
-of the cloud.`,
+While the copy is made, the file reuses no space. So the service ends a copy that takes longer than
+` + fmt.Sprint(chat.MaxBackupTime.Minutes()) + ` minutes, or that a change has to wait for.
+
+For tables in a cloud use the backup of the cloud.`,
 		Example: `  chatconf backup backup.db
   chatconf backup --data /var/lib/chatconf /backup/chatconf-$(date +%F).db
   chatconf backup - | age -r age1example > backup.db.age`,

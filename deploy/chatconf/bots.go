@@ -185,7 +185,7 @@ func (v *verb) addHealth(ctx context.Context, all []listed) (why string, err err
 	})
 	switch {
 	case unknown:
-		why = "The service does not tell the health of bots."
+		why = "The service does not show the health of bots."
 	case refused > 0:
 		why = fmt.Sprintf("The access key may not see the health of %s; it needs oos:GetChatConfigurationHealth.",
 			count(refused, "bot"))

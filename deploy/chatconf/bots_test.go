@@ -178,7 +178,7 @@ func TestBotsOfAStranger(t *testing.T) {
 	for _, verb := range []string{"bots", "show a"} {
 		answer["GetChatConfiguration"] = `{"ChatConfiguration":{"Name":"a","Configuration":"{}","Outputs":""}}`
 		out, said, err = runBoth(t, "", append(strings.Fields(verb), at...)...)
-		if err != nil || said != "The service does not tell the health of bots.\n" || !strings.Contains(out, "\na ") &&
+		if err != nil || said != "The service does not show the health of bots.\n" || !strings.Contains(out, "\na ") &&
 			!strings.Contains(out, "NAME           a\n") {
 			t.Errorf("%s: %q, %q, %v", verb, out, said, err)
 		}

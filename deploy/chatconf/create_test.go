@@ -145,7 +145,8 @@ func TestSet(t *testing.T) {
 		strings.Contains(got, "Target") {
 		t.Errorf("the bot: %s", got)
 	}
-	if out, err := do("", "ops", "Status=Inactive"); err != nil || out != "ops is so already; nothing was changed.\n" {
+	if out, err := do("", "ops", "Status=Inactive"); err != nil ||
+		out != "ops already has these values; nothing was changed.\n" {
 		t.Errorf("the same again: %v, %s", err, out)
 	}
 	for args, want := range map[string]string{

@@ -38,7 +38,7 @@ func newExport() *cobra.Command {
 		Use:   "export [DIR]",
 		Short: "Write all bots into files for Git, one for each",
 		Long: `Write all configurations of a region into a folder (default bots), as one YAML file for each.
-'chatconf apply' makes the service what the files say.
+'chatconf apply' changes the service to match the files.
 
 A file that agrees with the service is not changed. A file that is changed keeps its comments, its
 order and its references to secrets. A file without a bot is kept, and named.
@@ -172,7 +172,7 @@ func (v *verb) printExport(list []exportedBot, alone []string) error {
 		}
 	}
 	for _, path := range alone {
-		fmt.Fprintf(&b, "%s: the service has no such bot; the file is left\n", path)
+		fmt.Fprintf(&b, "%s: the service has no such bot; the file is kept\n", path)
 	}
 	if len(rows) > 0 {
 		b.WriteString("\nSecrets that had no reference. Set these variables, or write another reference:\n\n")

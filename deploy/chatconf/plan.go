@@ -84,7 +84,7 @@ func (p *planner) plan(ctx context.Context, dir string) ([]botPlan, error) {
 	if n := len(present) + len(failed); p.prune && n > 0 && !slices.ContainsFunc(files, func(f *botFile) bool {
 		return present[f.name] != nil || failed[f.name] != nil
 	}) { // as in a wrong region
-		return nil, fmt.Errorf("--prune would delete all that is there, %s: none has a file in %s; "+
+		return nil, fmt.Errorf("--prune would delete every bot of the region, %s, because none has a file in %s; "+
 			"check the folder and --region; if they are right, apply without --prune first", countOf(n), dir)
 	}
 	plans, errs := make([]botPlan, len(files)), make([]error, len(files))

@@ -15,7 +15,7 @@ func newRestore() *cobra.Command {
 	var yes bool
 	cmd := newVerb(&cobra.Command{
 		Use:   "restore NAME [REVISION]",
-		Short: "Make a bot what it was at an earlier revision, or bring back a deleted one",
+		Short: "Restore an earlier revision of a bot, or a deleted bot",
 		Long: `Restore a configuration as it was at an earlier revision, with its secrets. This makes a new
 revision. Without REVISION, the one before the present one is restored, or a deleted configuration
 as it was.

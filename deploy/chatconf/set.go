@@ -124,7 +124,7 @@ func isConflict(err error) bool {
 func (v *verb) printUpdated(before *chat.Configuration, answer *chat.WriteResponse) error {
 	now := answer.ChatConfiguration
 	if before.Revision != 0 && now.Revision == before.Revision {
-		return v.printf("%s is so already; nothing was changed.\n", before.Name)
+		return v.printf("%s already has these values; nothing was changed.\n", before.Name)
 	}
 	if now.Revision == 0 {
 		return v.printf("Changed %s.\n", before.Name)

@@ -48,7 +48,7 @@ shows it, and the other values to paste into the platform's console.`,
 		out, why := shownBot{ChatConfiguration: *one}, ""
 		switch out.Health, err = v.health(ctx, args[0]); {
 		case isUnknownAction(err):
-			why = "The service does not tell the health of bots."
+			why = "The service does not show the health of bots."
 		case isForbidden(err):
 			why = "The access key may not see the health; it needs oos:GetChatConfigurationHealth."
 		case err != nil:

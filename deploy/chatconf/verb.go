@@ -146,7 +146,7 @@ func (v *verb) confirm(ctx context.Context, question string, yes bool) error {
 	case yes:
 		return nil
 	case !v.asks:
-		return usagef("standard input is not a terminal; add --yes to go on without a question")
+		return usagef("standard input is not a terminal; add --yes to skip the question")
 	}
 	if _, err := fmt.Fprintf(v.messages, "%s [y/N] ", printable(question)); err != nil {
 		return err
