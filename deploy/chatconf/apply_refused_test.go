@@ -405,6 +405,33 @@ func TestPruneDeletesNotEveryBot(t *testing.T) {
 	}
 }
 
+// Who asks for a bot does not run the commands of a folder with its name.
+func TestDiffOfABotAndAFolder(t *testing.T) {
+	at, _ := newSendService(t)
+	create(t, at, "ops", "Slack", "")
+	t.Chdir(t.TempDir())
+	for _, dir := range []string{"ops", "bots"} {
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		writeFile(t, filepath.Join(dir, "ops.yaml"), []byte("Name: ops\nType: Slack\nConfiguration:\n"+
+			"  SlackSigningSecret: ${command:touch ran; echo not-a-real-secret}\n"))
+	}
+	ran := func(dir string) bool { _, err := os.Stat(filepath.Join(dir, "ran")); return err == nil }
+	if out, err := atDir(t, at, "diff", "ops"); !isUsage(err) || out != "" || ran("ops") ||
+		!strings.Contains(err.Error(), "write ./ops for the folder") {
+		t.Errorf("a bot and a folder: %s, %v", out, err)
+	}
+	if out, err := atDir(t, at, "diff", "ops", "1"); err != nil || ran("ops") {
+		t.Errorf("the bot: %s, %v", out, err)
+	}
+	for _, dir := range []string{"./ops", "bots"} {
+		if out, err := atDir(t, at, "diff", dir); err != nil || !ran(dir) {
+			t.Errorf("the folder %s: %s, %v", dir, out, err)
+		}
+	}
+}
+
 // A file or a service of others writes nothing that a terminal obeys.
 func TestErrorsDoNotControlATerminal(t *testing.T) {
 	noEnv(t)
