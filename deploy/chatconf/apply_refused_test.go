@@ -488,6 +488,7 @@ func TestNothingIsChangedAfterAMistake(t *testing.T) {
 		"an empty secret":      {signing, "${command:true}", "the secret is empty"},
 		"the mask as secret":   {signing, `"${command:echo '******'}"`, "is the mask"},
 		"a large secret":       {signing, "${command:head -c 20000 /dev/zero}", "the most is"},
+		"a file without end":   {signing, "${file:/dev/zero}", "the most is"},
 		"a mask without a bot": {signing, "'******'", "is masked"},
 		"a name of a console":  {"SlackSigningSecret:", "SigningSecret:", "did you mean SlackSigningSecret?"},
 		"a list as secret":     {signing, "[PLANTED]", "is an array"},
@@ -517,6 +518,22 @@ func TestNothingIsChangedAfterAMistake(t *testing.T) {
 		if err == nil || out != "" || !strings.Contains(err.Error(), c.want) ||
 			!strings.Contains(err.Error(), "z.yaml") || !strings.HasPrefix(err.Error(), "nothing was changed:\n") {
 			t.Errorf("%s: %q, %v, want an error with %q", about, out, err, c.want)
+		}
+	}
+	for want, make := range map[string]func() error{
+		"is no ordinary file": func() error { return os.Symlink("/dev/zero", bad) },
+		"has at most": func() error {
+			return errors.Join(os.WriteFile(bad, nil, 0o600), os.Truncate(bad, 1<<40))
+		},
+	} {
+		if err := errors.Join(os.Remove(bad), make()); err != nil {
+			t.Fatal(err)
+		}
+		for _, verb := range []string{"diff", "export"} {
+			if _, err := atDir(t, at, verb, dir); err == nil || !strings.Contains(err.Error(), "z.yaml") ||
+				!strings.Contains(err.Error(), want) {
+				t.Errorf("%s of a file that %s: %v", verb, want, err)
+			}
 		}
 	}
 	if err := os.Remove(bad); err != nil {

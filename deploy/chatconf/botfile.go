@@ -74,7 +74,7 @@ func readBots(dir string) (files []*botFile, err error) {
 			continue
 		}
 		path := filepath.Join(dir, e.Name())
-		text, err := os.ReadFile(path)
+		text, err := readBot(path)
 		if err != nil {
 			mistakes = append(mistakes, err)
 			continue
@@ -94,6 +94,20 @@ func readBots(dir string) (files []*botFile, err error) {
 	}
 	slices.SortFunc(files, func(a, b *botFile) int { return strings.Compare(a.name, b.name) })
 	return files, errors.Join(mistakes...)
+}
+
+// readBot reads a bot file. In the folder of another person it may be a device or a pipe.
+func readBot(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is no ordinary file; remove it", path)
+	case info.Size() > maxAnswer:
+		return nil, fmt.Errorf("%s has %d bytes; a bot file has at most %d", path, info.Size(), maxAnswer)
+	}
+	return os.ReadFile(path)
 }
 
 // parseBot parses a bot file. Its error has all mistakes, each with the path.

@@ -144,6 +144,16 @@ func newReferences(messages io.Writer) *references {
 
 var reference = regexp.MustCompile(schema.Reference)
 
+// readAtMost reads the first bytes of a file, which may have no end.
+func readAtMost(path string, most int) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, int64(most)))
+}
+
 // maxSecret is the size of a secret in bytes, which no platform reaches.
 const maxSecret = 16 << 10
 
@@ -171,7 +181,7 @@ func (r *references) find(ctx context.Context, dir, text string) (secret.Text, e
 		if !filepath.IsAbs(of) {
 			of = filepath.Join(dir, of)
 		}
-		v, err := os.ReadFile(of)
+		v, err := readAtMost(of, maxSecret+len("\r\n")+1)
 		if err != nil {
 			return "", fmt.Errorf("%s: %w", text, err)
 		}
@@ -188,7 +198,7 @@ func (r *references) find(ctx context.Context, dir, text string) (secret.Text, e
 	case len(value) == 0:
 		return "", fmt.Errorf("%s: the secret is empty", text)
 	case len(value) > maxSecret:
-		return "", fmt.Errorf("%s: the secret has %d bytes; the most is %d", text, len(value), maxSecret)
+		return "", fmt.Errorf("%s: the secret is too large; the most is %d bytes", text, maxSecret)
 	case string(value) == secret.Mask:
 		return "", fmt.Errorf("%s: the secret is the mask; to keep the stored one, write %s in the file", text,
 			secret.Mask)
