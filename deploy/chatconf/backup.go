@@ -94,6 +94,7 @@ func backupToPipe(cmd *cobra.Command, flags *clientFlags, settings app.Settings)
 		return err
 	}
 	defer f.Close()
+	os.Remove(path) // where it can be: a reader that ends early ends this program, and nothing is left
 	_, err = io.Copy(cmd.OutOrStdout(), f)
 	return err
 }

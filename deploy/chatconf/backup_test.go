@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -119,6 +120,21 @@ func TestBackupOfAContext(t *testing.T) {
 			!strings.Contains(err.Error(), want) {
 			t.Errorf("a backup of the context %s: %v", name, err)
 		}
+	}
+}
+
+// A reader that ends early leaves no copy of the data behind.
+func TestBackupIntoAPipeThatEnds(t *testing.T) {
+	data, temp := newData(t), t.TempDir()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("sh", "-c", `"$0" backup - --data "$1" | :`, self, data)
+	cmd.Env = []string{asTool + "=1", "HOME=" + temp, "TMPDIR=" + temp}
+	out, err := cmd.CombinedOutput()
+	if files, globbed := filepath.Glob(filepath.Join(temp, "*", "*")); err != nil || globbed != nil || len(files) > 0 {
+		t.Errorf("%v are left; %v, %s", files, err, out)
 	}
 }
 

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -255,6 +256,21 @@ else touch `+count+`; sed -i 's/T0NEW/no id/' "$1"; fi`)
 }
 
 // Another caller changes the bot while the editor is open.
+// The text may have a new secret, so it is removed when the terminal is gone, too.
+func TestEditOfATerminalThatEnds(t *testing.T) {
+	at := team(t)
+	t.Setenv("TMPDIR", t.TempDir())
+	t.Setenv("VISUAL", fmt.Sprintf("kill -HUP %d; exec tail -f", os.Getpid()))
+	if _, err := run(t, "", append([]string{"edit", "ops"}, at...)...); err == nil ||
+		!strings.Contains(err.Error(), "nothing was changed") {
+		t.Errorf("the edit: %v", err)
+	}
+	left, err := os.ReadDir(os.Getenv("TMPDIR"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("files are left: %v, %v", left, err)
+	}
+}
+
 func TestEditConflict(t *testing.T) {
 	at := team(t)
 	call := func(configuration string) string {

@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -178,6 +180,9 @@ func (v *verb) openEditor(ctx context.Context, text []byte) (edited []byte, err 
 	if err := os.WriteFile(path, text, 0o600); err != nil {
 		return nil, err
 	}
+	// The end of a terminal must not end this program before the text is removed.
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP)
+	defer stop()
 	editor := cmp.Or(os.Getenv("VISUAL"), os.Getenv("EDITOR"), "vi")
 	cmd := exec.CommandContext(ctx, "sh", "-c", editor+` "$1"`, "sh", path)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = v.stdin, v.messages, v.messages
