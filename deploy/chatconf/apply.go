@@ -99,7 +99,7 @@ func (f applyFlags) ended(plans []botPlan) error {
 	return nil
 }
 
-// apply makes the service what the files of a folder say.
+// apply changes the service to match the files of a folder.
 func (v *verb) apply(ctx context.Context, dir string, flags applyFlags) error {
 	p := &planner{verb: v, prune: flags.prune}
 	plans, err := p.plan(ctx, dir)

@@ -99,7 +99,7 @@ func backupToPipe(cmd *cobra.Command, flags *clientFlags, settings app.Settings)
 	return err
 }
 
-// describeBackup prints what a backup has, and what it has not.
+// describeBackup prints what a backup has, and that it has no key ring.
 func describeBackup(w io.Writer, path string, found *app.Contents, settings app.Settings) error {
 	ring := filepath.Join(settings.Data, app.KeyRingFile)
 	if file, ok := strings.CutPrefix(settings.KeyRing.Reveal(), "file:"); ok {

@@ -183,7 +183,7 @@ func isName(text string) bool {
 }
 
 // merged returns the YAML of a new document in the shape of an old one: with its comments, its
-// order of keys and its style. What is equal is left as it is.
+// order of keys and its style. Equal parts are not changed.
 func merged(old *yaml.Node, after *document.Node) *yaml.Node {
 	before := new(reader).read("", old, 0)
 	if document.Same(before, after) {
@@ -238,7 +238,8 @@ func mergedKeys(old *yaml.Node, after *document.Node) []*yaml.Node {
 	return list
 }
 
-// mergedItems returns the items of a list. What both begin and end with is left as it is.
+// mergedItems returns the items of a list. Equal items at the beginning and at the end are not
+// changed.
 func mergedItems(old []*yaml.Node, before, after []*document.Node) (list []*yaml.Node) {
 	head := 0
 	for head < min(len(before), len(after)) && document.Same(before[head], after[head]) {

@@ -250,7 +250,7 @@ func (f *follower) see(c *chat.ChatCommand) {
 	f.newest = max(f.newest, c.Id)
 }
 
-// run prints until the context ends, or the service refuses the request. It goes on when the
+// run prints until the context ends, or the service refuses the request. It continues when the
 // service cannot be reached.
 func (f *follower) run(ctx context.Context) error {
 	reached, failing := f.now(), false
@@ -297,7 +297,7 @@ func (f *follower) run(ctx context.Context) error {
 	}
 }
 
-// forget drops what no answer has again: commands that are openFor older than the newest.
+// forget drops what no later answer has: commands that are openFor older than the newest.
 func (f *follower) forget() {
 	digits, _, _ := strings.Cut(f.newest, "-")
 	ms, err := strconv.ParseInt(digits, 10, 64)

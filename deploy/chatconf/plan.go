@@ -54,8 +54,8 @@ type planner struct {
 	prune  bool
 }
 
-// plan returns what makes the service what the files of a folder say, in the order of the bots. Its
-// error has all mistakes; nothing is changed.
+// plan returns the changes that make the service match the files of a folder, in the order of the
+// bots. Its error has all mistakes; nothing is changed.
 func (p *planner) plan(ctx context.Context, dir string) ([]botPlan, error) {
 	files, err := readBots(dir)
 	switch {
@@ -258,7 +258,7 @@ func keptOf(kind string, before, after *document.Node) *document.Node {
 	return &out
 }
 
-// retag returns the requests that make tags what a file says.
+// retag returns the requests that make tags match a file.
 func retag(name string, before, after *document.Node) (list []request) {
 	ids, _ := json.Marshal([]string{name})
 	set, removed := objectOf(), []string{}

@@ -226,7 +226,7 @@ func (b *ruled) whoCan(text, in string) (found []right) {
 	return b.everywhere(append(found, rest...), places)
 }
 
-// everywhere names rights in all conversations so.
+// everywhere marks rights that hold in all conversations.
 func (b *ruled) everywhere(found []right, places []string) []right {
 	for i := range found {
 		if slices.Contains(places, anywhere) && len(found[i].Conversations) == len(places) {

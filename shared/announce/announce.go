@@ -2,7 +2,7 @@
 // that is changed.
 //
 // The write that makes a change also puts its event, so neither exists without the other. Events of
-// one name are delivered in the order of its revisions: only the first one that is left can be
+// one name are delivered in the order of its revisions: only the first one that remains can be
 // claimed. An event is delivered at least once. If a process crashes after a delivery, another one
 // delivers the event again, with the same id.
 //
@@ -121,7 +121,7 @@ func ID(of command.Ref, revision int64) string {
 }
 
 // Put returns the put of the event of a change, which made a revision of a configuration at a date.
-// It belongs into the change.
+// Write it in the same change.
 func Put(of command.Ref, revision int64, date time.Time, event []byte) (table.Put, error) {
 	if len(event) > MaxEvent {
 		return table.Put{}, fmt.Errorf("announce: the event of %q has %d bytes; the most is %d", of.Name, len(event),
@@ -182,7 +182,7 @@ func (o *Outbox) list(ctx context.Context, partition string) error {
 }
 
 // Due returns up to n names, in all accounts and regions, whose first event may be claimed. An item
-// that cannot be read is told to unreadable; it delays only the events of its own name.
+// that cannot be read is reported to unreadable; it delays only the events of its own name.
 func (o *Outbox) Due(ctx context.Context, n int, unreadable func(error)) ([]command.Ref, error) {
 	partitions, err := o.partitions(ctx)
 	if err != nil {

@@ -52,7 +52,7 @@ func CopyFile(data string) BackupSource {
 // checks the backup before the file gets its name: it must open, be sound, and have a claim. The
 // key ring is not in it, and not needed.
 func WriteBackup(ctx context.Context, s Settings, path string, source BackupSource) (found *Contents, err error) {
-	// It might be the only good backup, a key ring, or the data of the service.
+	// The file might be the only good backup, a key ring, or the data of the service.
 	if _, err := os.Lstat(path); err == nil {
 		return nil, fmt.Errorf("%s exists; name a new file, or remove that one", path)
 	}
@@ -68,14 +68,14 @@ func WriteBackup(ctx context.Context, s Settings, path string, source BackupSour
 	return found, err
 }
 
-// RestoreBackup makes the tables of a backup those of an empty data directory. The directory may
+// RestoreBackup restores the tables of a backup into an empty data directory. The directory may
 // have a key ring and an access key. The ring there, or that of the settings, must open the backup.
 // The file appears whole or not at all.
 func RestoreBackup(ctx context.Context, s Settings, backup io.Reader) (found *Contents, err error) {
 	if _, err := os.Lstat(s.Data); errors.Is(err, fs.ErrNotExist) {
 		defer func() {
 			if err != nil {
-				os.Remove(s.Data) // which this made, and which is empty again
+				os.Remove(s.Data) // made by this restore, and empty again
 			}
 		}()
 	}
@@ -139,7 +139,7 @@ func prepareRestore(data string) error {
 }
 
 // inspect checks the file of a backup and returns what it has. If there is a ring, it must open the
-// claim, and have all keys that are needed; noRing is why there is none.
+// claim, and have all keys that are needed; noRing says why there is no ring.
 func (s Settings) inspect(ctx context.Context, path string, ring *seal.Ring, noRing error) (*Contents, error) {
 	db, err := file.Open(path, file.Options{})
 	switch {

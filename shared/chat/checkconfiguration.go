@@ -62,7 +62,7 @@ type CheckedStep struct {
 // health of its webhook: CheckChatConfiguration. It changes nothing. With SendTo it sends a test
 // message to a conversation; the caller needs SendChatMessage for that, too.
 //
-// A mistake is a step that failed, and no error. Errors: MissingParameter, InvalidParameter,
+// A mistake makes a step fail; it is not an error. Errors: MissingParameter, InvalidParameter,
 // NotFound, NoPermission, InvalidRegion.
 func (s *Service) CheckConfiguration(ctx context.Context,
 	in *CheckConfigurationRequest) (*CheckConfigurationResponse, error) {
@@ -115,7 +115,7 @@ func (s *Service) CheckConfiguration(ctx context.Context,
 	return &CheckConfigurationResponse{out.Checked}, nil
 }
 
-// A checking is a check that goes on.
+// A checking is a check in progress.
 type checking struct {
 	Checked
 	ctx     context.Context // until the end of its time
@@ -204,7 +204,7 @@ func (s *Service) checkPlatform(out *checking, p *platform, e *command.Endpoint,
 	}
 }
 
-// checkerOf returns the checker of a configuration; nil and the reason if there is none.
+// checkerOf returns the checker of a configuration; nil and the reason if it has no checker.
 func (s *Service) checkerOf(p *platform, e *command.Endpoint) (command.Checker, command.Finding) {
 	f := command.Finding{State: command.FindingNotPossible}
 	switch {

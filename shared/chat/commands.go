@@ -81,7 +81,7 @@ type ChatCommand struct {
 // are those of a bot in the present life of its name; after its deletion those of the last life,
 // until the name is created again. The caller needs the permission for its last tags. Without a
 // Name, they are those of all bots of the region. The caller needs the permission for all names,
-// and sees what it may see by the name of each bot.
+// and sees only bots whose commands it may list by name.
 //
 // Errors: InvalidParameter, InvalidNextToken, NotFound, NoPermission, InvalidRegion, Unavailable
 // without a journal.

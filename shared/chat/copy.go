@@ -39,10 +39,10 @@ func (in *CopyRequest) checkPlace(region string) error {
 }
 
 // Copy makes a configuration like another one, also in another region: CopyChatConfiguration. The
-// caller learns no secret and needs to know none. The copy has its own webhook URL, and neither
-// history nor records, nor a previous value of a secret. The caller needs Copy and Get for the
-// original, since the copy shows its content, and for the copy what its creation needs. Generated
-// secrets are only in Outputs of the copy if the caller may reveal those of the original.
+// caller learns no secret, and does not need to know one. The copy has its own webhook URL, and
+// neither history nor records, nor a previous value of a secret. The caller needs Copy and Get for
+// the original, since the copy shows its content, and for the copy what its creation needs.
+// Generated secrets are only in Outputs of the copy if the caller may reveal those of the original.
 //
 // Errors: MissingParameter, InvalidParameter, NotFound, AlreadyExists, QuotaExceeded,
 // IdempotencyMismatch, NoPermission, InvalidRegion.

@@ -16,7 +16,7 @@ import (
 // A Change is one value that differs between two revisions.
 type Change struct {
 	Path string // such as Status, Tags.env or Configuration.Permissions[0].Commands
-	// The value before and after; absent where there is none. A string is written as it is, any
+	// The value before and after; absent if there is no value. A string is written as it is, any
 	// other value as JSON, a secret as "digest:" and its keyed digest. A secret that the service
 	// would make is "generated".
 	Before *string `json:",omitempty"`
@@ -74,7 +74,7 @@ func diff(before, after *record) ([]Change, error) {
 	return d.list, nil
 }
 
-// Differences returns what differs between two objects, as Changes say it. There may be any number.
+// Differences returns what differs between two objects, as Changes, however many there are.
 func Differences(before, after *document.Node) []Change {
 	d := difference{most: math.MaxInt}
 	d.members("", before, after)
@@ -264,9 +264,10 @@ func (d *difference) members(path string, a, b *document.Node) {
 	}
 }
 
-// items compares two arrays. What both begin and end with is left out; the rest is compared one by
-// one, and the items that the longer one has in addition are removed or added, in this order. The
-// index in a path is the one before for a removed item, and the one after for an added item.
+// items compares two arrays. Equal items at the beginning and at the end are left out. The rest is
+// compared one by one; what the longer array has in addition is removed or added, in this order.
+// The path of a removed item has its index before the change, that of an added item its index after
+// it.
 func (d *difference) items(path string, a, b []*document.Node) {
 	at := 0
 	for len(a) > 0 && len(b) > 0 && document.Same(a[0], b[0]) {

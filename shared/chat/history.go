@@ -91,9 +91,9 @@ type Revision struct {
 }
 
 // ListRevisions returns a page of the history of a name, the latest entry first:
-// ListChatConfigurationRevisions. History keeps the first and the latest revisions. It goes on when
-// a name is deleted and created again; the entries of an earlier life are shown to a caller who may
-// list them by the tags that the configuration had at the end of that life.
+// ListChatConfigurationRevisions. History keeps the first and the latest revisions. It continues
+// when a name is deleted and created again. The entries of an earlier life are shown only if the
+// tags at the end of that life allow the caller to list them.
 //
 // Errors: MissingParameter, InvalidParameter, InvalidNextToken, NotFound, NoPermission,
 // InvalidRegion.
@@ -191,7 +191,7 @@ func (s *Service) revisions(ctx context.Context, c scope, last *record, from cur
 }
 
 // past returns the history of a name from the latest entry to the first, or those before the sort
-// key after. It reads n entries, and more only if the caller goes on.
+// key after. It reads n entries, and more only if the caller continues.
 func (s store) past(ctx context.Context, c scope, name, after string, n int) iter.Seq2[*revision, error] {
 	return func(yield func(*revision, error) bool) {
 		for {
@@ -237,8 +237,9 @@ func (s store) ends(ctx context.Context, c scope, name string, from int64) (map[
 	return ends, nil
 }
 
-// mayReadUntil reports whether the caller may read the earlier life of which end is the last entry
-// that history has. Without the entry of its deletion nobody may: its last tags are not known.
+// mayReadUntil reports whether the caller may read an earlier life. end is the last entry of it
+// that history has. Without the entry of the deletion nobody may, because the last tags are not
+// known.
 func (c scope) mayReadUntil(ctx context.Context, action string, end *revision) bool {
 	return end != nil && end.Deleted && c.allows(actionPrefix+action, c.request(ctx, end.Name, end.Tags))
 }
@@ -356,8 +357,8 @@ func (s *Service) revisionAt(ctx context.Context, c scope, last *record, n int64
 	return moment{rev, before, end.record}, nil
 }
 
-// entryAt reads the entry of a revision and the one before it that is kept. Each is nil if it is
-// none.
+// entryAt reads the entry of a revision and the one before it that is kept. Each is nil if there is
+// no such entry.
 func (s store) entryAt(ctx context.Context, c scope, name string, n int64) (rev, before *revision, err error) {
 	var keys []table.Key
 	for _, revision := range slices.Compact([]int64{n, max(n-1, 1), 1}) {

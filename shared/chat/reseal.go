@@ -40,7 +40,7 @@ type SealingKey struct {
 
 // ResealSecrets continues a walk over all stored secrets of the service, which seals them again
 // under the current key of the ring. Call it until the answer is Done. The call after that begins a
-// new walk. It is safe to call it twice, and beside all other actions.
+// new walk. It is safe to call it twice, and during all other actions.
 //
 // Errors: NoPermission, InvalidRegion.
 func (s *Service) ResealSecrets(ctx context.Context, in *ResealSecretsRequest) (*ResealSecretsResponse, error) {

@@ -42,17 +42,17 @@ type Restored struct {
 // ETag returns the revision as an entity tag.
 func (r *RestoreResponse) ETag() string { return etag(r.ChatConfiguration.Revision) }
 
-// Restore makes a configuration again what it was at a revision, with its secrets and as a new
-// revision: RestoreChatConfiguration. It also brings back a deleted one. That continues the life
-// that the revision is of, with its records. While a configuration is there, its life goes on, also
-// if the revision is of an earlier one.
+// Restore restores a configuration as it was at a revision, with its secrets:
+// RestoreChatConfiguration. This makes a new revision. It also brings back a deleted configuration,
+// which continues the life of the revision, with its records. If the configuration exists, its own
+// life continues, even if the revision is of an earlier one.
 //
-// The rules and the permissions of today decide. The caller needs Restore; TagResources and
-// UntagResources for tags that it sets and removes; ChangeResourceGroup if the group becomes
-// another; PassRole for every use of a role that is not there now. For a revision of an earlier
-// life, it needs GetRevision and all but the last two also with the tags at the end of that life. A
-// webhook token and generated secrets that are replaced stay valid for DefaultGrace, so that the
-// bot can still be called.
+// The present rules and permissions apply. The caller needs Restore; TagResources and
+// UntagResources for tags that it sets and removes; ChangeResourceGroup if the group changes;
+// PassRole for every use of a role that the configuration does not have now. For a revision of an
+// earlier life, it needs GetRevision and all but the last two also with the tags at the end of that
+// life. A webhook token and generated secrets that are replaced stay valid for DefaultGrace, so
+// that the bot can still be called.
 //
 // Errors: MissingParameter, InvalidParameter, NotFound, Conflict, QuotaExceeded,
 // IdempotencyMismatch, NoPermission, InvalidRegion.
@@ -273,8 +273,8 @@ func (s *Service) restored(ctx context.Context, c scope, last *record, there boo
 }
 
 // restoreNeeds returns the permissions that a restore needs, in addition to Restore. end is the
-// last record of the life of the revision. Its secrets and records are for those who may restore
-// that life, and may give it the tags of the revision.
+// last record of the life of the revision. Its secrets and records are only for callers that may
+// restore that life, and may give it the tags of the revision.
 func (s *Service) restoreNeeds(ctx context.Context, c scope, r restoring, end *record) ([]need, error) {
 	last, after := r.last, r.after
 	of := c.request(ctx, last.Name, last.Tags)
@@ -297,7 +297,7 @@ func (s *Service) restoreNeeds(ctx context.Context, c scope, r restoring, end *r
 	}
 	before := last
 	if !r.there {
-		before = nil // a role that was in use is none of a deleted configuration
+		before = nil // a deleted configuration uses no role
 	}
 	uses, err := s.newUses(c, before, after)
 	if err != nil {

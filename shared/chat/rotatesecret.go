@@ -38,9 +38,9 @@ type RotatedSecret struct {
 func (r *RotateSecretResponse) ETag() string { return etag(r.ChatConfiguration.Revision) }
 
 // RotateSecret gives one secret of a chat configuration a new value: RotateChatSecret. The present
-// one stays valid for the grace time, so nobody needs to know it: both prove callbacks, and both
-// sign what is sent to a Target. A secret that chatconf alone uses, such as a token for sending, is
-// replaced at once. A value that the service makes is in Outputs of Get.
+// one stays valid for the grace time, so the caller does not need to know it: either proves
+// callbacks, and both sign what is sent to a Target. A secret that chatconf alone uses, such as a
+// token for sending, is replaced at once. A value that the service makes is in Outputs of Get.
 //
 // Errors: MissingParameter, InvalidParameter, NotFound, Conflict, IdempotencyMismatch,
 // NoPermission, InvalidRegion.

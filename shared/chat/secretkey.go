@@ -9,7 +9,7 @@ import (
 	"chatconf/shared/fault"
 )
 
-// A SecretState says of a secret what everyone who may read its configuration may know.
+// A SecretState is what each caller that may read a configuration may know of a secret.
 type SecretState struct {
 	Key           string // as in the Configuration, such as Target.Secret; or Webhook, for the token of its URL
 	SinceDate     string `json:",omitempty"` // when it got this value; absent if an older version stored it

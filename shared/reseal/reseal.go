@@ -1,13 +1,13 @@
 // Package reseal seals the stored secrets again under the current key of the ring.
 //
-// A Resealer walks over all sealed items of a service, page by page, beside live traffic. Each Step
+// A Resealer walks over all sealed items of a service, page by page, during live traffic. Each Step
 // is a bounded piece of work. The progress is an item of a table, so any process can continue after
 // a crash. A page that is done twice does no harm.
 //
 // An item keeps its revision: its content stays the same. A write under the condition of that
-// revision never undoes another one. So the writers of the items need not know of the walk, but
-// they must seal with the current key whatever they write. Old processes, whose ring has another
-// current key, must have ended before the walk begins.
+// revision never undoes another one. So the writers of the items need not know of the walk. But
+// everything that they write must be sealed with the current key. Old processes, whose ring has
+// another current key, must have ended before the walk begins.
 package reseal
 
 import (
@@ -35,7 +35,7 @@ const (
 	stepSize = 2000
 	// spare is the time that a Step leaves to its caller.
 	spare = 3 * time.Second
-	// attempts is how often an item that changes meanwhile is read again.
+	// attempts is how often an item is read again if it changes meanwhile.
 	attempts = 10
 )
 
