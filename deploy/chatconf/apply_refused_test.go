@@ -521,7 +521,7 @@ func TestNothingIsChangedAfterAMistake(t *testing.T) {
 		}
 	}
 	for want, make := range map[string]func() error{
-		"is no ordinary file": func() error { return os.Symlink("/dev/zero", bad) },
+		"is not a regular file": func() error { return os.Symlink("/dev/zero", bad) },
 		"has at most": func() error {
 			return errors.Join(os.WriteFile(bad, nil, 0o600), os.Truncate(bad, 1<<40))
 		},

@@ -42,7 +42,7 @@ continues its work meanwhile. A policy must allow oos:` + policy.BackupService +
 have it. The data of a stopped service is copied directly.
 
 The backup is written to a temporary file, checked, and gets its name only when it is complete and
-sound. A file that exists is not replaced. With - the temporary file is in TMPDIR, and nothing is
+valid. A file that exists is not replaced. With - the temporary file is in TMPDIR, and nothing is
 written before the check.
 
 The key ring is not in it. Without the ring nobody can open the secrets in a backup, and with the
@@ -197,7 +197,7 @@ input. The directory may exist. It must have nothing but the key ring (` + app.K
 there first, and the first access key if you have a copy of it. CHATCONF_KEYRING may name the ring
 instead.
 
-The backup is checked before the directory gets it. It must be sound, and the ring must open it. If
+The backup is checked before the directory gets it. It must be valid, and the ring must open it. If
 the ring is missing or another one, the error names the keys that are needed. A backup that a newer
 version has made is refused; one of an earlier version is brought up to date by the first start.
 

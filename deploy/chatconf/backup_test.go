@@ -230,7 +230,7 @@ func TestBackupsThatFail(t *testing.T) {
 		"a store":           {store.URL, "use the backup of that store"},
 		"a cut answer":      {cut.URL, "the service ended the copy early"},
 		"another backup":    {busy.URL, "another backup may be running"},
-		"not a service":     {other.URL, "not a sound backup"},
+		"not a service":     {other.URL, "not a valid backup"},
 		"no service at all": {"http://127.0.0.1:1", "start the service with"},
 		"no valid endpoint": {"ftp://x", "endpoint"},
 		"no such directory": {"", "no such file or directory"},

@@ -103,7 +103,7 @@ func readBot(path string) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s is no ordinary file; remove it", path)
+		return nil, fmt.Errorf("%s is not a regular file; remove it", path)
 	case info.Size() > maxAnswer:
 		return nil, fmt.Errorf("%s has %d bytes; a bot file has at most %d", path, info.Size(), maxAnswer)
 	}

@@ -18,9 +18,10 @@ func newDiff() *cobra.Command {
 		Long: `Show what changed between two revisions of a configuration. With one revision, it is compared with
 the present one. Without a revision, the last change is shown.
 
-If the only argument is a folder, and no bot, show what 'chatconf apply' would change. With --exit-code, the
-exit code is then 3 if there are changes. References to secrets in the files are resolved, so
-commands in them run. A key that may only read sees where a secret comes from, and no digest.
+If the only argument is a folder, and not a bot, show what 'chatconf apply' would change. With
+--exit-code, the exit code is then 3 if there are changes. References to secrets in the files are
+resolved, so commands in them run. A key that may only read sees where a secret comes from, and no
+digest.
 
 A secret is never shown. Its line has a digest, so you can see that it changed: the same secret has
 the same digest.`,
@@ -33,8 +34,8 @@ the same digest.`,
 		if len(args) == 1 && isDir(args[0]) {
 			if isName(args[0]) { // a folder of others may run commands
 				if bot, _ := v.got(ctx, args[0]); bot != nil {
-					return usagef("%[1]s is a bot, and a folder here; write ./%[1]s for the folder, or a revision "+
-						"after %[1]s for the bot", args[0])
+					return usagef("%[1]s is the name of a bot and of a folder; write ./%[1]s for the folder, "+
+						"or a revision after %[1]s for the bot", args[0])
 				}
 			}
 			return v.diffDir(ctx, args[0], flags)

@@ -49,7 +49,7 @@ func CopyFile(data string) BackupSource {
 }
 
 // WriteBackup writes a backup to a new file that only its owner can read, whole or not at all. It
-// checks the backup before the file gets its name: it must open, be sound, and have a claim. The
+// checks the backup before the file gets its name: it must open, be valid, and have a claim. The
 // key ring is not in it, and not needed.
 func WriteBackup(ctx context.Context, s Settings, path string, source BackupSource) (found *Contents, err error) {
 	// The file might be the only good backup, a key ring, or the data of the service.
@@ -146,11 +146,11 @@ func (s Settings) inspect(ctx context.Context, path string, ring *seal.Ring, noR
 	case errors.Is(err, bolt.ErrNewer):
 		return nil, fmt.Errorf("a newer version of chatconf made the backup; restore it with that version: %w", err)
 	case err != nil:
-		return nil, fmt.Errorf("this is not a sound backup: %w", err)
+		return nil, fmt.Errorf("this is not a valid backup: %w", err)
 	}
 	defer db.Close()
 	if err := db.Verify(ctx); err != nil {
-		return nil, fmt.Errorf("this is not a sound backup: %w", err)
+		return nil, fmt.Errorf("this is not a valid backup: %w", err)
 	}
 	t, err := s.fileTables(db)
 	if err != nil {

@@ -365,9 +365,9 @@ func TestBackupsThatAreRefused(t *testing.T) {
 		content []byte
 		want    string
 	}{
-		"no content":      {nil, "not a sound backup"},
-		"another file":    {[]byte(strings.Repeat("text", 9000)), "not a sound backup"},
-		"a cut file":      {whole[:len(whole)-4096], "not a sound backup"},
+		"no content":      {nil, "not a valid backup"},
+		"another file":    {[]byte(strings.Repeat("text", 9000)), "not a valid backup"},
+		"a cut file":      {whole[:len(whole)-4096], "not a valid backup"},
 		"a damaged row":   {damaged, "its checksum is wrong"},
 		"a newer version": {readAll(t, newer), "a newer version of chatconf made the backup"},
 		"a newer claim":   {withClaim(t, s, 3), "has revision 3, which this version of chatconf does not know"},
