@@ -304,6 +304,40 @@ func TestOneFailsTheRestIsDone(t *testing.T) {
 	}
 }
 
+// Ctrl-C leaves no bot in doubt: one is changed, or was not begun.
+func TestApplyIsStopped(t *testing.T) {
+	at, _ := newSendService(t)
+	m, through := newMiddle(t, at)
+	dir := t.TempDir()
+	const bots = 2 * atOnce
+	for i := range bots {
+		create(t, at, fmt.Sprintf("bot-%02d", i), "Slack", "")
+	}
+	setReferences(t, mustRun(t, append([]string{"export", dir, "-o", "json"}, at...)...))
+	for name := range filesOf(t, dir) {
+		replaceIn(t, filepath.Join(dir, name), "Active", "Inactive")
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	m.answer = func(action string, params map[string]string) (int, string) {
+		if action == "UpdateChatConfiguration" && params["CheckOnly"] == "" {
+			stop()
+		}
+		return 0, ""
+	}
+	var out bytes.Buffer
+	v := verbAt(t, through)
+	v.out = &out
+	err := v.apply(ctx, dir, applyFlags{yes: true})
+	changed := strings.Count(out.String(), ": changed\n")
+	if changed == 0 || changed > atOnce || err == nil ||
+		strings.Count(err.Error(), ": it was not begun: context canceled") != bots-changed {
+		t.Errorf("%d bots were changed, and the error is %v", changed, err)
+	}
+	if got := strings.Count(callAt(t, at, "ListChatConfigurations", "MaxResults=100"), `"Inactive"`); got != changed {
+		t.Errorf("%d bots are changed, and %d are said to be", got, changed)
+	}
+}
+
 // With --wait a bot that does not pass its check in time has failed. One that passes at last has
 // not, nor one that cannot be checked.
 func TestApplyWaits(t *testing.T) {
