@@ -147,8 +147,8 @@ func (v *verb) apply(ctx context.Context, dir string, flags applyFlags) error {
 	return flags.ended(plans)
 }
 
-// carryOut sends the requests of a plan. It does not begin after Ctrl-C, and ends what it has begun,
-// so that the outcome is known.
+// carryOut sends the requests of a plan. It does not begin after Ctrl-C, and ends what it has begun:
+// so the outcome is known.
 func (v *verb) carryOut(ctx context.Context, p *botPlan) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("it was not begun: %w", err)
