@@ -172,10 +172,9 @@ func (c *client) call(ctx context.Context, w io.Writer, action string, params ma
 		return err
 	}
 	var out bytes.Buffer
-	if err := json.Indent(&out, answer, "", "  "); err != nil {
+	if err := json.Indent(&out, bytes.TrimSpace(answer), "", "  "); err != nil {
 		return c.notJSON(action)
 	}
 	out.WriteByte('\n')
-	_, err = out.WriteTo(w)
-	return err
+	return writeJSON(w, out.String())
 }

@@ -63,18 +63,35 @@ func printData(w io.Writer, output string, v any) error {
 	return err
 }
 
-func printJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
-}
+func printJSON(w io.Writer, v any) error { return encodeJSON(w, v, "  ") }
 
 // printLine prints JSON in one line.
-func printLine(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
+func printLine(w io.Writer, v any) error { return encodeJSON(w, v, "") }
+
+func encodeJSON(w io.Writer, v any, indent string) error {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	return e.Encode(v)
+	e.SetIndent("", indent)
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	return writeJSON(w, b.String())
+}
+
+// writeJSON writes a text in JSON. What a terminal would obey is only in its strings, and is
+// escaped: JSON itself allows more of that.
+func writeJSON(w io.Writer, text string) error {
+	var b strings.Builder
+	for _, r := range text {
+		if r != '\n' && r != '\t' && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)) {
+			fmt.Fprintf(&b, `\u%04x`, r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
 }
 
 // yamlText returns a node as a YAML document.

@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -36,6 +39,35 @@ func FuzzYAML(f *testing.F) {
 			t.Errorf("%s\n%s", diff, &b)
 		}
 	})
+}
+
+// JSON has nothing that a terminal obeys, and means the same.
+func TestJSONDoesNotControlATerminal(t *testing.T) {
+	hostile := "a\x1b[2J\u009b31m\x7f\u202ez\r\n"
+	text, err := json.Marshal(hostile) // leaves some of them as they are
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, "{\"A\":%s}\r\n", text)
+	}))
+	defer s.Close()
+	noEnv(t)
+	called := mustRun(t, "call", "ListChatConfigurations", "--endpoint", s.URL, "--access-key-id", "a", "--access-key-secret", "b")
+	var pretty, line bytes.Buffer
+	if err := errors.Join(printJSON(&pretty, map[string]string{"A": hostile}),
+		printLine(&line, map[string]string{"A": hostile})); err != nil {
+		t.Fatal(err)
+	}
+	for _, out := range []string{called, pretty.String(), line.String()} {
+		var got map[string]string
+		if err := json.Unmarshal([]byte(out), &got); err != nil || got["A"] != hostile || printable(out) != out {
+			t.Errorf("%q: %v, %q", out, err, got)
+		}
+	}
+	if err := printJSON(failing{errors.ErrUnsupported}, 1); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("output that cannot be written: %v", err)
+	}
 }
 
 func TestOutputs(t *testing.T) {
