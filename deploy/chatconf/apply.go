@@ -147,7 +147,7 @@ func (v *verb) apply(ctx context.Context, dir string, flags applyFlags) error {
 	return flags.ended(plans)
 }
 
-// carryOut sends the requests of a plan. It does not begin after Ctrl-C, and ends what it has begun:
+// carryOut sends the requests of a plan. After Ctrl-C it does not begin, and ends what it began:
 // so the outcome is known.
 func (v *verb) carryOut(ctx context.Context, p *botPlan) error {
 	if err := ctx.Err(); err != nil {
