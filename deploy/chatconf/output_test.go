@@ -53,7 +53,8 @@ func TestJSONDoesNotControlATerminal(t *testing.T) {
 	}))
 	defer s.Close()
 	noEnv(t)
-	called := mustRun(t, "call", "ListChatConfigurations", "--endpoint", s.URL, "--access-key-id", "a", "--access-key-secret", "b")
+	called := mustRun(t, "call", "ListChatConfigurations", "--endpoint", s.URL, "--access-key-id", "a",
+		"--access-key-secret", "b")
 	var pretty, line bytes.Buffer
 	if err := errors.Join(printJSON(&pretty, map[string]string{"A": hostile}),
 		printLine(&line, map[string]string{"A": hostile})); err != nil {
