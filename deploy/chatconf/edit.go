@@ -155,7 +155,7 @@ func (v *verb) editOnce(ctx context.Context, c *chat.Configuration, notes []stri
 		}
 	}
 	if mine.Get("Configuration") == nil {
-		return nil, edited, errors.New("Configuration is missing; write the settings under it")
+		return nil, edited, errors.New("the key Configuration is missing; write the settings under it")
 	}
 	return mine, edited, nil
 }

@@ -41,7 +41,7 @@ func (f writerTo) WriteTo(w io.Writer) (int64, error) { return f(w) }
 
 // streams returns the answer to an action that streams, over a real connection, and what the
 // service logged.
-func streams(t *testing.T, s *writing) (resp *http.Response, body []byte, err error, log *logBook) {
+func streams(t *testing.T, s *writing) (resp *http.Response, body []byte, log *logBook, err error) {
 	t.Helper()
 	w := newWorld(t, nil, rpc.NewAction("BackupService",
 		func(*chat.Service, context.Context, *struct{}) (*writing, error) { return s, nil }))
@@ -65,18 +65,18 @@ func streams(t *testing.T, s *writing) (resp *http.Response, body []byte, err er
 	}
 	resp, err = server.Client().Do(req)
 	if err != nil {
-		return nil, nil, err, log
+		return nil, nil, log, err
 	}
 	defer resp.Body.Close()
 	body, err = io.ReadAll(resp.Body)
 	<-ended
-	return resp, body, err, log
+	return resp, body, log, err
 }
 
 // A streamed answer is sent as it is, in pieces and without the envelope.
 func TestStreamedAnswer(t *testing.T) {
 	piece := bytes.Repeat([]byte("piece"), 10_000)
-	resp, body, err, log := streams(t, &writing{write: func(_ context.Context, w io.Writer) error {
+	resp, body, log, err := streams(t, &writing{write: func(_ context.Context, w io.Writer) error {
 		for range 20 {
 			if _, err := w.Write(piece); err != nil {
 				return err
@@ -106,7 +106,7 @@ func TestStreamedAnswerThatFails(t *testing.T) {
 			return failed
 		},
 	} {
-		_, body, err, log := streams(t, &writing{write: write})
+		_, body, log, err := streams(t, &writing{write: write})
 		if err == nil {
 			t.Errorf("%s: the client got %d bytes and no error", about, len(body))
 		}
@@ -114,7 +114,7 @@ func TestStreamedAnswerThatFails(t *testing.T) {
 			t.Errorf("%s: the log has %s", about, log)
 		}
 	}
-	resp, body, err, _ := streams(t, &writing{before: &fault.Error{Code: fault.Unavailable, Err: failed}})
+	resp, body, _, err := streams(t, &writing{before: &fault.Error{Code: fault.Unavailable, Err: failed}})
 	if err != nil || resp.StatusCode != http.StatusServiceUnavailable || !bytes.Contains(body,
 		[]byte(`"Code":"ServiceUnavailable"`)) || bytes.Contains(body, []byte("disk")) {
 		t.Errorf("an error before the answer = %s, %v", body, err)
