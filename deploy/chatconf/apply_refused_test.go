@@ -728,7 +728,7 @@ func TestExportOfAStranger(t *testing.T) {
 	}
 	dir := t.TempDir()
 	out, err := atDir(t, through, "export", dir)
-	for _, want := range []string{"../c: the service shows it in a form", "\na: unknown type \"IRC\"",
+	for _, want := range []string{"../c: the service shows it in an unknown form", "\na: unknown type \"IRC\"",
 		"\nb: the service shows", "\nd: the service shows"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want an error with %q", err, want)

@@ -180,7 +180,7 @@ func (v *verb) askSettings(ctx context.Context, d *draft) error {
 			users.Items = append(users.Items, textNode("user:"+id))
 		}
 		if wrong != "" {
-			if err := v.note(fmt.Sprintf("  %q is no id; write %s.", wrong, command.ID.Want)); err != nil {
+			if err := v.note(fmt.Sprintf("  %q is not an id; write %s.", wrong, command.ID.Want)); err != nil {
 				return err
 			}
 			continue

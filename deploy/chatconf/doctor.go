@@ -36,8 +36,8 @@ its platform; the calls count toward the app's limits there. Nothing is changed,
 sent.
 
 Key ring and disk are those of a local service, in its data directory. A line says Passed, Failed or
-NotPossible, which means that it cannot be told. With -o wide there is a line for every step of a
-bot.
+NotPossible, which means that it could not be checked. With -o wide there is a line for every step
+of a bot.
 
 Exit codes: 0 nothing failed; 1 something failed; 2 the command line is invalid.`,
 		Example: `  chatconf doctor
@@ -153,7 +153,7 @@ func examineClock(ctx context.Context, c *client, now func() time.Time) examined
 	defer response.Body.Close()
 	there, err := http.ParseTime(response.Header.Get("Date"))
 	if err != nil {
-		return notPossible(check, "the service does not tell its time")
+		return notPossible(check, "the service does not show its time")
 	}
 	here := begun.Add(now().Sub(begun) / 2)
 	skew := there.Sub(here).Round(time.Second)
@@ -226,7 +226,7 @@ func examineDisk(data string, free func(path string) (uint64, error)) examined {
 	n, err := free(data)
 	switch {
 	case errors.Is(err, errors.ErrUnsupported):
-		return notPossible(check, "this system does not tell the free space")
+		return notPossible(check, "this system does not show the free space")
 	case err != nil:
 		return failed(check, "%v", err)
 	case n < leastFree:
@@ -267,7 +267,7 @@ func examineAddress(ctx context.Context, c *http.Client, base string) examined {
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/webhook/0/doctor/doctor/doctor", nil)
 	if err != nil {
-		return failed(check, "CHATCONF_WEBHOOK_BASE_URL is no URL")
+		return failed(check, "CHATCONF_WEBHOOK_BASE_URL is not a URL")
 	}
 	response, err := c.Do(request)
 	if err != nil {
@@ -331,7 +331,7 @@ func (v *verb) printExamined(all []examined) error {
 		if len(rows) == before {
 			note := ""
 			if len(unknown) > 0 {
-				note = "it cannot be told: " + strings.Join(unknown, ", ")
+				note = "not checked: " + strings.Join(unknown, ", ")
 			}
 			rows = append(rows, []string{"bot " + e.Name, "", e.State, note, ""})
 		}

@@ -49,9 +49,9 @@ func TestDoctor(t *testing.T) {
 		"key ring ":   "- Passed - -",
 		"disk ":       "- Passed ",
 		"webhook ":    "- NotPossible " + at[1] + " is an address of this machine, ",
-		"bot ops - ":  "Passed it cannot be told: token -",
-		"bot dev - ":  "Passed it cannot be told: token, webhook -",
-		"bot old - P": "assed it cannot be told: token, webhook -",
+		"bot ops - ":  "Passed not checked: token -",
+		"bot dev - ":  "Passed not checked: token, webhook -",
+		"bot old - P": "assed not checked: token, webhook -",
 	} {
 		if line := rowOf(out, start); !strings.HasPrefix(line, start+rest) {
 			t.Errorf("the line of %s is %q, want %q", start, line, start+rest)
@@ -102,7 +102,7 @@ func TestDoctorComparesTheClocks(t *testing.T) {
 		here.Add(59 * time.Second).Format(http.TimeFormat): "Passed ",
 		here.Add(time.Hour).Format(http.TimeFormat):        "Failed the service is 1h0m0s ahead",
 		here.Add(-time.Hour).Format(http.TimeFormat):       "Failed the service is 1h0m0s behind",
-		"yesterday": "NotPossible the service does not tell its time",
+		"yesterday": "NotPossible the service does not show its time",
 	} {
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Date", date)
@@ -222,7 +222,7 @@ func TestDoctorCallsTheWebhook(t *testing.T) {
 			"Failed https://chatconf.example.com answers with status 401"},
 		"nobody": {"https://chatconf.example.com", nil,
 			"Failed https://chatconf.example.com does not answer: "},
-		"what is no URL": {"https://a b", answer(401, "unauthorized"), "Failed CHATCONF_WEBHOOK_BASE_URL is no URL"},
+		"what is no URL": {"https://a b", answer(401, "unauthorized"), "Failed CHATCONF_WEBHOOK_BASE_URL is not a URL"},
 	} {
 		s := httptest.NewServer(c.handler)
 		if c.handler == nil {

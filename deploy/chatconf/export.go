@@ -30,7 +30,7 @@ type exportedBot struct {
 	Name    string
 	File    string
 	State   string
-	Secrets []namedReference `json:",omitempty"` // references that export has made up
+	Secrets []namedReference `json:",omitempty"` // references that export has chosen
 }
 
 func newExport() *cobra.Command {
@@ -130,7 +130,7 @@ func exportBot(dir string, b *botState, old *botFile, taken map[string]bool) (ou
 			return out, nil
 		}
 	} else if _, err := os.Lstat(out.File); err == nil { // names may differ only in case
-		return out, fmt.Errorf("%s: the file is of another bot than %s; rename it", out.File, b.name)
+		return out, fmt.Errorf("%s: the file belongs to another bot, not to %s; rename it", out.File, b.name)
 	}
 	return out, replaceFile(out.File, text, 0o644)
 }

@@ -179,7 +179,7 @@ func botOf(c *chat.Configuration) (*botState, error) {
 		err = errors.New("the name is invalid")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("the service shows it in a form that is unknown here: %w", err)
+		return nil, fmt.Errorf("the service shows it in an unknown form: %w", err)
 	}
 	tags := objectOf()
 	for _, key := range slices.Sorted(maps.Keys(c.Tags)) {

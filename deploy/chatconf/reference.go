@@ -245,7 +245,7 @@ func (r *references) fill(ctx context.Context, f *botFile) (filled, error) {
 	return out, errors.Join(mistakes...)
 }
 
-// A named reference is one that export has made up.
+// A named reference is one that export has chosen.
 type namedReference struct {
 	Key       string // of the secret, such as Actions.restart.Target.Secret
 	Reference string
