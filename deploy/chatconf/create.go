@@ -14,7 +14,7 @@ import (
 	"chatconf/shared/secret"
 )
 
-// A newBot is what 'chatconf create' is told.
+// A newBot has the flags and arguments of 'chatconf create'.
 type newBot struct {
 	kind, from, role, status string
 	tags                     []string

@@ -163,7 +163,7 @@ var wordColors = map[string]color{
 	"Inactive": yellow, "Silent": yellow, "Pending": yellow, "Running": yellow,
 }
 
-// colorOf returns the color of a word that tells a state.
+// colorOf returns the color of a word for a state.
 func colorOf(word string) color { return wordColors[word] }
 
 // hasColors reports whether colors may be written: to a terminal, unless the person wants none.

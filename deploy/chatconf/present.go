@@ -156,7 +156,7 @@ func (v *verb) listed(ctx context.Context, names []string, bots map[string]*botS
 	}
 }
 
-// got returns a bot; nil without an error if there is none.
+// got returns a bot; nil without an error if it does not exist.
 func (v *verb) got(ctx context.Context, name string) (*botState, error) {
 	var answer chat.GetResponse
 	err := v.send(ctx, "GetChatConfiguration", map[string]string{"Name": name}, &answer)

@@ -139,8 +139,8 @@ func oneLine(text string) string {
 	return strings.Join(strings.FieldsFunc(printable(text), func(r rune) bool { return r == '\n' || r == '\t' }), " ")
 }
 
-// confirm asks a person whether to go on, unless yes is set. Without a person to ask it is a usage
-// error.
+// confirm asks a person whether to continue, unless yes is set. Without a person to ask, it returns
+// a usage error.
 func (v *verb) confirm(ctx context.Context, question string, yes bool) error {
 	switch {
 	case yes:

@@ -31,7 +31,7 @@ type right struct {
 	Groups        []string `json:",omitempty"`
 	Commands      []string
 	Except        []string `json:",omitempty"`
-	Conversations []string // "*" stands for all
+	Conversations []string // "*" means all
 	Allowed       bool
 	SomeValues    bool `json:",omitempty"` // only with some values of the parameters
 	RamRole       string
@@ -205,7 +205,7 @@ func ruledOf(c *chat.Configuration) (*ruled, error) {
 }
 
 // places returns the conversations to decide for: one, or those that are named, and any other. A
-// pattern stands for the conversations that only it matches.
+// pattern represents the conversations that only it matches.
 func (b *ruled) places(in string) []string {
 	switch {
 	case in != "":

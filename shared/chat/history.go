@@ -28,7 +28,7 @@ const (
 	OperationRotated  Operation = "Rotated"  // its webhook or a secret
 )
 
-// operation returns the kind of the change. The verb in the action's name tells.
+// operation returns the kind of the change, by the verb in the action's name.
 func (rev *revision) operation() Operation {
 	for verb, operation := range map[string]Operation{"Create": OperationCreated, "Copy": OperationCreated,
 		"Delete": OperationDeleted, "Restore": OperationRestored, "Rotate": OperationRotated} {

@@ -6,7 +6,7 @@ import "context"
 const (
 	FindingPassed      = "Passed"
 	FindingFailed      = "Failed"
-	FindingNotPossible = "NotPossible" // it cannot be told, so it is no mistake
+	FindingNotPossible = "NotPossible" // it cannot be checked, which is not a mistake
 )
 
 // A Finding is what a step of the check of a configuration found.

@@ -123,7 +123,7 @@ func (a *Announcer) all(ctx context.Context, due []command.Ref, until time.Time)
 }
 
 // name delivers the events of one name in their order, until none is due or one fails, and reports
-// whether none failed. It starts none after until. A panic is returned as an error.
+// whether none failed. It starts no delivery after until. A panic is returned as an error.
 func (a *Announcer) name(ctx context.Context, of command.Ref, until time.Time) (ok bool, err error) {
 	defer invoke.Recover("dispatch", &err)
 	for ctx.Err() == nil && a.options.Now().Before(until) {

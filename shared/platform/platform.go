@@ -52,8 +52,8 @@ func (l List) Senders() map[string]func(callback.Settings, *callback.Client) (ca
 	return all
 }
 
-// Checkers returns the constructors of checkers, by the type of the configuration. A platform whose
-// API tells nothing has none.
+// Checkers returns the constructors of checkers, by the type of the configuration. A platform
+// without an API for this has no checker.
 func (l List) Checkers() map[string]func(callback.Settings, *callback.Client) (command.Checker, error) {
 	all := make(map[string]func(callback.Settings, *callback.Client) (command.Checker, error), len(l))
 	for _, p := range l {

@@ -20,7 +20,7 @@ type Action struct {
 	request, answer reflect.Type
 }
 
-// A checked request tells all of its mistakes that can be found without storage.
+// A checked request returns all of its mistakes that can be found without storage.
 type checked interface{ Check(*chat.Service) error }
 
 // NewAction binds the operation name to a method of the service. The fields of Req are the

@@ -21,7 +21,7 @@ func stream(ctx context.Context, w http.ResponseWriter, h *headers, out streamed
 		h.set("Content-Type", "application/octet-stream")
 		h.set("Cache-Control", "no-store")
 		control := http.NewResponseController(w)
-		deadline, _ := ctx.Deadline() // instead of that of the server; the zero time is none
+		deadline, _ := ctx.Deadline() // instead of that of the server; the zero time means no deadline
 		control.SetWriteDeadline(deadline)
 		// A write to a slow client does not look at the context.
 		defer context.AfterFunc(ctx, func() { control.SetWriteDeadline(time.Now()) })()

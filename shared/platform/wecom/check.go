@@ -77,8 +77,8 @@ func (c *checker) Scopes(ctx context.Context) command.Finding {
 	return callback.Passed("")
 }
 
-// Conversation implements command.Checker. The conversation of an app is a person; WeCom tells an
-// app nothing of the group of an intelligent robot.
+// Conversation implements command.Checker. The conversation of an app is a person; WeCom shows an
+// app nothing about the group of an intelligent robot.
 // https://developer.work.weixin.qq.com/document/path/90196
 func (c *checker) Conversation(ctx context.Context, id string) command.Finding {
 	_, err := c.get(ctx, "wecom: user/get", "user/get", url.Values{"userid": {id}})
