@@ -36,7 +36,8 @@ With --wait, the command then waits until each created or changed bot passes Che
 at most two minutes. A bot that does not pass by then has failed.
 
 With --prune, bots of the region without a file are deleted. The plan names each of them. If no bot
-there has a file, the folder or the region is probably wrong, and nothing is changed.
+there has a file, the folder or the region is probably wrong, and nothing is changed. Folders in the
+folder are not read.
 
 A secret in a file is ${env:NAME}, ${file:PATH} from the folder of the file, or ${command:…}, which
 a shell runs. So apply only files that you trust. ****** keeps the stored secret.

@@ -420,10 +420,10 @@ func TestPruneDeletesNotEveryBot(t *testing.T) {
 	dir := t.TempDir()
 	create(t, at, "ops", "Slack", "")
 	setReferences(t, mustRun(t, append([]string{"export", dir, "-o", "json"}, at...)...))
-	if err := os.Rename(filepath.Join(dir, "ops.yaml"), filepath.Join(dir, "other.yaml")); err != nil {
+	if err := os.Rename(filepath.Join(dir, "ops.yaml"), filepath.Join(dir, "other.YAML")); err != nil {
 		t.Fatal(err)
 	}
-	replaceIn(t, filepath.Join(dir, "other.yaml"), "Name: ops", "Name: other")
+	replaceIn(t, filepath.Join(dir, "other.YAML"), "Name: ops", "Name: other")
 	if _, err := atDir(t, at, "apply", dir, "--prune", "--yes"); err == nil ||
 		!strings.Contains(err.Error(), "--prune would delete every bot of the region, 1 bot, "+
 			"because none has a file in "+dir) {
@@ -803,6 +803,19 @@ func TestReferences(t *testing.T) {
 		if got := variableOf(text); got != want {
 			t.Errorf("variableOf(%q) = %s, want %s", text, got, want)
 		}
+	}
+}
+
+// The end of apply does not wait for what a command has started.
+func TestAReferenceEndsWithApply(t *testing.T) {
+	dir := t.TempDir()
+	ctx, stop := context.WithCancel(t.Context())
+	r := newReferences(stopper(stop))
+	if _, err := r.find(ctx, dir, "${command:echo begun >&2; (sleep 4; touch ended); true}"); err == nil {
+		t.Error("a command that was ended has a secret")
+	}
+	if _, err := os.Stat(filepath.Join(dir, "ended")); err == nil {
+		t.Error("apply has waited for the end of the command")
 	}
 }
 

@@ -69,7 +69,7 @@ func readBots(dir string) (files []*botFile, err error) {
 	var mistakes []error
 	named := make(map[string]string)
 	for _, e := range entries {
-		ext := filepath.Ext(e.Name())
+		ext := strings.ToLower(filepath.Ext(e.Name()))
 		if e.IsDir() || strings.HasPrefix(e.Name(), ".") || ext != ".yaml" && ext != ".yml" {
 			continue
 		}

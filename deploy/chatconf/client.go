@@ -49,6 +49,7 @@ type clientFlags struct {
 	context, endpoint, id, secret, data, caCert string
 
 	contextRegion string // of the context that applies; resolve sets it
+	completes     bool   // a word is completed
 }
 
 func (f *clientFlags) add(cmd *cobra.Command) {
@@ -113,7 +114,7 @@ func (f *clientFlags) resolveContext(getenv func(string) string, name string, at
 	f.contextRegion = at.Region
 	key, err := wholeKey("--access-key-id", f.id, "--access-key-secret", f.secret)
 	if err == nil && key.ID == "" {
-		key, err = at.key(name)
+		key, err = at.key(name, f.completes)
 	}
 	if err == nil && key.ID == "" {
 		data := cmp.Or(f.data, getenv("CHATCONF_DATA"), app.DefaultData)

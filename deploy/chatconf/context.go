@@ -129,11 +129,11 @@ func (f *clientFlags) useContext(getenv func(string) string) (name string, found
 }
 
 // key returns the access key of a context; an empty one if it names none.
-func (p *place) key(name string) (credential, error) {
+func (p *place) key(name string, completes bool) (credential, error) {
 	out := credential{Key: sign.Key{ID: p.AccessKeyID}, from: "the context " + name}
 	switch {
 	case p.Process != "":
-		return p.runProcess(out)
+		return p.runProcess(out, completes)
 	case p.SecretFile == "":
 		return credential{}, nil
 	}
@@ -168,13 +168,25 @@ func readOwn(path string) (secret.Text, error) {
 // processTimeout is how long a credential process may take; a person may have to unlock something.
 const processTimeout = time.Minute
 
+// processEnd is how long the output of a command is read after it was ended. What it has started
+// may go on, and hold the output open.
+const processEnd = time.Second
+
 // runProcess returns the access key that a command prints as JSON, with the names that 'chatconf
-// keys create -o json' has, or those of the credential processes of AWS.
-func (p *place) runProcess(out credential) (credential, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), processTimeout)
+// keys create -o json' has, or those of the credential processes of AWS. While a word is completed,
+// there is less time, and no person to ask.
+func (p *place) runProcess(out credential, completes bool) (credential, error) {
+	limit := processTimeout
+	if completes {
+		limit = completeTimeout
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "sh", "-c", p.Process)
-	cmd.Stdin, cmd.Stderr = os.Stdin, os.Stderr
+	cmd.WaitDelay = processEnd
+	if !completes {
+		cmd.Stdin, cmd.Stderr = os.Stdin, os.Stderr
+	}
 	text, err := cmd.Output()
 	if err != nil { // its command and its output are not shown: they may be secret
 		return credential{}, fmt.Errorf("the credential process of %s: %w", out.from, err)

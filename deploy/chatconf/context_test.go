@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestContexts(t *testing.T) {
@@ -165,5 +166,23 @@ func TestContexts(t *testing.T) {
 			!strings.Contains(err.Error(), path) {
 			t.Errorf("%s with a broken file: %v, %s", line, err, out)
 		}
+	}
+}
+
+// A shell that completes a word does not wait for a person, nor for what a command has started.
+func TestCompletionDoesNotAskForAKey(t *testing.T) {
+	noEnv(t)
+	dir := t.TempDir()
+	before := completeTimeout
+	completeTimeout = 200 * time.Millisecond
+	defer func() { completeTimeout = before }()
+	mustRun(t, "context", "set", "slow", "--endpoint", "http://127.0.0.1:1", "--credential-process",
+		"cat; (sleep 4; touch "+dir+"/ended); true")
+	got, err := completeLine(t, "show", "")
+	if err != nil || got != ":4\n" {
+		t.Errorf("completion: %q, %v", got, err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "ended")); err == nil {
+		t.Error("completion has waited for the end of the command")
 	}
 }

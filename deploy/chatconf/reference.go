@@ -137,7 +137,7 @@ func newReferences(messages io.Writer) *references {
 	return &references{getenv: os.LookupEnv, found: make(map[string]secret.Text),
 		run: func(ctx context.Context, command, dir string) ([]byte, error) {
 			cmd := exec.CommandContext(ctx, "sh", "-c", command)
-			cmd.Dir, cmd.Stderr = dir, messages
+			cmd.Dir, cmd.Stderr, cmd.WaitDelay = dir, messages, processEnd
 			return cmd.Output()
 		}}
 }

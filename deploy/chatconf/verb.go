@@ -23,7 +23,7 @@ import (
 const callTimeout = 30 * time.Second
 
 // completeTimeout is how long a person waits for the completion of a name.
-const completeTimeout = 2 * time.Second
+var completeTimeout = 2 * time.Second
 
 // A verb is a command of daily work. It is thin: it calls actions of the API and prints their
 // answers as tables for people, or with -o json and -o yaml as the API has them.
@@ -74,6 +74,7 @@ func newVerbWithout(cmd *cobra.Command, run func(context.Context, *verb, []strin
 		return run(cmd.Context(), v, args)
 	}
 	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, start string) ([]string, cobra.ShellCompDirective) {
+		v.completes = true
 		if len(args) > 0 {
 			return v.completeNext(cmd, args, start)
 		}
