@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/document"
 	"chatconf/shared/secret"
 )
 
@@ -256,6 +257,22 @@ else touch `+count+`; sed -i 's/T0NEW/no id/' "$1"; fi`)
 }
 
 // Another caller changes the bot while the editor is open.
+// A conflict shows no new secret, whatever the names around it.
+func TestAConflictShowsNoSecret(t *testing.T) {
+	for path, want := range map[string]bool{"Configuration.Target": true, "Configuration.Target.Secret": true,
+		"Configuration.Actions": true, "Configuration.Actions.restart.Target": true,
+		`Configuration.Actions["停止"]`:                                    true,
+		`Configuration.Actions["a.\"]b"].Target.Secret`:                  true,
+		document.Under("Configuration.Actions", strings.Repeat("停", 50)): true,
+		`Configuration.Actions["停止"].Summary`:                            false,
+		"Configuration.BotName":                                          false, "Status": false,
+		"Configuration.Permissions[0]": false} {
+		if got := isSecretPath(path); got != want {
+			t.Errorf("%s may have a secret: %v", path, got)
+		}
+	}
+}
+
 // The text may have a new secret, so it is removed when the terminal is gone, too.
 func TestEditOfATerminalThatEnds(t *testing.T) {
 	at := team(t)

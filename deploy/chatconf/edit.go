@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -253,9 +254,12 @@ func sideText(path string, n, base, theirs *document.Node) string {
 	return oneLine(plainText(n))
 }
 
+// quotedKey is a key in a path that has quotes. It is a name that people have chosen.
+var quotedKey = regexp.MustCompile(`\["(?:[^"\\]|\\.)*"…?\]`)
+
 // isSecretPath reports whether the value at a path of a bot is secret, whatever its type.
 func isSecretPath(path string) bool {
-	keys := strings.Split(path, ".")
+	keys := strings.Split(quotedKey.ReplaceAllString(path, ".name"), ".")
 	if keys[0] != "Configuration" || len(keys) < 2 {
 		return false
 	}

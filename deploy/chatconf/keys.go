@@ -431,9 +431,10 @@ func printNewKey(w io.Writer, output string, key *chat.AccessKeyInfo) error {
 			ExpireDate                                    string `json:",omitempty"`
 		}{key.AccessKeyId, key.AccessKeySecret, key.AccountId, key.Name, key.ExpireDate})
 	}
-	fmt.Fprintf(w, "AccessKeyId      %s\nAccessKeySecret  %s\n", key.AccessKeyId, key.AccessKeySecret)
+	fmt.Fprintf(w, "AccessKeyId      %s\nAccessKeySecret  %s\n", oneLine(key.AccessKeyId),
+		oneLine(key.AccessKeySecret))
 	if key.ExpireDate != "" {
-		fmt.Fprintf(w, "Expires          %s\n", key.ExpireDate)
+		fmt.Fprintf(w, "Expires          %s\n", oneLine(key.ExpireDate))
 	}
 	fmt.Fprint(w, "\nThe secret is not shown again.\n")
 	return nil
