@@ -207,7 +207,7 @@ func printed(t *testing.T, out string, shown []string) int {
 func TestPagesParse(t *testing.T) {
 	t.Parallel()
 	known := make(map[string]string) // the help of each command of the tool
-	use := regexp.MustCompile(`(?m)(?:dist/|sudo |/)chatconf ((?:[a-z]+ ?)+)((?:[^|\n&;#]|\\\n)*)`)
+	use := regexp.MustCompile(`(?m)(?:dist/|sudo |/)chatconf ((?:[a-z][a-z-]* ?)+)((?:[^|\n&;#]|\\\n)*)`)
 	flag := regexp.MustCompile(`(?:^| )(--[a-z-]+)`)
 	uses := 0
 	for name, text := range markdown(t) {
