@@ -193,7 +193,7 @@ func TestAKeyInUseIsNotRetired(t *testing.T) {
 		!strings.Contains(err.Error(), "1 values are still encrypted with the key lost") {
 		t.Errorf("retire of a key in use = %q, %v", out, err)
 	}
-	// With the key in its ring, the service opens what is left; but it is none of its items.
+	// With the key in its ring, the service opens the item, which is not one that it has made.
 	t.Setenv("CHATCONF_KEYRING", "file:"+both)
 	if out, err := run(t, "", "keyring", "retire", "lost", both, "--data", data); err == nil || out != "" ||
 		!strings.Contains(err.Error(), "1 items cannot be read") {

@@ -18,8 +18,8 @@ import (
 	"time"
 )
 
-// ways are the ways that a command can go. Every target has a cell for each, or a reason why there
-// is none.
+// ways are the ways that a command can go. Every target has a cell for each, or a reason why it
+// cannot have one.
 var ways = []string{"accepted", "runs", "succeeds", "fails", "cancelled", "times-out", "unknown",
 	"refused",   // the role may not be assumed
 	"denied",    // the target refuses
@@ -43,14 +43,14 @@ type cell struct {
 	session        bool   // it was started in a session of the role
 	seenRunning    bool   // it is Running on the way to its end
 	detail         string // Detail has it
-	says           string // the last answer has it; empty: there is none after the first
+	says           string // the last answer has it; empty: the first answer is the only one
 }
 
 // wantedTargets are the targets of every run.
 var wantedTargets = []string{"Journal", "Http", "Function", "Oos", "Ssm", "StepFunctions", "Program"}
 
-// A row has the cells of one target by their way. In place of a cell there may be the reason why
-// there is none.
+// A row has the cells of one target by their way. A string in place of a cell is the reason why
+// the target cannot have one.
 type row map[string]any
 
 // A stage is a service with a cloud around it, and the targets that commands go to.

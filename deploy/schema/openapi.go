@@ -222,7 +222,7 @@ func (d *describer) request(action string, parameters []rpc.Parameter, forms map
 		switch {
 		case known:
 			schema = d.of(form)
-			if !p.Mandatory { // an empty text is none
+			if !p.Mandatory { // an empty text means that it is absent
 				delete(schema, "minLength")
 			}
 		case p.Name == "Type" && d.sections[action].heading == "Configurations":

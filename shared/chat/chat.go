@@ -78,7 +78,7 @@ type Options struct {
 	Keys     *accesskey.Store // access keys; without them, the actions on them are Unavailable
 	Resealer *reseal.Resealer // seals secrets again; without it, ResealSecrets is Unavailable
 	Targets  dial.Networks    // allowed for a Target, in addition to the public Internet
-	Outbox   *announce.Outbox // of the events of changes, in the same table; without it there are none
+	Outbox   *announce.Outbox // of the events of changes, in the same table; nil: changes make no events
 	// Checkers make what checks a configuration against its platform, by type; nil: this process
 	// does not call platforms.
 	Checkers map[string]NewChecker

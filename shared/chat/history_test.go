@@ -117,7 +117,8 @@ func TestHistoryTellsWhatChanged(t *testing.T) {
 		t.Errorf("digests: %s, %s → %s; %s, %s → %s", first, before, second, token, rotatedFrom, rotated)
 	}
 	chattest.Equal(t, "the history", told(list), strings.NewReplacer("{1}", first, "{2}", second, "{3}", token,
-		"{4}", rotated, "{5}", strings.TrimPrefix(chattest.OpenToAll, `"Permissions":`)).Replace(`8 of 1: Deleted by DeleteChatConfiguration, compared with 7, deleted
+		"{4}", rotated, "{5}", strings.TrimPrefix(chattest.OpenToAll, `"Permissions":`)).Replace(
+		`8 of 1: Deleted by DeleteChatConfiguration, compared with 7, deleted
 7 of 1: Rotated by RotateChatWebhook, compared with 6
 	Webhook: {3} → {4}
 6 of 1: Updated by ChangeResourceGroup, compared with 5
