@@ -27,10 +27,11 @@ func newApply() *cobra.Command {
 writes them. A key that a file leaves out has no value in the service: no RamRole, no group, no
 tags. The Status is Active by default.
 
-The command first shows a plan, with every change by its path, and asks. The service checks every
-change before: if one is not valid or not allowed, nothing is changed. A secret is shown as a
-digest. Then several bots are changed at the same time. If one fails, the others are still changed.
-If another caller has changed a bot since the plan, that bot is not changed and fails.
+The command first shows a plan, with every change by its path, and asks. Before that, the service
+checks each change except tags and deletions: if one is not valid or not allowed, nothing is
+changed. A secret is shown as a digest. Then several bots are changed at the same time. If one
+fails, the others are still changed. If another caller has changed a bot since the plan, that bot is
+not changed and fails.
 
 With --wait, the command then waits until each created or changed bot passes CheckChatConfiguration,
 at most two minutes. A bot that does not pass by then has failed.
