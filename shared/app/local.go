@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -414,9 +415,20 @@ func writeAccessKey(path string, key AccessKey) error {
 	return WriteFile(path, append(text, '\n'))
 }
 
-// ReadEndpoint returns where the service on a data directory listens, or last listened.
+// ReadEndpoint returns where the service on a data directory listens, or last listened. It returns
+// an error if others may read the file. A service writes none like that, but a checkout of somebody
+// else's repository has such files, and requests with secrets would go where they say.
 func ReadEndpoint(data string) (string, error) {
-	text, err := os.ReadFile(filepath.Join(data, endpointFile))
+	path := filepath.Join(data, endpointFile)
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", err
+	}
+	if mode := info.Mode().Perm(); mode&0o077 != 0 && runtime.GOOS != "windows" {
+		return "", fmt.Errorf("%s has the mode %#o, and 'chatconf serve' writes it with 0600: another program "+
+			"made it; remove it, or name the service with --endpoint", path, mode)
+	}
+	text, err := os.ReadFile(path)
 	return strings.TrimSpace(string(text)), err
 }
 

@@ -486,6 +486,32 @@ func TestFilesThatCannotBeUsed(t *testing.T) {
 	}
 }
 
+// A file that others may read was not written by a service. A checkout of a repository has such
+// files.
+func TestAnEndpointOfAnotherProgramIsRefused(t *testing.T) {
+	data := t.TempDir()
+	path := filepath.Join(data, "endpoint")
+	if _, err := app.ReadEndpoint(data); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("ReadEndpoint without a file: %v", err)
+	}
+	if err := os.WriteFile(path, []byte("http://127.0.0.1:1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := app.ReadEndpoint(data); got != "http://127.0.0.1:1" || err != nil {
+		t.Errorf("ReadEndpoint = %q, %v", got, err)
+	}
+	for _, mode := range []fs.FileMode{0o644, 0o640, 0o620, 0o602} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		got, err := app.ReadEndpoint(data)
+		if got != "" || err == nil || !strings.Contains(err.Error(), path) ||
+			!strings.Contains(err.Error(), "--endpoint") {
+			t.Errorf("ReadEndpoint of a file with the mode %#o = %q, %v", mode, got, err)
+		}
+	}
+}
+
 // The file that says where the service listens is a convenience: where it cannot be written, the
 // service serves.
 func TestServeWithoutItsEndpointFile(t *testing.T) {
