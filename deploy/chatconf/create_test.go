@@ -277,7 +277,7 @@ func TestAConflictShowsNoSecret(t *testing.T) {
 func TestEditOfATerminalThatEnds(t *testing.T) {
 	at := team(t)
 	t.Setenv("TMPDIR", t.TempDir())
-	t.Setenv("VISUAL", fmt.Sprintf("kill -HUP %d; exec tail -f", os.Getpid()))
+	t.Setenv("VISUAL", fmt.Sprintf("kill -HUP %d; exec tail -f >/dev/null", os.Getpid()))
 	if _, err := run(t, "", append([]string{"edit", "ops"}, at...)...); err == nil ||
 		!strings.Contains(err.Error(), "nothing was changed") {
 		t.Errorf("the edit: %v", err)
