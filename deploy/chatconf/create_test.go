@@ -194,6 +194,27 @@ func withEditor(t *testing.T, script string) {
 	t.Setenv("EDITOR", path)
 }
 
+// Without a terminal the default editor would wait forever.
+func TestEditNeedsATerminal(t *testing.T) {
+	noEnv(t)
+	t.Setenv("VISUAL", "")
+	t.Setenv("EDITOR", "")
+	t.Setenv("PATH", "") // no vi
+	at := []string{"edit", "ops", "--endpoint", "http://127.0.0.1:1", "--access-key-id", "a", "--access-key-secret", "b"}
+	out, err := run(t, "", at...)
+	if want := "edit needs a terminal for the editor vi; without one use 'chatconf set' or 'chatconf apply', or set " +
+		"EDITOR to a program that changes the file"; !isUsage(err) || err.Error() != want || out != "" {
+		t.Errorf("%q, %v, want %s", out, err, want)
+	}
+	if _, err := onTerminal(t, nil, at...); err == nil || isUsage(err) {
+		t.Errorf("on a terminal: %v, want that the service cannot be reached", err)
+	}
+	t.Setenv("EDITOR", "true")
+	if _, err := run(t, "", at...); err == nil || isUsage(err) {
+		t.Errorf("with an editor: %v, want that the service cannot be reached", err)
+	}
+}
+
 func TestEdit(t *testing.T) {
 	at := team(t)
 	t.Setenv("TMPDIR", t.TempDir())

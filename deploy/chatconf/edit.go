@@ -26,7 +26,7 @@ func newEdit() *cobra.Command {
 		Use:   "edit NAME",
 		Short: "Change a bot in your editor",
 		Long: `Open a bot as YAML in your editor: VISUAL, else EDITOR, else vi. When you close the editor, the text
-is checked, and then sent.
+is checked, and then sent. Without a terminal, set EDITOR to a program that changes the file $1.
 
 Secrets are ` + secret.Mask + `. Leave one as it is to keep it, or write a new value. The text is in a file that
 only you can read, and that is removed at the end.
@@ -39,8 +39,16 @@ the bot meanwhile, you are shown what you both changed, and can edit the combine
 	}, func(ctx context.Context, v *verb, args []string) error { return v.edit(ctx, args[0]) })
 }
 
+// defaultEditor is the editor of a person who has chosen none.
+const defaultEditor = "vi"
+
 // edit lets a person edit a bot until it is saved or given up.
 func (v *verb) edit(ctx context.Context, name string) error {
+	editor := cmp.Or(os.Getenv("VISUAL"), os.Getenv("EDITOR"))
+	if editor == "" && !(v.asks && isTerminal(v.messages)) {
+		return usagef("edit needs a terminal for the editor %s; without one use 'chatconf set' or 'chatconf apply', "+
+			"or set EDITOR to a program that changes the file", defaultEditor)
+	}
 	before, err := v.get(ctx, name)
 	if err != nil {
 		return err
@@ -184,7 +192,7 @@ func (v *verb) openEditor(ctx context.Context, text []byte) (edited []byte, err 
 	// The end of a terminal must not end this program before the text is removed.
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP)
 	defer stop()
-	editor := cmp.Or(os.Getenv("VISUAL"), os.Getenv("EDITOR"), "vi")
+	editor := cmp.Or(os.Getenv("VISUAL"), os.Getenv("EDITOR"), defaultEditor)
 	cmd := exec.CommandContext(ctx, "sh", "-c", editor+` "$1"`, "sh", path)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = v.stdin, v.messages, v.messages
 	if err := cmd.Run(); err != nil {
