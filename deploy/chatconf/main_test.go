@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -440,8 +441,48 @@ func TestServeOnATakenAddress(t *testing.T) {
 	}
 	_, err = run(t, "", "serve", "--addr", taken.Addr().String(), "--data", filepath.Join(t.TempDir(), "data"))
 	if err == nil || isUsage(err) || !strings.Contains(err.Error(),
-		"address already in use; choose another address with --addr or CHATCONF_ADDR") {
+		"address already in use; choose another address with --addr") {
 		t.Errorf("a taken address: %v", err)
+	}
+}
+
+// The mistakes that people make with an address, in a flag and in a setting.
+func TestAddresses(t *testing.T) {
+	noEnv(t)
+	t.Chdir(t.TempDir())
+	for _, addr := range []string{"foo", "8080", "127.0.0.1", "127.0.0.1:", "127.0.0.1:http", "127.0.0.1:65536",
+		"127.0.0.1:-1", "::1:80", "http://127.0.0.1:80"} {
+		want := fmt.Sprintf("invalid address %q; write HOST:PORT, such as 127.0.0.1:9000", addr)
+		for _, server := range []string{"serve", "serve --target fc", "ots", "ots --data="} {
+			out, err := run(t, "", append(strings.Fields(server), "--addr", addr)...)
+			if !isUsage(err) || err.Error() != "--addr: "+want || out != "" {
+				t.Errorf("%s --addr %s: %q, %v", server, addr, out, err)
+			}
+		}
+		t.Setenv("CHATCONF_ADDR", addr)
+		if out, err := run(t, "", "serve"); err == nil || !strings.Contains(err.Error(), "CHATCONF_ADDR: "+want) ||
+			out != "" {
+			t.Errorf("CHATCONF_ADDR=%s: %q, %v", addr, out, err)
+		}
+		t.Setenv("CHATCONF_ADDR", "")
+	}
+	if left, err := os.ReadDir("."); err != nil || len(left) > 0 {
+		t.Errorf("%v was made, %v", left, err)
+	}
+	// 192.0.2.0/24 is for documentation, so no machine has it: RFC 5737.
+	for _, server := range []string{"serve", "ots"} {
+		out, err := run(t, "", server, "--addr", "192.0.2.1:9000")
+		if err == nil || isUsage(err) || out != "" ||
+			!strings.HasSuffix(err.Error(), "; choose an address of this machine with --addr, such as 127.0.0.1:9000") {
+			t.Errorf("%s on an address of another machine: %q, %v", server, out, err)
+		}
+	}
+	low := seeAddr(&net.OpError{Op: "listen", Err: os.NewSyscallError("bind", syscall.EACCES)})
+	if !strings.Contains(low.Error(), "permission denied; choose a port from 1024 with --addr") {
+		t.Errorf("a low port: %v", low)
+	}
+	if err := seeAddr(fs.ErrPermission); err != fs.ErrPermission {
+		t.Errorf("another error: %v", err)
 	}
 }
 

@@ -33,6 +33,9 @@ The default address is reachable only from this machine. Do not make the emulato
 		Example: `  chatconf ots --addr 127.0.0.1:9001 --data .ots`,
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkAddr(addr); err != nil {
+				return err
+			}
 			key, err := otsKey(data)
 			if err != nil {
 				return err
@@ -45,7 +48,7 @@ The default address is reachable only from this machine. Do not make the emulato
 				return err
 			}
 			settings.Addr, settings.Data = addr, data
-			return serveOTS(cmd.Context(), settings, key, func(endpoint string) {
+			return seeAddr(serveOTS(cmd.Context(), settings, key, func(endpoint string) {
 				secret := key.Secret.Reveal()
 				if os.Getenv("CHATCONF_ACCESS_KEY_SECRET") != "" {
 					secret = "as in CHATCONF_ACCESS_KEY_SECRET"
@@ -54,7 +57,7 @@ The default address is reachable only from this machine. Do not make the emulato
 					"  instance           any name\n"+
 					"  access key id      %s\n"+
 					"  access key secret  %s\n", endpoint, key.ID, secret)
-			})
+			}))
 		},
 	}
 	cmd.Flags().StringVar(&addr, "addr", "127.0.0.1:9001", "address to listen on")

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"net"
 	"os"
 	"slices"
 	"strings"
@@ -97,7 +99,9 @@ CHATCONF_OWN_RIGHTS.`,
 				return err
 			}
 			if addr != "" {
-				settings.Addr = addr
+				if settings.Addr, err = addr, checkAddr(addr); err != nil {
+					return err
+				}
 			}
 			if err := certificate.apply(&settings); err != nil {
 				return err
@@ -161,12 +165,26 @@ CHATCONF_OWN_RIGHTS.`,
 	return cmd
 }
 
-// seeAddr adds advice to the error of an address that is in use.
-func seeAddr(err error) error {
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("%w; choose another address with --addr or CHATCONF_ADDR", err)
+// checkAddr returns a usage error unless a server can listen on the address of --addr.
+func checkAddr(addr string) error {
+	if err := app.CheckAddr(addr); err != nil {
+		return usagef("--addr: %w", err)
 	}
-	return err
+	return nil
+}
+
+// seeAddr adds advice to the error of an address on which this program cannot listen.
+func seeAddr(err error) error {
+	var listen *net.OpError
+	switch {
+	case !errors.As(err, &listen) || listen.Op != "listen":
+		return err
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("%w; choose another address with --addr", err)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w; choose a port from 1024 with --addr, or allow this program the lower ones", err)
+	}
+	return fmt.Errorf("%w; choose an address of this machine with --addr, such as %s", err, app.DefaultAddr)
 }
 
 // distFlag adds the flag of the folder of built functions.

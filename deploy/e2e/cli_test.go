@@ -202,7 +202,7 @@ func TestExitCodesTellMistakesFromFailures(t *testing.T) {
 			1, "refused; start the service with 'chatconf serve'"},
 		{"call GetChatConfiguration --endpoint " + plain.URL + " " + key, 1, "not JSON"},
 		{"serve --addr " + busy.Addr().String() + " --data " + data, 1,
-			"in use; choose another address with --addr or CHATCONF_ADDR"},
+			"in use; choose another address with --addr"},
 		{"serve --addr " + busy.Addr().String() + " --target mars --data " + data, 2, "use local, fc or lambda"},
 		{"serve --addr nowhere --data " + data, 1, "nowhere"},
 		{"ots --addr " + busy.Addr().String() + " --data=", 1, "in use"},

@@ -194,6 +194,18 @@ func (r *settingsReader) history() int {
 	return n
 }
 
+// CheckAddr returns an error unless a server can have addr as the address that it listens on.
+func CheckAddr(addr string) error {
+	_, port, err := net.SplitHostPort(addr)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		return fmt.Errorf("invalid address %q; write HOST:PORT, such as %s", addr, DefaultAddr)
+	}
+	return nil
+}
+
 func (r *settingsReader) check(s Settings) {
 	if err := chat.CheckRegion(s.Region); err != nil {
 		r.wrong("CHATCONF_REGION", "%w", err)
@@ -203,8 +215,8 @@ func (r *settingsReader) check(s Settings) {
 			r.wrong("CHATCONF_WEBHOOK_BASE_URL", "%w", err)
 		}
 	}
-	if _, _, err := net.SplitHostPort(s.Addr); err != nil {
-		r.wrong("CHATCONF_ADDR", "invalid address %q; use host:port, such as %s", s.Addr, DefaultAddr)
+	if err := CheckAddr(s.Addr); err != nil {
+		r.wrong("CHATCONF_ADDR", "%w", err)
 	}
 	if strings.Trim(s.AccountID, "0123456789") != "" || len(s.AccountID) > 32 {
 		r.wrong("CHATCONF_ACCOUNT_ID", "invalid account %q; use 1 to 32 digits", s.AccountID)
