@@ -200,7 +200,8 @@ func TestEditNeedsATerminal(t *testing.T) {
 	t.Setenv("VISUAL", "")
 	t.Setenv("EDITOR", "")
 	t.Setenv("PATH", "") // no vi
-	at := []string{"edit", "ops", "--endpoint", "http://127.0.0.1:1", "--access-key-id", "a", "--access-key-secret", "b"}
+	at := []string{"edit", "ops", "--endpoint", "http://127.0.0.1:1", "--access-key-id", "a",
+		"--access-key-secret", "b"}
 	out, err := run(t, "", at...)
 	if want := "edit needs a terminal for the editor vi; without one use 'chatconf set' or 'chatconf apply', or set " +
 		"EDITOR to a program that changes the file"; !isUsage(err) || err.Error() != want || out != "" {
