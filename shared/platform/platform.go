@@ -63,3 +63,15 @@ func (l List) Checkers() map[string]func(callback.Settings, *callback.Client) (c
 	}
 	return all
 }
+
+// Streams returns the constructors of streams, by the type of the configuration. A platform to
+// which chatconf cannot open connections has none.
+func (l List) Streams() map[string]func(callback.Settings, *callback.Client) (callback.Stream, error) {
+	all := make(map[string]func(callback.Settings, *callback.Client) (callback.Stream, error), len(l))
+	for _, p := range l {
+		if streamable, ok := p.(callback.Streamable); ok {
+			all[p.Description().Type] = streamable.NewStream
+		}
+	}
+	return all
+}

@@ -152,6 +152,44 @@ func (h *Handler) serve(ctx context.Context, r *http.Request, c *entry) *callbac
 		return h.refuse(ctx, e, c, err)
 	}
 	received, err := receiver.Receive(in)
+	if proof := in.Header.Get(chat.SentHeader); err == nil && received.Message != nil && proof != "" {
+		c.sent = h.service.IsSent(e, proof, in.Digest())
+	}
+	return h.handle(ctx, e, receiver, received, err, c)
+}
+
+// Arrive handles what came over a connection that chatconf opened, which proves it: it is decided,
+// recorded and dispatched as a callback is. The configuration is that of ref as it is now. refused
+// is the reason if it could not be read; else received is not nil. The answer has the status 200 if
+// the delivery needs no repetition, 401 if it was refused, and another one if it failed.
+func (h *Handler) Arrive(ctx context.Context, ref command.Ref, a callback.Answerer, received *callback.Received,
+	refused error) (out *callback.Response) {
+	c := &entry{started: h.now(), ref: ref, stream: true}
+	ctx = invoke.With(ctx, &invoke.Invocation{Logger: invoke.Logger(ctx)})
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), Timeout)
+	defer cancel()
+	defer func() {
+		c.status = out.Status
+		c.log(ctx, h.now())
+	}()
+	var panicked error
+	defer func() {
+		if panicked != nil {
+			out = c.fail(panicked, internalError)
+		}
+	}()
+	defer invoke.Recover("webhook", &panicked)
+	e, err := h.service.OpenConfiguration(ctx, ref)
+	if err != nil {
+		return c.fail(err, unavailable)
+	}
+	c.platform = e.Type
+	return h.handle(ctx, e, a, received, refused, c)
+}
+
+// handle handles what was received for a configuration. err is the reason if it was refused.
+func (h *Handler) handle(ctx context.Context, e *command.Endpoint, receiver callback.Answerer,
+	received *callback.Received, err error, c *entry) *callback.Response {
 	switch {
 	case err != nil:
 		return h.refuse(ctx, e, c, err)
@@ -172,8 +210,7 @@ func (h *Handler) serve(ctx context.Context, r *http.Request, c *entry) *callbac
 		h.mention(ctx, e, received)
 		return c.acknowledge(receiver, received)
 	}
-	if c.sent = in.Header.Get(chat.SentHeader) != "" && h.service.IsSent(e,
-		in.Header.Get(chat.SentHeader), in.Digest()); c.sent {
+	if c.sent {
 		received.Message.ReplyTo = received.Message.ReplyTo.Kept()
 	}
 	return h.command(ctx, e, receiver, received, c)
@@ -181,7 +218,7 @@ func (h *Handler) serve(ctx context.Context, r *http.Request, c *entry) *callbac
 
 // command decides a message, records it, dispatches it and returns the answer. The answer is made
 // before the record, since nothing may fail after it.
-func (h *Handler) command(ctx context.Context, e *command.Endpoint, receiver callback.Receiver,
+func (h *Handler) command(ctx context.Context, e *command.Endpoint, receiver callback.Answerer,
 	received *callback.Received,
 	c *entry) *callback.Response {
 	m := received.Message
@@ -297,6 +334,7 @@ type entry struct {
 	started  time.Time
 	ref      command.Ref // as in the URL; the configuration may not exist
 	platform string
+	stream   bool // it came over a connection that chatconf opened
 	status   int
 	outcome  string
 	kind     string // of an ignored callback
@@ -331,7 +369,7 @@ func (c *entry) fail(err error, out *callback.Response) *callback.Response {
 }
 
 // acknowledge returns the answer to a callback that needs no other.
-func (c *entry) acknowledge(receiver callback.Receiver, received *callback.Received) *callback.Response {
+func (c *entry) acknowledge(receiver callback.Answerer, received *callback.Received) *callback.Response {
 	out, err := receiver.Answer(received, "")
 	if err != nil {
 		return c.fail(err, internalError)
@@ -356,7 +394,7 @@ func (c *entry) log(ctx context.Context, now time.Time) {
 		return
 	}
 	inv := invoke.From(ctx)
-	attrs := make([]slog.Attr, 0, 19)
+	attrs := make([]slog.Attr, 0, 20)
 	attrs = append(attrs,
 		slog.String("account", cut(c.ref.Account)),
 		slog.String("region", cut(c.ref.Region)),
@@ -366,6 +404,9 @@ func (c *entry) log(ctx context.Context, now time.Time) {
 		slog.String("outcome", c.outcome))
 	if c.outcome == outcomeRefused {
 		attrs = append(attrs, slog.String("step", string(c.step)), slog.String("reason", cut(c.reason)))
+	}
+	if c.stream {
+		attrs = append(attrs, slog.String("receive", command.ReceiveStream))
 	}
 	if c.kind != "" {
 		attrs = append(attrs, slog.String("kind", cut(c.kind)))

@@ -18,9 +18,13 @@ type Receiver interface {
 	// Receive verifies that a callback comes from the platform, is fresh and is meant for this
 	// configuration, and reads it. Its error is a *Refusal; the client is not told the reason.
 	Receive(r *Request) (*Received, error)
-	// Answer makes the answer to a callback that Receive returned. It carries text if the platform
-	// shows immediate replies; otherwise it only acknowledges. Text is shown literally, without
-	// markup or mentions.
+	Answerer
+}
+
+// An Answerer formats the answers to what a Receiver or a Connection has returned.
+type Answerer interface {
+	// Answer makes the answer. It carries text if the platform shows immediate replies; otherwise
+	// it only acknowledges. Text is shown literally, without markup or mentions.
 	Answer(in *Received, text string) (*Response, error)
 }
 

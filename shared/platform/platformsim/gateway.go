@@ -1,0 +1,70 @@
+package platformsim
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"chatconf/shared/platform/callback"
+	"chatconf/shared/secret"
+)
+
+// A Gateway stands in for a platform's servers towards programs that open connections: the calls
+// before a connection, the connections, and the calls by which answers are sent. It is the handler
+// of all its hosts. It is safe for concurrent use.
+type Gateway interface {
+	http.Handler
+	// Hosts are the platform's hosts that it serves.
+	Hosts() []string
+	// Push delivers a message to a connection of the app of the settings, as the platform would,
+	// and waits for the acknowledgement.
+	Push(ctx context.Context, s callback.Settings, m Message) (Pushed, error)
+	// Connections returns how many connections the app of the settings has.
+	Connections(s callback.Settings) int
+	// Disturb disturbs the connections of the app of the settings.
+	Disturb(s callback.Settings, how Disturbance) error
+	// Sent returns the answers that the app of the settings has sent later, by a call or over its
+	// connection, in their order.
+	Sent(s callback.Settings) []string
+}
+
+// GatewayOptions are what a Gateway needs.
+type GatewayOptions struct {
+	// Secret returns the secret of an app, by its id in the platform's terms. Nil accepts every
+	// secret.
+	Secret func(app string) secret.Text
+	Now    func() time.Time // default time.Now
+}
+
+// Pushed is what came of a message.
+type Pushed struct {
+	Answer string // that the acknowledgement carries; empty if none
+	Again  bool   // the program asked for another delivery
+}
+
+// A Disturbance is what can happen to connections.
+type Disturbance string
+
+// The disturbances.
+const (
+	Cut     Disturbance = "cut"     // the connections break without a word
+	Freeze  Disturbance = "freeze"  // the other side neither reads nor writes, and the connections stay open
+	Silence Disturbance = "silence" // pings are answered, but nothing is delivered to the present connections
+	Notice  Disturbance = "notice"  // the platform's own notice that the connection ends
+)
+
+// gateways make the gateways of the platforms that have them, by type.
+var gateways = map[string]func(GatewayOptions) Gateway{}
+
+// NewGateway returns the gateway of a platform.
+func NewGateway(platform string, o GatewayOptions) (Gateway, error) {
+	make, ok := gateways[platform]
+	if !ok {
+		return nil, fmt.Errorf("platformsim: %s has no gateway for connections", platform)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return make(o), nil
+}
