@@ -176,10 +176,12 @@ const oosPrefix = "oos:"
 var needs = map[string][]string{
 	"CopyChatConfiguration": {"oos:GetChatConfiguration", "oos:CreateChatConfiguration", "oos:TagResources",
 		"oos:ChangeResourceGroup"},
-	"CreateChatConfiguration":  {"oos:TagResources", "oos:ChangeResourceGroup"},
-	"ListChatConfigurations":   {"oos:GetChatConfiguration"}, // whose Outputs it shows
-	"RestoreChatConfiguration": {"oos:GetChatConfigurationRevision", "oos:TagResources", "oos:ChangeResourceGroup"},
-	"UpdateChatConfiguration":  {"oos:ChangeResourceGroup", "oos:GetChatConfiguration"}, // Get for CheckOnly
+	"CreateChatConfiguration": {"oos:TagResources", "oos:ChangeResourceGroup"},
+	"ListChatConfigurations":  {"oos:GetChatConfiguration"}, // whose Outputs it shows
+	"RestoreChatConfiguration": {"oos:GetChatConfigurationRevision", "oos:TagResources", "oos:UntagResources",
+		"oos:ChangeResourceGroup"},
+	"UpdateChatConfiguration": {"oos:TagResources", "oos:UntagResources", "oos:ChangeResourceGroup",
+		"oos:GetChatConfiguration"}, // Get for CheckOnly
 }
 
 // sealedRing is the prefix of a key ring that a key service sealed; base64 follows.

@@ -115,10 +115,11 @@ func TestWhatEventsMayDo(t *testing.T) {
 			`"Configuration":{"SlackSigningSecret":"not-a-real-secret-of-32-letters."}}`
 		role = `{"Action":"CreateChatConfiguration","Name":"ops","Type":"Slack","RamRole":"OpsRole",` +
 			`"Configuration":{"SlackSigningSecret":"not-a-real-secret-of-32-letters."}}`
-		list  = `{"Action":"ListChatConfigurations"}`
-		get   = `{"Action":"GetChatConfiguration","Name":"ops"}`
-		keys  = `{"Action":"ListAccessKeys"}`
-		admin = `{"Action":"CreateAccessKey","Name":"x","Policy":"Administrator"}`
+		update = `{"Action":"UpdateChatConfiguration","Name":"ops","Tags":{"env":"prod"},"CheckOnly":true}`
+		list   = `{"Action":"ListChatConfigurations"}`
+		get    = `{"Action":"GetChatConfiguration","Name":"ops"}`
+		keys   = `{"Action":"ListAccessKeys"}`
+		admin  = `{"Action":"CreateAccessKey","Name":"x","Policy":"Administrator"}`
 	)
 	only := func(name string) []rpc.Action {
 		return slices.DeleteFunc(slices.Concat(rpc.Actions(), rpc.KeyActions()),
@@ -152,6 +153,7 @@ func TestWhatEventsMayDo(t *testing.T) {
 		{"api passes the role that the policy allows", rpc.Actions(), `"Effect":"Allow","Action":"*"`, role, true},
 		{"api passes no role for a pattern of another service", rpc.Actions(), `"Effect":"Allow","Action":"oos:*"`,
 			role, false},
+		{"a single update changes tags", only("UpdateChatConfiguration"), "", update, true},
 		{"a single list is done", only("ListChatConfigurations"), "", list, true},
 		{"a single get is done", only("GetChatConfiguration"), "", get, true},
 		{"keys are listed", rpc.KeyActions(), "", keys, true},

@@ -44,17 +44,20 @@ func (in *UpdateRequest) checkName() error {
 
 // checkRest returns the mistakes of the new values.
 func (in *UpdateRequest) checkRest() error {
-	var role, group, status error
+	var role, group, tags, status error
 	if in.RamRole != nil {
 		role = checkRole("RamRole", *in.RamRole)
 	}
 	if in.ResourceGroupID != nil {
 		group = checkGroup("ResourceGroupId", *in.ResourceGroupID)
 	}
+	if in.Tags != nil {
+		tags = checkTags("Tags", *in.Tags)
+	}
 	if in.Status != "" {
 		_, status = parseStatus("Status", in.Status)
 	}
-	return fault.Join(role, group, status)
+	return fault.Join(role, group, tags, status)
 }
 
 // Check returns all mistakes of the request.

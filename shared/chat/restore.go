@@ -280,11 +280,7 @@ func (s *Service) restoreNeeds(ctx context.Context, c scope, r restoring, end *r
 	of := c.request(ctx, last.Name, last.Tags)
 	var needs []need
 	tag := func(tags map[string]string, with string) {
-		for _, action := range tagActions(tags, after.Tags) {
-			of, to := c.request(ctx, last.Name, tags), c.request(ctx, last.Name, after.Tags)
-			needs = append(needs, need{action: actionPrefix + action, of: of, with: with},
-				need{action: actionPrefix + action, of: to, with: tagsAfter})
-		}
+		needs = append(needs, c.tagNeeds(ctx, last.Name, tags, after.Tags, with)...)
 	}
 	tag(last.Tags, "")
 	if !last.sameLife(end) {
@@ -304,22 +300,6 @@ func (s *Service) restoreNeeds(ctx context.Context, c scope, r restoring, end *r
 		return nil, err
 	}
 	return append(needs, c.storedRoleNeeds(ctx, uses, after.Tags, r.mayGet)...), nil
-}
-
-// tagActions returns the actions that make the tags before those after.
-func tagActions(before, after map[string]string) (actions []string) {
-	for key, value := range after {
-		if was, there := before[key]; !there || was != value {
-			actions = append(actions, actionTag)
-			break
-		}
-	}
-	for key := range before {
-		if _, there := after[key]; !there {
-			return append(actions, actionUntag)
-		}
-	}
-	return actions
 }
 
 // openAll returns the secrets of a record by field, without previous ones.

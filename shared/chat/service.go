@@ -48,9 +48,11 @@ type UpdateRequest struct {
 	Configuration   *secret.Text `param:"Configuration"` // the whole document; a secret sent as Mask is kept
 	ResourceGroupID *string      `param:"ResourceGroupId"`
 	Status          string       `param:"Status"`
-	Revision        *int64       `param:"Revision"`  // only if this is the configuration's revision
-	CheckOnly       bool         `param:"CheckOnly"` // check everything and write nothing
-	ClientToken     string       `param:"ClientToken"`
+	// all tags that it will have; an empty map removes all; not in OOS
+	Tags        *map[string]string `param:"Tags"`
+	Revision    *int64             `param:"Revision"`  // only if this is the configuration's revision
+	CheckOnly   bool               `param:"CheckOnly"` // check everything and write nothing
+	ClientToken string             `param:"ClientToken"`
 }
 
 // GetRequest are the parameters of GetChatConfiguration.
@@ -351,6 +353,10 @@ func (s *Service) show(c scope, r *record) (Configuration, error) {
 // nothing. An update that changes nothing makes no revision. With CheckOnly it changes nothing,
 // keeps no ClientToken, and says what it would change; the caller also needs Get for that.
 //
+// For new Tags the caller needs TagResources or UntagResources, by what changes. Each permission
+// for the update is then needed also with the new tags. So no update does what separate requests
+// could not do.
+//
 // Errors: MissingParameter, InvalidParameter, NotFound, Conflict, IdempotencyMismatch,
 // NoPermission, InvalidRegion.
 func (s *Service) Update(ctx context.Context, in *UpdateRequest) (*WriteResponse, error) {
@@ -364,6 +370,7 @@ func (s *Service) Update(ctx context.Context, in *UpdateRequest) (*WriteResponse
 		regroups: func(before *record) bool {
 			return in.ResourceGroupID != nil && (before == nil || before.ResourceGroupID != *in.ResourceGroupID)
 		},
+		tags:  in.Tags,
 		roles: in.namedRoles,
 		next: func(c scope, before *record) (step, error) {
 			after, err := s.nextRecord(c, before, in)
@@ -421,6 +428,9 @@ func (s *Service) nextRecord(c scope, before *record, in *UpdateRequest) (*recor
 			return nil, err
 		}
 	}
+	if in.Tags != nil {
+		after.Tags = *in.Tags
+	}
 	if settled != nil {
 		after.Configuration = settled.text
 		if err := s.vault.seal(c, after, before, settled); err != nil {
@@ -459,6 +469,7 @@ type modification struct {
 	out                           any    // the answer, set by next or to the stored one of a ClientToken
 
 	regroups func(before *record) bool          // whether ChangeResourceGroup is needed too; nil: never
+	tags     *map[string]string                 // the new tags; nil: they stay
 	roles    func() []command.RoleUse           // the roles in the request; nil: it cannot name any
 	uses     bool                               // the change may need to pass roles that the request cannot name
 	next     func(scope, *record) (step, error) // a step back to its before changes nothing
@@ -486,21 +497,28 @@ func (s *Service) change(ctx context.Context, do modification) error {
 			return err
 		}
 		of := c.request(ctx, do.name, before.tags())
-		needs := []need{{action: actionPrefix + do.action, of: of}}
-		if do.check != nil {
-			needs = append(needs, need{action: actionPrefix + actionGet, of: of})
-		}
 		may := c.allows(actionPrefix+do.action, of)
 		seen := before
 		if !may {
 			seen = nil // decide from the request alone, so that the error reveals nothing that is stored
 		}
+		actions := []string{do.action}
 		if do.regroups != nil && do.regroups(seen) {
-			needs = append(needs, need{action: actionPrefix + actionChangeGroup, of: of})
+			actions = append(actions, actionChangeGroup)
 		}
-		// A request for another revision gets a Conflict, whatever roles are in it: nobody learns
-		// stored values by trying.
+		var needs []need
+		for _, action := range actions {
+			needs = append(needs, need{action: actionPrefix + action, of: of})
+		}
+		if do.check != nil {
+			needs = append(needs, need{action: actionPrefix + actionGet, of: of})
+		}
+		// A request for another revision gets a Conflict, whatever roles and tags are in it: nobody
+		// learns stored values by trying.
 		stale := there && do.revision != nil && *do.revision != before.Revision
+		if do.tags != nil && (!may || there && !stale) {
+			needs = append(needs, c.retagNeeds(ctx, actions, do.name, seen.tags(), *do.tags)...)
+		}
 		var st step
 		var wrong error // returned only to a caller with the permissions
 		switch {
@@ -518,7 +536,7 @@ func (s *Service) change(ctx context.Context, do modification) error {
 			if do.uses {
 				passRoleNeeds = c.storedRoleNeeds
 			}
-			needs = append(needs, passRoleNeeds(ctx, uses, before.tags(), mayGet)...)
+			needs = append(needs, passRoleNeeds(ctx, uses, st.after.tags(), mayGet)...)
 		}
 		if err := c.require(needs...); err != nil {
 			return err

@@ -231,6 +231,49 @@ func (s *Service) retagSteps(ctx context.Context, c scope, action string, names 
 	return steps, problem
 }
 
+// tagNeeds returns the permissions to change tags. As for retagSteps, they are needed with the tags
+// before and after. with says which tags those before are, if not the present ones.
+func (c scope) tagNeeds(ctx context.Context, name string, before, after map[string]string, with string) []need {
+	var needs []need
+	of, to := c.request(ctx, name, before), c.request(ctx, name, after)
+	for _, action := range tagActions(before, after) {
+		needs = append(needs, need{action: actionPrefix + action, of: of, with: with},
+			need{action: actionPrefix + action, of: to, with: tagsAfter})
+	}
+	return needs
+}
+
+// retagNeeds returns the permissions for new tags in a request that needs the given actions in any
+// case: also those actions, with the new tags.
+func (c scope) retagNeeds(ctx context.Context, actions []string, name string,
+	before, after map[string]string) []need {
+	needs := c.tagNeeds(ctx, name, before, after, "")
+	if len(needs) == 0 {
+		return nil
+	}
+	to := c.request(ctx, name, after)
+	for _, action := range actions {
+		needs = append(needs, need{action: actionPrefix + action, of: to, with: tagsAfter})
+	}
+	return needs
+}
+
+// tagActions returns the actions that make the tags before those after.
+func tagActions(before, after map[string]string) (actions []string) {
+	for key, value := range after {
+		if was, there := before[key]; !there || was != value {
+			actions = append(actions, actionTag)
+			break
+		}
+	}
+	for key := range before {
+		if _, there := after[key]; !there {
+			return append(actions, actionUntag)
+		}
+	}
+	return actions
+}
+
 // ChangeResourceGroup moves a configuration to another resource group: ChangeResourceGroup.
 //
 // Errors: MissingParameter, InvalidParameter, ResourceNotFound, NoPermission, InvalidRegion.

@@ -35,11 +35,7 @@ func (a Action) Describe(s *chat.Service) []Parameter {
 	}
 	out := make([]Parameter, len(a.plan.fields))
 	for i, f := range a.plan.fields {
-		of := f.of
-		if of.Kind() == reflect.Pointer {
-			of = of.Elem()
-		}
-		out[i] = Parameter{Name: f.name, Type: of, Secret: f.secret, Mandatory: !slices.ContainsFunc(probes,
+		out[i] = Parameter{Name: f.name, Type: f.of, Secret: f.secret, Mandatory: !slices.ContainsFunc(probes,
 			func(probe reflect.Value) bool { return !missing(probe, f.name) })}
 	}
 	return out

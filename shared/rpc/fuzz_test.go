@@ -58,7 +58,11 @@ func encoded(in any) map[string]string {
 	v := reflect.ValueOf(in).Elem()
 	for i := range v.NumField() {
 		name, field := v.Type().Field(i).Tag.Get("param"), v.Field(i)
-		switch value := field.Interface().(type) {
+		whole := field.Interface()
+		if tags, ok := whole.(*map[string]string); ok && tags != nil {
+			whole, out[name] = *tags, "{}" // given, even if it is empty
+		}
+		switch value := whole.(type) {
 		case []chat.Filter:
 			for i, f := range value {
 				out[fmt.Sprintf("%s.%d.Name", name, i+1)] = f.Name
@@ -98,7 +102,11 @@ func encoded(in any) map[string]string {
 func flattens(in any) bool {
 	v := reflect.ValueOf(in).Elem()
 	for i := range v.NumField() {
-		switch value := v.Field(i).Interface().(type) {
+		whole := v.Field(i).Interface()
+		if tags, ok := whole.(*map[string]string); ok && tags != nil {
+			whole = *tags
+		}
+		switch value := whole.(type) {
 		case []chat.Filter:
 			if len(value) > 1000 || slices.Contains(value, chat.Filter{}) { // one sent empty is none
 				return false
@@ -132,6 +140,7 @@ func FuzzParameters(f *testing.F) {
 		`ResourceIds={"t1":true}&TagKeys=["a"]&TagKey.1=a&TagKey.1000=b&All=TRUE`,
 		"a=1;b=2", "a=%", "a=b=c&=&&",
 		"Revision=3&Name=ops&Configuration=%7B%7D&RamRole=&ClientToken=x&Status=%FF",
+		"Tags={}", "Tag=[]&Tags.1.Key=",
 		"Filters.0.Name=&Filters.01.Name=&Filters.1.=&ResourceIds.=&Tags.1",
 		"&&a&=b&a=c&%41=d&a=1;b=2&x=%zz&" + strings.Repeat("y=1&", 70),
 		`TagKeys=[1,2.50,true,null]&Tags={"":""}&ResourceIds.1=%FF&ResourceIds.2=%FE`,

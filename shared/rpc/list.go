@@ -134,6 +134,22 @@ func readTags(v reflect.Value, name string, p params) error {
 	return fault.Join(mistakes...)
 }
 
+// readNewTags reads tags that replace all others. An empty object or array removes all. A text that
+// is empty, or an entry that was sent empty, changes nothing.
+func readNewTags(v reflect.Value, name string, p params) error {
+	tags := make(map[string]string)
+	err := readTags(reflect.ValueOf(&tags).Elem(), name, p)
+	given := len(tags) > 0
+	for _, alias := range namesOf(name) {
+		text, _ := p.get(alias)
+		given = given || strings.TrimSpace(text) != ""
+	}
+	if given {
+		v.Set(reflect.ValueOf(&tags))
+	}
+	return err
+}
+
 // readPairs reads a list of pairs. A JSON object is one pair if its members have the names of the
 // parts; else each member is a pair.
 func readPairs(name string, parts parts, p params) ([][2]string, error) {

@@ -258,9 +258,9 @@ type plan struct {
 }
 
 type planned struct {
-	name   string // of the parameter
-	secret bool   // its value must not be shown
-	of     reflect.Type
+	name   string       // of the parameter
+	secret bool         // its value must not be shown
+	of     reflect.Type // without a pointer
 	read   func(field reflect.Value, name string, p params) error
 }
 
@@ -276,7 +276,11 @@ func newPlan[Req any]() plan {
 			panic("rpc: field " + f.Name + " of " + t.String() + " is not a parameter")
 		}
 		secret := f.Type == reflect.TypeFor[secret.Text]() || f.Type == reflect.TypeFor[*secret.Text]()
-		out.fields = append(out.fields, planned{name, secret, f.Type, read})
+		of := f.Type
+		if of.Kind() == reflect.Pointer {
+			of = of.Elem()
+		}
+		out.fields = append(out.fields, planned{name, secret, of, read})
 	}
 	return out
 }
@@ -373,6 +377,8 @@ func reader(t reflect.Type) func(reflect.Value, string, params) error {
 		return readList
 	case t == reflect.TypeFor[map[string]string]():
 		return readTags
+	case t == reflect.TypeFor[*map[string]string]():
+		return readNewTags
 	case t.Kind() == reflect.Pointer && scalar(t.Elem()):
 		return func(v reflect.Value, name string, p params) error {
 			// Only an empty string has a meaning: it removes the value.

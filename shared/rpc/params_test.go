@@ -546,3 +546,29 @@ func TestEmptyIsAbsent(t *testing.T) {
 		}
 	}
 }
+
+// New tags that are absent or sent empty change nothing; an empty object or array removes all.
+func TestNewTags(t *testing.T) {
+	type request struct {
+		Tags *map[string]string `param:"Tags"`
+	}
+	for text, want := range map[string]*map[string]string{
+		"": nil, "Tags=": nil, "Tags=␣": nil, "Tag.1.Key=": nil, "Other={}": nil,
+		"Tags={}": {}, "Tags=[]": {}, "Tag=␣{}": {}, `Tags={"a":"1"}`: {"a": "1"}, "Tag.1.Key=a": {"a": ""},
+		"Tags={} Tags.1.Key=a Tags.1.Value=1": {"a": "1"},
+	} {
+		got, err := rpc.Fill[request](parse(text))
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		if diff := cmp.Diff(want, got.Tags); diff != "" {
+			t.Errorf("%s: -want +got\n%s", text, diff)
+		}
+	}
+	for _, text := range []string{"Tags=null", "Tags=env", `Tags={"a":"1"} Tag.1.Key=a`, "Tags.x=1", "Tgas={}"} {
+		if got, err := rpc.Fill[request](parse(text)); err == nil {
+			t.Errorf("%s: %v, want an error", text, got.Tags)
+		}
+	}
+}
