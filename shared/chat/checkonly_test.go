@@ -1,6 +1,8 @@
 package chat_test
 
 import (
+	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -140,5 +142,53 @@ func TestACheckFailsWithTheTable(t *testing.T) {
 		if fault.CodeOf(err) != fault.Unavailable {
 			t.Errorf("%s fails: %v", verb, err)
 		}
+	}
+}
+
+// TestACheckOfADeletion holds that a deletion with CheckOnly is decided and refused like the
+// deletion, needs no more, and deletes nothing.
+func TestACheckOfADeletion(t *testing.T) {
+	h, outbox := announcing(t)
+	h.MustCreate("one")
+	h.take(outbox, "one")
+	before := h.Dump()
+	deletes := chattest.As(t.Context(), callerOf(t, "CCKdeletes",
+		`{"Effect":"Allow","Action":"oos:DeleteChatConfiguration","Resource":"*"}`))
+	in := &chat.DeleteRequest{Name: "one", CheckOnly: true, ClientToken: "token", Revision: chattest.Ptr[int64](1)}
+	got, err := h.Delete(deletes, in)
+	if err != nil || got.Content != "Chat configuration can be deleted." || got.Changes == nil || len(got.Changes) > 0 {
+		t.Errorf("the check answers %+v, %v", got, err)
+	}
+	chattest.Equal(t, "the table afterwards", h.Dump(), before)
+	if events := h.take(outbox, "one"); len(events) > 0 {
+		t.Errorf("events %v", events)
+	}
+	reads := chattest.As(t.Context(), callerOf(t, "CCKreads",
+		`{"Effect":"Allow","Action":"oos:Get*","Resource":"*"}`))
+	for about, c := range map[string]struct {
+		ctx context.Context
+		in  chat.DeleteRequest
+	}{
+		"another revision": {h.Ctx, chat.DeleteRequest{Name: "one", Revision: chattest.Ptr[int64](7)}},
+		"nothing":          {h.Ctx, chat.DeleteRequest{Name: "two"}},
+		"not allowed":      {reads, chat.DeleteRequest{Name: "one"}},
+		"a wrong name":     {h.Ctx, chat.DeleteRequest{Name: "acs-x", ClientToken: "a b"}},
+	} {
+		want := second(h.Delete(c.ctx, &c.in))
+		c.in.CheckOnly = true
+		got := second(h.Delete(c.ctx, &c.in))
+		if want == nil || got == nil || got.Error() != want.Error() || fault.CodeOf(got) != fault.CodeOf(want) {
+			t.Errorf("%s: the check says %v, the deletion %v", about, got, want)
+		}
+	}
+	// The ClientToken is still free, and the deletion's answer has no changes.
+	in.CheckOnly = false
+	if got, err := h.Delete(deletes, in); err != nil || got.Changes != nil {
+		t.Errorf("the deletion answers %+v, %v", got, err)
+	}
+	list, _ := h.revisions(h.Ctx, "one", 50)
+	if !slices.ContainsFunc(list, func(r chat.Revision) bool { return r.Operation == chat.OperationDeleted }) ||
+		len(list[0].Changes) > 0 {
+		t.Errorf("the history is %s", told(list))
 	}
 }

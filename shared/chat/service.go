@@ -65,7 +65,8 @@ type GetRequest struct {
 type DeleteRequest struct {
 	RegionID    string `param:"RegionId"`
 	Name        string `param:"Name"`
-	Revision    *int64 `param:"Revision"` // only if this is the configuration's revision
+	Revision    *int64 `param:"Revision"`  // only if this is the configuration's revision
+	CheckOnly   bool   `param:"CheckOnly"` // check everything and delete nothing
 	ClientToken string `param:"ClientToken"`
 }
 
@@ -117,6 +118,8 @@ type Configuration struct {
 // DeleteResponse is the answer of DeleteChatConfiguration.
 type DeleteResponse struct {
 	Content string
+	// Changes is an empty list, if the request has CheckOnly. A deletion changes no value.
+	Changes []Change `json:",omitzero"`
 }
 
 func etag(revision int64) string { return `"` + strconv.FormatInt(revision, 10) + `"` }
@@ -382,6 +385,7 @@ func (s *Service) Update(ctx context.Context, in *UpdateRequest) (*WriteResponse
 		},
 	}
 	if in.CheckOnly {
+		do.shows = true
 		do.check = func(c scope, st step) (err error) {
 			out.ChatConfiguration = written(st.before)
 			out.Changes, err = s.wouldChange(c, st)
@@ -444,18 +448,25 @@ func (s *Service) nextRecord(c scope, before *record, in *UpdateRequest) (*recor
 	return after, nil
 }
 
-// Delete removes a chat configuration: DeleteChatConfiguration. Its history is kept.
+// Delete removes a chat configuration: DeleteChatConfiguration. Its history is kept. With CheckOnly
+// it deletes nothing and keeps no ClientToken.
 //
 // Errors: MissingParameter, InvalidParameter, NotFound, Conflict, IdempotencyMismatch,
 // NoPermission, InvalidRegion.
 func (s *Service) Delete(ctx context.Context, in *DeleteRequest) (*DeleteResponse, error) {
 	out := &DeleteResponse{Content: "Chat configuration deleted successfully."}
-	err := s.change(ctx, modification{
+	do := modification{
 		action: actionDelete, regionID: in.RegionID, name: in.Name, token: in.ClientToken, revision: in.Revision,
 		in: in, out: out,
 		next: func(_ scope, before *record) (step, error) { return step{before: before}, nil },
-	})
-	if err != nil {
+	}
+	if in.CheckOnly {
+		do.check = func(scope, step) error {
+			*out = DeleteResponse{Content: "Chat configuration can be deleted.", Changes: []Change{}}
+			return nil
+		}
+	}
+	if err := s.change(ctx, do); err != nil {
 		return nil, err
 	}
 	return out, nil
@@ -473,9 +484,10 @@ type modification struct {
 	roles    func() []command.RoleUse           // the roles in the request; nil: it cannot name any
 	uses     bool                               // the change may need to pass roles that the request cannot name
 	next     func(scope, *record) (step, error) // a step back to its before changes nothing
-	// check takes a step that is allowed, in place of writing it and of keeping a ClientToken. It
-	// shows what is stored, so Get is needed too. nil: the step is written.
+	// check takes a step that is allowed, in place of writing it and of keeping a ClientToken. nil:
+	// the step is written.
 	check func(scope, step) error
+	shows bool // check shows what is stored, so Get is needed too
 }
 
 // change does an action on one configuration: it reads, decides and writes. If a concurrent write
@@ -510,7 +522,7 @@ func (s *Service) change(ctx context.Context, do modification) error {
 		for _, action := range actions {
 			needs = append(needs, need{action: actionPrefix + action, of: of})
 		}
-		if do.check != nil {
+		if do.shows {
 			needs = append(needs, need{action: actionPrefix + actionGet, of: of})
 		}
 		// A request for another revision gets a Conflict, whatever roles and tags are in it: nobody
