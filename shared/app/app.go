@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"strings"
 	"time"
@@ -214,6 +215,18 @@ func readRoots(s Settings) (*dial.Roots, error) {
 		return nil, fmt.Errorf("CHATCONF_ROOTS: %w", err)
 	}
 	return roots, nil
+}
+
+// platformTransport returns the transport for calls to platforms and connections to them.
+func (s Settings) platformTransport() (*http.Transport, error) {
+	if s.PlatformRoots != nil {
+		return dial.NewRedirected(s.PlatformAddresses, s.PlatformRoots), nil
+	}
+	roots, err := readRoots(s)
+	if err != nil {
+		return nil, err
+	}
+	return dial.NewRedirected(s.PlatformAddresses, roots), nil
 }
 
 // NewLogger returns a logger on f: for people when f is a terminal, in JSON otherwise.

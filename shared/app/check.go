@@ -3,7 +3,6 @@ package app
 import (
 	"chatconf/shared/chat"
 	"chatconf/shared/command"
-	"chatconf/shared/dial"
 	"chatconf/shared/platform"
 	"chatconf/shared/platform/callback"
 )
@@ -22,11 +21,11 @@ func (r Role) checking() Role {
 
 // newCheckers returns what checks configurations, by type.
 func newCheckers(s Settings) (map[string]chat.NewChecker, error) {
-	extra, err := readRoots(s)
+	transport, err := s.platformTransport()
 	if err != nil {
 		return nil, err
 	}
-	client := callback.NewClient(callback.ClientOptions{Transport: dial.NewRedirected(s.PlatformAddresses, extra)})
+	client := callback.NewClient(callback.ClientOptions{Transport: transport})
 	out := make(map[string]chat.NewChecker)
 	for name, newChecker := range platform.All().Checkers() {
 		out[name] = func(e *command.Endpoint) (command.Checker, error) {

@@ -322,7 +322,7 @@ var cloudTargets = []string{command.TargetFunction, command.TargetOOS, command.T
 // dispatcher returns a dispatcher that waits at most stay for the end of an operation that it
 // started.
 func (p *parts) dispatcher(stay time.Duration) (*dispatch.Dispatcher, error) {
-	extra, err := readRoots(p.settings)
+	transport, err := p.settings.platformTransport()
 	if err != nil {
 		return nil, err
 	}
@@ -330,8 +330,7 @@ func (p *parts) dispatcher(stay time.Duration) (*dispatch.Dispatcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	redirected := dial.NewRedirected(p.settings.PlatformAddresses, extra)
-	platforms := callback.NewClient(callback.ClientOptions{Transport: redirected})
+	platforms := callback.NewClient(callback.ClientOptions{Transport: transport})
 	senders := platform.All().Senders()
 	var sessions func(context.Context, cloud.Session) (context.Context, error)
 	if p.cloud.Assume != nil {

@@ -50,12 +50,14 @@ type Settings struct {
 	OwnRights         []string          // CHATCONF_OWN_RIGHTS: types of targets, comma-separated; see cloudTargets
 	PlatformAddresses map[string]string // CHATCONF_PLATFORM_ADDRESSES: host=address, comma-separated; by host:port
 	Roots             string            // CHATCONF_ROOTS: PEM file
-	Data              string            // CHATCONF_DATA, the directory of a local service, default .chatconf
-	Addr              string            // CHATCONF_ADDR of a local service, default 127.0.0.1:9000
-	TLSCert           string            // CHATCONF_TLS_CERT: PEM file of a local service; empty: no TLS
-	TLSKey            string            // CHATCONF_TLS_KEY: PEM file with its private key
-	Programs          string            // CHATCONF_PROGRAMS: folder of the programs of a local service; empty: none
-	ProgramsAtOnce    int               // CHATCONF_PROGRAMS_AT_ONCE: how many run at the same time, default 4
+	// PlatformRoots prove the servers at PlatformAddresses in place of Roots, if they are not nil.
+	PlatformRoots  *dial.Roots
+	Data           string // CHATCONF_DATA, the directory of a local service, default .chatconf
+	Addr           string // CHATCONF_ADDR of a local service, default 127.0.0.1:9000
+	TLSCert        string // CHATCONF_TLS_CERT: PEM file of a local service; empty: no TLS
+	TLSKey         string // CHATCONF_TLS_KEY: PEM file with its private key
+	Programs       string // CHATCONF_PROGRAMS: folder of the programs of a local service; empty: none
+	ProgramsAtOnce int    // CHATCONF_PROGRAMS_AT_ONCE: how many run at the same time, default 4
 
 	Log *os.File // of a local service; nil: standard error. It is no setting of the environment
 }
