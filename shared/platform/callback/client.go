@@ -124,6 +124,17 @@ func (a *Answer) Refused(what, code string, again bool) error {
 	return &CallError{what, code, a.Status, again || a.Status == http.StatusTooManyRequests || a.Status >= 500}
 }
 
+// NotOpened returns the error of an answer that opens no connection. wrong says what is wrong with
+// the settings, by the platform's code; no retry can fix that. Any other code may pass, such as one
+// that depends on what is switched on in the platform's console.
+func (a *Answer) NotOpened(what, code string, wrong map[string]string) error {
+	refused := a.Refused(what, code, true)
+	if why := wrong[code]; why != "" {
+		return Final("%v: %s", refused, why)
+	}
+	return refused
+}
+
 // errHost is the error for an address that is not called. It came with a message and may lead
 // anywhere.
 const errHost final = "the address is not https at a host of the platform"

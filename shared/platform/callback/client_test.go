@@ -210,6 +210,18 @@ func TestPassing(t *testing.T) {
 
 // A panic while a token is fetched is that of the one request. Those who wait for the token, and
 // those who come later, fetch it themselves.
+// A connection is opened again and again, unless the platform says that a setting is wrong.
+func TestAConnectionThatIsNotOpened(t *testing.T) {
+	wrong := map[string]string{"invalid_auth": "the token is not accepted"}
+	for code, again := range map[string]bool{"invalid_auth": false, "busy": true, "unheard_of": true, "": true} {
+		err := (&callback.Answer{Status: 200}).NotOpened("test", code, wrong)
+		if dispatch.Retryable(err) != again || again == strings.Contains(err.Error(), "is not accepted") ||
+			!strings.HasPrefix(err.Error(), "test: ") {
+			t.Errorf("%q: %v", code, err)
+		}
+	}
+}
+
 func TestPanicWhileATokenIsFetched(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := callback.NewClient(callback.ClientOptions{})
