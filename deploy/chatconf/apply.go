@@ -28,10 +28,10 @@ writes them. A key that a file leaves out has no value in the service: no RamRol
 tags. The Status is Active by default.
 
 The command first shows a plan, with every change by its path, and asks. Before that, the service
-checks each change except tags and deletions: if one is not valid or not allowed, nothing is
-changed. A secret is shown as a digest. Then several bots are changed at the same time. If one
-fails, the others are still changed. If another caller has changed a bot since the plan, that bot is
-not changed and fails.
+checks each change and each deletion: if one is not valid or not allowed, nothing is changed. A
+secret is shown as a digest. Then several bots are changed at the same time, each by one request. If
+one fails, the others are still changed. If another caller has changed a bot since the plan, that
+bot is not changed and fails.
 
 With --wait, the command then waits until each created or changed bot passes CheckChatConfiguration,
 at most two minutes. A bot that does not pass by then has failed.
@@ -44,7 +44,7 @@ A secret in a file is ${env:NAME}, ${file:PATH} from the folder of the file, or 
 a shell runs. So apply only files that you trust. ****** keeps the stored secret.
 
 A service that is not chatconf, such as OOS itself, cannot check a change. The tool then compares
-the bots, and sends the secrets every time.
+the bots, sends the secrets every time, and changes tags by requests of their own.
 
 Exit codes: 0 success; 1 a request failed, or an error occurred; 2 the command line is invalid;
 with --exit-code, 3 there are changes, planned or made.`,

@@ -154,42 +154,56 @@ func TestRequestsOfManyBots(t *testing.T) {
 }
 
 // A service that is not chatconf may ignore CheckOnly and create the bot. It never gets CheckOnly
-// in a request that it could fulfil, and the tool plans by itself.
+// in a request that it could fulfil, and the tool plans by itself. It does not know Tags of an
+// update, so they are set and removed by requests of their own.
 func TestApplyToAnotherService(t *testing.T) {
 	at, _ := newSendService(t)
-	for _, name := range []string{"ops", "dev"} {
+	for _, name := range []string{"ops", "dev", "old"} {
 		create(t, at, name, "Slack", "")
 	}
+	callAt(t, at, "TagResources", "ResourceType=chatconfiguration", `ResourceIds=["ops","dev"]`,
+		`Tags={"env":"prod","x":"1"}`)
 	m, at := newMiddle(t, at)
 	var writes []string
 	m.answer = func(action string, params map[string]string) (int, string) {
 		_, checks := params["CheckOnly"]
 		delete(params, "CheckOnly")
+		_, tags := params["Tags"]
 		switch {
-		case strings.HasPrefix(action, "Create") && params["Name"] == "":
+		case checks && params["Name"] == "":
 			return http.StatusBadRequest, faultText("MissingParameter.Name", "Name is mandatory for this action.")
 		case checks:
 			t.Errorf("%s %s has CheckOnly", action, params["Name"])
-		case strings.HasPrefix(action, "Update"), strings.HasPrefix(action, "Create"):
+		case tags && strings.HasPrefix(action, "Update"):
+			t.Errorf("%s %s has Tags", action, params["Name"])
+		case strings.HasSuffix(action, "TagResources") || action == "UntagResources":
+			writes = append(writes, action+" "+params["ResourceIds"]+" "+params["Tags"]+params["TagKeys"])
+		case strings.HasSuffix(action, "eChatConfiguration"):
 			writes = append(writes, action+" "+params["Name"])
 		case action == "ListChatConfigurations":
-			return http.StatusOK, `{"ChatConfigurations":[{"Name":"dev","Type":"Slack"},{"Name":"ops","Type":"Slack"}]}`
+			return http.StatusOK, `{"ChatConfigurations":[{"Name":"dev","Type":"Slack"},` +
+				`{"Name":"old","Type":"Slack"},{"Name":"ops","Type":"Slack"}]}`
 		}
 		return 0, ""
 	}
 	dir := t.TempDir()
 	setReferences(t, mustRun(t, append([]string{"export", dir, "-o", "json"}, at...)...))
-	if got := m.take(); got["GetChatConfiguration"] != 2 {
+	if got := m.take(); got["GetChatConfiguration"] != 3 {
 		t.Errorf("exported by %v", got)
 	}
 	replaceIn(t, filepath.Join(dir, "dev.yaml"), "Name: dev", "Name: new")
 	replaceIn(t, filepath.Join(dir, "ops.yaml"), "Active", "Inactive")
 	replaceIn(t, filepath.Join(dir, "ops.yaml"), "${env:OPS_SLACK_SIGNING_SECRET_PREVIOUS}", "'******'")
-	got := mustAtDir(t, at, "apply", dir, "--yes")
+	replaceIn(t, filepath.Join(dir, "ops.yaml"), "  x: \"1\"\n", "  y: new\n")
+	if err := os.Remove(filepath.Join(dir, "old.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	got := mustAtDir(t, at, "apply", dir, "--yes", "--prune")
 	holdGolden(t, "apply-other.golden", got)
-	if slices.Sort(writes); !slices.Equal(writes, []string{"CreateChatConfiguration new",
-		"UpdateChatConfiguration ops"}) {
-		t.Errorf("written: %q", writes)
+	want := []string{"CreateChatConfiguration new", "DeleteChatConfiguration dev", "DeleteChatConfiguration old",
+		`TagResources ["ops"] {"y":"new"}`, `UntagResources ["ops"] ["x"]`, "UpdateChatConfiguration ops"}
+	if slices.Sort(writes); !slices.Equal(writes, want) {
+		t.Errorf("written: %q, want %q", writes, want)
 	}
 }
 
@@ -211,7 +225,8 @@ func TestApplyToNoService(t *testing.T) {
 		}
 		return http.StatusOK, "{}"
 	}
-	if checks, err := verbAt(t, through).knowsCheckOnly(t.Context()); checks || !isPassing(err) {
+	checks, err := verbAt(t, through).knowsCheckOnly(t.Context(), "CreateChatConfiguration")
+	if checks || !isPassing(err) {
 		t.Errorf("a busy service knows CheckOnly: %v, %v", checks, err)
 	}
 	nowhere := []string{"--endpoint", "http://127.0.0.1:1", "--access-key-id", "a", "--access-key-secret", "b"}
@@ -644,6 +659,127 @@ func TestApplyWithAKeyThatMayDoLittle(t *testing.T) {
 	}
 	if got := mustAtDir(t, one, "apply", dir); got != "Plan: 0 to create, 0 to change, 0 to delete, 1 unchanged\n" {
 		t.Errorf("a key for one bot applies it: %s", got)
+	}
+}
+
+// Tags and deletions are planned by the service, too: a key that may not tag, untag or delete
+// learns it before anything is changed. With the permissions, one request changes a bot.
+func TestTagsAndDeletionsAreCheckedBefore(t *testing.T) {
+	at, _ := newSendService(t)
+	for _, name := range []string{"dev", "old", "ops"} {
+		create(t, at, name, "Slack", "")
+	}
+	callAt(t, at, "TagResources", "ResourceType=chatconfiguration", `ResourceIds=["dev","ops"]`,
+		`Tags={"env":"prod","x":"1"}`)
+	dir := t.TempDir()
+	setReferences(t, mustRun(t, append([]string{"export", dir, "-o", "json"}, at...)...))
+	replaceIn(t, filepath.Join(dir, "dev.yaml"), "  env: prod\n  x: \"1\"\n", "  env: prod\n")
+	replaceIn(t, filepath.Join(dir, "ops.yaml"), "Active", "Inactive")
+	replaceIn(t, filepath.Join(dir, "ops.yaml"), "env: prod", "env: test")
+	if err := os.Remove(filepath.Join(dir, "old.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	before := callAt(t, at, "ListChatConfigurations")
+	little := keyFor(t, at, `{"Effect":"Allow","Action":["oos:Get*","oos:List*","oos:UpdateChatConfiguration"],`+
+		`"Resource":"*"}`)
+	out, err := atDir(t, little, "apply", dir, "--prune", "--yes")
+	if err == nil || out != "" || !strings.HasPrefix(err.Error(), "nothing was changed:\n") {
+		t.Errorf("a key that may only update: %q, %v", out, err)
+	}
+	for _, want := range []string{"dev.yaml: NoPermission", "oos:UntagResources on ", "ops.yaml: NoPermission",
+		"oos:TagResources on ", "old: NoPermission", "oos:DeleteChatConfiguration on "} {
+		if err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("the error lacks %q: %v", want, err)
+		}
+	}
+	if after := callAt(t, at, "ListChatConfigurations"); requestIDs.ReplaceAllString(after, "") !=
+		requestIDs.ReplaceAllString(before, "") {
+		t.Errorf("before %s\nafter %s", before, after)
+	}
+	m, through := newMiddle(t, at)
+	if got := mustAtDir(t, through, "apply", dir, "--prune", "--yes"); !strings.HasSuffix(got,
+		"\ndev: changed\nold: deleted\nops: changed\n") {
+		t.Errorf("applied: %s", got)
+	}
+	want := map[string]int{"CreateChatConfiguration": 1, "ListChatConfigurations": 1,
+		"UpdateChatConfiguration": 2 * 2, "DeleteChatConfiguration": 1 + 2*1}
+	if got := m.take(); !maps.Equal(got, want) {
+		t.Errorf("the requests are %v, want %v", got, want)
+	}
+	for name, tags := range map[string]string{"dev": `"Tags":{"env":"prod"}`, "ops": `"Tags":{"env":"test","x":"1"}`} {
+		got := callAt(t, at, "GetChatConfiguration", "Name="+name)
+		if text := strings.NewReplacer(" ", "", "\n", "").Replace(got); !strings.Contains(text, tags) {
+			t.Errorf("%s has %s, want %s", name, text, tags)
+		}
+	}
+	// All tags go by an empty set.
+	replaceIn(t, filepath.Join(dir, "dev.yaml"), "Tags:\n  env: prod\n", "")
+	mustAtDir(t, at, "apply", dir, "--yes")
+	if got := callAt(t, at, "GetChatConfiguration", "Name=dev"); strings.Contains(got, "Tags") {
+		t.Errorf("dev still has tags: %s", got)
+	}
+}
+
+var requestIDs = regexp.MustCompile(`"RequestId": *"[^"]*"`)
+
+// The processes of a service may have several versions. One that does not know CheckOnly of a
+// deletion never gets it, and one that would not change tags is found out before.
+func TestApplyToAServiceOfSeveralVersions(t *testing.T) {
+	at, _ := newSendService(t)
+	for _, name := range []string{"old", "ops"} {
+		create(t, at, name, "Slack", "")
+	}
+	dir := t.TempDir()
+	setReferences(t, mustRun(t, append([]string{"export", dir, "-o", "json"}, at...)...))
+	if err := os.Remove(filepath.Join(dir, "old.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	m, through := newMiddle(t, at)
+	answer, status := faultText("MissingParameter.Name", "Name is mandatory for this action."), http.StatusBadRequest
+	m.answer = func(action string, params map[string]string) (int, string) {
+		_, checks := params["CheckOnly"]
+		switch {
+		case action != "DeleteChatConfiguration" || !checks:
+			return 0, ""
+		case params["Name"] != "":
+			t.Errorf("a deletion of %s has CheckOnly", params["Name"])
+		}
+		return status, answer
+	}
+	got := mustAtDir(t, through, "apply", dir, "--prune", "--dry-run")
+	if !strings.HasSuffix(got, "Plan: 0 to create, 0 to change, 1 to delete, 1 unchanged\n") {
+		t.Errorf("planned: %s", got)
+	}
+	answer, status = faultText("ServiceUnavailable", "Busy."), http.StatusServiceUnavailable
+	v := verbAt(t, through)
+	if err := v.apply(t.Context(), dir, applyFlags{prune: true, yes: true}); err == nil ||
+		!strings.HasPrefix(err.Error(), "nothing was changed:\nServiceUnavailable") {
+		t.Errorf("it is not known whether the service knows CheckOnly: %v", err)
+	}
+	// The question was for a new process, and an old one deletes.
+	m.answer = func(action string, params map[string]string) (int, string) {
+		if action == "DeleteChatConfiguration" && params["Name"] != "" {
+			return http.StatusOK, `{"Content":"Chat configuration deleted successfully."}`
+		}
+		return 0, ""
+	}
+	if _, err := atDir(t, through, "apply", dir, "--prune", "--yes"); err == nil ||
+		!strings.Contains(err.Error(), "old: the service did not say what would change") {
+		t.Errorf("an old process deletes: %v", err)
+	}
+	replaceIn(t, filepath.Join(dir, "ops.yaml"), "Type: Slack", "Type: Slack\nTags: {env: prod}")
+	m.answer = func(action string, params map[string]string) (int, string) {
+		if action == "UpdateChatConfiguration" {
+			return http.StatusOK, `{"ChatConfiguration":{"Name":"ops"},"Changes":[]}`
+		}
+		return 0, ""
+	}
+	if _, err := atDir(t, through, "apply", dir, "--yes"); err == nil || !strings.Contains(err.Error(),
+		"nothing was changed:\n") || !strings.Contains(err.Error(), "the service would not change the tags") {
+		t.Errorf("an old process that ignores Tags: %v", err)
+	}
+	if got := callAt(t, at, "ListChatConfigurations"); strings.Count(got, `"Name"`) != 2 {
+		t.Errorf("something was changed: %s", got)
 	}
 }
 

@@ -49,9 +49,10 @@ func (p botPlan) Format(s fmt.State, _ rune) { fmt.Fprintf(s, "%s %s", p.Action,
 // A planner makes plans.
 type planner struct {
 	*verb
-	checks bool // the service knows CheckOnly
-	reads  bool // the caller may be one that only reads; what it may not check is compared here
-	prune  bool
+	checks        bool // the service is chatconf: it knows CheckOnly, and Tags of an update
+	checksDeletes bool // it also knows CheckOnly of a deletion; each action may be a program of its own
+	reads         bool // the caller may be one that only reads; what it may not check is compared here
+	prune         bool
 }
 
 // plan returns the changes that make the service match the files of a folder, in the order of the
@@ -68,7 +69,7 @@ func (p *planner) plan(ctx context.Context, dir string) ([]botPlan, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.checks, err = p.knowsCheckOnly(ctx); err != nil {
+	if p.checks, err = p.knowsCheckOnly(ctx, "CreateChatConfiguration"); err != nil {
 		return nil, err
 	}
 	var names []string
@@ -102,12 +103,8 @@ func (p *planner) plan(ctx context.Context, dir string) ([]botPlan, error) {
 			delete(present, f.name)
 			delete(failed, f.name)
 		}
-		for _, name := range slices.Sorted(maps.Keys(failed)) {
-			errs = append(errs, fmt.Errorf("%s: %w", name, failed[name]))
-		}
-		for _, name := range slices.Sorted(maps.Keys(present)) {
-			plans = append(plans, deletion(present[name]))
-		}
+		deletions, err := p.deletions(ctx, present, failed)
+		plans, errs = append(plans, deletions...), append(errs, err)
 		slices.SortFunc(plans, func(a, b botPlan) int { return strings.Compare(a.Name, b.Name) })
 	}
 	return plans, errors.Join(append(errs, ctx.Err())...)
@@ -123,10 +120,28 @@ func (p *planner) fill(ctx context.Context, files []*botFile) ([]filled, error) 
 	return contents, errors.Join(errs...)
 }
 
-// deletion returns the plan that deletes a bot.
-func deletion(b *botState) botPlan {
-	return botPlan{Name: b.name, Action: planDelete, requests: []request{{action: "DeleteChatConfiguration",
-		params: atRevision(map[string]string{"Name": b.name}, b)}}}
+// deletions returns the plans that delete bots. failed are those that cannot be read.
+func (p *planner) deletions(ctx context.Context, bots map[string]*botState, failed map[string]error) ([]botPlan,
+	error) {
+	names := slices.Sorted(maps.Keys(bots))
+	if p.checks && len(names) > 0 {
+		var err error
+		if p.checksDeletes, err = p.knowsCheckOnly(ctx, "DeleteChatConfiguration"); err != nil {
+			return nil, err
+		}
+	}
+	plans, errs := make([]botPlan, len(names)), make([]error, len(names))
+	p.each(len(names), "Plan", func(i int) {
+		plans[i] = botPlan{Name: names[i], Action: planDelete, requests: []request{{action: "DeleteChatConfiguration",
+			params: atRevision(map[string]string{"Name": names[i]}, bots[names[i]])}}}
+		if err := p.check(ctx, &plans[i]); err != nil {
+			errs[i] = fmt.Errorf("%s: %w", names[i], err)
+		}
+	})
+	for _, name := range slices.Sorted(maps.Keys(failed)) {
+		errs = append(errs, fmt.Errorf("%s: %w", name, failed[name]))
+	}
+	return plans, errors.Join(errs...)
 }
 
 // atRevision adds the revision that the plan is made for, so that no change of another caller is
@@ -170,25 +185,32 @@ func (p *planner) of(ctx context.Context, f *botFile, content filled, before *bo
 			params[value[0]] = value[2]
 		}
 	}
+	tags := retag(f.name, before.tags, f.tags)
+	if p.checks && len(tags) > 0 {
+		params["Tags"], tags = f.tags.String(), nil
+	}
 	if len(params) > 0 {
 		params["Name"] = f.name
 		out.requests = append(out.requests, request{action: "UpdateChatConfiguration",
 			params: atRevision(params, before)})
 	}
+	out.requests = append(out.requests, tags...)
 	if err := p.check(ctx, &out); err != nil {
 		return out, err
 	}
-	out.requests = append(out.requests, retag(f.name, before.tags, f.tags)...)
 	if len(out.Changes) == 0 {
 		out.Action, out.requests = planUnchanged, nil
 	}
 	return out, nil
 }
 
-// check lets the service say what the request of a plan would change, and whether it is allowed. It
-// does not know of tags that other requests change.
+// check lets the service say what the request of a plan would change, and whether it is allowed.
 func (p *planner) check(ctx context.Context, plan *botPlan) error {
-	if !p.checks || len(plan.requests) == 0 {
+	checks := p.checks
+	if plan.Action == planDelete {
+		checks = p.checksDeletes
+	}
+	if !checks || len(plan.requests) == 0 {
 		return nil
 	}
 	params := maps.Clone(plan.requests[0].params)
@@ -205,24 +227,16 @@ func (p *planner) check(ctx context.Context, plan *botPlan) error {
 		return errors.New("the service did not say what would change, so it may have changed the bot; " +
 			"do not continue before all of its processes have the same version")
 	}
-	changes := *answer.Changes
-	if plan.Action == planUpdate { // in the order of the history
-		at := slices.IndexFunc(changes, func(ch chat.Change) bool { return isUnder(ch, fileConfiguration) })
-		if at < 0 {
-			at = len(changes)
-		}
-		tags := slices.DeleteFunc(slices.Clone(plan.Changes),
-			func(ch chat.Change) bool { return !isUnder(ch, fileTags) })
-		changes = slices.Insert(changes, at, tags...)
+	plan.Changes = *answer.Changes
+	if _, tags := params["Tags"]; tags && !slices.ContainsFunc(plan.Changes, isOfTag) {
+		return errors.New("the service would not change the tags; update all of its processes to the same version")
 	}
-	plan.Changes = changes
 	return nil
 }
 
-// isUnder reports whether a change is of a value under a key.
-func isUnder(ch chat.Change, key string) bool {
-	rest, ok := strings.CutPrefix(ch.Path, key)
-	return ok && (strings.HasPrefix(rest, ".") || strings.HasPrefix(rest, "["))
+// isOfTag reports whether a change is of a tag.
+func isOfTag(ch chat.Change) bool {
+	return strings.HasPrefix(ch.Path, fileTags+".") || strings.HasPrefix(ch.Path, fileTags+"[")
 }
 
 // differences returns what differs between two bots, in the order of the history; nil is no bot.

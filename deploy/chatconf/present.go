@@ -200,13 +200,13 @@ func botOf(c *chat.Configuration) (*botState, error) {
 // knowsCheckOnly reports whether the service only checks a request with CheckOnly. Another service
 // may ignore the parameter, and do what is asked. So the question is a request that no service can
 // fulfil, since it names no bot. Only a service that knows the parameter finds this value wrong.
-func (v *verb) knowsCheckOnly(ctx context.Context) (bool, error) {
+func (v *verb) knowsCheckOnly(ctx context.Context, action string) (bool, error) {
 	const wrong = "unsure"
-	err := v.send(ctx, "CreateChatConfiguration", map[string]string{"CheckOnly": wrong}, nil)
+	err := v.send(ctx, action, map[string]string{"CheckOnly": wrong}, nil)
 	var refused *refusedError
 	switch {
 	case err == nil:
-		return false, errors.New("the service accepts a bot without a name; check that it is a chatconf service")
+		return false, fmt.Errorf("the service accepts %s without a name; check that it is a chatconf service", action)
 	case !errors.As(err, &refused), isPassing(err): // it may know the parameter, and has not said so
 		return false, err
 	}
