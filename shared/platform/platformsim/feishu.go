@@ -71,7 +71,10 @@ func (k *Maker) feishuHeader(m Message, kind string) object {
 }
 
 // feishuMessage is a message, as an event of version 2.
-func feishuMessage(k *Maker, m Message) (*Callback, error) {
+func feishuMessage(k *Maker, m Message) (*Callback, error) { return k.feishu(feishuSaid(k, m).bytes()) }
+
+// feishuSaid is the event of a message.
+func feishuSaid(k *Maker, m Message) object {
 	said := object{"message_id": "om_" + m.ID, "create_time": k.millis(),
 		"chat_id": cmp.Or(m.Conversation, "oc_example"), "chat_type": "group", "message_type": "text",
 		"content": object{"text": "@_user_1 " + m.Text}.String(),
@@ -82,10 +85,10 @@ func feishuMessage(k *Maker, m Message) (*Callback, error) {
 		said["chat_type"], said["content"] = "p2p", object{"text": m.Text}.String()
 		delete(said, "mentions")
 	}
-	return k.feishu(object{"schema": "2.0", "header": k.feishuHeader(m, "im.message.receive_v1"), "event": object{
+	return object{"schema": "2.0", "header": k.feishuHeader(m, "im.message.receive_v1"), "event": object{
 		"sender": object{"sender_id": object{"open_id": m.User, "union_id": "on_example"},
 			"sender_type": "user", "tenant_key": "exampletenant"},
-		"message": said}}.bytes())
+		"message": said}}
 }
 
 // feishuFirst is a message, as an event of version 1.
@@ -104,35 +107,48 @@ func feishuFirst(k *Maker, m Message) (*Callback, error) {
 
 // feishuCard is a card's button with the text as the command in its value.
 func feishuCard(k *Maker, m Message) (*Callback, error) {
-	c, err := k.feishu(object{"schema": "2.0", "header": k.feishuHeader(m, "card.action.trigger"), "event": object{
+	c, err := k.feishu(feishuPressed(k, m).bytes())
+	if err != nil {
+		return nil, err
+	}
+	return c.reading(feishuToast), nil
+}
+
+// feishuPressed is the event of a card's button.
+func feishuPressed(k *Maker, m Message) object {
+	return object{"schema": "2.0", "header": k.feishuHeader(m, "card.action.trigger"), "event": object{
 		"operator": object{"tenant_key": "exampletenant", "open_id": m.User},
 		"token":    "c-example", "host": "im_message",
 		"action": object{"tag": "button", "value": object{"command": m.Text}},
 		"context": object{"open_message_id": "om_" + m.ID,
-			"open_chat_id": cmp.Or(m.Conversation, "oc_example")}}}.bytes())
-	if err != nil {
-		return nil, err
+			"open_chat_id": cmp.Or(m.Conversation, "oc_example")}}}
+}
+
+// feishuToast reads the answer to a card's button.
+func feishuToast(body []byte) (string, error) {
+	var a struct {
+		Toast *struct {
+			Type    string `json:"type"`
+			Content string `json:"content"`
+		} `json:"toast"`
 	}
-	return c.reading(func(body []byte) (string, error) {
-		var a struct {
-			Toast *struct {
-				Type    string `json:"type"`
-				Content string `json:"content"`
-			} `json:"toast"`
-		}
-		if err := decode(body, &a); err != nil || a.Toast == nil {
-			return "", err
-		}
-		return a.Toast.Content, nil
-	}), nil
+	if err := decode(body, &a); err != nil || a.Toast == nil {
+		return "", err
+	}
+	return a.Toast.Content, nil
 }
 
 // feishuMenu is an item of the bot's menu with the text as its key.
 func feishuMenu(k *Maker, m Message) (*Callback, error) {
-	return k.feishu(object{"schema": "2.0", "header": k.feishuHeader(m, "application.bot.menu_v6"), "event": object{
+	return k.feishu(feishuChosen(k, m).bytes())
+}
+
+// feishuChosen is the event of an item of the bot's menu.
+func feishuChosen(k *Maker, m Message) object {
+	return object{"schema": "2.0", "header": k.feishuHeader(m, "application.bot.menu_v6"), "event": object{
 		"operator": object{"operator_name": cmp.Or(m.UserName, m.User), "operator_id": object{"open_id": m.User}},
 		// the real time would make two items within a second one message
-		"event_key": m.Text, "timestamp": number(m.ID)}}.bytes())
+		"event_key": m.Text, "timestamp": number(m.ID)}}
 }
 
 // feishuOldCard is a card's button in the older callback, which is not encrypted.

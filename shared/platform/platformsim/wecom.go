@@ -192,17 +192,7 @@ func (k *Maker) wecomAnswer(body []byte, receiver string) (string, error) {
 
 // wecomRobot is a message to an intelligent robot. Its receive id is empty.
 func wecomRobot(k *Maker, m Message) (*Callback, error) {
-	inner := object{"msgid": m.ID, "aibotid": "example", "chattype": "group",
-		"chatid": cmp.Or(m.Conversation, "wrexample"), "from": object{"userid": m.User},
-		"msgtype": "text", "text": object{"content": "@" + cmp.Or(k.Settings.Get("BotName"), "example") + " " + m.Text}}
-	if m.Direct {
-		inner["chattype"], inner["text"] = "single", object{"content": m.Text}
-		delete(inner, "chatid")
-	}
-	if m.ReplyURL != "" {
-		inner["response_url"] = m.ReplyURL
-	}
-	e, err := k.wecom(inner.String(), "")
+	e, err := k.wecom(wecomSaid(k, m).String(), "")
 	if err != nil {
 		return nil, err
 	}
@@ -213,22 +203,42 @@ func wecomRobot(k *Maker, m Message) (*Callback, error) {
 		if err != nil || inner == "" {
 			return "", err
 		}
-		var reply struct {
-			MsgType string `json:"msgtype"`
-			Stream  struct {
-				ID      string `json:"id"`
-				Finish  bool   `json:"finish"`
-				Content string `json:"content"`
-			} `json:"stream"`
-		}
-		if err := decode([]byte(inner), &reply); err != nil {
-			return "", err
-		}
-		if reply.MsgType != "stream" || reply.Stream.ID == "" || !reply.Stream.Finish {
-			return "", fmt.Errorf("platformsim: the reply is not a finished stream")
-		}
-		return callback.Plain(unmarkdown(reply.Stream.Content)), nil
+		return wecomStream([]byte(inner))
 	}), nil
+}
+
+// wecomSaid is a message to an intelligent robot.
+func wecomSaid(k *Maker, m Message) object {
+	said := object{"msgid": m.ID, "aibotid": cmp.Or(k.Settings.Get("WeChatBotId"), "example"), "chattype": "group",
+		"chatid": cmp.Or(m.Conversation, "wrexample"), "from": object{"userid": m.User},
+		"msgtype": "text", "text": object{"content": "@" + cmp.Or(k.Settings.Get("BotName"), "example") + " " + m.Text}}
+	if m.Direct {
+		said["chattype"], said["text"] = "single", object{"content": m.Text}
+		delete(said, "chatid")
+	}
+	if m.ReplyURL != "" {
+		said["response_url"] = m.ReplyURL
+	}
+	return said
+}
+
+// wecomStream reads the answer to a message to an intelligent robot: a stream that is finished.
+func wecomStream(body []byte) (string, error) {
+	var reply struct {
+		MsgType string `json:"msgtype"`
+		Stream  struct {
+			ID      string `json:"id"`
+			Finish  bool   `json:"finish"`
+			Content string `json:"content"`
+		} `json:"stream"`
+	}
+	if err := decode(body, &reply); err != nil {
+		return "", err
+	}
+	if reply.MsgType != "stream" || reply.Stream.ID == "" || !reply.Stream.Finish {
+		return "", fmt.Errorf("platformsim: the reply is not a finished stream")
+	}
+	return callback.Plain(unmarkdown(reply.Stream.Content)), nil
 }
 
 // unmarkdown returns how Markdown without markup is shown: it removes the escaping backslashes.
