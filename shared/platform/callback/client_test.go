@@ -208,8 +208,6 @@ func TestPassing(t *testing.T) {
 	}
 }
 
-// A panic while a token is fetched is that of the one request. Those who wait for the token, and
-// those who come later, fetch it themselves.
 // A connection is opened again and again, unless the platform says that a setting is wrong.
 func TestAConnectionThatIsNotOpened(t *testing.T) {
 	wrong := map[string]string{"invalid_auth": "the token is not accepted"}
@@ -222,6 +220,8 @@ func TestAConnectionThatIsNotOpened(t *testing.T) {
 	}
 }
 
+// A panic while a token is fetched is that of the one request. Those who wait for the token, and
+// those who come later, fetch it themselves.
 func TestPanicWhileATokenIsFetched(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := callback.NewClient(callback.ClientOptions{})

@@ -12,7 +12,7 @@ import (
 // command. For an element without such a value, such as a date or the form of a modal, the kind is
 // returned.
 // https://docs.slack.dev/reference/interaction-payloads
-func (r *receiver) interaction(payload string, at time.Time) (*callback.Received, error) {
+func (r *reader) interaction(payload string, at time.Time) (*callback.Received, error) {
 	f, err := callback.Object("the payload", payload)
 	if err != nil {
 		return nil, err

@@ -15,10 +15,10 @@ import (
 // journal is kept, so the journal still knows a message that was a command before.
 const maxEditAge = 24 * time.Hour
 
-// event reads what the Events API sends.
+// event reads what the Events API sends. at is when it was sent; zero says that only the event tells.
 // https://docs.slack.dev/apis/events-api
-func (r *receiver) event(in *callback.Request, at time.Time) (*callback.Received, error) {
-	f, err := callback.Object("the body", string(in.Body))
+func (r *reader) event(body string, at, now time.Time) (*callback.Received, error) {
+	f, err := callback.Object("the body", body)
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +45,7 @@ func (r *receiver) event(in *callback.Request, at time.Time) (*callback.Received
 	if kind := e.ignored(); kind != "" {
 		return &callback.Received{Kind: kind}, f.Err()
 	}
-	return r.message(e, in, at)
+	return r.message(e, at, now)
 }
 
 // An event is one of the Events API.
@@ -157,7 +157,7 @@ func (e *event) person() string {
 }
 
 // message reads a message to the app.
-func (r *receiver) message(e *event, in *callback.Request, at time.Time) (*callback.Received, error) {
+func (r *reader) message(e *event, at, now time.Time) (*callback.Received, error) {
 	channel, ts := e.event.Text("channel"), e.message.Text("ts")
 	m := &command.Message{
 		ID:           e.body.Text("event_id"),
@@ -189,14 +189,26 @@ func (r *receiver) message(e *event, in *callback.Request, at time.Time) (*callb
 	}
 	if e.message.Has("edited") {
 		m.Edit = cmp.Or(e.message.Object("edited").Text("ts"), "0")
-		if age(ts, in.Now) > maxEditAge {
+		if age(ts, now) > maxEditAge {
 			m.Unread = command.UnreadEdit
 		}
 	}
 	if err := e.body.Err(); err != nil {
 		return nil, err
 	}
+	if at.IsZero() { // read here, so that a strange time changes nothing else
+		m.Sent = e.time(now)
+	}
 	return &callback.Received{Message: m, Mention: heard.Name}, callback.Check(m)
+}
+
+// time returns when the event was, or now if it does not say.
+func (e *event) time(now time.Time) time.Time {
+	at, err := callback.Seconds(e.body.NumberOrText("event_time"))
+	if err != nil {
+		return now
+	}
+	return at
 }
 
 // mentioned reports whether the app is mentioned, or may be.

@@ -6,7 +6,7 @@ import (
 
 // team refuses a callback of another workspace, if the configuration names one. The id may be that
 // of the workspace or of its organisation.
-func (r *receiver) team(ids ...string) error {
+func (r *reader) team(ids ...string) error {
 	if r.teamID == "" {
 		return nil
 	}

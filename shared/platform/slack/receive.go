@@ -40,8 +40,17 @@ const (
 type receiver struct {
 	secret.Hidden
 	secrets []string
+	reader
+}
+
+// A reader reads what is proven to come from Slack.
+type reader struct {
 	teamID  string
 	botName string
+}
+
+func newReader(s callback.Settings) reader {
+	return reader{teamID: s.Get("SlackTeamId"), botName: s.Get("BotName")}
 }
 
 var _ callback.Receiver = (*receiver)(nil)
@@ -53,7 +62,7 @@ func (Platform) NewReceiver(s callback.Settings) (callback.Receiver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("slack: %w", err)
 	}
-	return &receiver{secrets: secrets, teamID: s.Get("SlackTeamId"), botName: s.Get("BotName")}, nil
+	return &receiver{secrets: secrets, reader: newReader(s)}, nil
 }
 
 // Receive implements callback.Receiver. All that Slack sends is signed alike, but for the probe of
@@ -99,7 +108,7 @@ func (r *receiver) Receive(in *callback.Request) (*callback.Received, error) {
 		return nil, err
 	}
 	if bytes.HasPrefix(in.Body, []byte("{")) {
-		return r.event(in, at)
+		return r.event(string(in.Body), at, in.Now)
 	}
 	form, err := parseForm(string(in.Body))
 	switch {
@@ -110,7 +119,7 @@ func (r *receiver) Receive(in *callback.Request) (*callback.Received, error) {
 	case form["payload"] != "":
 		return r.interaction(form["payload"], at)
 	default:
-		return r.command(form, in, at)
+		return r.command(func(name string) string { return form[name] }, string(in.Body), at)
 	}
 }
 
@@ -159,32 +168,32 @@ func parseForm(text string) (map[string]string, error) {
 	return form, nil
 }
 
-// command reads a slash command. What stands behind the slash is the app's; the command is the
-// text.
+// command reads a slash command, by its fields and as it came. What stands behind the slash is the
+// app's; the command is the text.
 // https://docs.slack.dev/interactivity/implementing-slash-commands
-func (r *receiver) command(form map[string]string, in *callback.Request, at time.Time) (*callback.Received, error) {
-	if err := r.team(form["team_id"], form["enterprise_id"]); err != nil {
+func (r *reader) command(field func(name string) string, body string, at time.Time) (*callback.Received, error) {
+	if err := r.team(field("team_id"), field("enterprise_id")); err != nil {
 		return nil, err
 	}
-	if form["command"] == "" {
-		return nil, callback.Refuse(callback.StepDecode, "the form has neither a command nor a payload")
+	if field("command") == "" {
+		return nil, callback.Refuse(callback.StepDecode, "there is neither a command nor a payload")
 	}
 	var text strings.Builder
-	for _, p := range split(form["text"], nil) {
+	for _, p := range split(field("text"), nil) {
 		text.WriteString(p.Text) // nobody needs to be mentioned
 	}
 	m := &command.Message{
-		ID:           form["trigger_id"],
-		Conversation: form["channel_id"],
-		Direct:       isDirect(form["channel_id"]),
-		User:         form["user_id"],
-		UserName:     form["user_name"],
+		ID:           field("trigger_id"),
+		Conversation: field("channel_id"),
+		Direct:       isDirect(field("channel_id")),
+		User:         field("user_id"),
+		UserName:     field("user_name"),
 		Text:         callback.Fold(text.String()),
 		Sent:         at,
-		ReplyTo:      byURL(form["response_url"], at, form["channel_id"], form["user_id"]),
+		ReplyTo:      byURL(field("response_url"), at, field("channel_id"), field("user_id")),
 	}
 	if m.ID == "" {
-		m.ID = callback.Digest("slack command", at.UTC().String(), string(in.Body))
+		m.ID = callback.Digest("slack command", at.UTC().String(), body)
 	}
 	return &callback.Received{Message: m, State: shows}, callback.Check(m)
 }
@@ -206,8 +215,8 @@ type kind int
 
 const shows kind = 1 // Slack shows the answer's text, which it does for slash commands only
 
-// Answer implements callback.Receiver.
-func (r *receiver) Answer(in *callback.Received, text string) (*callback.Response, error) {
+// Answer implements callback.Answerer.
+func (*reader) Answer(in *callback.Received, text string) (*callback.Response, error) {
 	if in.State != any(shows) || text == "" {
 		return callback.Acknowledge(), nil
 	}
