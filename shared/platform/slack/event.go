@@ -15,7 +15,7 @@ import (
 // journal is kept, so the journal still knows a message that was a command before.
 const maxEditAge = 24 * time.Hour
 
-// event reads what the Events API sends. at is when it was sent; zero says that only the event tells.
+// event reads what the Events API sends. at is when it was sent, zero if only the event tells.
 // https://docs.slack.dev/apis/events-api
 func (r *reader) event(body string, at, now time.Time) (*callback.Received, error) {
 	f, err := callback.Object("the body", body)

@@ -18,24 +18,25 @@ var socketHosts = []string{".slack.com"}
 const (
 	// helloTime is how long Slack may take to greet on a new connection.
 	helloTime = 15 * time.Second
-	// maxPayload is how long the answer in an acknowledgement may be. Slack drops acknowledgements of
-	// 20 KiB and more without a word, according to github.com/slack-go/slack.
+	// maxPayload is how long the answer in an acknowledgement may be. According to
+	// github.com/slack-go/slack, Slack silently drops acknowledgements of 20 KiB and more.
 	maxPayload = 18 << 10
 )
 
 // wrongTokens says what is wrong with SlackAppToken, by the error of apps.connections.open.
 // https://docs.slack.dev/reference/methods/apps.connections.open
 var wrongTokens = map[string]string{
-	"invalid_auth": badAppToken, "not_authed": badAppToken, "token_revoked": badAppToken, "token_expired": badAppToken,
-	"account_inactive":       badAppToken,
+	"invalid_auth": badAppToken, "not_authed": badAppToken, "token_revoked": badAppToken,
+	"token_expired": badAppToken, "account_inactive": badAppToken,
 	"not_allowed_token_type": "SlackAppToken is a token of another kind; an app-level token is such as xapp-…",
-	"missing_scope":          "SlackAppToken lacks the scope connections:write; generate another app-level token with it",
+	"missing_scope":          "SlackAppToken lacks the scope connections:write; generate another token with it",
 }
 
 const badAppToken = "Slack does not accept SlackAppToken; generate an app-level token with the scope " +
 	"connections:write in Basic Information of the app"
 
-// A stream opens connections of Socket Mode. https://docs.slack.dev/apis/events-api/using-socket-mode
+// A stream opens connections of Socket Mode.
+// https://docs.slack.dev/apis/events-api/using-socket-mode
 type stream struct {
 	secret.Hidden
 	client *callback.Client
@@ -111,7 +112,8 @@ type frame struct {
 func readFrame(text []byte) (*frame, error) {
 	f := new(frame)
 	if err := json.Unmarshal(text, f); err != nil {
-		return nil, callback.Refuse(callback.StepDecode, "a frame is not the JSON of Socket Mode") // the error may quote it
+		// The error may quote it.
+		return nil, callback.Refuse(callback.StepDecode, "a frame is not the JSON of Socket Mode")
 	}
 	return f, nil
 }

@@ -267,7 +267,8 @@ func TestAcknowledge(t *testing.T) {
 		"a command without an answer": {envelope("slash_commands", slash(t, formStart+"help")), "",
 			`{"envelope_id":"e1"}`, false},
 		"a command whose answer is not shown": {strings.Replace(envelope("slash_commands", slash(t, formStart+"help")),
-			`"accepts_response_payload":true`, `"accepts_response_payload":false`, 1), "x", `{"envelope_id":"e1"}`, false},
+			`"accepts_response_payload":true`, `"accepts_response_payload":false`, 1), "x",
+			`{"envelope_id":"e1"}`, false},
 		"an answer that Slack would drop": {envelope("slash_commands", slash(t, formStart+"help")),
 			strings.Repeat("&", 11_000), `{"envelope_id":"e1"}`, false},
 		"an event": {envelope("events_api", event(`{"type":"reaction_added"}`)), "x", `{"envelope_id":"e1"}`, false},
@@ -298,7 +299,8 @@ func TestAcknowledgeWhatWasNotRecorded(t *testing.T) {
 		t.Fatal(err)
 	}
 	for status, want := range map[int][]string{401: {`{"envelope_id":"e1"}`}, 500: nil, 503: nil} {
-		if err := d.Acknowledge(t.Context(), &callback.Response{Status: status, Body: []byte("no JSON\n")}); err != nil {
+		answer := &callback.Response{Status: status, Body: []byte("no JSON\n")}
+		if err := d.Acknowledge(t.Context(), answer); err != nil {
 			t.Error(err)
 		}
 		if diff := cmp.Diff(want, socket.Written()); diff != "" {
@@ -343,7 +345,8 @@ func FuzzStream(f *testing.F) {
 			err = d.Acknowledge(t.Context(), answer)
 		}
 		written := socket.Written()
-		if err != nil || len(written) != 1 || !json.Valid([]byte(written[0])) || len(written[0]) >= 20<<10+len(frame) {
+		if err != nil || len(written) != 1 || !json.Valid([]byte(written[0])) ||
+			len(written[0]) >= 20<<10+len(frame) {
 			t.Errorf("%v, %.200q", err, written)
 		}
 	})
