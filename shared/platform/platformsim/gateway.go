@@ -3,7 +3,10 @@ package platformsim
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"chatconf/shared/platform/callback"
@@ -12,35 +15,43 @@ import (
 
 // A Gateway stands in for a platform's servers towards programs that open connections: the calls
 // before a connection, the connections, and the calls by which answers are sent. It is the handler
-// of all its hosts. It is safe for concurrent use.
+// of all its hosts. Under another host, such as 127.0.0.1, it serves them all, and names this one in
+// the addresses that it gives. It keeps everything in memory and is safe for concurrent use.
 type Gateway interface {
 	http.Handler
 	// Hosts are the platform's hosts that it serves.
 	Hosts() []string
 	// Push delivers a message to a connection of the app of the settings, as the platform would,
-	// and waits for the acknowledgement.
+	// and waits for the acknowledgement. It waits for a connection if there is none. If none of the
+	// platform's deliveries is acknowledged, it fails.
 	Push(ctx context.Context, s callback.Settings, m Message) (Pushed, error)
 	// Connections returns how many connections the app of the settings has.
 	Connections(s callback.Settings) int
-	// Disturb disturbs the connections of the app of the settings.
+	// Disturb disturbs the connections of the app of the settings. It fails if there are none.
 	Disturb(s callback.Settings, how Disturbance) error
 	// Sent returns the answers that the app of the settings has sent later, by a call or over its
 	// connection, in their order.
 	Sent(s callback.Settings) []string
+	// Close ends all connections without a word. The gateway remains of use.
+	Close()
 }
 
 // GatewayOptions are what a Gateway needs.
 type GatewayOptions struct {
-	// Secret returns the secret of an app, by its id in the platform's terms. Nil accepts every
-	// secret.
+	// Secret returns the secret of an app, by its id in the platform's terms; empty if the app is
+	// unknown. Nil accepts every secret.
 	Secret func(app string) secret.Text
 	Now    func() time.Time // default time.Now
+	// After returns a channel that receives when the platform has waited so long for the program:
+	// for an acknowledgement, for instance. The default is time.After.
+	After func(time.Duration) <-chan time.Time
 }
 
 // Pushed is what came of a message.
 type Pushed struct {
-	Answer string // that the acknowledgement carries; empty if none
-	Again  bool   // the program asked for another delivery
+	Answer     string // that the acknowledgement carries; empty if none
+	Again      bool   // the program asked for another delivery, and there are no more
+	Deliveries int    // how often the message was delivered
 }
 
 // A Disturbance is what can happen to connections.
@@ -59,12 +70,16 @@ var gateways = map[string]func(GatewayOptions) Gateway{}
 
 // NewGateway returns the gateway of a platform.
 func NewGateway(platform string, o GatewayOptions) (Gateway, error) {
-	make, ok := gateways[platform]
+	open, ok := gateways[platform]
 	if !ok {
-		return nil, fmt.Errorf("platformsim: %s has no gateway for connections", platform)
+		return nil, fmt.Errorf("platformsim: %s has no gateway for connections; use %s", platform,
+			strings.Join(slices.Sorted(maps.Keys(gateways)), ", "))
 	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return make(o), nil
+	if o.After == nil {
+		o.After = time.After
+	}
+	return open(o), nil
 }
