@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
+	"time"
 
 	"chatconf/shared/platform/callback"
 )
@@ -44,6 +45,13 @@ func dingtalkRobot(k *Maker, m Message) (*Callback, error) {
 	if err := k.need("DingTalkClientSecret", "DingTalkClientId"); err != nil {
 		return nil, err
 	}
+	at, secret := k.millis(), k.Settings.Get("DingTalkClientSecret")
+	return post(dingtalkRobotBody(k, m).bytes(), jsonUTF8, "timestamp", at, "sign",
+		mac64(secret, at+"\n"+secret)).reading(dingtalkText), nil
+}
+
+// dingtalkRobotBody is what DingTalk sends of a message to a robot, by either way.
+func dingtalkRobotBody(k *Maker, m Message) object {
 	corp := cmp.Or(k.Settings.Get("DingTalkCorpId"), "dingexamplecorp")
 	body := object{
 		"msgtype": "text", "text": object{"content": " " + m.Text}, "msgId": m.ID,
@@ -58,12 +66,14 @@ func dingtalkRobot(k *Maker, m Message) (*Callback, error) {
 		body["conversationType"] = "1"
 	}
 	if m.ReplyURL != "" {
-		body["sessionWebhook"], body["sessionWebhookExpiredTime"] = m.ReplyURL, k.Now.UnixMilli()+5_400_000
+		body["sessionWebhook"] = m.ReplyURL
+		body["sessionWebhookExpiredTime"] = k.Now.Add(dingtalkSession).UnixMilli()
 	}
-	at, secret := k.millis(), k.Settings.Get("DingTalkClientSecret")
-	return post(body.bytes(), jsonUTF8, "timestamp", at, "sign", mac64(secret, at+"\n"+secret)).reading(dingtalkText),
-		nil
+	return body
 }
+
+// dingtalkSession is how long a sessionWebhook can be used.
+const dingtalkSession = 90 * time.Minute
 
 // dingtalkText reads a robot's answer.
 func dingtalkText(body []byte) (string, error) {
@@ -95,20 +105,24 @@ func dingtalkCard(k *Maker, m Message) (*Callback, error) {
 	if err := k.need("DingTalkCardSecret"); err != nil {
 		return nil, err
 	}
+	at := k.millis()
+	return post(dingtalkCardBody(k, m).bytes(), jsonUTF8, "x-ddpaas-signature-timestamp", at, "x-ddpaas-signature",
+		mac64(k.Settings.Get("DingTalkCardSecret"), at)), nil
+}
+
+// dingtalkCardBody is what DingTalk sends of a card's button, by either way.
+func dingtalkCardBody(k *Maker, m Message) object {
 	space := "IM_GROUP"
 	if m.Direct {
 		space = "IM_ROBOT"
 	}
-	body := object{
+	return object{
 		"type": "actionCallback", "outTrackId": m.ID, "corpId": cmp.Or(k.Settings.Get("DingTalkCorpId"),
 			"dingexamplecorp"), "userId": m.User,
 		"spaceId": cmp.Or(m.Conversation, "cidexample=="), "spaceType": space, "userIdType": 1,
 		"content": object{"cardPrivateData": object{"actionIds": []string{"run"},
 			"params": object{"command": m.Text}}}.String(),
 	}
-	at := k.millis()
-	return post(body.bytes(), jsonUTF8, "x-ddpaas-signature-timestamp", at, "x-ddpaas-signature",
-		mac64(k.Settings.Get("DingTalkCardSecret"), at)), nil
 }
 
 // dingtalkCheck is the check of an event subscription's URL.

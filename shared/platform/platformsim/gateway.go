@@ -15,8 +15,8 @@ import (
 
 // A Gateway stands in for a platform's servers towards programs that open connections: the calls
 // before a connection, the connections, and the calls by which answers are sent. It is the handler
-// of all its hosts. Under another host, such as 127.0.0.1, it serves them all, and names this one in
-// the addresses that it gives. It keeps everything in memory and is safe for concurrent use.
+// of all its hosts. Under another host, such as 127.0.0.1, it serves them all, and the addresses
+// that it gives have that host. It keeps everything in memory and is safe for concurrent use.
 type Gateway interface {
 	http.Handler
 	// Hosts are the platform's hosts that it serves.
@@ -42,8 +42,8 @@ type GatewayOptions struct {
 	// unknown. Nil accepts every secret.
 	Secret func(app string) secret.Text
 	Now    func() time.Time // default time.Now
-	// After returns a channel that receives when the platform has waited so long for the program:
-	// for an acknowledgement, for instance. The default is time.After.
+	// After returns a channel that receives when the platform has waited so long for an
+	// acknowledgement. The default is time.After.
 	After func(time.Duration) <-chan time.Time
 }
 
@@ -66,7 +66,7 @@ const (
 )
 
 // gateways make the gateways of the platforms that have them, by type.
-var gateways = map[string]func(GatewayOptions) Gateway{}
+var gateways = map[string]func(GatewayOptions) Gateway{"DingTalk": newDingtalkGateway}
 
 // NewGateway returns the gateway of a platform.
 func NewGateway(platform string, o GatewayOptions) (Gateway, error) {

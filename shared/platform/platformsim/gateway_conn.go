@@ -22,6 +22,7 @@ type gatewayConn struct {
 	done   chan struct{}            // closed when the connection has ended
 	host   func(host string) string // the host to name in an address for this client
 	silent atomic.Bool              // nothing is delivered to it
+	topics []string                 // what is delivered to it; everything if nil
 
 	mu      sync.Mutex
 	waiting map[string]chan []byte // for acknowledgements, by their ids
@@ -59,7 +60,7 @@ func (c *gatewayConn) closeAfter(d time.Duration) {
 	go func() {
 		select {
 		case <-c.done:
-		case <-c.hub.After(d):
+		case <-time.After(d):
 			c.close(websocket.StatusNormalClosure, "")
 		}
 	}()
@@ -80,22 +81,6 @@ func (c *gatewayConn) write(message []byte) {
 	defer cancel()
 	if c.socket.Write(ctx, c.kind, message) != nil {
 		c.cut()
-	}
-}
-
-// pingEvery pings the program as WebSocket does, until the connection ends.
-func (c *gatewayConn) pingEvery(d time.Duration) {
-	tick := time.NewTicker(d)
-	defer tick.Stop()
-	for {
-		select {
-		case <-c.done:
-			return
-		case <-tick.C:
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), gatewayWrite)
-		_ = c.socket.Ping(ctx) // the connection is as it is
-		cancel()
 	}
 }
 

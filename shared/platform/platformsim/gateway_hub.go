@@ -116,10 +116,13 @@ func (h *hub) of(app string) []*gatewayConn {
 }
 
 // join adds a connection to those of an app, and returns the others. From now on messages are
-// delivered to it.
-func (h *hub) join(c *gatewayConn, app string) []*gatewayConn {
+// delivered to it, and welcome comes before them.
+func (h *hub) join(c *gatewayConn, app string, welcome ...[]byte) []*gatewayConn {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	for _, frame := range welcome {
+		c.write(frame)
+	}
 	others := slices.Clone(h.conns[app])
 	c.app = app
 	h.conns[app] = append(h.conns[app], c)
@@ -138,11 +141,14 @@ func (h *hub) leave(c *gatewayConn) {
 	}
 }
 
-// pick returns one of the connections of an app at random. It waits until there is one.
-func (h *hub) pick(ctx context.Context, app string) (*gatewayConn, error) {
+// pick returns one of the connections of an app that takes a topic, at random. It waits until there
+// is one.
+func (h *hub) pick(ctx context.Context, app, topic string) (*gatewayConn, error) {
 	for {
 		h.mu.Lock()
-		open := slices.DeleteFunc(slices.Clone(h.conns[app]), func(c *gatewayConn) bool { return c.silent.Load() })
+		open := slices.DeleteFunc(slices.Clone(h.conns[app]), func(c *gatewayConn) bool {
+			return c.silent.Load() || c.topics != nil && !slices.Contains(c.topics, topic)
+		})
 		changed := h.changed
 		h.mu.Unlock()
 		if len(open) > 0 {
@@ -158,10 +164,11 @@ func (h *hub) pick(ctx context.Context, app string) (*gatewayConn, error) {
 
 // A delivery is how a message is delivered.
 type delivery struct {
+	topic string        // in the platform's terms
 	most  int           // deliveries, unless one is acknowledged
 	limit time.Duration // for an acknowledgement
-	// frames returns what delivers the message over a connection, the first time with attempt 0, and
-	// the id by which the program acknowledges it.
+	// frames returns what delivers the message over a connection, the first time with attempt 0,
+	// and the id by which the program acknowledges it.
 	frames func(c *gatewayConn, attempt int) (id string, frames [][]byte, err error)
 	// read reads an acknowledgement: the answer that it carries, or that it asks for another
 	// delivery.
@@ -174,7 +181,7 @@ func (h *hub) push(ctx context.Context, s callback.Settings, d delivery) (Pushed
 	app, _ := h.app(s)
 	var out Pushed
 	for out.Deliveries < d.most {
-		c, err := h.pick(ctx, app)
+		c, err := h.pick(ctx, app, d.topic)
 		if err != nil {
 			return out, err
 		}

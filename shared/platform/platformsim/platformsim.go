@@ -34,6 +34,7 @@ type Message struct {
 	Direct       bool
 	Text         string
 	ReplyURL     string // the address for late answers, on platforms that give one
+	Mode         string // of what a Gateway pushes: one with a message; the first if empty
 }
 
 // A Callback is a request as the platform would send it.
