@@ -120,7 +120,7 @@ func (v *verb) bots(ctx context.Context, whole bool, filters ...chat.Filter) ([]
 		at := "Filters." + strconv.Itoa(i+1) + "."
 		params[at+"Name"], params[at+"Value"] = f.Name, f.Value
 	}
-	for {
+	for list := new(pages); ; {
 		var page chat.ListResponse
 		if err := v.ask(ctx, "ListChatConfigurations", params, "", &page); isForbidden(err) {
 			return nil, fmt.Errorf("%w\n  for one bot, name it: chatconf show NAME", err)
@@ -131,8 +131,8 @@ func (v *verb) bots(ctx context.Context, whole bool, filters ...chat.Filter) ([]
 			summary.Outputs = ""
 			all = append(all, listed{Summary: summary})
 		}
-		if params["NextToken"] = page.NextToken; page.NextToken == "" {
-			return all, nil
+		if more, err := list.next(params, page.NextToken, len(page.ChatConfigurations)); !more {
+			return all, err
 		}
 	}
 }

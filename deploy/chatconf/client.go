@@ -370,6 +370,36 @@ func (c *client) send(ctx context.Context, action string, params map[string]stri
 	return nil
 }
 
+// pages follows the pages of a list to its end.
+type pages struct {
+	seen  map[string]bool // the tokens so far
+	empty int             // how many pages without an entry came last
+}
+
+// maxEmpty is how many pages may have no entry, one after the other. A search may need some: the
+// service reads at least 100 bots for each page.
+const maxEmpty = 1000
+
+// next puts the token of the next page into the parameters, and reports whether there is one. n is
+// how many entries the last page has. A list that would never end is an error.
+func (p *pages) next(params map[string]string, token string, n int) (bool, error) {
+	if p.empty++; n > 0 {
+		p.empty = 0
+	}
+	if token == "" {
+		return false, nil
+	}
+	if p.seen[token] || p.empty > maxEmpty {
+		return false, errors.New("the list of the service has no end: it repeats its pages; " +
+			"check that it is a chatconf service")
+	}
+	if p.seen == nil {
+		p.seen = make(map[string]bool)
+	}
+	p.seen[token], params["NextToken"] = true, token
+	return true, nil
+}
+
 // A refusedError is an error that the service answered.
 type refusedError struct {
 	code   string // of the API

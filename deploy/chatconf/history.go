@@ -88,13 +88,17 @@ func (v *verb) revisions(ctx context.Context, name string, n int) ([]chat.Revisi
 	if n > 0 {
 		params["MaxResults"] = strconv.Itoa(n)
 	}
-	for {
+	for all := new(pages); ; {
 		var page chat.ListRevisionsResponse
 		if err := v.ask(ctx, "ListChatConfigurationRevisions", params, "", &page); err != nil {
 			return nil, err
 		}
 		list = append(list, page.ChatConfigurationRevisions...)
-		if params["NextToken"] = page.NextToken; page.NextToken == "" || n > 0 && len(list) >= n {
+		more, err := all.next(params, page.NextToken, len(page.ChatConfigurationRevisions))
+		if err != nil {
+			return nil, err
+		}
+		if !more || n > 0 && len(list) >= n {
 			break
 		}
 	}

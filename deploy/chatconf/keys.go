@@ -282,16 +282,15 @@ func (k *remoteKeys) create(ctx context.Context, in *chat.CreateAccessKeyRequest
 
 func (k *remoteKeys) list(ctx context.Context) (keys []chat.AccessKeyInfo, err error) {
 	params := map[string]string{"MaxResults": strconv.Itoa(chat.MaxResults)}
-	for {
+	for list := new(pages); ; {
 		var out chat.ListAccessKeysResponse
 		if err := k.client.ask(ctx, policy.ListAccessKeys, params, "", &out); err != nil {
 			return nil, err
 		}
 		keys = append(keys, out.AccessKeys...)
-		if out.NextToken == "" {
-			return keys, nil
+		if more, err := list.next(params, out.NextToken, len(out.AccessKeys)); !more {
+			return keys, err
 		}
-		params["NextToken"] = out.NextToken
 	}
 }
 

@@ -147,7 +147,7 @@ func (q *logQuery) find(ctx context.Context, v *verb, names []string) (found []c
 func (q *logQuery) ofBot(ctx context.Context, v *verb, name string) (found []chat.ChatCommand, err error) {
 	params := map[string]string{"Name": name, "User": q.user, "Command": q.command, "Decision": q.decision,
 		"State": q.state, "Target": q.target, "Since": q.since, "Until": q.until}
-	for {
+	for list := new(pages); ; {
 		size := chat.MaxResults
 		if q.last > 0 {
 			size = min(size, q.last-len(found))
@@ -158,8 +158,9 @@ func (q *logQuery) ofBot(ctx context.Context, v *verb, name string) (found []cha
 			return nil, err
 		}
 		found = append(found, page.ChatCommands...)
-		if params["NextToken"] = page.NextToken; page.NextToken == "" || len(found) == q.last && q.last > 0 {
-			return found, nil
+		more, err := list.next(params, page.NextToken, len(page.ChatCommands))
+		if !more || q.last > 0 && len(found) >= q.last {
+			return found, err
 		}
 	}
 }

@@ -129,7 +129,7 @@ func (v *verb) listed(ctx context.Context, names []string, bots map[string]*botS
 		filter := fmt.Sprintf("Filters.%d.", i+1)
 		params[filter+"Name"], params[filter+"Value"] = "Name", name
 	}
-	for {
+	for list := new(pages); ; {
 		var page chat.ListResponse
 		if err := v.send(ctx, "ListChatConfigurations", params, &page); err != nil {
 			return nil, err
@@ -149,10 +149,9 @@ func (v *verb) listed(ctx context.Context, names []string, bots map[string]*botS
 				}
 			}
 		}
-		if page.NextToken == "" {
-			return unread, nil
+		if more, err := list.next(params, page.NextToken, len(page.ChatConfigurations)); !more {
+			return unread, err
 		}
-		params["NextToken"] = page.NextToken
 	}
 }
 
