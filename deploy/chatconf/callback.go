@@ -537,9 +537,14 @@ func indented(text string) string {
 // printable returns text without control characters, which a terminal would obey.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
-		if r != '\n' && r != '\t' && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)) {
+		if controls(r) {
 			return unicode.ReplacementChar
 		}
 		return r
 	}, text)
+}
+
+// controls reports whether a terminal obeys a character, other than the ends of lines and tabs.
+func controls(r rune) bool {
+	return r != '\n' && r != '\t' && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r))
 }

@@ -46,7 +46,7 @@ func (v *verb) completeNext(cmd *cobra.Command, args []string, start string) ([]
 		directive |= cobra.ShellCompDirectiveNoSpace
 	}
 	return slices.DeleteFunc(found, func(word string) bool {
-		return !strings.HasPrefix(word, start) || slices.Contains(args, word)
+		return !strings.HasPrefix(word, start) || slices.Contains(args, word) || printable(word) != word
 	}), directive
 }
 

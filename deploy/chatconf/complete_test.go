@@ -1,6 +1,9 @@
 package main
 
 import (
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 )
@@ -35,5 +38,23 @@ func TestCompleteNext(t *testing.T) {
 	}
 	if got, err := completeLine(t, "diff", "--endpoint", "ftp://x", "ops", ""); err != nil || got != ":4\n" {
 		t.Errorf("without a service: %q, %v", got, err)
+	}
+}
+
+// What a service names is completed only if the shell can print it.
+func TestCompletionDoesNotControlATerminal(t *testing.T) {
+	noEnv(t)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, `{"ChatConfigurations":[{"Name":"ops"},{"Name":"o\u001b[2Jx"},{"Name":"o\u202ex"}],`+
+			`"ChatConfiguration":{"Name":"ops","Type":"Slack","Secrets":[{"Key":"A"},{"Key":"B\u009b"}]}}`)
+	}))
+	defer s.Close()
+	t.Setenv("CHATCONF_ENDPOINT", s.URL)
+	t.Setenv("CHATCONF_ACCESS_KEY_ID", "a")
+	t.Setenv("CHATCONF_ACCESS_KEY_SECRET", "b")
+	for line, want := range map[string]string{"show ": "ops\n:4\n", "rotate ops ": "A\n:4\n"} {
+		if got, err := completeLine(t, strings.Split(line, " ")...); err != nil || got != want {
+			t.Errorf("%q completes %q, %v, want %q", line, got, err, want)
+		}
 	}
 }

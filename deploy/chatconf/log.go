@@ -96,7 +96,7 @@ line is an object, as ListChatCommands shows it.`,
 			return recent.find(ctx, v, names)
 		}
 		f.print = func(c *chat.ChatCommand) error { return printCommand(v, c) }
-		f.warn = func(err error) { fmt.Fprintf(cmd.ErrOrStderr(), "%v\nTrying again.\n", err) }
+		f.warn = func(err error) { fmt.Fprintf(v.messages, "%s\nTrying again.\n", printable(err.Error())) }
 		return f.run(ctx)
 	})
 	flags := cmd.Flags()

@@ -3,12 +3,12 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
@@ -82,27 +82,45 @@ func encodeJSON(w io.Writer, v any, indent string) error {
 // writeJSON writes a text in JSON. What a terminal would obey is only in its strings, and is
 // escaped: JSON itself allows more of that.
 func writeJSON(w io.Writer, text string) error {
+	_, err := io.WriteString(w, escaped(text))
+	return err
+}
+
+// escaped returns a text in JSON or YAML, in which only strings in double quotation marks have
+// characters that a terminal obeys. They are escaped.
+func escaped(text string) string {
 	var b strings.Builder
 	for _, r := range text {
-		if r != '\n' && r != '\t' && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)) {
+		if controls(r) {
 			fmt.Fprintf(&b, `\u%04x`, r)
 		} else {
 			b.WriteRune(r)
 		}
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	return b.String()
 }
 
-// yamlText returns a node as a YAML document.
+// yamlText returns a node as a YAML document. It quotes the strings that a terminal would obey.
+// YAML itself allows marks of the direction of writing, which let a text look like another one.
 func yamlText(n *yaml.Node) ([]byte, error) {
+	quote(n)
 	var b bytes.Buffer
 	e := yaml.NewEncoder(&b)
 	e.SetIndent(2)
-	if err := e.Encode(n); err != nil {
+	if err := errors.Join(e.Encode(n), e.Close()); err != nil {
 		return nil, err
 	}
-	return b.Bytes(), e.Close()
+	return []byte(escaped(b.String())), nil
+}
+
+// quote quotes the strings in a node that have characters which a terminal obeys.
+func quote(n *yaml.Node) {
+	if n.Kind == yaml.ScalarNode && strings.ContainsFunc(n.Value, controls) {
+		n.Style = yaml.DoubleQuotedStyle
+	}
+	for _, child := range n.Content {
+		quote(child)
+	}
 }
 
 // yamlOf returns a JSON value as a YAML node, members in their order.
@@ -135,7 +153,7 @@ func yamlOf(n *document.Node) *yaml.Node {
 func yamlString(text string) *yaml.Node {
 	out := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: text}
 	special := strings.ContainsFunc(text, func(r rune) bool {
-		return r != '\n' && (unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || r == '\ufeff')
+		return controls(r) || r == '\t' || r == '\u2028' || r == '\u2029' || r == '\ufeff'
 	})
 	if special || strings.HasPrefix(text, " ") || strings.HasPrefix(text, "\n") || strings.Contains(text, " \n") ||
 		slices.Contains([]string{"y", "n", "yes", "no", "on", "off"}, strings.ToLower(text)) {

@@ -19,7 +19,8 @@ func FuzzYAML(f *testing.F) {
 	for _, text := range []string{"ops", "true", "null", "1e3", "0x1F", "~", "", " a", "a: b", "- a", "two\nlines",
 		"two \nlines\n", "\n", "\tx\ny", "#", "\u2028", "\u0085", "\x7f",
 		"2026-01-31", "ключ", "'\"\\", "{a}", "<<", "=",
-		"a\n b", " a\nb", "---\na", "\ufeffa"} {
+		"a\n b", " a\nb", "---\na", "\ufeffa",
+		"a\u202eb", "\\\u2066\n\u200f", "\u061c: \x1b"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -32,6 +33,9 @@ func FuzzYAML(f *testing.F) {
 		var got map[string]any
 		if err := yaml.Unmarshal(b.Bytes(), &got); err != nil {
 			t.Fatalf("%v:\n%s", err, &b)
+		}
+		if printable(b.String()) != b.String() {
+			t.Errorf("a terminal obeys %q", &b)
 		}
 		gotText, _ := json.Marshal(got)
 		wantText, _ := json.Marshal(in)
@@ -94,5 +98,26 @@ func TestOutputs(t *testing.T) {
 	}
 	if err := printData(new(bytes.Buffer), outputYAML, func() {}); err == nil {
 		t.Error("a function has no YAML, and no error")
+	}
+}
+
+// A file that is written again has nothing that a terminal obeys, even where it is otherwise kept.
+func TestYAMLDoesNotControlATerminal(t *testing.T) {
+	const before = "Name: ops # a\u202eb\r\nType: Slack\r\n# c\u2066d\r\nStatus: Active\r\nTags: {a: x\u202ey}\r\n" +
+		"Configuration:\r\n  BotName: 'x\u202ey'\r\n  \"k\u200f\": |\r\n    two\r\n    l\u2067nes\r\n"
+	f, err := parseBot("ops.yaml", []byte(before))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := f.botState
+	b.status = "Inactive"
+	got, err := textOfBot(&b, f)
+	if err != nil || printable(string(got)) != string(got) || !strings.Contains(string(got), "# c") {
+		t.Errorf("%q, %v", got, err)
+	}
+	again, err := parseBot("ops.yaml", got)
+	if err != nil || again.status != "Inactive" || again.configuration.String() != f.configuration.String() ||
+		again.tags.String() != f.tags.String() {
+		t.Errorf("%q: %v", got, err)
 	}
 }

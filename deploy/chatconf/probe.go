@@ -44,7 +44,7 @@ func probe(ctx context.Context, w io.Writer, name string, t, other table.Table) 
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		if err := proof.prove(ctx); err != nil {
-			fmt.Fprintf(w, "%s: FAILED  %s: %v\n", name, proof.promise, err)
+			fmt.Fprintf(w, "%s: FAILED  %s: %s\n", name, proof.promise, printable(err.Error()))
 			failed++
 			continue
 		}

@@ -116,7 +116,9 @@ func (v *verb) complete(ctx context.Context, start string) (names []string) {
 		return nil
 	}
 	for _, summary := range answer.ChatConfigurations {
-		names = append(names, summary.Name)
+		if isName(summary.Name) { // the shell prints it as it is
+			names = append(names, summary.Name)
+		}
 	}
 	return names
 }
