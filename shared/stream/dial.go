@@ -69,7 +69,8 @@ func (d dialer) Dial(ctx context.Context, to callback.Dial) (callback.Socket, er
 		HTTPHeader: header})
 	switch {
 	case err != nil && response != nil && response.StatusCode != http.StatusSwitchingProtocols:
-		return nil, &callback.CallError{What: to.What, Status: response.StatusCode, Again: true}
+		return nil, &callback.CallError{What: to.What, Code: response.Header.Get(to.CodeHeader),
+			Status: response.StatusCode, Again: true}
 	case err != nil:
 		return nil, dial.NewError(to.What, err)
 	}

@@ -87,6 +87,9 @@ type Dial struct {
 	Hosts   []string
 	Headers map[string]secret.Text
 	Binary  bool // messages are binary; else text
+	// CodeHeader is the header that has the platform's code if it refuses the connection; empty if
+	// none has.
+	CodeHeader string
 }
 
 // A Socket is a WebSocket connection. It finds out by itself that the other side is gone, and then
