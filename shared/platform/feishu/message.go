@@ -11,7 +11,7 @@ import (
 // message reads the message of a person into m. In a group an app may get every message; one that
 // does not mention this bot is not for it.
 // https://open.feishu.cn/document/server-docs/im-v1/message/events/receive
-func (r *receiver) message(m *command.Message, e callback.Fields) *callback.Received {
+func (r *reader) message(m *command.Message, e callback.Fields) *callback.Received {
 	sender, said := e.Object("sender"), e.Object("message")
 	kind := said.Text("message_type")
 	if who := sender.Text("sender_type"); who != "user" { // the bot's own, or another's
@@ -61,7 +61,7 @@ func unread(kind string) string {
 }
 
 // hear reads text, plain or rich.
-func (r *receiver) hear(kind string, said callback.Fields, way callback.Way) callback.Heard {
+func (r *reader) hear(kind string, said callback.Fields, way callback.Way) callback.Heard {
 	mentions := make(map[string]callback.Part)
 	for _, mention := range said.Items("mentions") {
 		if key := mention.Text("key"); key != "" {
@@ -89,7 +89,7 @@ const allKey = "@_all"
 
 // mentioned returns a mention as the message lists it. A bot has no user id. Only its name tells
 // that it is this bot; in a direct message it is enough that it is a bot.
-func (r *receiver) mentioned(key string, f callback.Fields, way callback.Way) callback.Part {
+func (r *reader) mentioned(key string, f callback.Fields, way callback.Way) callback.Part {
 	name := f.Text("name")
 	p := callback.Part{Mention: true, Name: name, Text: "@" + callback.Word(name)}
 	switch kind := f.Text("mentioned_type"); {

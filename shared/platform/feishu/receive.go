@@ -29,37 +29,54 @@ const maxToast = 600
 
 type receiver struct {
 	secret.Hidden
-	keys    []string // Encrypt Keys
-	tokens  []string // Verification Tokens; none if it is not set
-	cards   bool     // the cards' older callback is taken
-	appID   string
-	botName string
-	window  time.Duration
+	reader
+	keys   []string // Encrypt Keys
+	cards  bool     // the cards' older callback is taken
+	window time.Duration
 }
 
 var _ callback.Receiver = (*receiver)(nil)
+
+// A reader reads what is proven to come from Feishu, and formats the answers.
+type reader struct {
+	secret.Hidden
+	tokens  []string // Verification Tokens; none if it is not set
+	appID   string
+	botName string
+	// proven says that a connection of the app itself proves its events. They need no Verification
+	// Token, but one that is there is compared.
+	proven bool
+}
+
+func newReader(s callback.Settings) (r reader, err error) {
+	r.appID, r.botName = s.Get("FeishuAppId"), s.Get("BotName")
+	if r.appID == "" {
+		return r, fmt.Errorf("feishu: FeishuAppId is not set")
+	}
+	if s.Get("FeishuVerificationToken") != "" {
+		if r.tokens, err = callback.Secrets(s, "FeishuVerificationToken"); err != nil {
+			return r, fmt.Errorf("feishu: %w", err)
+		}
+	}
+	return r, nil
+}
 
 // NewReceiver returns the receiver of a configuration of type Feishu: events of version 1 and 2 and
 // the actions of cards, encrypted and signed, and the challenges that check the URL. The
 // Verification Token is compared if it is set. A challenge without encryption needs it, and so does
 // the cards' older callback, which is accepted only if FeishuOldCards is true.
 func (Platform) NewReceiver(s callback.Settings) (callback.Receiver, error) {
-	r := &receiver{appID: s.Get("FeishuAppId"), botName: s.Get("BotName")}
-	var err error
+	reader, err := newReader(s)
+	if err != nil {
+		return nil, err
+	}
+	r := &receiver{reader: reader}
 	if r.keys, err = callback.Secrets(s, "FeishuEncryptKey"); err != nil {
 		return nil, fmt.Errorf("feishu: %w", err)
-	}
-	if s.Get("FeishuVerificationToken") != "" {
-		if r.tokens, err = callback.Secrets(s, "FeishuVerificationToken"); err != nil {
-			return nil, fmt.Errorf("feishu: %w", err)
-		}
 	}
 	r.cards = s.Get("FeishuOldCards") == "true"
 	if r.window, err = callback.Window(s, "FeishuWindowSeconds", callback.Skew, maxWindow); err != nil {
 		return nil, fmt.Errorf("feishu: %w", err)
-	}
-	if r.appID == "" {
-		return nil, fmt.Errorf("feishu: FeishuAppId is not set")
 	}
 	return r, nil
 }
@@ -120,16 +137,33 @@ func (r *receiver) Receive(in *callback.Request) (*callback.Received, error) {
 		return nil, callback.Refuse(callback.StepRequest,
 			"the header %s is missing: set the Encrypt Key in Feishu's console", headerSignature)
 	case proof == byToken:
-		return r.legacyCard(f, in)
+		if isEvent(f) {
+			return nil, callback.Refuse(callback.StepSignature,
+				"this is an event, but it is signed like the action of a card")
+		}
+		return r.legacyCard(f, string(in.Body))
 	case !encrypted:
 		return nil, callback.Refuse(callback.StepDecrypt, "the body is not encrypted")
-	case f.Text("schema") == "2.0":
+	}
+	return r.event(f)
+}
+
+// event reads an event of any version.
+func (r *reader) event(f callback.Fields) (*callback.Received, error) {
+	schema, kind := f.Text("schema"), f.Text("type")
+	switch {
+	case f.Err() != nil:
+		return nil, f.Err()
+	case schema == "2.0":
 		return r.second(f)
 	case kind == "event_callback":
 		return r.first(f)
 	}
 	return nil, callback.Refuse(callback.StepDecode, "the body is neither a challenge nor an event of version 1 or 2")
 }
+
+// isEvent reports whether a callback has what only events have, and not the cards' older callback.
+func isEvent(f callback.Fields) bool { return f.Has("schema") || f.Has("event") || f.Has("header") }
 
 // verify checks the signature, and the time, of a callback that has one.
 func (r *receiver) verify(in *callback.Request) (proof, error) {
@@ -259,8 +293,8 @@ func (r *receiver) challenge(f callback.Fields, encrypted bool) (*callback.Recei
 }
 
 // token compares the Verification Token, if it is set.
-func (r *receiver) token(token string) error {
-	if r.tokens == nil {
+func (r *reader) token(token string) error {
+	if r.tokens == nil || r.proven && token == "" {
 		return nil
 	}
 	if _, ok := callback.Match(r.tokens, []byte(token), func(t string) []byte { return []byte(t) }); !ok {
@@ -269,7 +303,7 @@ func (r *receiver) token(token string) error {
 	return nil
 }
 
-func (r *receiver) app(id string) error {
+func (r *reader) app(id string) error {
 	if id != r.appID {
 		return callback.Refuse(callback.StepReceiver,
 			"the event is for the app %q, and this configuration is for %q; if it is yours, set FeishuAppId to %[1]q",
@@ -280,7 +314,7 @@ func (r *receiver) app(id string) error {
 
 // second reads an event of version 2.
 // https://open.feishu.cn/document/server-docs/im-v1/message/events/receive
-func (r *receiver) second(f callback.Fields) (*callback.Received, error) {
+func (r *reader) second(f callback.Fields) (*callback.Received, error) {
 	h, e := f.Object("header"), f.Object("event")
 	if err := f.Err(); err != nil {
 		return nil, err
@@ -325,7 +359,7 @@ func created(text string) time.Time {
 
 // first reads an event of version 1.
 // https://open.feishu.cn/document/ukTMukTMukTM/uMTNxYjLzUTM24yM1EjN
-func (r *receiver) first(f callback.Fields) (*callback.Received, error) {
+func (r *reader) first(f callback.Fields) (*callback.Received, error) {
 	if err := r.token(f.Text("token")); err != nil {
 		return nil, err
 	}
@@ -368,12 +402,8 @@ func (r *receiver) first(f callback.Fields) (*callback.Received, error) {
 
 // legacyCard reads the cards' older callback, which is flat, may be unencrypted, and names no app.
 // https://open.feishu.cn/document/ukTMukTMukTM/uYzM3QjL2MzN04iNzcDN
-func (r *receiver) legacyCard(f callback.Fields, in *callback.Request) (*callback.Received, error) {
-	if f.Has("schema") || f.Has("event") || f.Has("header") {
-		return nil, callback.Refuse(callback.StepSignature,
-			"this is an event, but it is signed like the action of a card")
-	}
-	m := &command.Message{ID: callback.Digest("feishu card", string(in.Body))}
+func (r *reader) legacyCard(f callback.Fields, body string) (*callback.Received, error) {
+	m := &command.Message{ID: callback.Digest("feishu card", body)}
 	received := flatAction(m, f)
 	if err := f.Err(); err != nil || received.Message == nil {
 		return received, err
@@ -387,8 +417,8 @@ type kind int
 
 const toasts kind = 1 // the answer is a short notice to the person who used the card
 
-// Answer implements callback.Receiver. A message's answer goes by a Sender.
-func (r *receiver) Answer(in *callback.Received, text string) (*callback.Response, error) {
+// Answer implements callback.Answerer. A message's answer goes by a Sender.
+func (r *reader) Answer(in *callback.Received, text string) (*callback.Response, error) {
 	if in.State != any(toasts) || text == "" {
 		return callback.JSON(callback.Empty{}), nil
 	}

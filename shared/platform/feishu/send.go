@@ -28,14 +28,19 @@ var _ callback.Sender = (*sender)(nil)
 // NewSender returns the sender of a configuration of type Feishu. FeishuDomain says whether its app
 // is in Feishu or in Lark.
 func (Platform) NewSender(s callback.Settings, client *callback.Client) (callback.Sender, error) {
-	out := &sender{client: client, host: "open.feishu.cn", appID: s.Get("FeishuAppId"), secret: s["FeishuAppSecret"]}
-	if s.Get("FeishuDomain") == "lark" {
-		out.host = "open.larksuite.com"
-	}
+	out := &sender{client: client, host: hostOf(s), appID: s.Get("FeishuAppId"), secret: s["FeishuAppSecret"]}
 	if out.appID == "" || out.secret == "" {
 		return nil, callback.Final("feishu: FeishuAppId or FeishuAppSecret is not set")
 	}
 	return out, nil
+}
+
+// hostOf returns the host of the API: Feishu's or Lark's.
+func hostOf(s callback.Settings) string {
+	if s.Get("FeishuDomain") == "lark" {
+		return "open.larksuite.com"
+	}
+	return "open.feishu.cn"
 }
 
 // Send implements callback.Sender. It replies to the message, or sends to the person if there is no
