@@ -38,16 +38,30 @@ const maxText = 12_000
 
 type receiver struct {
 	secret.Hidden
-	secrets   []string      // of the robot
-	cards     []string      // of card callbacks; none if they are not set up
-	events    *callback.Box // of the event subscription; nil if it is not set up
-	owner     string        // receive id of the event subscription
+	reader
+	secrets []string      // of the robot
+	cards   []string      // of card callbacks; none if they are not set up
+	events  *callback.Box // of the event subscription; nil if it is not set up
+	owner   string        // receive id of the event subscription
+	window  time.Duration
+	random  io.Reader
+}
+
+// A reader reads what is proven to come from DingTalk.
+type reader struct {
 	robotCode string
 	codeGiven bool // the configuration names the robot, so a message must too
 	corpID    string
 	botName   string
-	window    time.Duration
-	random    io.Reader
+}
+
+func newReader(s callback.Settings) reader {
+	return reader{
+		robotCode: cmp.Or(s.Get("DingTalkRobotCode"), s.Get("DingTalkClientId")),
+		codeGiven: s.Get("DingTalkRobotCode") != "",
+		corpID:    s.Get("DingTalkCorpId"),
+		botName:   s.Get("BotName"),
+	}
 }
 
 var _ callback.Receiver = (*receiver)(nil)
@@ -56,12 +70,9 @@ var _ callback.Receiver = (*receiver)(nil)
 // messages, and the actions of cards and the events of a subscription if their secrets are set.
 func (Platform) NewReceiver(s callback.Settings) (callback.Receiver, error) {
 	r := &receiver{
-		owner:     cmp.Or(s.Get("DingTalkOwnerKey"), s.Get("DingTalkClientId")),
-		robotCode: cmp.Or(s.Get("DingTalkRobotCode"), s.Get("DingTalkClientId")),
-		codeGiven: s.Get("DingTalkRobotCode") != "",
-		corpID:    s.Get("DingTalkCorpId"),
-		botName:   s.Get("BotName"),
-		random:    rand.Reader,
+		reader: newReader(s),
+		owner:  cmp.Or(s.Get("DingTalkOwnerKey"), s.Get("DingTalkClientId")),
+		random: rand.Reader,
 	}
 	var err error
 	if r.secrets, err = callback.Secrets(s, "DingTalkClientSecret"); err != nil {
@@ -166,9 +177,6 @@ func (r *receiver) robot(in *callback.Request) (*callback.Received, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := r.meant(f.Text("robotCode"), f.Text("chatbotCorpId")); err != nil {
-		return nil, err
-	}
 	received, err := r.message(f)
 	if err != nil {
 		return nil, err
@@ -200,7 +208,7 @@ func (r *receiver) plain(in *callback.Request) (callback.Fields, error) {
 }
 
 // meant refuses a message for another robot or corporation.
-func (r *receiver) meant(robotCode, corpID string) error {
+func (r *reader) meant(robotCode, corpID string) error {
 	switch {
 	case robotCode == "" && r.codeGiven:
 		return callback.Refuse(callback.StepReceiver,
@@ -215,7 +223,7 @@ func (r *receiver) meant(robotCode, corpID string) error {
 	return r.corp(corpID)
 }
 
-func (r *receiver) corp(id string) error {
+func (r *reader) corp(id string) error {
 	switch {
 	case r.corpID == "" || id == r.corpID:
 		return nil
@@ -230,10 +238,13 @@ func (r *receiver) corp(id string) error {
 		callback.Cut(id, 64), r.corpID)
 }
 
-// message reads a message to a robot. The robot's own messages, and the notice that a quota is
+// message reads a message to the robot. The robot's own messages, and the notice that a quota is
 // exceeded, which comes in place of the text, are only counted.
 // https://open.dingtalk.com/document/orgapp/receive-message
-func (r *receiver) message(f callback.Fields) (*callback.Received, error) {
+func (r *reader) message(f callback.Fields) (*callback.Received, error) {
+	if err := r.meant(f.Text("robotCode"), f.Text("chatbotCorpId")); err != nil {
+		return nil, err
+	}
 	m := &command.Message{
 		ID:           f.Text("msgId"),
 		Conversation: f.Text("conversationId"),
@@ -276,7 +287,7 @@ var files = map[string]string{
 }
 
 // hear reads what a message says. Of text DingTalk takes the robot's mention off.
-func (r *receiver) hear(f callback.Fields, kind string, direct bool) callback.Heard {
+func (r *reader) hear(f callback.Fields, kind string, direct bool) callback.Heard {
 	switch kind {
 	case "text":
 		text := f.Object("text").Text("content")
@@ -301,7 +312,7 @@ func (r *receiver) hear(f callback.Fields, kind string, direct bool) callback.He
 
 // richText reads text with pictures, which are no part of a command. The robot's own mention is in
 // it if there are as many mentions as atUsers, which counts the robot.
-func (r *receiver) richText(f callback.Fields, direct bool) callback.Heard {
+func (r *reader) richText(f callback.Fields, direct bool) callback.Heard {
 	var parts []callback.Part
 	unread, files := "", ""
 	for _, element := range f.Object("content").Items("richText") {
@@ -366,10 +377,7 @@ func (r *receiver) card(in *callback.Request) (*callback.Received, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := r.corp(f.Text("corpId")); err != nil {
-		return nil, err
-	}
-	received, err := cardAction(f, s.at, s.time)
+	received, err := r.action(f, s.at, s.time)
 	if err != nil {
 		return nil, err
 	}
@@ -377,9 +385,13 @@ func (r *receiver) card(in *callback.Request) (*callback.Received, error) {
 	return received, nil
 }
 
-// cardAction reads the action of a card. The command is its parameter command, or else the id of
-// the action. The other parameters are what was filled in or chosen.
-func cardAction(f callback.Fields, at string, sent time.Time) (*callback.Received, error) {
+// action reads the action of a card. The command is its parameter command, or else the id of the
+// action. The other parameters are what was filled in or chosen. once tells the same action at
+// another time apart.
+func (r *reader) action(f callback.Fields, once string, sent time.Time) (*callback.Received, error) {
+	if err := r.corp(f.Text("corpId")); err != nil {
+		return nil, err
+	}
 	if kind := f.Text("type"); kind != "actionCallback" {
 		return &callback.Received{Kind: "card/" + kind}, f.Err()
 	}
@@ -400,7 +412,7 @@ func cardAction(f callback.Fields, at string, sent time.Time) (*callback.Receive
 		unread = command.UnreadElement("params")
 	}
 	m := &command.Message{
-		ID:           callback.Digest("dingtalk card", f.Text("outTrackId"), f.Text("userId"), content, at),
+		ID:           callback.Digest("dingtalk card", f.Text("outTrackId"), f.Text("userId"), content, once),
 		EventID:      f.Text("outTrackId"),
 		Conversation: space(f.Text("spaceId")),
 		Direct:       strings.EqualFold(f.Text("spaceType"), "IM_ROBOT"),
