@@ -23,7 +23,7 @@ type Gateway interface {
 	Hosts() []string
 	// Push delivers a message to a connection of the app of the settings, as the platform would,
 	// and waits for the acknowledgement. It waits for a connection if there is none. If none of the
-	// platform's deliveries is acknowledged, it fails.
+	// platform's deliveries is acknowledged, it fails. Slack delivers only events more than once.
 	Push(ctx context.Context, s callback.Settings, m Message) (Pushed, error)
 	// Connections returns how many connections the app of the settings has.
 	Connections(s callback.Settings) int
@@ -66,7 +66,8 @@ const (
 )
 
 // gateways make the gateways of the platforms that have them, by type.
-var gateways = map[string]func(GatewayOptions) Gateway{"DingTalk": newDingtalkGateway}
+var gateways = map[string]func(GatewayOptions) Gateway{"DingTalk": newDingtalkGateway,
+	"Slack": newSlackGateway}
 
 // NewGateway returns the gateway of a platform.
 func NewGateway(platform string, o GatewayOptions) (Gateway, error) {

@@ -50,19 +50,25 @@ func (c *gatewayConn) end() {
 // cut ends the connection without a word.
 func (c *gatewayConn) cut() { _ = c.pipe.Close() }
 
-// close ends the connection as WebSocket does.
-func (c *gatewayConn) close(code websocket.StatusCode, reason string) {
-	_ = c.socket.Close(code, reason)
+// close ends the connection as WebSocket does, unless it is frozen.
+func (c *gatewayConn) close(code websocket.StatusCode) {
+	if !c.pipe.isFrozen() {
+		_ = c.socket.Close(code, "")
+	}
 }
 
-// closeAfter ends the connection after a time, if it is still open then.
-func (c *gatewayConn) closeAfter(d time.Duration) {
+// closeAfter ends the connection after a time, with last words, if it is still open then.
+func (c *gatewayConn) closeAfter(d time.Duration, last ...[]byte) {
 	go func() {
 		select {
 		case <-c.done:
+			return
 		case <-time.After(d):
-			c.close(websocket.StatusNormalClosure, "")
 		}
+		for _, frame := range last {
+			c.write(frame)
+		}
+		c.close(websocket.StatusNormalClosure)
 	}()
 }
 
@@ -81,6 +87,26 @@ func (c *gatewayConn) write(message []byte) {
 	defer cancel()
 	if c.socket.Write(ctx, c.kind, message) != nil {
 		c.cut()
+	}
+}
+
+// ping pings the program as WebSocket does, at once and then in intervals, until the connection
+// ends. A program that does not answer is cut off.
+func (c *gatewayConn) ping(every time.Duration) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		ctx, cancel := context.WithTimeout(context.Background(), every)
+		err := c.socket.Ping(ctx)
+		cancel()
+		if err != nil && !c.pipe.isFrozen() {
+			c.cut()
+		}
+		select {
+		case <-c.done:
+			return
+		case <-tick.C:
+		}
 	}
 }
 

@@ -144,7 +144,7 @@ func (g *dingtalkGateway) connect(w http.ResponseWriter, r *http.Request) {
 		}
 		var in struct{ Headers struct{ MessageID string } }
 		if decode(message, &in) != nil {
-			c.close(websocket.StatusInvalidFramePayloadData, "")
+			c.close(websocket.StatusInvalidFramePayloadData)
 			return
 		}
 		c.acknowledge(in.Headers.MessageID, message)
@@ -181,14 +181,14 @@ func (g *dingtalkGateway) ping(c *gatewayConn) {
 		case <-c.done:
 			return
 		case <-time.After(dingtalkPong):
-			c.cut()
+			c.close(websocket.StatusPolicyViolation)
 			return
 		case answer := <-answered:
 			var a dingtalkAnswer
 			var data struct{ Opaque string }
 			if decode(answer, &a) != nil || a.Code != http.StatusOK || decode([]byte(a.Data), &data) != nil ||
 				data.Opaque != opaque {
-				c.close(websocket.StatusPolicyViolation, "")
+				c.close(websocket.StatusPolicyViolation)
 				return
 			}
 		}

@@ -19,12 +19,13 @@ import (
 )
 
 // gatewayClients are the least programs that gateways serve, by platform.
-var gatewayClients = map[string]gatewayClient{"DingTalk": dingtalkClient}
+var gatewayClients = map[string]gatewayClient{"DingTalk": dingtalkClient, "Slack": slackClient}
 
 // A gatewayClient is how a program uses the gateway of a platform.
 type gatewayClient struct {
 	settings    callback.Settings
 	app, secret string // for GatewayOptions.Secret
+	mode        string // in which messages come again
 	// open opens a connection and reads what comes first.
 	open func(t *testing.T, g *gateway) *program
 	// next reads the next message, and answers by itself what belongs to the protocol alone. It
@@ -156,6 +157,9 @@ type pushResult struct {
 
 // push pushes a message in the background.
 func (g *gateway) push(ctx context.Context, m platformsim.Message) <-chan pushResult {
+	if m.Mode == "" {
+		m.Mode = g.mode
+	}
 	done := make(chan pushResult, 1)
 	go func() {
 		pushed, err := g.Push(ctx, g.settings, m)

@@ -54,6 +54,15 @@ func slackChannel(m Message) string {
 
 // slackCommand is a slash command.
 func slackCommand(k *Maker, m Message) (*Callback, error) {
+	c, err := k.slack([]byte(slackCommandForm(k, m).Encode()), formURLEncoded)
+	if err != nil {
+		return nil, err
+	}
+	return c.reading(slackAnswer), nil
+}
+
+// slackCommandForm is what Slack sends of a slash command, by either way.
+func slackCommandForm(k *Maker, m Message) url.Values {
 	form := url.Values{"team_id": {k.slackTeam()}, "team_domain": {"example"}, "channel_id": {slackChannel(m)},
 		"channel_name": {"example"}, "user_id": {m.User},
 		"user_name": {cmp.Or(m.UserName, m.User)}, "command": {"/chatconf"}, "text": {slackEscape(m.Text)},
@@ -62,26 +71,25 @@ func slackCommand(k *Maker, m Message) (*Callback, error) {
 	if m.ReplyURL != "" {
 		form.Set("response_url", m.ReplyURL)
 	}
-	c, err := k.slack([]byte(form.Encode()), formURLEncoded)
-	if err != nil {
-		return nil, err
+	return form
+}
+
+// slackAnswer reads the answer to a slash command. Without a type, only its sender sees it.
+func slackAnswer(body []byte) (string, error) {
+	if len(body) == 0 {
+		return "", nil
 	}
-	return c.reading(func(body []byte) (string, error) {
-		if len(body) == 0 {
-			return "", nil
-		}
-		var a struct {
-			Type string `json:"response_type"`
-			Text string `json:"text"`
-		}
-		if err := decode(body, &a); err != nil {
-			return "", err
-		}
-		if a.Type != "ephemeral" || strings.ContainsAny(a.Text, "<>") {
-			return "", fmt.Errorf("platformsim: the answer is visible to everyone, or has markup")
-		}
-		return html.UnescapeString(a.Text), nil
-	}), nil
+	var a struct {
+		Type string `json:"response_type"`
+		Text string `json:"text"`
+	}
+	if err := decode(body, &a); err != nil {
+		return "", err
+	}
+	if cmp.Or(a.Type, "ephemeral") != "ephemeral" || strings.ContainsAny(a.Text, "<>") {
+		return "", fmt.Errorf("platformsim: the answer is visible to everyone, or has markup")
+	}
+	return html.UnescapeString(a.Text), nil
 }
 
 // slackTS derives a message's ts from its id, so that a duplicate has the same ts.
@@ -94,21 +102,31 @@ func slackTS(id string) string {
 
 // slackEvent is a mention of the bot in a channel, or a message to it.
 func slackEvent(k *Maker, m Message) (*Callback, error) {
+	return k.slack(slackEventBody(k, m).bytes(), "application/json")
+}
+
+// slackEventBody is what Slack sends of an event, by either way.
+func slackEventBody(k *Maker, m Message) object {
 	at := slackTS(m.ID)
 	event := object{"type": "app_mention", "user": m.User, "text": "<@U0BOT> " + slackEscape(m.Text),
 		"channel": slackChannel(m), "ts": at, "event_ts": at}
 	if m.Direct {
 		event["type"], event["channel_type"], event["text"] = "message", "im", slackEscape(m.Text)
 	}
-	return k.slack(object{"token": "example", "team_id": k.slackTeam(), "api_app_id": "A0EXAMPLE",
+	return object{"token": "example", "team_id": k.slackTeam(), "api_app_id": "A0EXAMPLE",
 		"type": "event_callback", "event_id": m.ID,
 		"event_time": k.Now.Unix(), "event": event, "is_ext_shared_channel": false,
 		"authorizations": []object{{"enterprise_id": nil, "team_id": k.slackTeam(), "user_id": "U0BOT",
-			"is_bot": true}}}.bytes(), "application/json")
+			"is_bot": true}}}
 }
 
 // slackButton is a button with the text as its value.
 func slackButton(k *Maker, m Message) (*Callback, error) {
+	return k.slack([]byte(url.Values{"payload": {slackButtonPayload(k, m).String()}}.Encode()), formURLEncoded)
+}
+
+// slackButtonPayload is what Slack sends of a button, by either way.
+func slackButtonPayload(k *Maker, m Message) object {
 	payload := object{"type": "block_actions", "user": object{"id": m.User, "username": cmp.Or(m.UserName, m.User),
 		"team_id": k.slackTeam()},
 		"team":    object{"id": k.slackTeam(), "domain": "example"},
@@ -118,7 +136,7 @@ func slackButton(k *Maker, m Message) (*Callback, error) {
 	if m.ReplyURL != "" {
 		payload["response_url"] = m.ReplyURL
 	}
-	return k.slack([]byte(url.Values{"payload": {payload.String()}}.Encode()), formURLEncoded)
+	return payload
 }
 
 // slackCheck is the check of the URL.
