@@ -75,9 +75,10 @@ type Outbox struct {
 	table table.Table
 	now   func() time.Time
 
-	mu     sync.Mutex
-	listed map[string]struct{} // partitions that this process has listed
-	watch  func(command.Ref)   // may be nil
+	partitions *table.Register // those that ever had an event
+
+	mu    sync.Mutex
+	watch func(command.Ref) // may be nil
 }
 
 // New returns the outbox in a table. It does no I/O.
@@ -85,7 +86,7 @@ func New(t table.Table, now func() time.Time) *Outbox {
 	if now == nil {
 		now = time.Now
 	}
-	return &Outbox{table: t, now: now, listed: make(map[string]struct{})}
+	return &Outbox{table: t, now: now, partitions: table.NewRegister(t, Partitions)}
 }
 
 // Watch sets the function that Write calls after each write, for every name with a new event. It
@@ -145,8 +146,8 @@ func (o *Outbox) Write(ctx context.Context, partition string, c table.Change) er
 		}
 	}
 	if len(names) > 0 {
-		if err := o.list(ctx, partition); err != nil {
-			return err
+		if err := o.partitions.Add(ctx, partition); err != nil {
+			return fmt.Errorf("announce: %w", err)
 		}
 	}
 	if err := o.table.Write(ctx, partition, c); err != nil {
@@ -164,27 +165,10 @@ func (o *Outbox) Write(ctx context.Context, partition string, c table.Change) er
 	return nil
 }
 
-// list adds a partition to Partitions.
-func (o *Outbox) list(ctx context.Context, partition string) error {
-	o.mu.Lock()
-	_, listed := o.listed[partition]
-	o.mu.Unlock()
-	if listed {
-		return nil
-	}
-	if err := o.table.Write(ctx, Partitions, table.Change{Puts: []table.Put{{Sort: partition}}}); err != nil {
-		return fmt.Errorf("announce: list partition %q: %w", partition, err)
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.listed[partition] = struct{}{}
-	return nil
-}
-
 // Due returns up to n names, in all accounts and regions, whose first event may be claimed. An item
 // that cannot be read is reported to unreadable; it delays only the events of its own name.
 func (o *Outbox) Due(ctx context.Context, n int, unreadable func(error)) ([]command.Ref, error) {
-	partitions, err := o.partitions(ctx)
+	partitions, err := o.partitions.All(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("announce: find what is due: %w", err)
 	}
@@ -199,24 +183,6 @@ func (o *Outbox) Due(ctx context.Context, n int, unreadable func(error)) ([]comm
 		}
 	}
 	return due, nil
-}
-
-// partitions returns every partition that has, or had, an event.
-func (o *Outbox) partitions(ctx context.Context) ([]string, error) {
-	var all []string
-	for after := ""; ; {
-		items, err := o.table.Query(ctx, table.Range{Partition: Partitions, After: after, Limit: table.MaxQuery})
-		if err != nil {
-			return nil, err
-		}
-		for _, i := range items {
-			after = i.Sort
-			all = append(all, after)
-		}
-		if len(items) < table.MaxQuery {
-			return all, nil
-		}
-	}
 }
 
 // dueIn adds the names of one partition to those of others, until there are n.
