@@ -121,7 +121,30 @@ func (w *writer) fields(f chat.Form) object {
 	if len(needs) > 0 {
 		out["dependentRequired"] = needs
 	}
+	if f.Cases != nil {
+		out["allOf"] = cases(f.Cases)
+	}
 	return out
+}
+
+// cases returns the rules of the cases of an object.
+func cases(list []chat.Case) (rules []object) {
+	for _, one := range list {
+		is, then := object{"properties": object{command.KeyReceive: object{"const": one.Receive}}}, object{}
+		if one.Receive != command.ReceiveWebhook { // the default
+			is["required"] = []string{command.KeyReceive}
+		}
+		if one.Required != nil {
+			then["required"] = one.Required
+		}
+		if len(one.Needs) > 0 {
+			then["dependentRequired"] = one.Needs
+		}
+		if len(then) > 0 {
+			rules = append(rules, object{"if": is, "then": then})
+		}
+	}
+	return rules
 }
 
 // describe returns what a key is for, and what its value may be.

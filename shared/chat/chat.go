@@ -13,9 +13,12 @@
 //	t#<hash of client token>     the answer to a ClientToken, for a day
 //	e#<name>#<revision>          the event of a change that is not announced yet: see
 //	                             shared/announce
+//	s#<name>                     stream, empty: the configuration is Active and its Receive is
+//	                             Stream; its revision is the configuration's
 //
 // with names escaped by table.Escape. One atomic write changes all of these. The counters sort
-// right before the configurations, so the query for a list's first page returns the total, too.
+// right before the configurations, so the query for a list's first page returns the total, too. The
+// partition "streams/partitions" lists every partition that ever had a stream.
 //
 // Access keys are in shared/accesskey, commands in shared/command, and their records in
 // shared/journal.
@@ -137,7 +140,7 @@ func New(t table.Table, ring *seal.Ring, descriptions []command.Platform, o Opti
 		return nil, fmt.Errorf("chat: history of %d revisions: use %d to %d", kept, MinHistory, MaxHistory)
 	}
 	s := &Service{
-		store:     store{t, o.Outbox},
+		store:     store{t, o.Outbox, table.NewRegister(t, streamPartitions)},
 		cursors:   cursors{pages},
 		platforms: known,
 		region:    region,

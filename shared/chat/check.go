@@ -31,6 +31,7 @@ func (s *Service) Check(ctx context.Context, account, region string) (*Report, e
 		records: make(map[string]*record),
 		told:    make(map[string]bool),
 		wanted:  make(map[string]bool),
+		streams: make(map[string]int64),
 		count:   make(map[string]int64),
 	}
 	for _, part := range []struct {
@@ -44,6 +45,7 @@ func (s *Service) Check(ctx context.Context, account, region string) (*Report, e
 		{historyPrefix, k.lookAtHistory},
 		{clientTokenPrefix, k.lookAtToken},
 		{announce.Prefix, k.lookAtEvent},
+		{streamPrefix, k.lookAtStream},
 	} {
 		if err := s.store.walk(ctx, k.scope, part.prefix, part.look); err != nil {
 			return nil, storeError(ctx, "check", err)
@@ -61,6 +63,7 @@ type checker struct {
 	records map[string]*record // by name
 	told    map[string]bool    // names whose latest revision is in history
 	wanted  map[string]bool    // index entries of documents; true once seen
+	streams map[string]int64   // streams of documents that were not seen, with their revisions
 	count   map[string]int64   // by counter: number of documents minus counter value
 }
 
@@ -70,7 +73,7 @@ func (k *checker) problem(format string, args ...any) {
 
 func (k *checker) lookAround(item table.Item) {
 	for _, prefix := range [...]string{configurationPrefix, counterPrefix, indexPrefix,
-		historyPrefix, clientTokenPrefix, announce.Prefix} {
+		historyPrefix, clientTokenPrefix, announce.Prefix, streamPrefix} {
 		if strings.HasPrefix(item.Sort, prefix) {
 			return
 		}
@@ -90,6 +93,9 @@ func (k *checker) lookAtConfiguration(item table.Item) {
 	for _, a := range r.attributes() {
 		k.wanted[indexKey(a.name, a.value, r.Name)] = false
 	}
+	if streams, _ := r.streams(); streams { // lookAtSecrets reports the error
+		k.streams[streamKey(r.Name)] = r.Revision
+	}
 	k.lookAtSecrets(r)
 }
 
@@ -106,7 +112,8 @@ func (k *checker) lookAtSecrets(r *record) {
 	}
 	if p != nil && root != nil {
 		for _, setting := range p.Settings {
-			if setting.Secret && (setting.Required || root.Get(setting.Key) != nil) {
+			required := setting.Required && setting.Applies(receiveOf(root))
+			if setting.Secret && (required || root.Get(setting.Key) != nil) {
 				wanted = append(wanted, setting.Key)
 			}
 		}
@@ -144,6 +151,17 @@ func (k *checker) lookAtIndex(item table.Item) {
 		return
 	}
 	k.wanted[item.Sort] = true
+}
+
+func (k *checker) lookAtStream(item table.Item) {
+	revision, ok := k.streams[item.Sort]
+	switch {
+	case !ok:
+		k.problem("stream %q stands for no configuration", item.Sort)
+	case revision != item.Revision:
+		k.problem("stream %q has revision %d; the configuration is at %d", item.Sort, item.Revision, revision)
+	}
+	delete(k.streams, item.Sort)
 }
 
 func (k *checker) lookAtHistory(item table.Item) {
@@ -191,6 +209,9 @@ func (k *checker) finish() {
 		if !seen {
 			k.problem("index entry %q is missing", entry)
 		}
+	}
+	for stream := range k.streams {
+		k.problem("stream %q is missing", stream)
 	}
 	for counter, n := range k.count {
 		if n != 0 {

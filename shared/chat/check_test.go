@@ -123,6 +123,17 @@ func TestCheckReportsExactlyWhatIsBroken(t *testing.T) {
 		}, append(missing("four"), `counter "`+chat.CounterKey("four")+`" is off by -1`,
 			`history of "four" lacks its revision 2`,
 			`"four" has no #WebhookToken`, `"four" has no SlackSigningSecret`)},
+		{"a stream that is dropped", func(*house) change { return drop("s#two") },
+			[]string{`stream "s#two" is missing`}},
+		{"a stream of a configuration without one", func(*house) change { return put("s#one", "", 2) },
+			[]string{`stream "s#one" stands for no configuration`}},
+		{"a stream of another revision", func(*house) change { return put("s#two", "", 1) },
+			[]string{`stream "s#two" has revision 1; the configuration is at 2`}},
+		{"a stream whose secret is gone", func(h *house) change {
+			return edit(h, "c#two", func(m map[string]any) {
+				delete(m["secrets"].(map[string]any), "SlackAppToken")
+			})
+		}, []string{`"two" has no SlackAppToken`}},
 		{"a record without its webhook token", func(h *house) change {
 			return edit(h, "c#one", func(m map[string]any) {
 				delete(m["secrets"].(map[string]any),
@@ -135,6 +146,9 @@ func TestCheckReportsExactlyWhatIsBroken(t *testing.T) {
 			h.MustCreate(name, func(in *chat.CreateRequest) {
 				in.RamRole, in.Tags = "Old",
 					map[string]string{"env": "prod#1"}
+				if name == "two" {
+					in.Configuration = streamSlack
+				}
 			})
 			h.MustUpdate(&chat.UpdateRequest{Name: name, RamRole: chattest.Ptr("Ops"), ClientToken: name})
 		}

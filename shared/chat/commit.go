@@ -31,8 +31,8 @@ func (c scope) revision(ctx context.Context, action string) revision {
 	}
 }
 
-// addStep adds the writes of a step to a change: document, history, event, index entries and
-// counter. how is the entry of history without its record.
+// addStep adds the writes of a step to a change: document, history, event, index entries, stream
+// and counter. how is the entry of history without its record.
 func (s *Service) addStep(c scope, how revision, st step, to *table.Change) error {
 	how.record = st.after
 	if st.after == nil {
@@ -77,7 +77,7 @@ func (s *Service) addStep(c scope, how revision, st step, to *table.Change) erro
 	puts, deletes := indexDiff(st.before, st.after)
 	to.Puts = append(to.Puts, puts...)
 	to.Deletes = append(to.Deletes, deletes...)
-	return nil
+	return addStream(st, to)
 }
 
 // maxPruned is the maximum number of revisions that one write deletes from history. It is more than

@@ -23,7 +23,7 @@ const (
 )
 
 var commonKeys = [...]string{keyBotName, command.KeyConversationIDs, command.KeyUserGroups, command.KeyPermissions,
-	command.KeyActions, command.KeyStrictActions, keyTarget, command.KeyLanguage}
+	command.KeyActions, command.KeyStrictActions, keyTarget, command.KeyReceive, command.KeyLanguage}
 
 // Fields of secrets in a record, in addition to the keys of a platform's secret settings.
 const (
@@ -205,6 +205,8 @@ func (p *platform) settleObject(out *settled, root *document.Node, keep func(str
 			out.checkGroups(path, m.Value)
 		case m.Key == command.KeyPermissions:
 			out.checkPermissions(path, m.Value, root)
+		case m.Key == command.KeyReceive:
+			out.checkReceive(path, m.Value, p)
 		case m.Key == command.KeyLanguage:
 			out.checkText(path, m.Value, language)
 		case m.Key == keyTarget:
@@ -217,11 +219,15 @@ func (p *platform) settleObject(out *settled, root *document.Node, keep func(str
 			out.wrong(path, "unknown key for type %s; %s", p.Type, p.suggest(m.Key))
 		}
 	}
+	receive := receiveOf(root)
 	for _, setting := range p.Settings {
-		if root.Get(setting.Key) != nil {
+		if root.Get(setting.Key) != nil || !setting.Applies(receive) {
 			continue
 		}
 		switch {
+		case setting.Required && setting.For != "":
+			out.wrong(out.under(setting.Key), "is missing, and Receive %s needs it; write %s (%s)", receive,
+				setting.Shape.Want, setting.Help)
 		case setting.Required:
 			out.wrong(out.under(setting.Key), "is missing; write %s (%s)", setting.Shape.Want, setting.Help)
 		case setting.Generate && keep(setting.Key):
@@ -239,20 +245,27 @@ func (p *platform) settleObject(out *settled, root *document.Node, keep func(str
 				Value: &document.Node{Kind: document.String, Text: secret.Mask}})
 		}
 	}
-	p.checkNeeds(out, root)
+	p.checkNeeds(out, root, receive)
 	return nil
+}
+
+// receiveOf returns the Receive of a Configuration. If that is invalid, only settings of every
+// Receive apply.
+func receiveOf(root *document.Node) string {
+	return root.TextOf(command.KeyReceive, command.ReceiveWebhook)
 }
 
 // checkNeeds checks that settings which depend on each other are all present. Half of the settings
 // that verify callbacks verify none.
-func (p *platform) checkNeeds(out *settled, root *document.Node) {
+func (p *platform) checkNeeds(out *settled, root *document.Node, receive string) {
 	for _, setting := range p.Settings {
 		if root.Get(setting.Key) == nil {
 			continue
 		}
 		for _, key := range needs(setting) {
 			needed, _ := p.setting(key)
-			if root.Get(key) == nil && !needed.Required { // a missing required setting is reported elsewhere
+			// A missing required setting is reported elsewhere.
+			if root.Get(key) == nil && !(needed.Required && needed.Applies(receive)) {
 				by := setting.Key
 				if written, ok := out.written[by]; ok {
 					by = written
@@ -329,6 +342,14 @@ func (m *mistakes) checkText(path string, n *document.Node, shape command.Shape)
 	return false
 }
 
+// checkReceive checks for a way in which messages of the platform can come.
+func (m *mistakes) checkReceive(path string, n *document.Node, p *platform) {
+	if m.checkText(path, n, receives) && n.Text == command.ReceiveStream && p.StreamSetup == nil {
+		m.wrong(path, "%s has no connections that chatconf can open; write %s, or leave it out", p.Title,
+			command.ReceiveWebhook)
+	}
+}
+
 // maxStrings is the maximum number of strings in a list.
 const maxStrings = 1000
 
@@ -388,6 +409,7 @@ func (m *mistakes) checkGroups(path string, n *document.Node) {
 var (
 	botName  = command.Text(256)
 	language = command.OneOf(command.English, command.Chinese)
+	receives = command.OneOf(command.ReceiveWebhook, command.ReceiveStream)
 )
 
 // groupName is the shape of the name of a group.

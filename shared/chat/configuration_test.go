@@ -749,6 +749,9 @@ func FuzzSettle(f *testing.F) {
 			f.Add(uint8(i), chattest.With(seed, common))
 		}
 	}
+	f.Add(uint8(1), streamWeChat)
+	f.Add(uint8(3), streamSlack)
+	f.Add(uint8(4), chattest.With(minTeams, `"Receive":"Stream"`))
 	f.Add(uint8(3), chattest.With(chattest.Slack,
 		`"Target":{"Type":"Function","Name":"f"},"BotName":"\u2028<&>\ud800"`))
 	f.Add(uint8(3), chattest.With(chattest.Slack, `"Actions":{"/Re.start":{"Target":{"Type":"Http",`+
@@ -785,7 +788,11 @@ func FuzzSettle(f *testing.F) {
 		for _, s := range p.Settings {
 			_, there := m[s.Key]
 			_, found := secrets[s.Key]
-			if (s.Required || s.Generate) && !there || s.Secret && there != found {
+			receive, ok := m["Receive"].(string)
+			if !ok {
+				receive = "Webhook"
+			}
+			if (s.Required || s.Generate) && s.Applies(receive) && !there || s.Secret && there != found {
 				t.Fatalf("%s: in the text %v, among the secrets %v", s.Key, there, found)
 			}
 		}

@@ -174,6 +174,7 @@ func (e *endpoints) make(c scope, r *record) (*command.Endpoint, error) {
 		Life:     r.life(),
 		Created:  r.Created,
 		Active:   r.Status == StatusActive,
+		Receive:  receiveOf(root),
 		Language: root.TextOf(command.KeyLanguage, command.English),
 		BotName:  root.TextOf(keyBotName, ""),
 		RamRole:  r.RamRole,
@@ -186,6 +187,9 @@ func (e *endpoints) make(c scope, r *record) (*command.Endpoint, error) {
 	}
 	if out.BotName != "" {
 		out.Settings[keyBotName] = secret.Text(out.BotName)
+	}
+	if out.Receive != command.ReceiveWebhook {
+		out.Settings[command.KeyReceive] = secret.Text(out.Receive)
 	}
 	for _, setting := range p.Settings {
 		n := root.Get(setting.Key)

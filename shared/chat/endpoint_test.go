@@ -43,7 +43,7 @@ func TestOpenWebhook(t *testing.T) {
 	e.Settings, e.Permissions = nil, nil
 	chattest.Equal(t, "the endpoint", e, &command.Endpoint{Account: chattest.Account, Region: chattest.Region,
 		Name: "one", Type: "WeChat", Revision: 1, Life: "1795420800000-1", Created: h.Clock.Now(), Active: true,
-		Language: "zh", BotName: "b", RamRole: "Ops", Target: command.Target{Type: "Journal"}})
+		Receive: "Webhook", Language: "zh", BotName: "b", RamRole: "Ops", Target: command.Target{Type: "Journal"}})
 }
 
 // TestOpenWebhookTellsNothing holds that a URL that opens no configuration has one error, whatever
@@ -651,9 +651,15 @@ func TestRotateOfWhatCannotBe(t *testing.T) {
 // the URL and in the language.
 func TestSetupInOutputs(t *testing.T) {
 	setup := func(url, language string) []string { return []string{"paste " + url, "<" + language + ">"} }
+	streamSetup := func(language string) []string { return []string{"turn it on", "<" + language + ">"} }
 	h := newHouse(t)
-	h.Service = h.ServiceWithPlatforms(command.Platform{Type: "Slack", Setup: setup,
+	h.Service = h.ServiceWithPlatforms(command.Platform{Type: "Slack", Setup: setup, StreamSetup: streamSetup,
 		Settings: platformOf(t, "Slack").Settings})
+	h.MustCreate("stream", func(in *chat.CreateRequest) { in.Configuration = streamSlack })
+	if got, want := h.MustGet("stream").Outputs, `{"URL": "`+h.URL("stream")+
+		`", "Setup": "turn it on\n<en>"}`; got != want {
+		t.Errorf("Outputs of a stream = %s, want %s", got, want)
+	}
 	for language, members := range map[string]string{"en": `"BotName":"b"`, "zh": `"Language":"zh"`} {
 		h.MustCreate(language, func(in *chat.CreateRequest) {
 			in.Configuration = secret.Text(

@@ -27,10 +27,19 @@ type Form struct {
 	Distinct    bool // no item is listed twice
 
 	Fields  []Field // of an object with these keys
+	Cases   []Case  // of an object with a key Receive
 	Meaning string  // the first cell of the table in the reference that explains Fields
 
 	Key    command.Shape // of the keys of an object with Least to Most members
 	Values *Form         // of their values
+}
+
+// A Case is what holds for an object if its Receive, which is ReceiveWebhook by default, has a
+// value.
+type Case struct {
+	Receive  string
+	Required []string            // keys in addition to required fields
+	Needs    map[string][]string // as Field.Needs, by key
 }
 
 // A Field is a key of an object.
@@ -49,7 +58,8 @@ func FormOf(description command.Platform) Form {
 	p := platform{description}
 	var fields []Field
 	for _, s := range p.Settings {
-		field := Field{Key: s.Key, Required: s.Required, Help: s.Help, Form: Form{Shape: s.Shape, Secret: s.Secret}}
+		field := Field{Key: s.Key, Required: s.Required && s.For == "", Help: s.Help,
+			Form: Form{Shape: s.Shape, Secret: s.Secret}}
 		for _, key := range needs(s) {
 			if needed, _ := p.setting(key); !needed.Required && !needed.Generate {
 				field.Needs = append(field.Needs, key)
@@ -58,10 +68,35 @@ func FormOf(description command.Platform) Form {
 		fields = append(fields, field)
 	}
 	for _, field := range commonFields() {
-		field.Common = true
+		field.Common = field.Key != command.KeyReceive
+		if !field.Common && p.StreamSetup == nil {
+			field.Form = textForm(command.OneOf(command.ReceiveWebhook))
+		}
 		fields = append(fields, field)
 	}
-	return Form{Fields: fields}
+	return Form{Fields: fields, Cases: p.cases()}
+}
+
+// cases returns what each Receive of a platform asks for. It has none if they ask for the same.
+func (p *platform) cases() (cases []Case) {
+	if !slices.ContainsFunc(p.Settings, func(s command.Setting) bool { return s.For != "" }) {
+		return nil
+	}
+	for _, receive := range receives.Words {
+		one := Case{Receive: receive, Needs: make(map[string][]string)}
+		for _, s := range p.Settings {
+			if s.Required && s.For == receive {
+				one.Required = append(one.Required, s.Key)
+			}
+			for _, key := range needs(s) {
+				if needed, _ := p.setting(key); (needed.Required || needed.Generate) && !needed.Applies(receive) {
+					one.Needs[s.Key] = append(one.Needs[s.Key], key)
+				}
+			}
+		}
+		cases = append(cases, one)
+	}
+	return cases
 }
 
 // KeyOf returns our key for a key of a Configuration, which may be a name of the platform's
@@ -94,6 +129,8 @@ func commonFields() []Field {
 			Form: Form{Key: actionName, Values: &action, Most: maxActions}},
 		{Key: command.KeyStrictActions, Help: "true: the bot has only the commands in Actions", Form: truthForm()},
 		{Key: keyTarget, Help: "where allowed commands go; default Journal", Form: targetForm(false)},
+		{Key: command.KeyReceive, Help: "how messages come: by Webhook (default), or over a connection that chatconf " +
+			"opens (Stream)", Form: textForm(receives)},
 		{Key: command.KeyLanguage, Help: "the language of the answers: en (default) or zh", Form: textForm(language)},
 	}
 }

@@ -18,6 +18,11 @@ const (
 	indexPrefix         = "i#"
 	historyPrefix       = "h#"
 	clientTokenPrefix   = "t#"
+	streamPrefix        = "s#"
+
+	// streamPartitions is the partition that lists partitions with streams. Its form is that of an
+	// account and a region, since functions may write no other partition.
+	streamPartitions = "streams/partitions"
 
 	counters       = 16
 	revisionDigits = 10
@@ -37,6 +42,8 @@ func historyKey(name string, revision int64) string {
 
 // historyRange returns the prefix of all entries of a name in history.
 func historyRange(name string) string { return historyPrefix + table.Escape(name) + "#" }
+
+func streamKey(name string) string { return streamPrefix + table.Escape(name) }
 
 // indexKey returns the sort key of a configuration's index entry.
 func indexKey(attribute, value, name string) string {

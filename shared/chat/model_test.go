@@ -85,6 +85,10 @@ func (m *model) step(h *house, r *rand.Rand) (what string, err error) {
 		if r.IntN(2) == 0 {
 			in.Tags = map[string]string{"a": pick(r, "", "1"), "b": "2"}
 		}
+		configuration := `{"SlackSigningSecret":"******"}`
+		if r.IntN(2) == 0 {
+			in.Configuration, configuration = streamSlack, `{"Receive":"Stream","SlackAppToken":"******"}`
+		}
 		_, err = h.Create(h.Ctx, in)
 		switch {
 		case len(m.live) >= 6:
@@ -95,7 +99,7 @@ func (m *model) step(h *house, r *rand.Rand) (what string, err error) {
 			now := h.Clock.Now().Truncate(time.Millisecond)
 			was = &chat.Stored{Name: name, Type: "Slack", RamRole: in.RamRole,
 				ResourceGroupID: in.ResourceGroupID, Status: "Active",
-				Configuration: `{"SlackSigningSecret":"******"}`, Tags: maps.Clone(in.Tags), Created: now, Updated: now}
+				Configuration: configuration, Tags: maps.Clone(in.Tags), Created: now, Updated: now}
 			if in.Status != "" {
 				was.Status = in.Status
 			}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"chatconf/shared/command"
 	"chatconf/shared/document"
 	"chatconf/shared/secret"
 )
@@ -46,12 +47,17 @@ func (o *outputs) text(c scope, r *record, setup, reveal bool) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	receive, err := r.receive()
+	if err != nil {
+		return "", err
+	}
 	for _, setting := range p.Settings {
-		if setting.Output == "" {
+		_, ok := r.Secrets[setting.Key]
+		if setting.Output == "" || !ok && !setting.Applies(receive) {
 			continue
 		}
 		value := []byte(secret.Mask)
-		if _, ok := r.Secrets[setting.Key]; !ok || reveal && slices.Contains(r.Generated, setting.Key) {
+		if !ok || reveal && slices.Contains(r.Generated, setting.Key) {
 			if value, err = o.vault.open(c, r, setting.Key); err != nil {
 				return "", err
 			}
@@ -63,8 +69,14 @@ func (o *outputs) text(c scope, r *record, setup, reveal bool) (string, error) {
 		if err != nil {
 			return "", err
 		}
+		var steps []string
+		if receive == command.ReceiveStream && p.StreamSetup != nil {
+			steps = p.StreamSetup(language)
+		} else {
+			steps = p.Setup(webhook, language)
+		}
 		// A single string, since some clients read Outputs as a map of strings.
-		write(`, "Setup": `, strings.Join(p.Setup(webhook, language), "\n"))
+		write(`, "Setup": `, strings.Join(steps, "\n"))
 	}
 	b.WriteByte('}')
 	return b.String(), nil

@@ -24,6 +24,9 @@ func (p *platform) check() error {
 		case s.Generate && s.Shape.Make == nil:
 			return fmt.Errorf("chat: platform %s: setting %s is generated, and its shape cannot make one",
 				p.Type, s.Key)
+		case s.For != "" && (!receives.Fits(s.For) || p.StreamSetup == nil):
+			return fmt.Errorf("chat: platform %s: setting %s is for %q, which is not a Receive of the platform",
+				p.Type, s.Key, s.For)
 		case (s.Generate || s.Output != "") && !s.Secret:
 			return fmt.Errorf("chat: platform %s: setting %s is generated or put out, and not secret", p.Type, s.Key)
 		}

@@ -269,16 +269,22 @@ func indexDiff(before, after *record) (puts []table.Put, deletes []table.Delete)
 	return puts, deletes
 }
 
-func (r *record) language() (string, error) {
-	// the usual case, without parsing
-	if !strings.Contains(r.Configuration, `"`+command.KeyLanguage+`"`) {
-		return command.English, nil
+// textOf returns the text under a key of the Configuration; usual if it has none.
+func (r *record) textOf(key, usual string) (string, error) {
+	if !strings.Contains(r.Configuration, `"`+key+`"`) { // without parsing
+		return usual, nil
 	}
 	root, err := r.parse()
 	if err != nil {
 		return "", err
 	}
-	return root.TextOf(command.KeyLanguage, command.English), nil
+	return root.TextOf(key, usual), nil
+}
+
+func (r *record) language() (string, error) { return r.textOf(command.KeyLanguage, command.English) }
+
+func (r *record) receive() (string, error) {
+	return r.textOf(command.KeyReceive, command.ReceiveWebhook)
 }
 
 func (r *record) parse() (*document.Node, error) {

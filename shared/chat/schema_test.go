@@ -79,7 +79,7 @@ var unsayable = regexp.MustCompile(strings.Join([]string{
 	`is not a whole number`,
 	`in base64`, `https URL`, `use a host`, `host "`, `invalid port`, `has a (zone|part)`, `characters; the limit`,
 	`write other letters`, `ARN of a state machine`, `"\$\{"`, `256 bytes`, `names a user whose id`,
-	`"[^"]*" is not (one of|a whole)`, `\de\d+" is not`,
+	`"[^"]*" is not (one of|a whole)`, `is not xapp-`, `\de\d+" is not`,
 }, "|"))
 
 // settled compares the result of a check with the schema.

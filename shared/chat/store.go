@@ -12,12 +12,19 @@ import (
 type store struct {
 	table  table.Table
 	outbox *announce.Outbox // of the events of changes; nil: changes are not announced
+	// streaming lists the partitions that ever had a stream.
+	streaming *table.Register
 }
 
 // write writes a change, once it is certain that the request is not a replay.
 func (s store) write(ctx context.Context, c scope, change table.Change) error {
 	if err := c.confirm(ctx); err != nil {
 		return err
+	}
+	if slices.ContainsFunc(change.Puts, isStream) {
+		if err := s.streaming.Add(ctx, c.partition()); err != nil {
+			return err
+		}
 	}
 	if s.outbox != nil {
 		return s.outbox.Write(ctx, c.partition(), change)

@@ -23,13 +23,14 @@ type Endpoint struct {
 	Life     string // a new one each time the name is created; empty in configurations from before lives had ids
 	Created  time.Time
 	Active   bool   // Status
+	Receive  string // how messages come: ReceiveWebhook or ReceiveStream
 	Language string // English or Chinese
 	BotName  string
 	RamRole  string // the configuration's own
 
-	// Settings are BotName and the platform's settings in the Configuration, by key. A key that
-	// ends in Previous holds a second valid secret: the one in the Configuration or, during the
-	// grace time, the one that a rotation replaced.
+	// Settings are BotName, Receive if it is Stream, and the platform's settings in the
+	// Configuration, by key. A key that ends in Previous holds a second valid secret: the one in
+	// the Configuration or, during the grace time, the one that a rotation replaced.
 	Settings map[string]secret.Text
 
 	Target      Target

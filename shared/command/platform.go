@@ -36,7 +36,14 @@ type Setting struct {
 	Names []string
 }
 
-// Values of the key Receive: how messages come.
+// Applies reports whether a configuration with a Receive uses the setting.
+func (s Setting) Applies(receive string) bool { return s.For == "" || s.For == receive }
+
+// KeyReceive is the key of a Configuration that says how messages come. Platforms find it in their
+// settings, too, if it is not the default.
+const KeyReceive = "Receive"
+
+// Values of the key Receive.
 const (
 	ReceiveWebhook = "Webhook" // the platform calls; the default
 	ReceiveStream  = "Stream"  // over a connection that chatconf opens

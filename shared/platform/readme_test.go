@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"chatconf/shared/command"
 	"chatconf/shared/platform"
 	"chatconf/shared/platform/platformtest"
 )
@@ -33,15 +34,23 @@ func TestPagesHaveSetupAndKeys(t *testing.T) {
 	for _, listed := range platform.All() {
 		p, page := listed.Description(), platformtest.Folder(listed)+"/README.md"
 		text := read(t, page)
-		var steps, keys strings.Builder
+		var steps, streamSteps, keys strings.Builder
 		for i, step := range p.Setup("`URL`", "en") {
 			fmt.Fprintf(&steps, "%d. %s\n", i+1, step)
 		}
+		made := map[string]*strings.Builder{"Set up": &steps, "Keys": &keys}
+		if p.StreamSetup != nil {
+			for i, step := range append([]string{"Set `Receive` to `Stream`."}, p.StreamSetup("en")...) {
+				fmt.Fprintf(&streamSteps, "%d. %s\n", i+1, step)
+			}
+			made["Set up without a URL"] = &streamSteps
+		}
 		keys.WriteString("| key | meaning |\n|---|---|\n")
 		for _, s := range p.Settings {
-			fmt.Fprintf(&keys, "| %s | %s |\n", marked(s.Key, s.Required, s.Secret), s.Help)
+			fmt.Fprintf(&keys, "| %s | %s |\n", marked(s.Key, s.Required, s.Secret), helpOf(s))
 		}
-		for heading, want := range map[string]string{"Set up": steps.String(), "Keys": keys.String()} {
+		for heading, b := range made {
+			want := b.String()
 			before, rest, ok := strings.Cut(text, "\n## "+heading+"\n\n")
 			if !ok {
 				t.Errorf("%s has no heading %q", page, heading)
@@ -64,6 +73,14 @@ func TestPagesHaveSetupAndKeys(t *testing.T) {
 			}
 		}
 	}
+}
+
+// helpOf returns what a page says of a setting.
+func helpOf(s command.Setting) string {
+	if s.For == "" {
+		return s.Help
+	}
+	return s.Help + "; for `Receive` " + s.For
 }
 
 func marked(key string, required, secret bool) string {

@@ -17,7 +17,7 @@ import (
 )
 
 // runValues compares the settings of a platform with its file testdata/values.txt: their keys,
-// their marks (required, secret, generated) and the values that they accept.
+// their marks (required, secret, generated, for a Receive) and the values that they accept.
 //
 // A line is a key with its marks. A line that begins with a tab has "good" or "bad" and quoted
 // values for the key above it. Lines that begin with # are comments.
@@ -104,6 +104,9 @@ func markedRows(s command.Setting) string {
 		if mark.is {
 			line += mark.word
 		}
+	}
+	if s.For != "" {
+		line += " for " + s.For
 	}
 	return line
 }

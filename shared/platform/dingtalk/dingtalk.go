@@ -21,10 +21,11 @@ var _ callback.Platform = Platform{}
 // https://open.dingtalk.com/document/orgapp/the-robot-development-guide
 func (Platform) Description() command.Platform {
 	return command.Platform{
-		Type:    "DingTalk",
-		Title:   "DingTalk",
-		Console: "https://open-dev.dingtalk.com",
-		Setup:   setup,
+		Type:        "DingTalk",
+		Title:       "DingTalk",
+		Console:     "https://open-dev.dingtalk.com",
+		Setup:       setup,
+		StreamSetup: streamSetup,
 		Settings: []command.Setting{
 			{Key: "DingTalkClientId", Required: true, Shape: command.Visible(1, 128), Names: []string{"AppKey"},
 				Help: "Client ID of the app, formerly AppKey"},

@@ -22,16 +22,17 @@ var _ callback.Platform = Platform{}
 // https://open.feishu.cn/document/server-docs/event-subscription-guide/event-subscription-configure-/encrypt-key-encryption-configuration-case
 func (Platform) Description() command.Platform {
 	return command.Platform{
-		Type:    "Feishu",
-		Aliases: []string{"Lark"},
-		Title:   "Feishu / Lark",
-		Console: "https://open.feishu.cn/app",
-		Setup:   setup,
+		Type:        "Feishu",
+		Aliases:     []string{"Lark"},
+		Title:       "Feishu / Lark",
+		Console:     "https://open.feishu.cn/app",
+		Setup:       setup,
+		StreamSetup: streamSetup,
 		Settings: []command.Setting{
 			{Key: "FeishuAppId", Required: true, Shape: command.Visible(1, 128), Help: "App ID, such as cli_…"},
 			{Key: "FeishuAppSecret", Required: true, Secret: true, Shape: command.Visible(1, 256), Help: "App Secret"},
 			{Key: "FeishuEncryptKey", Required: true, Secret: true, Shape: command.Visible(1, 256),
-				Help: "Encrypt Key of events and callbacks"},
+				For: command.ReceiveWebhook, Help: "Encrypt Key of events and callbacks"},
 			{Key: "FeishuVerificationToken", Secret: true, Shape: command.Visible(1, 256),
 				Help: "Verification Token of events and callbacks"},
 			{Key: "FeishuEncryptKeyPrevious", Secret: true, Shape: command.Visible(1, 256),

@@ -35,3 +35,29 @@ func setup(webhookURL, language string) []string {
 		"Send whoami to the app. The answer has the ids for Permissions.",
 	}
 }
+
+// streamSetup is setup for the long connection of an intelligent robot.
+func streamSetup(language string) []string {
+	if language == command.Chinese {
+		return []string{
+			"打开 https://work.weixin.qq.com/wework_admin ，安全与管理 > 管理工具 > 智能机器人，创建机器人，选择 API 模式。",
+			"连接方式选择长连接，不需要填写 URL。",
+			"把 Bot ID 填入 WeChatBotId，把 Secret 填入 WeChatBotSecret。",
+			"一个机器人只能有一条长连接：不要让其他程序使用同一个 Bot ID，否则两者会互相断开。",
+			"把 BotName 设为机器人的名称，用于识别群消息正文中的 @名称。",
+			"设置机器人的可见范围，或把它添加到群。",
+			"@机器人 发送 whoami，回复中有写入 Permissions 的 id。",
+		}
+	}
+	return []string{
+		"Open https://work.weixin.qq.com/wework_admin , Security and management > Tools > Intelligent robots " +
+			"(智能机器人), and create a robot in API mode.",
+		"Select the long connection. It needs no URL.",
+		"Copy the Bot ID into WeChatBotId, and the Secret into WeChatBotSecret.",
+		"A robot has only one long connection. Let no other program use this Bot ID; the two would disconnect " +
+			"each other.",
+		"Set BotName to the robot's name. It identifies the robot's mention in a group.",
+		"Set who can see the robot, or add it to a group.",
+		"Mention the robot and send whoami. The answer has the ids for Permissions.",
+	}
+}
