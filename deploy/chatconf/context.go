@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -49,19 +50,20 @@ func configPath() (string, error) {
 	return filepath.Join(dir, "chatconf", "config.yaml"), nil
 }
 
-// readPlaces reads the config file. Without one there are no contexts.
+// readPlaces reads the config file. Without one there are no contexts. It is refused if others may
+// write it, since it says where requests go and which commands run.
 func readPlaces() (*places, error) {
 	out := &places{Contexts: make(map[string]place)}
 	path, err := configPath()
 	if err != nil {
 		return nil, err
 	}
-	text, err := os.ReadFile(path)
+	text, err := readOwn(path, othersWrite)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return out, nil
 	case err != nil:
-		return nil, err
+		return nil, fmt.Errorf("the config file: %w", err)
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	decoder.KnownFields(true)
@@ -137,7 +139,7 @@ func (p *place) key(name string, completes bool) (credential, error) {
 	case p.SecretFile == "":
 		return credential{}, nil
 	}
-	hidden, err := readOwn(p.SecretFile)
+	hidden, err := readSecret(p.SecretFile)
 	if err != nil {
 		return credential{}, usagef("the secret of the context %s: %w", name, err)
 	}
@@ -145,17 +147,33 @@ func (p *place) key(name string, completes bool) (credential, error) {
 	return out, nil
 }
 
-// readOwn reads a secret from a file that only its owner may read.
-func readOwn(path string) (secret.Text, error) {
-	info, err := os.Stat(path)
+// Permissions of other users that a file may be refused for.
+const (
+	othersWrite = 0o022
+	othersUse   = 0o077
+)
+
+// readOwn reads a file of the user or of root. As ssh does, it refuses one that belongs to another
+// user, or for which other users have the given permissions.
+func readOwn(path string, refused fs.FileMode) ([]byte, error) {
+	f, err := os.Open(path)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return "", fmt.Errorf("other users may read or write %s, its mode is %04o; run: chmod 600 %s", path, mode,
-			shellQuote(path))
+	defer f.Close()
+	info, err := f.Stat() // of what is read, even if the path is changed meanwhile
+	if err != nil {
+		return nil, err
 	}
-	text, err := os.ReadFile(path)
+	if err := checkOwn(path, info, refused); err != nil {
+		return nil, err
+	}
+	return io.ReadAll(f)
+}
+
+// readSecret reads a secret from a file that only its owner may read.
+func readSecret(path string) (secret.Text, error) {
+	text, err := readOwn(path, othersUse)
 	if err != nil {
 		return "", err
 	}
@@ -216,7 +234,8 @@ is. It is in ` + path + `, such as ~/.config on Linux.
 
 The current context is used if neither flags nor CHATCONF_ENDPOINT or CHATCONF_DATA say which
 service to call; --context names another one for one command. No secret is in the config file, and
-none is printed. A secret is in a file that only you may read, or a command prints it.`,
+none is printed. A secret is in a file that only you may read, or a command prints it. A config file
+that others may write is refused.`,
 		Args: onlyCommands,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -406,7 +425,7 @@ func (p *place) change(cmd *cobra.Command, in *place) (err error) {
 	switch {
 	case given("secret-file") && p.SecretFile != "":
 		p.Process = ""
-		if _, err := readOwn(p.SecretFile); err != nil {
+		if _, err := readSecret(p.SecretFile); err != nil {
 			return usagef("--secret-file: %w", err)
 		}
 	case given("credential-process"):

@@ -159,6 +159,24 @@ func TestContexts(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the config file: %v, %v", info, err)
 	}
+	for mode, refused := range map[os.FileMode]bool{0o600: false, 0o644: false, 0o620: true, 0o602: true, 0o666: true} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range []string{"context list", "bots --context prod", "context set prod --region cn-beijing"} {
+			_, err := do(strings.Fields(line)...)
+			if got := err != nil && strings.Contains(err.Error(), "other users may write "+path) &&
+				strings.Contains(err.Error(), "run: chmod go-w "); got != refused {
+				t.Errorf("%s with a config file of the mode %04o: %v, want refused %v", line, mode, err, refused)
+			}
+		}
+		if info, err := os.Stat(path); err != nil || refused && info.Mode().Perm() != mode {
+			t.Errorf("the config file that others may write was written again: %v, %v", info, err)
+		}
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	writeFile(t, path, []byte("contexts: "+planted))
 	for _, line := range []string{"context list", "bots", "context use x", "context set x --endpoint http://x",
 		"context delete x", "keys list"} {
