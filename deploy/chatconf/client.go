@@ -33,6 +33,7 @@ import (
 type client struct {
 	secret.Hidden
 	endpoint string // with http:// or https://
+	context  string // the name of its context; empty without one
 	key      credential
 	http     *http.Client
 }
@@ -124,7 +125,11 @@ func (f *clientFlags) resolveContext(getenv func(string) string, name string, at
 	if err != nil {
 		return nil, err
 	}
-	return newClient(endpoint, key, cmp.Or(f.caCert, at.CACert, getenv("CHATCONF_ROOTS")))
+	client, err := newClient(endpoint, key, cmp.Or(f.caCert, at.CACert, getenv("CHATCONF_ROOTS")))
+	if err == nil {
+		client.context = name
+	}
+	return client, err
 }
 
 // newClient returns a client that trusts the certificates in a file too.
@@ -339,8 +344,15 @@ func (c *client) open(ctx context.Context, action string, params map[string]stri
 	}
 	err = answerError(resp, answer)
 	var refused *refusedError
-	if errors.As(err, &refused) && refused.isOfKey() {
+	switch {
+	case !errors.As(err, &refused):
+	case refused.isOfKey():
 		refused.text += fmt.Sprintf("\n  access key: %s, from %s", c.key.ID, c.key.from)
+	case refused.isUnknownBot():
+		refused.text += "\n  region: " + cmp.Or(params["RegionId"], "that of the service")
+		if c.context != "" {
+			refused.text += "\n  context: " + c.context
+		}
 	}
 	return nil, err
 }
@@ -414,6 +426,13 @@ func (e *refusedError) isOfKey() bool {
 	return slices.ContainsFunc([]string{"InvalidAccessKeyId", "InvalidSecurityToken", "SignatureDoesNotMatch",
 		"IncompleteSignature", "NoPermission", "Forbidden"},
 		func(of string) bool { return strings.HasPrefix(e.code, of) })
+}
+
+// isUnknownBot reports whether there is no bot with the name in the request. It may be in another
+// region.
+func (e *refusedError) isUnknownBot() bool {
+	return strings.HasPrefix(e.code, "EntityNotExists.ChatConfiguration") ||
+		strings.HasPrefix(e.code, "InvalidResourceId")
 }
 
 // answerError returns the error that the service answered.

@@ -60,6 +60,14 @@ func TestContexts(t *testing.T) {
 	if got := must("bots", "--context", "east"); got != "No bots.\n" {
 		t.Errorf("bots of another region: %s", got)
 	}
+	for context, want := range map[string]string{"prod": "\n  region: that of the service\n  context: prod",
+		"east": "\n  region: cn-beijing\n  context: east", "east --region cn-shanghai": "\n  region: cn-shanghai\n"} {
+		if _, err := do(strings.Fields("show none --context " + context)...); err == nil ||
+			!strings.Contains(err.Error(), `There is no chat configuration "none".`) ||
+			!strings.Contains(err.Error(), want) {
+			t.Errorf("an unknown bot of %s: %v, want %q", context, err, want)
+		}
+	}
 	if got := must("keys", "list"); !strings.HasPrefix(got, "ACCESS KEY ID ") {
 		t.Errorf("keys of the current context: %s", got)
 	}
