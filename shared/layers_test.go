@@ -85,6 +85,8 @@ var rooms = []room{
 	{"shared/stream", []string{"shared/journal", "shared/command", "shared/secret", "shared/document",
 		"shared/invoke", "shared/dial", "shared/table", "shared/platform/callback"},
 		[]string{"github.com/coder/websocket"}},
+	{"shared/stream/streamtest", []string{"shared/stream", "shared/dial", "shared/secret", "shared/platform/callback",
+		"shared/platform/platformsim"}, nil},
 	{"shared/webhook/webhooktest", []string{"shared/journal", "shared/command", "shared/secret", "shared/chat",
 		"shared/invoke", "shared/platform", "shared/platform/callback", "shared/platform/platformsim", "shared/policy",
 		"shared/seal", "shared/table", "shared/table/file",
@@ -372,7 +374,8 @@ func TestFunctionsLinkNothingThatKeepsTheLinkerFromDropping(t *testing.T) {
 		}
 	}
 	for _, folder := range []string{"shared/table/tabletest", "shared/platform/platformtest",
-		"shared/platform/platformsim", "shared/webhook/webhooktest", "shared/serve/servetest",
+		"shared/platform/platformsim", "shared/stream", "shared/stream/streamtest", "shared/webhook/webhooktest",
+		"shared/serve/servetest",
 		"shared/cloud/cloudtest", "shared/dispatch/dispatchtest", "deploy/chatconf"} {
 		if seen[folder] {
 			t.Errorf("functions link %s", folder)

@@ -1,0 +1,321 @@
+package stream_test
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"chatconf/shared/dispatch"
+	"chatconf/shared/platform"
+	"chatconf/shared/platform/callback"
+	"chatconf/shared/platform/platformsim"
+	"chatconf/shared/stream/streamtest"
+	"chatconf/shared/webhook/webhooktest"
+)
+
+// overAll runs a test with the gateway of every platform to which chatconf opens connections, in a
+// bubble.
+func overAll(t *testing.T, test func(*testing.T, *streamtest.Gateway)) {
+	for _, name := range streamable(t) {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { test(t, startGateway(t, name)) })
+		})
+	}
+}
+
+// streamable returns the types of the platforms to which chatconf opens connections.
+func streamable(t *testing.T) []string {
+	t.Helper()
+	types := slices.Sorted(maps.Keys(platform.All().Streams()))
+	types = slices.DeleteFunc(types, func(name string) bool {
+		_, err := platformsim.NewGateway(name, platformsim.GatewayOptions{})
+		return err != nil
+	})
+	if len(types) == 0 {
+		t.Fatal("there is no platform to connect to")
+	}
+	return types
+}
+
+// startGateway starts a gateway whose time begins when a webhooktest.World does.
+func startGateway(t *testing.T, name string) *streamtest.Gateway {
+	t.Helper()
+	began := time.Now()
+	return streamtest.Start(t, name, func() time.Time { return webhooktest.Start.Add(time.Since(began)) })
+}
+
+// again is a mode in which a platform delivers again what is not acknowledged, if its first one is
+// not.
+var again = map[string]string{"Slack": "event"}
+
+// openStream opens a connection with settings.
+func openStream(t *testing.T, g *streamtest.Gateway, s callback.Settings) (callback.Connection, error) {
+	t.Helper()
+	made, err := platform.All().Streams()[g.Type](s, g.Client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := made.Open(t.Context(), g.Dialer)
+	if err == nil {
+		t.Cleanup(func() { _ = c.Close() })
+	}
+	return c, err
+}
+
+// A push is what came of a message.
+type push struct {
+	platformsim.Pushed
+	err error
+}
+
+// startPush delivers a message to a bot.
+func startPush(t *testing.T, g *streamtest.Gateway, m platformsim.Message) <-chan push {
+	t.Helper()
+	out := make(chan push, 1)
+	go func() {
+		p, err := g.Push(t.Context(), streamtest.Settings(g.Type), m)
+		out <- push{p, err}
+	}()
+	return out
+}
+
+// nextMessage returns the next delivery, which must be a message.
+func nextMessage(t *testing.T, c callback.Connection) *callback.Delivery {
+	t.Helper()
+	d, err := c.Next(t.Context())
+	if err != nil || d.Refused != nil || d.Received == nil || d.Received.Message == nil || d.Acknowledge == nil {
+		t.Fatalf("%+v, %v", d, err)
+	}
+	return d
+}
+
+func TestAMessageComesOverAConnection(t *testing.T) {
+	overAll(t, func(t *testing.T, g *streamtest.Gateway) {
+		c, err := openStream(t, g, streamtest.Settings(g.Type))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := platformsim.Message{ID: "m1", User: "u1", Text: "restart i-1"}
+		pushed := startPush(t, g, m)
+		d := nextMessage(t, c)
+		if got := d.Received.Message; got.Text != m.Text || got.User != m.User || got.Sent.IsZero() {
+			t.Errorf("%+v", got)
+		}
+		answer, err := c.Answer(d.Received, "done")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Acknowledge(t.Context(), answer); err != nil {
+			t.Fatal(err)
+		}
+		p := <-pushed
+		if p.err != nil || p.Deliveries != 1 || p.Again {
+			t.Errorf("%+v", p)
+		}
+		if answer.Carries != (p.Answer == "done") {
+			t.Errorf("the answer carries the text: %v; the platform shows %q", answer.Carries, p.Answer)
+		}
+		if n := g.Connections(streamtest.Settings(g.Type)); n != 1 {
+			t.Errorf("there are %d connections", n)
+		}
+	})
+}
+
+// A message has one identity, whether it comes to the webhook or over a connection.
+func TestAMessageIsTheSameByBothWays(t *testing.T) {
+	overAll(t, func(t *testing.T, g *streamtest.Gateway) {
+		s := streamtest.Settings(g.Type)
+		receiver, err := platform.All().Receivers()[g.Type](s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := openStream(t, g, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := platformsim.Message{ID: "m1", User: "u1", Text: "restart i-1"}
+		made, err := (&platformsim.Maker{Settings: s, Now: webhooktest.Start}).Make(g.Type, "", m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		byWebhook, err := receiver.Receive(made.Received(webhooktest.Start))
+		if err != nil || byWebhook.Message == nil {
+			t.Fatalf("%+v, %v", byWebhook, err)
+		}
+		pushed := startPush(t, g, m)
+		d := nextMessage(t, c)
+		want, got := byWebhook.Message, d.Received.Message
+		if got.ID != want.ID || got.User != want.User || got.Conversation != want.Conversation ||
+			got.Text != want.Text || got.Direct != want.Direct {
+			t.Errorf("over the connection %+v, by webhook %+v", got, want)
+		}
+		if err := d.Acknowledge(t.Context(), callback.Acknowledge()); err != nil {
+			t.Error(err)
+		}
+		if p := <-pushed; p.err != nil {
+			t.Error(p.err)
+		}
+	})
+}
+
+func TestAPlatformThatRefusesTheSecretIsNotAskedAgain(t *testing.T) {
+	overAll(t, func(t *testing.T, g *streamtest.Gateway) {
+		_, err := openStream(t, g, streamtest.Wrong(g.Type))
+		if err == nil || dispatch.Retryable(err) {
+			t.Errorf("%v", err)
+		}
+		for _, value := range streamtest.Wrong(g.Type) {
+			if err != nil && len(value) > 8 && strings.Contains(value.Reveal(), "real") &&
+				strings.Contains(err.Error(), value.Reveal()) {
+				t.Errorf("the error has a secret: %v", err)
+			}
+		}
+		if n := g.Connections(streamtest.Settings(g.Type)); n != 0 {
+			t.Errorf("there are %d connections", n)
+		}
+		if open, _ := g.Sockets(); open != 0 {
+			t.Errorf("%d sockets are open", open)
+		}
+	})
+}
+
+func TestAMessageThatWasNotRecordedComesAgain(t *testing.T) {
+	overAll(t, func(t *testing.T, g *streamtest.Gateway) {
+		c, err := openStream(t, g, streamtest.Settings(g.Type))
+		if err != nil {
+			t.Fatal(err)
+		}
+		pushed := startPush(t, g, platformsim.Message{ID: "m1", User: "u1", Text: "help", Mode: again[g.Type]})
+		d := nextMessage(t, c)
+		if err := d.Acknowledge(t.Context(), &callback.Response{Status: http.StatusServiceUnavailable,
+			Body: []byte("unavailable\n")}); err != nil {
+			t.Fatal(err)
+		}
+		second := nextMessage(t, c)
+		if second.Received.Message.ID != d.Received.Message.ID {
+			t.Errorf("ids %q and %q", d.Received.Message.ID, second.Received.Message.ID)
+		}
+		if err := second.Acknowledge(t.Context(), callback.Acknowledge()); err != nil {
+			t.Fatal(err)
+		}
+		if p := <-pushed; p.err != nil || p.Deliveries != 2 || p.Again {
+			t.Errorf("%+v", p)
+		}
+	})
+}
+
+// An intruder is a dialer whose platform sends what the test gives it.
+type intruder struct {
+	callback.Dialer
+	frames [][]byte
+}
+
+type intruded struct {
+	callback.Socket
+	by *intruder
+}
+
+func (i *intruder) Dial(ctx context.Context, d callback.Dial) (callback.Socket, error) {
+	s, err := i.Dialer.Dial(ctx, d)
+	return intruded{s, i}, err
+}
+
+func (s intruded) Read(ctx context.Context) ([]byte, error) {
+	if len(s.by.frames) > 0 {
+		frame := s.by.frames[0]
+		s.by.frames = s.by.frames[1:]
+		return frame, nil
+	}
+	return s.Socket.Read(ctx)
+}
+
+// Garbage is refused or ignored, or it ends the connection. It is no message, and holds up none.
+func TestGarbageOverAConnection(t *testing.T) {
+	garbage := []string{"", "\x00", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "{", "null", "[]", "{}", `"x"`, "1",
+		`{"type":1,"headers":[],"data":{}}`, `{"type":null,"payload":null,"envelope_id":"e"}`,
+		`{"cmd":"x","headers":{"req_id":"x"},"body":"x"}`, strings.Repeat("[", 10_000),
+		"\x2a\xff\xff\xff\xff\x0f", "\x08\x01\x10\x02\x18\x03\x20\x01\x42\x00"}
+	overAll(t, func(t *testing.T, g *streamtest.Gateway) {
+		for _, frame := range garbage {
+			i := &intruder{Dialer: g.Dialer}
+			made, err := platform.All().Streams()[g.Type](streamtest.Settings(g.Type), g.Client)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c, err := made.Open(t.Context(), i)
+			if err != nil {
+				t.Fatal(err)
+			}
+			i.frames = [][]byte{[]byte(frame)}
+			pushed := startPush(t, g, platformsim.Message{ID: "m1", User: "u1", Text: "help", Mode: again[g.Type]})
+			for {
+				d, err := c.Next(t.Context())
+				if err != nil {
+					var ended *callback.Ended
+					if !errors.As(err, &ended) {
+						t.Errorf("%q: %v", frame, err)
+					}
+					if i.Dialer = g.Dialer; i.frames == nil {
+						break
+					}
+					if c, err = made.Open(t.Context(), i); err != nil {
+						t.Fatal(err)
+					}
+					continue
+				}
+				if d.Acknowledge != nil {
+					status := http.StatusOK
+					if d.Refused != nil {
+						status = http.StatusUnauthorized
+					}
+					if err := d.Acknowledge(t.Context(), &callback.Response{Status: status}); err != nil {
+						t.Errorf("%q: %v", frame, err)
+					}
+				}
+				if d.Received != nil && d.Received.Message != nil {
+					if d.Received.Message.Text != "help" {
+						t.Errorf("%q is the message %+v", frame, d.Received.Message)
+					}
+					break
+				}
+			}
+			if p := <-pushed; p.err != nil {
+				t.Errorf("%q: %+v", frame, p)
+			}
+			if err := c.Close(); err != nil {
+				t.Error(err)
+			}
+			synctest.Wait()
+		}
+	})
+}
+
+// The same way over TCP, by the addresses and the roots that the tool's settings give.
+func TestConnectionsOverTCP(t *testing.T) {
+	for _, name := range streamable(t) {
+		t.Run(name, func(t *testing.T) {
+			g := streamtest.StartTCP(t, name)
+			c, err := openStream(t, g, streamtest.Settings(name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			pushed := startPush(t, g, platformsim.Message{ID: "m1", User: "u1", Text: "help"})
+			d := nextMessage(t, c)
+			if err := d.Acknowledge(t.Context(), callback.Acknowledge()); err != nil {
+				t.Fatal(err)
+			}
+			if p := <-pushed; p.err != nil || p.Deliveries != 1 {
+				t.Errorf("%+v", p)
+			}
+			if _, err := openStream(t, g, streamtest.Wrong(name)); err == nil || dispatch.Retryable(err) {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
