@@ -82,15 +82,18 @@ type Answer struct {
 type CallError struct {
 	What string // Call.What
 	Code string // the platform's error code; empty without one
-	// Status is that of HTTP.
+	// Status is that of HTTP; zero if the answer came over a connection.
 	Status int
 	// Again says that a retry may succeed: the platform is busy or limits the rate.
 	Again bool
 }
 
 func (e *CallError) Error() string {
-	if e.Code == "" {
+	switch {
+	case e.Code == "":
 		return fmt.Sprintf("%s: answered with status %d and not in JSON that says so", e.What, e.Status)
+	case e.Status == 0:
+		return fmt.Sprintf("%s: refused with code %s", e.What, Cut(printable(e.Code), 64))
 	}
 	return fmt.Sprintf("%s: refused with code %s, status %d", e.What, Cut(printable(e.Code), 64), e.Status)
 }

@@ -192,6 +192,7 @@ func TestPassing(t *testing.T) {
 		want bool
 	}{
 		"refused for good":   {&callback.CallError{Code: "230002", Status: 400}, false},
+		"over a connection":  {new(callback.Answer).Refused("test", "40008", false), false},
 		"busy":               {(&callback.Answer{Status: 503}).Refused("test", "", false), true},
 		"too often":          {(&callback.Answer{Status: 429}).Refused("test", "", false), true},
 		"another host":       {host, false},
@@ -199,6 +200,9 @@ func TestPassing(t *testing.T) {
 		"a setting, within":  {fmt.Errorf("send: %w", callback.Final("test: X is not set")), false},
 		"one that is silent": {errors.New("x"), true},
 	} {
+		if strings.Contains(test.err.Error(), "status 0") {
+			t.Errorf("%s: %v", about, test.err)
+		}
 		if got := dispatch.Retryable(test.err); got != test.want {
 			t.Errorf("%s: Retryable(%v) = %v, want %v", about, test.err, got, test.want)
 		}
