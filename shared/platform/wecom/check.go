@@ -23,7 +23,11 @@ func (p Platform) NewChecker(s callback.Settings, client *callback.Client) (comm
 	if err != nil {
 		return nil, err
 	}
-	return &checker{sender: out.(*sender), aibot: s.Get("WeChatAibot") == "true"}, nil
+	app := out.(*sender)
+	if !app.app { // what is checked is an app
+		return nil, errNoApp
+	}
+	return &checker{sender: app, aibot: s.Get("WeChatAibot") == "true"}, nil
 }
 
 const notFound = "60111"

@@ -21,6 +21,7 @@ import (
 const (
 	toUser      = "user"         // ReplyTo.ID is a userid
 	toURL       = "response_url" // ReplyTo.URL is the intelligent robot's
+	toStream    = "stream"       // ReplyTo.ID is a person or a chat, of the robot's connection
 	maxText     = 2048           // bytes of an app's text. https://developer.work.weixin.qq.com/document/path/90236
 	maxMarkdown = 20_480         // bytes of a robot's. https://developer.work.weixin.qq.com/document/path/101138
 )
@@ -31,15 +32,25 @@ const retries = 5 * time.Minute
 
 type receiver struct {
 	secret.Hidden
+	reader
 	box     *callback.Box
-	corpID  string
 	agentID string
 	robot   bool // callbacks of an intelligent robot are taken, whose receive id is empty
-	botName string
 	random  io.Reader
 }
 
 var _ callback.Receiver = (*receiver)(nil)
+
+// A reader reads what is proven to be for an intelligent robot.
+type reader struct {
+	corpID  string // of our own people; may be empty for a connection
+	botName string
+	stream  bool // it comes over the robot's connection
+}
+
+func newReader(s callback.Settings) reader {
+	return reader{corpID: s.Get("WeChatCorpId"), botName: s.Get("BotName")}
+}
 
 // NewReceiver returns the receiver of a configuration of type WeChat. It accepts an app's
 // callbacks, and those of an intelligent robot (智能机器人) if WeChatAibot is true. Those have an empty
@@ -49,9 +60,8 @@ func (Platform) NewReceiver(s callback.Settings) (callback.Receiver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("wecom: %w", err)
 	}
-	r := &receiver{box: box, corpID: s.Get("WeChatCorpId"), agentID: s.Get("WeChatAgentId"),
-		robot:   s.Get("WeChatAibot") == "true",
-		botName: s.Get("BotName"), random: rand.Reader}
+	r := &receiver{reader: newReader(s), box: box, agentID: s.Get("WeChatAgentId"),
+		robot: s.Get("WeChatAibot") == "true", random: rand.Reader}
 	if r.corpID == "" || r.agentID == "" {
 		return nil, fmt.Errorf("wecom: WeChatCorpId or WeChatAgentId is not set")
 	}
@@ -119,8 +129,28 @@ func (r *receiver) Receive(in *callback.Request) (*callback.Received, error) {
 		}
 		return r.app(in, state, f)
 	default:
-		return r.aibot(in, state, text)
+		f, err := callback.Object("the message", escapeControls(text))
+		if err != nil {
+			return nil, err
+		}
+		if err := current(in, state, f); err != nil {
+			return nil, err
+		}
+		return r.aibot(state, f)
 	}
+}
+
+// current refuses a robot's callback that may be an old one.
+func current(in *callback.Request, s state, f callback.Fields) error {
+	created := f.NumberOrText("create_time")
+	if created == "" { // messages have no time inside
+		return callback.Current(in.Now, s.at, s.nonce, callback.Skew)
+	}
+	sent, err := callback.Seconds(created)
+	if err != nil {
+		return err
+	}
+	return callback.Fresh("the message's create_time", in.Now, sent, callback.Skew+retries)
 }
 
 // isEcho reports whether text is that of a check of the URL: digits, as far as is known. The
@@ -308,11 +338,7 @@ func hear(f fields) callback.Heard {
 // of an answer (stream) is acknowledged: every answer is whole. What a message quotes is no part of
 // it.
 // https://developer.work.weixin.qq.com/document/path/100719
-func (r *receiver) aibot(in *callback.Request, s state, text string) (*callback.Received, error) {
-	f, err := callback.Object("the message", escapeControls(text))
-	if err != nil {
-		return nil, err
-	}
+func (r *reader) aibot(s state, f callback.Fields) (*callback.Received, error) {
 	from := f.Object("from")
 	user := strings.ToLower(from.Text("userid"))
 	m := &command.Message{
@@ -320,16 +346,13 @@ func (r *receiver) aibot(in *callback.Request, s state, text string) (*callback.
 		Conversation: f.Text("chatid"),
 		Direct:       f.Text("chattype") == "single",
 		User:         user,
-		ReplyTo:      command.ReplyTo{Kind: toURL, URL: secret.Text(f.Text("response_url")), Uses: 1},
 	}
 	if m.Direct {
 		m.Conversation = user
 	}
-	if m.ReplyTo.URL == "" {
-		m.ReplyTo = command.ReplyTo{}
-	}
 	// Somebody of another corporation, whose userid may be that of somebody here; of this one's
-	// people the platform does not say it.
+	// people the platform does not say it. If WeChatCorpId is not set, everybody with a corporation
+	// is such a stranger: who is trusted must not depend on a missing setting.
 	corpID := from.Text("corpid")
 	stranger := corpID != "" && corpID != r.corpID
 	if stranger {
@@ -337,16 +360,9 @@ func (r *receiver) aibot(in *callback.Request, s state, text string) (*callback.
 			m.Conversation = corpID + "/" + user
 		}
 	}
-	created := f.NumberOrText("create_time")
-	if created == "" { // messages have no time inside
-		if err := callback.Current(in.Now, s.at, s.nonce, callback.Skew); err != nil {
-			return nil, err
-		}
-	} else {
+	if created := f.NumberOrText("create_time"); created != "" {
+		var err error
 		if m.Sent, err = callback.Seconds(created); err != nil {
-			return nil, err
-		}
-		if err := callback.Fresh("the message's create_time", in.Now, m.Sent, callback.Skew+retries); err != nil {
 			return nil, err
 		}
 	}
@@ -361,20 +377,37 @@ func (r *receiver) aibot(in *callback.Request, s state, text string) (*callback.
 		if heard.Text = pressed(event, name); heard.Text == "" {
 			return &callback.Received{Kind: "event/" + name, State: s}, f.Err()
 		}
-		// A card takes no text for an answer, only another card.
-		if s.acknowledged = true; m.ReplyTo.Kind == "" && !stranger {
-			m.ReplyTo = command.ReplyTo{Kind: toUser, ID: from.Text("userid")}
-		}
+		s.acknowledged = true // a card takes no text for an answer, only another card
 		m.EventID = event.Object(name).Text("task_id")
 	default:
 		heard = r.hear(f, kind, m.Direct)
 	}
+	m.ReplyTo = r.wayTo(f, m.Direct, stranger, s.acknowledged)
 	if err := f.Err(); err != nil {
 		return nil, err
 	}
 	s.id = m.ID
 	m.Text, m.Unread = heard.Text, heard.Unread
 	return &callback.Received{Message: m, Mention: heard.Name, State: s}, callback.Check(m)
+}
+
+// wayTo returns the way to answer later. A stranger's userid is no address, since it may be that of
+// somebody here.
+func (r *reader) wayTo(f callback.Fields, direct, stranger, card bool) command.ReplyTo {
+	user := f.Object("from").Text("userid")
+	switch url := f.Text("response_url"); {
+	case r.stream && !direct:
+		return command.ReplyTo{Kind: toStream, ID: ofChat + f.Text("chatid")}
+	case r.stream && !stranger:
+		return command.ReplyTo{Kind: toStream, ID: ofUser + user}
+	case r.stream:
+		return command.ReplyTo{}
+	case url != "":
+		return command.ReplyTo{Kind: toURL, URL: secret.Text(url), Uses: 1}
+	case card && !stranger:
+		return command.ReplyTo{Kind: toUser, ID: user}
+	}
+	return command.ReplyTo{}
 }
 
 // pressed returns what a person said by a card, empty if nothing.
@@ -392,7 +425,7 @@ func pressed(event callback.Fields, name string) string {
 }
 
 // hear reads what a message to the robot says. In a group it is called by its name in the text.
-func (r *receiver) hear(f callback.Fields, kind string, direct bool) callback.Heard {
+func (r *reader) hear(f callback.Fields, kind string, direct bool) callback.Heard {
 	way := callback.Called
 	if direct {
 		way = callback.Addressed
@@ -411,7 +444,7 @@ func (r *receiver) hear(f callback.Fields, kind string, direct bool) callback.He
 }
 
 // mixed reads text with pictures, which are no part of a command.
-func (r *receiver) mixed(f callback.Fields, way callback.Way) callback.Heard {
+func (r *reader) mixed(f callback.Fields, way callback.Way) callback.Heard {
 	var parts []callback.Part
 	unknown, other := "", ""
 	mixed := f.Inner // some samples have it as text
@@ -484,16 +517,25 @@ func (r *receiver) reply(s state, text string) string {
 			Content string      `json:"Content"`
 		}{s.user, r.corpID, json.Number(s.timestamp), "text", plain(text)}))
 	default:
-		type stream struct {
-			ID     string `json:"id"`
-			Finish bool   `json:"finish"`
-			callback.Text
-		}
-		return string(document.Marshal(struct {
-			Type   string `json:"msgtype"`
-			Stream stream `json:"stream"`
-		}{"stream", stream{callback.Digest("wecom stream", s.id)[:32], true, callback.Text{Content: markdown(text)}}}))
+		return string(document.Marshal(robotReply(s, text)))
 	}
+}
+
+// A streamed is the answer of a robot: a stream, which is whole and ends at once.
+type streamed struct {
+	Type   string `json:"msgtype"`
+	Stream struct {
+		ID     string `json:"id"`
+		Finish bool   `json:"finish"`
+		callback.Text
+	} `json:"stream"`
+}
+
+func robotReply(s state, text string) streamed {
+	out := streamed{Type: "stream"}
+	out.Stream.ID, out.Stream.Finish = callback.Digest("wecom stream", s.id)[:32], true
+	out.Stream.Content = markdown(text)
+	return out
 }
 
 // plain is text for an app's text message, in which only links are markup.

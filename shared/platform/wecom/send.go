@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"net/url"
 	"strings"
 	"time"
@@ -23,16 +24,21 @@ type sender struct {
 	corpID  string
 	agentID string
 	secret  secret.Text
+	app     bool // there is an app that can send
 }
 
 var _ callback.Sender = (*sender)(nil)
 
-// NewSender returns the sender of a configuration of type WeChat.
+// NewSender returns the sender of a configuration of type WeChat. It sends as the app, and by the
+// response URL of an intelligent robot. A robot with a connection needs no app.
 func (Platform) NewSender(s callback.Settings, client *callback.Client) (callback.Sender, error) {
 	out := &sender{client: client, corpID: s.Get("WeChatCorpId"), agentID: s.Get("WeChatAgentId"),
 		secret: s["WeChatSecret"]}
-	if out.corpID == "" || out.agentID == "" || out.secret == "" {
-		return nil, callback.Final("wecom: WeChatCorpId, WeChatAgentId or WeChatSecret is not set")
+	if out.app = out.corpID != "" && out.agentID != "" && out.secret != ""; !out.app {
+		if s.Get("WeChatBotId") == "" {
+			return nil, errNoApp
+		}
+		return out, nil
 	}
 	if !agentID.Fits(out.agentID) {
 		return nil, callback.Final("wecom: WeChatAgentId is not %s", agentID.Want)
@@ -42,6 +48,13 @@ func (Platform) NewSender(s callback.Settings, client *callback.Client) (callbac
 	return out, nil
 }
 
+// errNoApp is the error of what only an app can send.
+var errNoApp = callback.Final("wecom: WeChatCorpId, WeChatAgentId or WeChatSecret is not set")
+
+// errElsewhere is the error of an answer that goes over a connection. Another process may have it,
+// or this one may have it again soon.
+var errElsewhere = errors.New("wecom: only the process that holds the robot's connection can send this answer")
+
 // Send implements callback.Sender: as a message of the app to one person, or by an intelligent
 // robot's response URL.
 func (s *sender) Send(ctx context.Context, to command.ReplyTo, text string) error {
@@ -50,6 +63,8 @@ func (s *sender) Send(ctx context.Context, to command.ReplyTo, text string) erro
 		return s.byURL(ctx, to.URL, text)
 	case toUser:
 		return s.message(ctx, to.ID, text)
+	case toStream:
+		return errElsewhere
 	}
 	return callback.Final("wecom: there is no way to answer by %q", to.Kind)
 }
@@ -77,6 +92,9 @@ func (s *sender) byURL(ctx context.Context, address secret.Text, text string) er
 // https://developer.work.weixin.qq.com/document/path/90236
 func (s *sender) message(ctx context.Context, user, text string) error {
 	const what = "wecom: message/send"
+	if !s.app {
+		return errNoApp
+	}
 	if user == "" || user == "@all" || strings.Contains(user, "|") {
 		return callback.Final("%s: the message must be for one person", what)
 	}
@@ -133,6 +151,9 @@ func refusal(answer *callback.Answer, what string) error {
 	if answer.Status == 200 && code == "0" {
 		return nil
 	}
-	again := code == "-1" || code == "45009" || code == "45033" // busy, too often, too many at once
-	return answer.Refused(what, code, again)
+	return answer.Refused(what, code, passing(code))
 }
+
+// passing reports whether a retry may succeed: the platform is busy, or it was called too often or
+// too often at once.
+func passing(code string) bool { return code == "-1" || code == "45009" || code == "45033" }
