@@ -184,6 +184,13 @@ func holders(t *testing.T) map[string]any {
 	if senders < 4 {
 		t.Fatalf("only %d senders were made", senders)
 	}
+	for name, newStream := range platform.All().Streams() {
+		settings := plantedSettings(name)
+		settings["WeChatBotId"], settings["WeChatBotSecret"], settings["SlackAppToken"] = "x", hiddenText, hiddenText
+		if all["a stream of "+name], err = newStream(settings, client); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+	}
 	return all
 }
 
