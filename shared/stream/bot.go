@@ -1,0 +1,386 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"chatconf/shared/command"
+	"chatconf/shared/invoke"
+	"chatconf/shared/platform/callback"
+	"chatconf/shared/secret"
+)
+
+const (
+	// pollTime bounds one call of Bots or Open.
+	pollTime = 10 * time.Second
+	// signInTime bounds the opening of a connection, with the calls before it.
+	signInTime = 30 * time.Second
+	// overlap is how long a connection is still read after another one has taken its place.
+	overlap = 15 * time.Second
+	// silence is how long nothing may be delivered before another connection takes the place of
+	// one. A connection can answer pings and deliver nothing.
+	silence = 30 * time.Minute
+	// aliveEvery is how often it is noted that a connection is open.
+	aliveEvery = 2 * time.Minute
+)
+
+// Pauses before a connection is opened again. Each is drawn up to a limit that doubles, so that
+// connections that broke together are not opened together.
+const (
+	firstPause   = time.Second
+	longestPause = 30 * time.Second
+	// steady is how long a connection must be open to start again with the first pause.
+	steady = time.Minute
+	// replacedPause is the first pause after another program has connected with the same bot. Two
+	// programs that do so would take turns without an end.
+	replacedPause   = time.Minute
+	longestReplaced = 16 * time.Minute
+)
+
+// A bell is rung by one goroutine to wake another one. Rings that are not yet heard are one.
+type bell chan struct{}
+
+func newBell() bell { return make(bell, 1) }
+
+func (b bell) ring() {
+	select {
+	case b <- struct{}{}:
+	default:
+	}
+}
+
+// A bot holds the connection of one configuration.
+type bot struct {
+	secret.Hidden
+	*Supervisor
+	ref      command.Ref
+	revision int64 // as in the last round; of follow
+	context  context.Context
+	stop     context.CancelFunc
+	changed  bell // the configuration has another revision
+	jumped   bell // the machine slept
+	links    sync.WaitGroup
+
+	// Of the goroutine of run.
+	kind     string // the platform's
+	settings callback.Settings
+	stream   callback.Stream // made with settings; nil: none yet
+	attempts int             // in a row that failed
+	replaced int             // ends in a row by another program
+	refused  bool            // the last attempt, for good
+
+	mu  sync.Mutex
+	now *link // the connection in use; nil: none
+}
+
+func (s *Supervisor) newBot(of Bot) *bot {
+	b := &bot{Supervisor: s, ref: of.Ref, revision: of.Revision, changed: newBell(), jumped: newBell()}
+	b.context, b.stop = context.WithCancel(s.context)
+	return b
+}
+
+// run holds the connection of the bot while this process has the lease for it.
+func (b *bot) run() {
+	defer b.stop()
+	for b.options.Leases.free(b.context, b.ref) == nil {
+		if !b.takeSlot() {
+			return
+		}
+		if t := b.options.Leases.claim(b.context, b.ref); t != nil {
+			b.hold(t)
+		}
+		<-b.slots
+	}
+}
+
+// takeSlot waits until this process may hold one more connection.
+func (b *bot) takeSlot() bool {
+	select {
+	case b.slots <- struct{}{}:
+		return true
+	default:
+	}
+	const reason = "this process holds at most %d connections; raise CHATCONF_MAX_STREAMS, or start another process"
+	b.note(Note{State: Excess, Step: StepLimit, Reason: fmt.Sprintf(reason, b.options.Max)})
+	select {
+	case b.slots <- struct{}{}:
+		return true
+	case <-b.context.Done():
+		return false
+	}
+}
+
+// hold holds the connection until the bot stops or the term is over. After a panic it starts again.
+func (b *bot) hold(t *term) {
+	for {
+		err := b.safely(func() error { return b.serve(t) })
+		b.setLink(nil)
+		b.links.Wait()
+		switch {
+		case b.context.Err() != nil:
+			b.options.Leases.release(b.context, b.ref)
+			b.note(Note{State: Released})
+			return
+		case err == nil:
+			return // the term is over
+		}
+		b.note(Note{State: Failed, Step: StepOpen, Reason: err.Error()})
+		b.stream = nil
+		_ = invoke.Sleep(b.context, b.pause())
+		b.attempts++
+	}
+}
+
+// errInside is the error of a panic. The log has the stack.
+var errInside = errors.New("chatconf failed inside; its log has the error")
+
+// safely calls do. A panic in it ends no other connection.
+func (b *bot) safely(do func() error) (err error) {
+	var panicked error
+	defer func() {
+		if panicked != nil {
+			b.log(slog.LevelError, "a connection failed", "error", panicked)
+			err = errInside
+		}
+	}()
+	defer invoke.Recover("stream", &panicked)
+	return do()
+}
+
+// serve opens a connection whenever one is due. It returns when the bot stops or the term is over.
+func (b *bot) serve(t *term) error {
+	ctx := b.context
+	due := time.NewTimer(0)
+	defer due.Stop()
+	quiet := time.NewTimer(silence)
+	defer quiet.Stop()
+	alive := time.NewTicker(aliveEvery)
+	defer alive.Stop()
+	for {
+		now := b.link()
+		var ended <-chan error
+		var renew <-chan string
+		if now != nil {
+			ended, renew = now.ended, now.renew
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.Done():
+			return nil
+		case <-due.C:
+			if wait, again := b.connect(ctx, t); again {
+				due.Reset(wait)
+			}
+			quiet.Reset(silence)
+		case err := <-ended:
+			b.setLink(nil)
+			due.Reset(b.lost(now, err))
+		case reason := <-renew:
+			b.log(slog.LevelInfo, "a connection is replaced", "reason", reason)
+			due.Reset(0)
+		case <-quiet.C:
+			if now == nil {
+				continue
+			}
+			if since := now.quiet(); since < silence {
+				quiet.Reset(silence - since)
+				continue
+			}
+			b.log(slog.LevelInfo, "a connection is replaced", "reason", "nothing came over it for a long time")
+			due.Reset(0)
+		case <-b.changed:
+			if b.follows(ctx, now) {
+				continue
+			}
+			b.setLink(nil)
+			b.attempts, b.replaced = 0, 0
+			due.Reset(0)
+		case <-b.jumped:
+			if now != nil {
+				b.setLink(nil)
+				now.cut()
+			}
+			if !b.refused {
+				due.Reset(0)
+			}
+		case <-alive.C:
+			if now != nil {
+				b.note(Note{State: Alive, Frame: now.frame()})
+			}
+		}
+	}
+}
+
+// follows reports whether the connection in use is that of the present settings. If they cannot be
+// read, it is asked again.
+func (b *bot) follows(ctx context.Context, now *link) bool {
+	if now == nil {
+		return false
+	}
+	before := b.stream
+	if err := b.load(ctx); err != nil {
+		b.log(slog.LevelWarn, "a changed configuration was not read", "error", err)
+		time.AfterFunc(clockEvery, b.changed.ring)
+		return true
+	}
+	return b.stream == before
+}
+
+// load reads the configuration, and makes a new stream of it if its settings have changed.
+func (b *bot) load(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, pollTime)
+	defer cancel()
+	e, err := b.options.Open(ctx, b.ref)
+	if err != nil {
+		return err
+	}
+	settings := callback.Settings(e.Settings)
+	if b.stream != nil && b.kind == e.Type && maps.Equal(b.settings, settings) {
+		return nil
+	}
+	b.stream = nil
+	newStream := b.options.Streams[e.Type]
+	if newStream == nil {
+		return callback.Final("chatconf cannot open connections to %s", e.Type)
+	}
+	stream, err := newStream(settings, b.options.Client)
+	if err != nil {
+		return err
+	}
+	b.stream, b.kind, b.settings = stream, e.Type, settings
+	return nil
+}
+
+// connect opens a connection, which takes the place of the one in use. If again, it is to be tried
+// again after a time.
+func (b *bot) connect(ctx context.Context, t *term) (wait time.Duration, again bool) {
+	before := b.link()
+	opened, err := b.open(ctx, t)
+	if b.refused = err != nil && isFinal(err); err == nil {
+		b.setLink(opened)
+		b.note(Note{State: Connected})
+		b.log(slog.LevelInfo, "connected")
+		return 0, false
+	}
+	if ctx.Err() != nil || t.Err() != nil {
+		return 0, false
+	}
+	wait = b.pause()
+	b.attempts++
+	b.log(slog.LevelWarn, "not connected", "error", err, "again", !b.refused)
+	if before == nil { // else the one in use still delivers
+		n := Note{State: Failed, Step: StepOpen, Reason: err.Error()}
+		if b.refused {
+			n.State = Refused
+		}
+		b.note(n)
+	}
+	return wait, !b.refused
+}
+
+// isFinal reports whether an error says that no retry can help.
+func isFinal(err error) bool {
+	var known interface{ Retryable() bool }
+	return errors.As(err, &known) && !known.Retryable()
+}
+
+// errOver is the error of a connection that is not opened, since the term is over.
+var errOver = errors.New("stream: the lease is over")
+
+// open opens a connection.
+func (b *bot) open(ctx context.Context, t *term) (*link, error) {
+	select {
+	case b.opens <- struct{}{}:
+		defer func() { <-b.opens }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	ctx, cancel := context.WithTimeout(ctx, signInTime)
+	defer cancel()
+	defer context.AfterFunc(t, cancel)()
+	if err := b.load(ctx); err != nil {
+		return nil, err
+	}
+	if !b.options.Leases.valid(t) {
+		return nil, errOver
+	}
+	conn, err := b.stream.Open(ctx, b.options.Dialer)
+	if err != nil {
+		return nil, err
+	}
+	return b.newLink(conn, t), nil
+}
+
+// lost says why a connection ended, and returns when another one is opened.
+func (b *bot) lost(l *link, err error) time.Duration {
+	if time.Since(l.opened) >= steady {
+		b.attempts = 0
+	}
+	if time.Since(l.opened) >= longestReplaced {
+		b.replaced = 0
+	}
+	n := Note{State: Lost, Step: StepRead, Reason: err.Error(), Frame: l.frame()}
+	wait := b.pause()
+	b.attempts++
+	var ended *callback.Ended
+	if errors.As(err, &ended) && ended.Replaced {
+		n.Step = StepReplaced
+		wait = min(replacedPause<<min(b.replaced, 10), longestReplaced)
+		wait += rand.N(wait / 4)
+		b.replaced++
+	}
+	b.note(n)
+	b.log(slog.LevelWarn, "a connection ended", "reason", n.Reason, "step", n.Step, "wait", wait)
+	return wait
+}
+
+// pause returns a pause before the next attempt.
+func (b *bot) pause() time.Duration {
+	return rand.N(min(firstPause<<min(b.attempts, 10), longestPause))
+}
+
+func (b *bot) note(n Note) { b.options.Note(b.context, b.ref, n) }
+
+func (b *bot) log(level slog.Level, message string, args ...any) {
+	args = append([]any{"account", b.ref.Account, "region", b.ref.Region, "name", b.ref.Name}, args...)
+	invoke.Logger(b.context).Log(b.context, level, message, args...)
+}
+
+// link returns the connection in use, or nil.
+func (b *bot) link() *link {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.now
+}
+
+// setLink takes a connection into use. The one before is still read for a while if there is another
+// one in its place, since the platform may deliver over both.
+func (b *bot) setLink(l *link) {
+	b.mu.Lock()
+	before := b.now
+	b.now = l
+	b.mu.Unlock()
+	if before != nil {
+		before.retire(l != nil)
+	}
+}
+
+// send answers a message over the connection in use.
+func (b *bot) send(ctx context.Context, to command.ReplyTo, text string) error {
+	l := b.link()
+	if l == nil {
+		return errNotConnected
+	}
+	sending, ok := l.conn.(callback.Sending)
+	if !ok {
+		return callback.Final("an answer cannot be sent later over this connection")
+	}
+	return sending.Send(ctx, to, text)
+}
