@@ -62,7 +62,7 @@ e2e: moto peers zips ## black-box tests through the official clients: one proces
 	cd deploy/e2e && CHATCONF_E2E_TARGET=fc CHATCONF_E2E_DIST=$(CURDIR)/dist $(GO) test -race -count=1 ./...
 	cd deploy/e2e && CHATCONF_E2E_TARGET=lambda CHATCONF_E2E_DIST=$(CURDIR)/dist $(GO) test -race -count=1 ./...
 
-moto: .venv/bin/moto_server ## make .venv with moto's server, which stands in for DynamoDB, the tools for template.yml, Tablestore's SDK for Python, and schemathesis (needs Python 3)
+moto: .venv/bin/moto_server ## make .venv with moto's server, which stands in for DynamoDB, the tools for template.yml, Python's official clients, and schemathesis (needs Python 3)
 	@:
 
 .venv/bin/moto_server: deploy/requirements.txt

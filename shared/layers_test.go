@@ -62,6 +62,8 @@ var rooms = []room{
 	{"shared/platform/callback", []string{"shared/command", "shared/secret", "shared/document", "shared/dial"}, nil},
 	{"shared/platform/platformsim", []string{"shared/platform/callback", "shared/secret"},
 		[]string{"github.com/coder/websocket"}},
+	{"shared/platform/platformsim/serve", []string{"shared/platform/callback", "shared/platform/platformsim",
+		"shared/secret"}, nil},
 	{"shared/platform/platformtest", []string{"shared/command", "shared/secret", "shared/platform/callback",
 		"shared/platform/platformsim"}, nil},
 	{"shared/platform/*", []string{"shared/command", "shared/secret", "shared/document",

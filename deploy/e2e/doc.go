@@ -23,6 +23,10 @@
 // with Maven is, of Java are held against its emulator. schemathesis, from there too, tries the
 // service by the description of its API.
 //
+// The gateways that stand in for the platforms' own, to which programs connect, are tried with the
+// platforms' official clients: those of Go in folder streampeer, and those of Node and Python in
+// deploy/peers/stream.
+//
 // It is a module of its own, because the official SDK's module graph would raise the versions of
 // what the functions depend on. It imports nothing of the main module: what it knows is what a user
 // knows, the program's flags and files, the API's documents and the wire as the vendor describes

@@ -85,6 +85,7 @@ func certify(t *testing.T) (tls.Certificate, []byte) {
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), IsCA: true, BasicConstraintsValid: true,
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		KeyUsage:    x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature, // which Python 3.13 asks for
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, DNSNames: platformHosts,
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 	}
