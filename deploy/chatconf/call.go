@@ -79,7 +79,7 @@ in the URL.`,
 
 func actionNames() []string {
 	var names []string
-	for _, a := range serveActions() {
+	for _, a := range serveActions(nil) {
 		names = append(names, a.Name)
 	}
 	return names
@@ -87,7 +87,7 @@ func actionNames() []string {
 
 // findAction returns the action with a name, of the API or of 'chatconf serve'.
 func findAction(name string) (rpc.Action, error) {
-	for _, a := range serveActions() {
+	for _, a := range serveActions(nil) {
 		if a.Name == name {
 			return a, nil
 		}

@@ -52,13 +52,13 @@ const answersURL = "https://kept-by-chatconf.invalid/"
 // serveActions are the actions of `chatconf serve`: those of the API, those on access keys,
 // ResealSecrets, and SendChatMessage, which trusts the certificates in some files in addition to
 // the machine's roots.
-func serveActions(trust ...string) []rpc.Action {
-	return slices.Concat(rpc.Actions(), rpc.KeyActions(), rpc.ResealActions(), sendActions(trust...))
+func serveActions(gateways *standInGateways, trust ...string) []rpc.Action {
+	return slices.Concat(rpc.Actions(), rpc.KeyActions(), rpc.ResealActions(), sendActions(gateways, trust...))
 }
 
 // sendActions is SendChatMessage alone.
-func sendActions(trust ...string) []rpc.Action {
-	s := &simulator{client: httpClient, trust: trust, now: time.Now}
+func sendActions(gateways *standInGateways, trust ...string) []rpc.Action {
+	s := &simulator{client: httpClient, trust: trust, now: time.Now, gateways: gateways}
 	return []rpc.Action{rpc.NewAction(sendAction, s.send)}
 }
 
@@ -160,6 +160,8 @@ type simulator struct {
 	client *http.Client // follows no redirects
 	trust  []string     // PEM files of further certificates to trust; read for each message, so they can be renewed
 	now    func() time.Time
+
+	gateways *standInGateways // of the mode stream
 }
 
 // send makes one callback, posts it and reads the answer. If the webhook refuses the callback or
@@ -169,15 +171,18 @@ func (p *simulator) send(s *chat.Service, ctx context.Context, in *sendRequest) 
 	if err != nil {
 		return nil, err
 	}
+	wait, err := in.wait()
+	if err != nil {
+		return nil, err
+	}
+	if in.Mode == modeStream {
+		return p.sendStream(ctx, s, e, in, wait)
+	}
 	mode, err := checkMode(e.Type, in)
 	if err != nil {
 		return nil, err
 	}
 	settings, err := settingsOf(e, in.Previous)
-	if err != nil {
-		return nil, err
-	}
-	wait, err := in.wait()
 	if err != nil {
 		return nil, err
 	}
@@ -370,12 +375,18 @@ func checkMode(platformType string, in *sendRequest) (string, error) {
 		return "", fault.Invalid("Mode", "Mode %q is unknown to %s; use %s.", mode, platformType,
 			strings.Join(slices.Concat(messages, checks), ", "))
 	}
+	return mode, in.checkSaid()
+}
+
+// checkSaid returns an error unless the request says who says what.
+func (in *sendRequest) checkSaid() error {
+	var missing []error
 	for _, needed := range [...][2]string{{"UserId", in.UserID}, {"Text", in.Text.Reveal()}} {
 		if needed[1] == "" {
-			return "", fault.Missing(needed[0])
+			missing = append(missing, fault.Missing(needed[0]))
 		}
 	}
-	return mode, nil
+	return fault.Join(missing...)
 }
 
 // settingsOf returns the settings to make a callback with: the current ones, or with previous set,
@@ -522,6 +533,10 @@ func (r *sendResponse) printWire(b *strings.Builder) {
 		if body != "" {
 			b.WriteString(printable(strings.TrimRight(body, "\n")) + "\n\n")
 		}
+	}
+	if r.Mode == modeStream {
+		b.WriteString("The message went over the connection of the bot; there was no callback.\n")
+		return
 	}
 	part(r.Request.Method+" "+r.Request.Url, r.Request.Header, r.Request.Body)
 	if a := r.Answer; a != nil {

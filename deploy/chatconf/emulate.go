@@ -78,16 +78,29 @@ func (e *emulators) environment() map[string]string {
 	return out
 }
 
+// splitEmulate returns the values of --emulate that name services of a cloud, and those that name
+// chat platforms, each once.
+func splitEmulate(names []string) (services, platforms []string, err error) {
+	for _, name := range names {
+		switch {
+		case name == emulateOOS || name == emulateSTS:
+			services = append(services, name)
+		case standIns[name] != "":
+			platforms = append(platforms, name)
+		default:
+			return nil, nil, usagef("unknown --emulate %q; use one or more of %s, such as --emulate %s,%s", name,
+				strings.Join(append([]string{emulateOOS, emulateSTS}, slices.Sorted(maps.Keys(standIns))...), ", "),
+				emulateOOS, emulateSTS)
+		}
+	}
+	slices.Sort(platforms)
+	return services, slices.Compact(platforms), nil
+}
+
 // openEmulators starts the named emulators, each on a free port of this machine.
 func openEmulators(ctx context.Context, names []string, settings app.Settings, log *slog.Logger) (*emulators, error) {
 	if len(names) == 0 {
 		return nil, nil
-	}
-	for _, name := range names {
-		if name != emulateOOS && name != emulateSTS {
-			return nil, usagef("unknown --emulate %q; use %s, %s or both, such as --emulate %[2]s,%[3]s", name,
-				emulateOOS, emulateSTS)
-		}
 	}
 	key, err := (*emulators)(nil).functionsKey()
 	if err != nil {

@@ -67,8 +67,17 @@ func TestEmulators(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestSplitEmulate(t *testing.T) {
+	services, platforms, err := splitEmulate([]string{"slack", "oos", "dingtalk", "slack", "sts"})
+	if !slices.Equal(services, []string{"oos", "sts"}) || !slices.Equal(platforms, []string{"dingtalk", "slack"}) ||
+		err != nil {
+		t.Errorf("splitEmulate = %v, %v, %v", services, platforms, err)
+	}
 	var usage *usageError
-	if _, err := openEmulators(t.Context(), []string{"oos", "ecs"}, settings, log); !errors.As(err, &usage) {
+	_, _, err = splitEmulate([]string{"oos", "ecs"})
+	if !errors.As(err, &usage) || !strings.Contains(err.Error(), "ecs") || !strings.Contains(err.Error(), "wecom") {
 		t.Errorf("error = %v, want one of usage", err)
 	}
 }

@@ -394,7 +394,7 @@ func TestCallOfWhatIsNotKnown(t *testing.T) {
 
 // Every parameter is known under each name that the service reads.
 func TestArgumentsAreKnown(t *testing.T) {
-	for _, a := range serveActions() {
+	for _, a := range serveActions(nil) {
 		if err := checkArguments(a, nil); err != nil {
 			t.Errorf("%s: %v", a.Name, err)
 		}
@@ -1025,14 +1025,14 @@ func TestWelcome(t *testing.T) {
 		os.Args[0] = called
 		var b bytes.Buffer
 		welcome(&b, app.Settings{Data: app.DefaultData}, app.Started{Endpoint: "http://127.0.0.1:9000",
-			AccessKeyID: "CCKx", KeyFile: "x"}, nil, nil)
+			AccessKeyID: "CCKx", KeyFile: "x"}, nil, nil, nil)
 		if !strings.Contains(b.String(), want) || strings.Contains(b.String(), "go run") {
 			t.Errorf("welcome of %s lacks %q:\n%s", called, want, &b)
 		}
 	}
 	var b bytes.Buffer
 	welcome(&b, app.Settings{Data: "my data", Programs: "/srv/programs"}, app.Started{
-		Endpoint: "http://127.0.0.1:9000", AccessKeyID: "CCKx", KeyFile: "my data/access-key.json"}, nil, nil)
+		Endpoint: "http://127.0.0.1:9000", AccessKeyID: "CCKx", KeyFile: "my data/access-key.json"}, nil, nil, nil)
 	for _, part := range []string{"http://127.0.0.1:9000", "CCKx", "my data/access-key.json",
 		"call --data 'my data' CreateChatConfiguration", `eval "$(`, "programs         in /srv/programs\n"} {
 		if !strings.Contains(b.String(), part) {

@@ -16,7 +16,7 @@ func TestEveryActionIsDescribed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, a := range serveActions() {
+	for _, a := range serveActions(nil) {
 		path := []byte(`"/#` + a.Name + `": {`)
 		if bytes.Contains(text, path) == (a.Name == sendAction) {
 			t.Errorf("%s is in the description: %v", a.Name, a.Name == sendAction)
@@ -31,7 +31,7 @@ func TestServeShowsSchemas(t *testing.T) {
 		t.Fatal(err)
 	}
 	settings.Data = t.TempDir()
-	role, closeTargets, err := localRole(&settings, "", nil)
+	role, closeTargets, err := localRole(&settings, "", nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -191,7 +191,7 @@ func sendByService(ctx context.Context, flags *clientFlags, _ string, in *sendRe
 		return nil, err
 	}
 	sent := new(sendResponse)
-	if err := json.Unmarshal(answer, sent); err != nil || sent.Request.Method == "" {
+	if err := json.Unmarshal(answer, sent); err != nil || sent.Mode == "" {
 		return nil, fmt.Errorf("%s sent no answer of %s; check that it is a chatconf service", c.endpoint, sendAction)
 	}
 	return sent, nil

@@ -52,7 +52,7 @@ func newSendService(t *testing.T) (flags []string, local *app.Local) {
 		t.Fatal(err)
 	}
 	settings.WebhookBaseURL = "http://" + listener.Addr().String()
-	l, err := app.OpenLocal(t.Context(), settings, app.Actions(serveActions()...))
+	l, err := app.OpenLocal(t.Context(), settings, app.Actions(serveActions(nil)...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +194,7 @@ func TestSendThroughServe(t *testing.T) {
 	started, stopped := make(chan app.Started, 1), make(chan error, 1)
 	go func() {
 		stopped <- app.ServeLocal(ctx, settings, func(s app.Started) { started <- s },
-			app.Everything(serveActions()...))
+			app.Everything(serveActions(nil)...))
 	}()
 	select {
 	case <-started:
@@ -530,7 +530,7 @@ func TestSendToAStranger(t *testing.T) {
 			t.Fatal(err)
 		}
 		settings.WebhookBaseURL = base
-		l, err := app.OpenLocal(t.Context(), settings, app.Actions(serveActions()...))
+		l, err := app.OpenLocal(t.Context(), settings, app.Actions(serveActions(nil)...))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -747,8 +747,8 @@ func TestHider(t *testing.T) {
 // No function offers SendChatMessage: it is not among the actions of the API.
 func TestOnlyServeSends(t *testing.T) {
 	is := func(a rpc.Action) bool { return a.Name == sendAction }
-	if slices.ContainsFunc(rpc.Actions(), is) || !slices.ContainsFunc(serveActions(), is) ||
-		len(serveActions()) != len(rpc.Actions())+len(rpc.KeyActions())+len(rpc.ResealActions())+1 {
+	if slices.ContainsFunc(rpc.Actions(), is) || !slices.ContainsFunc(serveActions(nil), is) ||
+		len(serveActions(nil)) != len(rpc.Actions())+len(rpc.KeyActions())+len(rpc.ResealActions())+1 {
 		t.Error("SendChatMessage is an action of the API, or none of serve")
 	}
 }

@@ -45,6 +45,10 @@ machine. They have an account, three roles and a few templates, in memory. Their
 call to try are printed. Where both run, targets of the type Oos run in them. With --target fc, the
 role ` + emulatedInvoker + ` may invoke the functions: it is for the RamRole of Function targets.
 
+--emulate dingtalk,feishu,slack,wecom stands in for these platforms: calls and connections to them
+lead into this process, which accepts every app with any secret. So bots with "Receive":"Stream"
+work without a network, and 'chatconf send --mode stream' sends them messages.
+
 --cloud alibaba or --cloud aws lets commands run in that cloud, each under its RamRole. The access
 key of the environment must be allowed to assume these roles: ALIBABA_CLOUD_ACCESS_KEY_ID and
 ALIBABA_CLOUD_ACCESS_KEY_SECRET, or what the AWS CLI would use. Set CHATCONF_ACCOUNT_ID to the
@@ -91,6 +95,7 @@ CHATCONF_OWN_RIGHTS.`,
   chatconf serve --store tablestore
   make build && chatconf serve --target fc
   chatconf serve --emulate oos,sts --programs ./scripts
+  chatconf serve --emulate slack
   chatconf serve --cloud alibaba`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -110,6 +115,10 @@ CHATCONF_OWN_RIGHTS.`,
 				settings.Programs = programs
 			}
 			cloud := cmp.Or(cloud, os.Getenv("CHATCONF_CLOUD"))
+			services, platforms, err := splitEmulate(emulate)
+			if err != nil {
+				return err
+			}
 			switch {
 			case target != targetLocal && settings.Programs != "":
 				return usagef("--programs and CHATCONF_PROGRAMS need --target %s: functions run no programs",
@@ -120,25 +129,35 @@ CHATCONF_OWN_RIGHTS.`,
 			case cloud != "" && target != targetLocal:
 				return usagef("--cloud and CHATCONF_CLOUD need --target %s: functions run in their own cloud",
 					targetLocal)
-			case cloud != "" && len(emulate) > 0:
-				return usagef("--cloud and --emulate exclude each other: commands run in one of them")
+			case cloud != "" && len(services) > 0:
+				return usagef("--cloud and --emulate %s exclude each other: commands run in one of them",
+					services[0])
+			case target != targetLocal && len(platforms) > 0:
+				return usagef("--emulate %s needs --target %s: functions open no connections", platforms[0],
+					targetLocal)
 			case target == targetLocal && cmd.Flags().Changed("dist"):
 				return usagef("--dist needs --target %s or %s", targetFC, targetLambda)
 			}
-			emulated, err := openEmulators(cmd.Context(), emulate, settings, app.NewLogger(os.Stderr))
+			log := app.NewLogger(os.Stderr)
+			emulated, err := openEmulators(cmd.Context(), services, settings, log)
 			if err != nil {
 				return err
 			}
 			defer emulated.close()
+			gateways, err := openStandIns(platforms, &settings, log)
+			if err != nil {
+				return err
+			}
+			defer gateways.close()
 			if target != targetLocal {
 				return seeAddr(serveTarget(cmd.Context(), cmd.OutOrStdout(), settings, target, dist, emulated))
 			}
-			role, closeTargets, err := localRole(&settings, cloud, emulated)
+			role, closeTargets, err := localRole(&settings, cloud, emulated, gateways)
 			if err != nil {
 				return err
 			}
 			defer closeTargets() // after the service, which starts no program then
-			started := func(s app.Started) { welcome(cmd.OutOrStdout(), settings, s, nil, emulated) }
+			started := func(s app.Started) { welcome(cmd.OutOrStdout(), settings, s, nil, emulated, gateways) }
 			if store == storeFile {
 				return seeAddr(app.ServeLocal(cmd.Context(), settings, started, role))
 			}
@@ -159,7 +178,8 @@ CHATCONF_OWN_RIGHTS.`,
 	distFlag(cmd, &dist)
 	cmd.Flags().StringVar(&cloud, "cloud", "",
 		"cloud that commands may run in: alibaba or aws (default CHATCONF_CLOUD, else none)")
-	cmd.Flags().StringSliceVar(&emulate, "emulate", nil, "emulators to start: oos, sts or both")
+	cmd.Flags().StringSliceVar(&emulate, "emulate", nil,
+		"what to stand in for: oos, sts, dingtalk, feishu, slack, wecom")
 	cmd.Flags().StringVar(&programs, "programs", "",
 		"folder with the programs that commands may run (default CHATCONF_PROGRAMS, else none)")
 	return cmd
@@ -200,7 +220,7 @@ func serveTarget(ctx context.Context, w io.Writer, settings app.Settings, target
 		return err // before the service listens
 	}
 	var d *deployment
-	started := func(s app.Started) { welcome(w, settings, s, d, emulated) }
+	started := func(s app.Started) { welcome(w, settings, s, d, emulated, nil) }
 	return app.Serve(ctx, settings, started, func(settings app.Settings) (app.Opened, error) {
 		o.settings, o.logger = settings, app.NewLogger(os.Stderr)
 		o.log = runtime.LogLines(o.logger)
@@ -220,10 +240,10 @@ func serveTarget(ctx context.Context, w io.Writer, settings app.Settings, target
 
 // localRole returns the role of a local service, with the targets that the settings name, and what
 // closes these. It puts the real path of the folder of programs into the settings.
-func localRole(settings *app.Settings, cloud string, emulated *emulators) (
+func localRole(settings *app.Settings, cloud string, emulated *emulators, gateways *standInGateways) (
 	role app.Role, closeTargets func() error, err error,
 ) {
-	role = app.Everything(slices.Concat(serveActions(trusted(*settings)...), backupActions())...)
+	role = app.Everything(slices.Concat(serveActions(gateways, trusted(*settings)...), backupActions())...)
 	for path, name := range schemas {
 		role = role.At(path, schemaPage(name))
 	}
@@ -247,12 +267,14 @@ func localRole(settings *app.Settings, cloud string, emulated *emulators) (
 
 // welcome prints the address of the service, its functions, emulators and programs if it has some,
 // and a first call.
-func welcome(w io.Writer, settings app.Settings, s app.Started, d *deployment, emulated *emulators) {
+func welcome(w io.Writer, settings app.Settings, s app.Started, d *deployment, emulated *emulators,
+	gateways *standInGateways) {
 	fmt.Fprintf(w, "chatconf listens on %s\n", s.Endpoint)
 	if d != nil {
 		d.introduce(w, s.Endpoint)
 	}
 	emulated.introduce(w)
+	gateways.introduce(w)
 	if settings.Programs != "" {
 		fmt.Fprintf(w, "  programs         in %s\n", settings.Programs)
 	}

@@ -283,7 +283,7 @@ func (d *deployment) claim(ctx context.Context, o deploymentOptions) error {
 			}
 		}
 	}
-	role := app.Actions(sendActions(trusted(d.settings)...)...)
+	role := app.Actions(sendActions(nil, trusted(d.settings)...)...)
 	if d.service, err = app.OpenTables(ctx, d.settings, tables, role); err != nil {
 		return err
 	}

@@ -52,6 +52,7 @@ type Pushed struct {
 	Answer     string // that the acknowledgement carries; empty if none
 	Again      bool   // the program asked for another delivery, and there are no more
 	Deliveries int    // how often the message was delivered
+	MessageID  string // of the message, as chatconf's receivers read it; empty if that is not known
 }
 
 // A Disturbance is what can happen to connections.

@@ -239,7 +239,11 @@ func (g *dingtalkGateway) Push(ctx context.Context, s callback.Settings, m Messa
 		id := random(16)
 		return id, [][]byte{dingtalkFrame("CALLBACK", d.topic, id, g.Now(), body(k, m))}, nil
 	}
-	return g.push(ctx, s, d)
+	out, err := g.push(ctx, s, d)
+	if d.topic == dingtalkRobotTopic {
+		out.MessageID = m.ID
+	}
+	return out, err
 }
 
 // dingtalkRead reads an acknowledgement up to its response, which may be null.

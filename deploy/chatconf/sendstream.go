@@ -1,0 +1,96 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/command"
+	"chatconf/shared/fault"
+
+	"chatconf/shared/platform/callback"
+	"chatconf/shared/platform/platformsim"
+)
+
+// modeStream is the Mode of a message over the connection that the service has opened. The
+// stand-in for the platform delivers it.
+const modeStream = "stream"
+
+// sendStream delivers a message over the connection of a bot, and waits for the acknowledgement.
+func (p *simulator) sendStream(ctx context.Context, s *chat.Service, e *command.Endpoint, in *sendRequest,
+	wait time.Duration) (*sendResponse, error) {
+	gateway := p.gateways.gateway(e.Type)
+	if err := checkStream(e, in, gateway); err != nil {
+		return nil, err
+	}
+	settings := callback.Settings(e.Settings)
+	before := len(gateway.Sent(settings))
+	begun := p.now()
+	bounded, cancel := context.WithTimeout(ctx, sendTimeout)
+	defer cancel()
+	pushed, err := gateway.Push(bounded, settings, platformsim.Message{
+		ID: in.MessageID, User: in.UserID, UserName: in.UserName, Conversation: in.ConversationID,
+		Direct: in.Direct, Text: in.Text.Reveal(),
+	})
+	out := &sendResponse{Name: e.Name, Type: e.Type, Mode: modeStream}
+	switch {
+	case errors.Is(err, context.DeadlineExceeded) && pushed.Deliveries == 0:
+		out.Problem = "the service has no connection for the bot; 'chatconf show " + e.Name + "' says why"
+	case err != nil:
+		out.Problem = withoutPackage(err)
+	case pushed.Again:
+		out.Problem = "the service could not record the message and asked for it again; its log says why"
+	default:
+		out.Answer = &sentAnswer{Status: http.StatusOK, Text: pushed.Answer,
+			Milliseconds: p.now().Sub(begun).Milliseconds()}
+	}
+	if !out.ok() || pushed.MessageID == "" {
+		return out, nil
+	}
+	became, err := p.follow(ctx, s, e, pushed.MessageID, wait)
+	if err != nil {
+		return nil, err
+	}
+	out.CommandId, out.Outcome, out.Detail = became.ID, became.Outcome, became.Detail
+	if sent := gateway.Sent(settings); len(sent) > before {
+		out.Later = sent[len(sent)-1]
+	}
+	return out, nil
+}
+
+// checkStream returns an error unless the stand-in can deliver the message of a request.
+func checkStream(e *command.Endpoint, in *sendRequest, gateway platformsim.Gateway) error {
+	var wrong []error
+	if gateway == nil {
+		name := ""
+		for value, platform := range standIns {
+			if platform == e.Type {
+				name = value
+			}
+		}
+		if name == "" {
+			return fault.Invalid("Mode", "Mode %s is unknown to %s: chatconf opens no connections to it.", modeStream,
+				e.Type)
+		}
+		wrong = append(wrong, fault.Invalid("Mode", "Mode %s needs a stand-in for %s; start the service with "+
+			"'chatconf serve --emulate %s'.", modeStream, e.Type, name))
+	}
+	if e.Receive != command.ReceiveStream {
+		wrong = append(wrong, fault.Invalid("Mode", "Mode %s needs Receive %q in the Configuration of %s, and it "+
+			"is %q.", modeStream, command.ReceiveStream, fault.Quote(e.Name),
+			cmp.Or(e.Receive, command.ReceiveWebhook)))
+	}
+	for _, given := range [...]struct {
+		name string
+		set  bool
+	}{{"Previous", in.Previous}, {"DryRun", in.DryRun}, {"ShowUrl", in.ShowURL}} {
+		if given.set {
+			wrong = append(wrong, fault.Invalid(given.name, "%s has no meaning with Mode %s; leave it out.", given.name,
+				modeStream))
+		}
+	}
+	return fault.Join(append(wrong, in.checkSaid())...)
+}

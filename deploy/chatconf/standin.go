@@ -1,0 +1,158 @@
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"math/big"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"chatconf/shared/app"
+	"chatconf/shared/dial"
+	"chatconf/shared/platform/platformsim"
+)
+
+// standIns are the types of the platforms for which a program can stand in, by the value of
+// --emulate.
+var standIns = map[string]string{
+	"dingtalk": "DingTalk", "feishu": "Feishu", "slack": "Slack", "wecom": "WeChat",
+}
+
+// standInGateways are the gateways of the platforms that this process stands in for, by type. A nil
+// *standInGateways is empty.
+type standInGateways struct {
+	of   map[string]platformsim.Gateway
+	stop func() // ends them, and waits until they have ended
+}
+
+// openStandIns starts the gateways of the named platforms, all at one free port of this machine. It
+// makes the settings lead to them in place of the platforms. Every app and every secret is
+// accepted.
+func openStandIns(names []string, settings *app.Settings, log *slog.Logger) (*standInGateways, error) {
+	if len(names) == 0 {
+		return nil, nil
+	}
+	if len(settings.PlatformAddresses) > 0 {
+		return nil, usagef("--emulate %s and CHATCONF_PLATFORM_ADDRESSES exclude each other: both say which "+
+			"addresses to call in place of a platform's", names[0])
+	}
+	g := &standInGateways{of: make(map[string]platformsim.Gateway)}
+	handlers := make(map[string]http.Handler) // by host
+	for _, name := range names {
+		gateway, err := platformsim.NewGateway(standIns[name], platformsim.GatewayOptions{})
+		if err != nil {
+			return nil, err
+		}
+		g.of[standIns[name]] = gateway
+		for _, host := range gateway.Hosts() {
+			handlers[host] = gateway
+		}
+	}
+	hosts := slices.Sorted(maps.Keys(handlers))
+	certificate, roots, err := certificateOf(hosts)
+	if err != nil {
+		return nil, err
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	settings.PlatformAddresses, settings.PlatformRoots = make(map[string]string, len(hosts)), roots
+	for _, host := range hosts {
+		settings.PlatformAddresses[net.JoinHostPort(host, "443")] = listener.Addr().String()
+	}
+	server := &http.Server{
+		Handler:           byHost(handlers),
+		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{certificate}, NextProtos: []string{"http/1.1"}},
+		ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := server.ServeTLS(listener, "", ""); !errors.Is(err, http.ErrServerClosed) {
+			log.Error("the platforms' stand-ins have ended", "error", err)
+		}
+	}()
+	g.stop = func() {
+		server.Close()
+		for _, gateway := range g.of {
+			gateway.Close()
+		}
+		<-ended
+	}
+	return g, nil
+}
+
+// byHost serves each host by its own handler.
+func byHost(handlers map[string]http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := r.Host
+		if name, _, err := net.SplitHostPort(host); err == nil {
+			host = name
+		}
+		handler, ok := handlers[host]
+		if !ok {
+			http.NotFound(w, r)
+			return
+		}
+		handler.ServeHTTP(w, r)
+	})
+}
+
+// certificateOf makes a certificate for hosts that is valid for ten years, and the roots that trust
+// it. Its key is only in memory.
+func certificateOf(hosts []string) (tls.Certificate, *dial.Roots, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return tls.Certificate{}, nil, err
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "chatconf stand-ins"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(10, 0, 0), DNSNames: hosts}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		return tls.Certificate{}, nil, err
+	}
+	roots, err := dial.ParseRoots(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), hosts...)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, roots, err
+}
+
+// close ends the gateways.
+func (g *standInGateways) close() {
+	if g != nil {
+		g.stop()
+	}
+}
+
+// gateway returns the gateway of a platform; nil if nothing stands in for it.
+func (g *standInGateways) gateway(platform string) platformsim.Gateway {
+	if g == nil {
+		return nil
+	}
+	return g.of[platform]
+}
+
+// introduce prints for which platforms this process stands in, and how to try it.
+func (g *standInGateways) introduce(w io.Writer) {
+	if g == nil {
+		return
+	}
+	fmt.Fprintf(w, "  stand-ins        for %s: calls and connections to them lead into this process\n",
+		strings.Join(slices.Sorted(maps.Keys(g.of)), ", "))
+	fmt.Fprintf(w, "    accept         every app with any secret\n")
+	fmt.Fprintf(w, "    try            a bot with \"Receive\":\"Stream\", and then\n"+
+		"                   chatconf send NAME --mode stream --user alice \"whoami\"\n")
+}
