@@ -712,8 +712,18 @@ func TestTagsAndDeletionsAreCheckedBefore(t *testing.T) {
 			t.Errorf("%s has %s, want %s", name, text, tags)
 		}
 	}
-	// All tags go by an empty set.
-	replaceIn(t, filepath.Join(dir, "dev.yaml"), "Tags:\n  env: prod\n", "")
+	// Any key can be that of a tag, and all tags go by an empty set.
+	replaceIn(t, filepath.Join(dir, "dev.yaml"), "env: prod\n", "Key: a\n  Value: \"\"\n")
+	text, err := os.ReadFile(filepath.Join(dir, "dev.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, filepath.Join(dir, "new.yaml"), bytes.Replace(text, []byte("Name: dev"), []byte("Name: new"), 1))
+	mustAtDir(t, at, "apply", dir, "--yes")
+	if got := mustAtDir(t, at, "apply", dir); !strings.HasSuffix(got, " 0 to delete, 3 unchanged\n") {
+		t.Errorf("applied twice: %s", got)
+	}
+	replaceIn(t, filepath.Join(dir, "dev.yaml"), "Tags:\n  Key: a\n  Value: \"\"\n", "")
 	mustAtDir(t, at, "apply", dir, "--yes")
 	if got := callAt(t, at, "GetChatConfiguration", "Name=dev"); strings.Contains(got, "Tags") {
 		t.Errorf("dev still has tags: %s", got)

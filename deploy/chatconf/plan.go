@@ -160,7 +160,7 @@ func (p *planner) of(ctx context.Context, f *botFile, content filled, before *bo
 		params := map[string]string{"Name": f.name, "Type": f.kind, "Status": f.status, "RamRole": f.role,
 			"ResourceGroupId": f.group, "Configuration": content.text.Reveal()}
 		if len(f.tags.Members) > 0 {
-			params["Tags"] = f.tags.String()
+			params["Tags"] = p.textOfTags(f.tags)
 		}
 		maps.DeleteFunc(params, func(_, value string) bool { return value == "" })
 		out.requests = []request{{action: "CreateChatConfiguration", params: params}}
@@ -187,7 +187,7 @@ func (p *planner) of(ctx context.Context, f *botFile, content filled, before *bo
 	}
 	tags := retag(f.name, before.tags, f.tags)
 	if p.checks && len(tags) > 0 {
-		params["Tags"], tags = f.tags.String(), nil
+		params["Tags"], tags = p.textOfTags(f.tags), nil
 	}
 	if len(params) > 0 {
 		params["Name"] = f.name
@@ -202,6 +202,19 @@ func (p *planner) of(ctx context.Context, f *botFile, content filled, before *bo
 		out.Action, out.requests = planUnchanged, nil
 	}
 	return out, nil
+}
+
+// textOfTags returns tags as a parameter. chatconf gets a list: it would take an object with the
+// keys Key and Value for one tag.
+func (p *planner) textOfTags(tags *document.Node) string {
+	if !p.checks {
+		return tags.String()
+	}
+	list := &document.Node{Kind: document.Array}
+	for _, tag := range tags.Members {
+		list.Items = append(list.Items, objectOf("Key", tag.Key, "Value", tag.Value.Text))
+	}
+	return list.String()
 }
 
 // check lets the service say what the request of a plan would change, and whether it is allowed.
