@@ -13,8 +13,8 @@
 //	t#<hash of client token>     the answer to a ClientToken, for a day
 //	e#<name>#<revision>          the event of a change that is not announced yet: see
 //	                             shared/announce
-//	s#<name>                     stream, empty: the configuration is Active and its Receive is
-//	                             Stream; its revision is the configuration's
+//	s#<name>                     stream, the id of the life: the configuration is Active and its
+//	                             Receive is Stream; the item's revision is the configuration's
 //
 // with names escaped by table.Escape. One atomic write changes all of these. The counters sort
 // right before the configurations, so the query for a list's first page returns the total, too. The

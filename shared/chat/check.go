@@ -31,7 +31,7 @@ func (s *Service) Check(ctx context.Context, account, region string) (*Report, e
 		records: make(map[string]*record),
 		told:    make(map[string]bool),
 		wanted:  make(map[string]bool),
-		streams: make(map[string]int64),
+		streams: make(map[string]*record),
 		count:   make(map[string]int64),
 	}
 	for _, part := range []struct {
@@ -63,7 +63,7 @@ type checker struct {
 	records map[string]*record // by name
 	told    map[string]bool    // names whose latest revision is in history
 	wanted  map[string]bool    // index entries of documents; true once seen
-	streams map[string]int64   // streams of documents that were not seen, with their revisions
+	streams map[string]*record // by stream: documents whose stream was not seen
 	count   map[string]int64   // by counter: number of documents minus counter value
 }
 
@@ -94,7 +94,7 @@ func (k *checker) lookAtConfiguration(item table.Item) {
 		k.wanted[indexKey(a.name, a.value, r.Name)] = false
 	}
 	if streams, _ := r.streams(); streams { // lookAtSecrets reports the error
-		k.streams[streamKey(r.Name)] = r.Revision
+		k.streams[streamKey(r.Name)] = r
 	}
 	k.lookAtSecrets(r)
 }
@@ -154,12 +154,13 @@ func (k *checker) lookAtIndex(item table.Item) {
 }
 
 func (k *checker) lookAtStream(item table.Item) {
-	revision, ok := k.streams[item.Sort]
-	switch {
-	case !ok:
+	switch r := k.streams[item.Sort]; {
+	case r == nil:
 		k.problem("stream %q stands for no configuration", item.Sort)
-	case revision != item.Revision:
-		k.problem("stream %q has revision %d; the configuration is at %d", item.Sort, item.Revision, revision)
+	case r.Revision != item.Revision:
+		k.problem("stream %q has revision %d; the configuration is at %d", item.Sort, item.Revision, r.Revision)
+	case r.life() != string(item.Value):
+		k.problem("stream %q is of another life", item.Sort)
 	}
 	delete(k.streams, item.Sort)
 }

@@ -129,6 +129,8 @@ func TestCheckReportsExactlyWhatIsBroken(t *testing.T) {
 			[]string{`stream "s#one" stands for no configuration`}},
 		{"a stream of another revision", func(*house) change { return put("s#two", "", 1) },
 			[]string{`stream "s#two" has revision 1; the configuration is at 2`}},
+		{"a stream of another life", func(*house) change { return put("s#two", "1-1", 2) },
+			[]string{`stream "s#two" is of another life`}},
 		{"a stream whose secret is gone", func(h *house) change {
 			return edit(h, "c#two", func(m map[string]any) {
 				delete(m["secrets"].(map[string]any), "SlackAppToken")

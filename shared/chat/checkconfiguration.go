@@ -47,11 +47,13 @@ const (
 	checkConversation = "conversation" // one of ConversationIds, or of SendTo
 	checkMessage      = "message"      // a test message
 	checkWebhook      = "webhook"      // the health of the webhook
+	checkConnection   = "connection"   // in its place, the health of the connection
 )
 
 // CheckedStep is a step of a check, and what it found.
 type CheckedStep struct {
-	Step           string // settings, token, scopes, conversation, message or webhook
+	// settings, token, scopes, conversation, message, and webhook or connection
+	Step           string
 	ConversationId string `json:",omitempty"`
 	State          string // Passed, Failed or NotPossible
 	Reason         string `json:",omitempty"` // what is wrong and what would be right, or a note
@@ -59,8 +61,8 @@ type CheckedStep struct {
 }
 
 // CheckConfiguration checks a configuration against today's rules, its platform's API and the
-// health of its webhook: CheckChatConfiguration. It changes nothing. With SendTo it sends a test
-// message to a conversation; the caller needs SendChatMessage for that, too.
+// health of its webhook or connection: CheckChatConfiguration. It changes nothing. With SendTo it
+// sends a test message to a conversation; the caller needs SendChatMessage for that, too.
 //
 // A mistake makes a step fail; it is not an error. Errors: MissingParameter, InvalidParameter,
 // NotFound, NoPermission, InvalidRegion.
@@ -98,7 +100,7 @@ func (s *Service) CheckConfiguration(ctx context.Context,
 		return nil, fault.Invalid("SendTo", "SendTo %s is not in ConversationIds of %s; use one of those.",
 			fault.Quote(in.SendTo), fault.Quote(in.Name))
 	}
-	webhook, err := s.checkedWebhook(ctx, c, r) // first, so that its error comes before a message is sent
+	last, health, err := s.checkedHealth(ctx, c, r) // first, so that its error comes before a message is sent
 	if err != nil {
 		return nil, storeError(ctx, "check", err)
 	}
@@ -111,7 +113,7 @@ func (s *Service) CheckConfiguration(ctx context.Context,
 		State: command.FindingPassed}}
 	endpoint := s.checkSettings(out, c, r, p)
 	s.checkPlatform(out, p, endpoint, conversations, in.SendTo)
-	out.add(checkWebhook, "", webhook)
+	out.add(last, "", health)
 	return &CheckConfigurationResponse{out.Checked}, nil
 }
 
@@ -227,26 +229,59 @@ func (s *Service) checkerOf(p *platform, e *command.Endpoint) (command.Checker, 
 	return checker, f
 }
 
-// checkedWebhook returns what the health of the webhook says.
-func (s *Service) checkedWebhook(ctx context.Context, c scope, r *record) (command.Finding, error) {
-	f := command.Finding{State: command.FindingNotPossible, Reason: "this service keeps no journal"}
-	if s.journal == nil {
-		return f, nil
+// checkedHealth returns the last step, and what the health of the webhook or the connection says.
+func (s *Service) checkedHealth(ctx context.Context, c scope, r *record) (string, command.Finding, error) {
+	step, f := checkWebhook, command.Finding{State: command.FindingNotPossible, Reason: "this service keeps no journal"}
+	receive, err := r.receive()
+	if receive == command.ReceiveStream {
+		step = checkConnection
+	}
+	if err != nil || s.journal == nil {
+		return step, f, err
 	}
 	h, err := s.health(ctx, c, r)
-	if err != nil {
-		return f, err
-	}
-	switch h.State {
-	case HealthSilent:
+	switch {
+	case err != nil:
+	case h.Connection != nil && h.Connection.State != ConnectionConnected:
+		f = h.Connection.finding(r.Status)
+	case h.State == HealthSilent:
 		f.Reason = "the platform has never called; set the URL of Outputs in its console"
-	case HealthFailing:
-		f.State, f.Reason = command.FindingFailed, "the last callback was refused"
-		if e := h.LastError; e != nil {
-			f.Reason += fmt.Sprintf(" on %s, at the step %s: %s", e.Date, e.Step, e.Reason)
-		}
+	case h.State == HealthFailing:
+		f.State, f.Reason = command.FindingFailed, "the last callback was refused"+h.LastError.text()
+	case h.Connection != nil:
+		f.State, f.Reason = command.FindingPassed, "the connection is open since "+h.Connection.SinceDate
 	default:
 		f.State, f.Reason = command.FindingPassed, "the last callback was on "+h.LastCallbackDate
 	}
-	return f, nil
+	return step, f, err
+}
+
+// finding returns what a connection that is not open says of a configuration with a status.
+func (h *HealthConnection) finding(status string) command.Finding {
+	const run = "run 'chatconf serve' or 'chatconf connect'"
+	f := command.Finding{State: command.FindingFailed}
+	switch {
+	case h.State == ConnectionAbsent && status != StatusActive:
+		f.State, f.Reason = command.FindingNotPossible, "there is no connection, since Status is "+status
+	case h.State == ConnectionAbsent && h.SinceDate == "":
+		f.State, f.Reason = command.FindingNotPossible, "no process has opened the connection yet; "+run
+	case h.State == ConnectionAbsent:
+		f.Reason = "no process has the connection since " + h.SinceDate + "; " + run
+	case h.State == ConnectionLost:
+		f.Reason = "the process that has the connection gave no news since " + h.SinceDate + "; " + run
+	case h.State == ConnectionRefused:
+		f.Reason = "the connection cannot be opened before the configuration changes; it was refused" +
+			h.LastError.text()
+	default:
+		f.Reason = "the connection is not open, and a process tries to open it; the last error was" + h.LastError.text()
+	}
+	return f
+}
+
+// text returns the words that tell of an error behind a sentence; nothing for nil.
+func (e *HealthError) text() string {
+	if e == nil {
+		return ""
+	}
+	return fmt.Sprintf(" on %s, at the step %s: %s", e.Date, e.Step, e.Reason)
 }

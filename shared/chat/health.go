@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"chatconf/shared/command"
 	"chatconf/shared/fault"
 	"chatconf/shared/invoke"
 	"chatconf/shared/journal"
@@ -25,15 +26,36 @@ type HealthResponse struct {
 	Health Health
 }
 
-// States of a webhook.
+// States of a webhook, and of a connection.
 const (
-	HealthSilent  = "Silent"  // the platform has never called
-	HealthWorking = "Working" // the last callback that could be told was genuine
-	HealthFailing = "Failing" // it was refused
+	HealthSilent  = "Silent"  // the platform has never called; the connection was never opened
+	HealthWorking = "Working" // the last callback that could be told was genuine; the connection is open
+	HealthFailing = "Failing" // it was refused; the connection is not open
 )
 
-// Health is the state of a configuration's webhook. The date of an event that never happened is
-// empty.
+// States of the connection of a configuration whose Receive is Stream.
+const (
+	ConnectionConnected  = "Connected"  // it is open
+	ConnectionConnecting = "Connecting" // a process tries to open it
+	ConnectionRefused    = "Refused"    // it cannot be opened before the configuration changes
+	ConnectionLost       = "Lost"       // its process gave no news for some minutes
+	ConnectionAbsent     = "Absent"     // no process has it
+)
+
+// A HealthConnection is the state of the connection that chatconf opens for a configuration. The
+// date of an event that never happened is empty.
+type HealthConnection struct {
+	State         string // Connected, Connecting, Refused, Lost or Absent
+	SinceDate     string // since when it has this state
+	LastFrameDate string // of the last delivery over it
+	Reconnects    int64  // how often another connection was opened
+	// LastError is why it was last not connected. Its step is open, read, replaced or limit.
+	LastError *HealthError `json:",omitempty"`
+	Holder    string       `json:",omitempty"` // the process that has it, or had it last
+}
+
+// Health is the state of a configuration's webhook and its connection. The date of an event that
+// never happened is empty.
 type Health struct {
 	Name              string
 	Type              string
@@ -53,18 +75,21 @@ type Health struct {
 	// Ignored counts ignored callbacks by the platform's name of their kind, such as
 	// reaction_added.
 	Ignored map[string]int64 `json:",omitempty"`
+	// Connection is only in the health of a configuration whose Receive is Stream. State then
+	// depends on it, too.
+	Connection *HealthConnection `json:",omitempty"`
 }
 
 // HealthError is the last error of a kind: step, date and reason.
 type HealthError struct {
 	Date string
 	// token, request, configuration, signature, freshness, decrypt, receive id, decode, replay,
-	// deliver, mention or announce
+	// deliver, mention or announce; of a connection: open, read, replaced or limit
 	Step   string
 	Reason string
 }
 
-// Health returns the state of a chat configuration's webhook in its present life:
+// Health returns the state of a chat configuration's webhook and connection in its present life:
 // GetChatConfigurationHealth. A counter that does not change expires with the journal's retention.
 // For a configuration from before lives had ids, the counters include earlier lives.
 //
@@ -104,7 +129,46 @@ func (s *Service) health(ctx context.Context, c scope, r *record) (Health, error
 	if err != nil {
 		return Health{}, err
 	}
-	return showHealth(h, r), nil
+	out := showHealth(h, r)
+	if receive, err := r.receive(); err != nil || receive != command.ReceiveStream {
+		return out, err
+	}
+	connection := showConnection(h.Connection(r.Updated), r.Status, s.now())
+	out.Connection = &connection
+	switch {
+	case connection.State == ConnectionConnected && out.State == HealthSilent:
+		out.State = HealthWorking
+	case connection.State == ConnectionAbsent && r.Status != StatusActive:
+	case connection.State == ConnectionAbsent && connection.SinceDate == "":
+		if out.State == HealthWorking { // by a webhook that it was before
+			out.State = HealthSilent
+		}
+	case connection.State != ConnectionConnected:
+		out.State = HealthFailing
+	}
+	return out, nil
+}
+
+// showConnection returns the state of a connection at a time. status is the configuration's.
+func showConnection(h journal.ConnectionHealth, status string, now time.Time) HealthConnection {
+	out := HealthConnection{SinceDate: dateOf(h.Since), LastFrameDate: dateOf(h.Frame), Reconnects: h.Reconnects,
+		LastError: showMoment(h.Error), Holder: h.Holder}
+	switch {
+	case h.State == "" || h.State == journal.Released:
+		out.State = ConnectionAbsent
+	case h.State == journal.Refused:
+		out.State = ConnectionRefused
+	case now.Sub(h.Seen) > journal.Quiet:
+		out.State, out.SinceDate = ConnectionLost, date(h.Seen)
+		if status != StatusActive {
+			out.State = ConnectionAbsent
+		}
+	case h.State == journal.Connected:
+		out.State = ConnectionConnected
+	default:
+		out.State = ConnectionConnecting
+	}
+	return out
 }
 
 func showHealth(h *journal.Health, r *record) Health {

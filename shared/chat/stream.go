@@ -13,7 +13,7 @@ import (
 // A StreamBot is an active configuration whose Receive is Stream: chatconf opens a connection for
 // it.
 type StreamBot struct {
-	Ref      command.Ref // without the life
+	Ref      command.Ref // of its life
 	Revision int64
 }
 
@@ -41,7 +41,7 @@ func (s *Service) Streams(ctx context.Context) ([]StreamBot, error) {
 					"item", item.Sort, "error", err)
 				return
 			}
-			ref.Name = name
+			ref.Name, ref.Life = name, string(item.Value)
 			all = append(all, StreamBot{Ref: ref, Revision: item.Revision})
 		})
 		if err != nil {
@@ -71,7 +71,8 @@ func addStream(st step, to *table.Change) error {
 	case err != nil:
 		return err
 	case is:
-		to.Puts = append(to.Puts, table.Put{Sort: streamKey(st.after.Name), Revision: st.after.Revision})
+		to.Puts = append(to.Puts, table.Put{Sort: streamKey(st.after.Name), Value: []byte(st.after.life()),
+			Revision: st.after.Revision})
 	case was:
 		to.Deletes = append(to.Deletes, table.Delete{Sort: streamKey(st.before.Name)})
 	}

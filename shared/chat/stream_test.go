@@ -236,7 +236,7 @@ func TestStreamsOfMany(t *testing.T) {
 	}
 	chattest.Equal(t, "calls", h.Spy.Took(), "Query Query Query Query")
 	chattest.Equal(t, "the last stream", list[len(list)-1], chat.StreamBot{Ref: command.Ref{Account: other.Account,
-		Region: "us-east-1", Name: "a_b"}, Revision: 1})
+		Region: "us-east-1", Name: "a_b", Life: "1795420800000-1"}, Revision: 1})
 }
 
 // TestCostOfStreams holds that a stream's first write in a partition costs one Write more, and that

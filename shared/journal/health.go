@@ -96,6 +96,9 @@ type Note struct {
 
 	// Mention is the name in a message that should be BotName. Such a Note has no Counter.
 	Mention string
+	// Connection is news of the connection that chatconf opens for the configuration. Such a Note
+	// has nothing else.
+	Connection Connection
 }
 
 // A Moment is the time and the reason of a last event, as it is stored.
@@ -103,6 +106,8 @@ type Moment struct {
 	At     time.Time `json:"at"`
 	Step   string    `json:"step,omitempty"`
 	Reason string    `json:"reason,omitempty"`
+	Holder string    `json:"holder,omitempty"` // of a connection
+	Frame  time.Time `json:"frame,omitzero"`   // the last delivery over it
 }
 
 // A tally sums the notes of one configuration for one write.
@@ -139,6 +144,7 @@ type notes struct {
 	seen    map[string]struct{} // the kinds with a counter of their own
 	written time.Time           // of the last attempt to write
 	writing *noteWrite          // the current write, or nil
+	planned bool                // a write is planned
 }
 
 // A noteWrite is one write of the notes of one configuration, which has at most one at a time.
@@ -186,12 +192,7 @@ func (j *Journal) NoteLater(ctx context.Context, ref command.Ref, n Note) {
 		return
 	}
 	ctx = context.WithoutCancel(ctx)
-	go func() {
-		if err := w.wait(ctx); err != nil && !errors.Is(err, context.Canceled) { // Flush reports what it cancels
-			invoke.Logger(ctx).WarnContext(ctx, "the health of a webhook was not written",
-				"configuration", ref.Name, "error", err)
-		}
-	}()
+	go func() { logUnwritten(ctx, ref, w.wait(ctx)) }()
 }
 
 // FlushOf writes all notes of one configuration so far. After an error, or if ctx ends first, they
@@ -309,15 +310,44 @@ func (j *Journal) addNote(ctx context.Context, ref command.Ref, n Note) *noteWri
 		kept.last[LastError] = Moment{At: now, Step: cut(n.Step, 64), Reason: cut(n.Reason, 1024)}
 	case n.Counter == CountHandshakes:
 		kept.last[LastHandshake] = Moment{At: now}
+	case n.Connection.State != "":
+		kept.last[lastConnection+string(n.Connection.State)] = n.Connection.at(now)
 	}
-	if n.Step != StepToken && n.Mention == "" { // with a wrong token, the client may not be the platform
+	// With a wrong token, the client may not be the platform.
+	if n.Step != StepToken && n.Mention == "" && n.Connection.State == "" {
 		kept.last[LastCallback] = Moment{At: now}
 	}
 	if since := now.Sub(kept.written); kept.writing != nil || !kept.written.IsZero() &&
 		since >= 0 && since < noteInterval {
+		if n.Connection.State != "" {
+			j.planLocked(ctx, ref, kept)
+		}
 		return nil
 	}
 	return j.writeLocked(ctx, ref, kept)
+}
+
+// planLocked writes a configuration's notes after noteInterval, without another note or a reader.
+func (j *Journal) planLocked(ctx context.Context, ref command.Ref, kept *notes) {
+	if kept.planned {
+		return
+	}
+	kept.planned = true
+	ctx = context.WithoutCancel(ctx)
+	time.AfterFunc(noteInterval, func() {
+		j.mu.Lock()
+		kept.planned = false
+		j.mu.Unlock()
+		logUnwritten(ctx, ref, j.FlushOf(ctx, ref))
+	})
+}
+
+// logUnwritten logs that notes were not written; nothing for nil. Flush reports what it cancels.
+func logUnwritten(ctx context.Context, ref command.Ref, err error) {
+	if err != nil && !errors.Is(err, context.Canceled) {
+		invoke.Logger(ctx).WarnContext(ctx, "the health of a webhook was not written", "configuration", ref.Name,
+			"error", err)
+	}
 }
 
 // writeLocked begins to write a configuration's notes in one write, which outlives ctx. There must
@@ -352,6 +382,11 @@ func (n *notes) add(note Note) {
 	kind := command.Printable(note.Kind, maxKind)
 	switch {
 	case note.Mention != "":
+		return
+	case note.Connection.State != "":
+		if note.Connection.State == Connected {
+			n.count[countConnected]++
+		}
 		return
 	case note.Counter != CountIgnored || kind == "":
 		n.count[note.Counter]++
