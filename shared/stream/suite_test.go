@@ -68,6 +68,9 @@ func openStream(t *testing.T, g *streamtest.Gateway, s callback.Settings) (callb
 	return c, err
 }
 
+// patience is how long tests wait for what must come.
+const patience = time.Hour
+
 // A push is what came of a message.
 type push struct {
 	platformsim.Pushed
@@ -79,7 +82,9 @@ func startPush(t *testing.T, g *streamtest.Gateway, m platformsim.Message) <-cha
 	t.Helper()
 	out := make(chan push, 1)
 	go func() {
-		p, err := g.Push(t.Context(), streamtest.Settings(g.Type), m)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		p, err := g.Push(ctx, streamtest.Settings(g.Type), m)
 		out <- push{p, err}
 	}()
 	return out
@@ -88,7 +93,9 @@ func startPush(t *testing.T, g *streamtest.Gateway, m platformsim.Message) <-cha
 // nextMessage returns the next delivery, which must be a message.
 func nextMessage(t *testing.T, c callback.Connection) *callback.Delivery {
 	t.Helper()
-	d, err := c.Next(t.Context())
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	d, err := c.Next(ctx)
 	if err != nil || d.Refused != nil || d.Received == nil || d.Received.Message == nil || d.Acknowledge == nil {
 		t.Fatalf("%+v, %v", d, err)
 	}
@@ -306,8 +313,7 @@ func TestConnectionsOverTCP(t *testing.T) {
 				t.Fatal(err)
 			}
 			pushed := startPush(t, g, platformsim.Message{ID: "m1", User: "u1", Text: "help"})
-			d := nextMessage(t, c)
-			if err := d.Acknowledge(t.Context(), callback.Acknowledge()); err != nil {
+			if err := nextMessage(t, c).Acknowledge(t.Context(), callback.Acknowledge()); err != nil {
 				t.Fatal(err)
 			}
 			if p := <-pushed; p.err != nil || p.Deliveries != 1 {
@@ -316,6 +322,33 @@ func TestConnectionsOverTCP(t *testing.T) {
 			if _, err := openStream(t, g, streamtest.Wrong(name)); err == nil || dispatch.Retryable(err) {
 				t.Errorf("%v", err)
 			}
+		})
+	}
+}
+
+// A proxy in between, as HTTPS_PROXY names it, is used for calls and for connections.
+func TestAProxyInBetween(t *testing.T) {
+	for _, name := range streamable(t) {
+		t.Run(name, func(t *testing.T) {
+			g, proxied := streamtest.StartBehindProxy(t, name)
+			c, err := openStream(t, g, streamtest.Settings(name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			pushed := startPush(t, g, platformsim.Message{ID: "m1", User: "u1", Text: "help"})
+			if err := nextMessage(t, c).Acknowledge(t.Context(), callback.Acknowledge()); err != nil {
+				t.Fatal(err)
+			}
+			if p := <-pushed; p.err != nil || p.Deliveries != 1 {
+				t.Errorf("%+v", p)
+			}
+			if hosts := proxied(); len(hosts) == 0 {
+				t.Error("the proxy was not used")
+			}
+			if err := c.Close(); err != nil {
+				t.Error(err)
+			}
+			g.Transport.CloseIdleConnections()
 		})
 	}
 }

@@ -18,6 +18,8 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"testing"
 	"time"
 
@@ -69,21 +71,51 @@ func Start(t testing.TB, platform string, now func() time.Time) *Gateway {
 // StartTCP starts the gateway of a platform on this machine.
 func StartTCP(t testing.TB, platform string) *Gateway {
 	t.Helper()
+	g, addresses, authority := startTCP(t, platform)
+	roots, err := dial.ParseRoots(string(authority))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.use(t, dial.NewRedirected(addresses, roots))
+	return g
+}
+
+// StartBehindProxy starts the gateway of a platform on this machine, to which only a proxy leads.
+// It also returns the hosts to which the proxy has connected.
+func StartBehindProxy(t testing.TB, platform string) (g *Gateway, proxied func() []string) {
+	t.Helper()
+	g, addresses, authority := startTCP(t, platform)
+	p := &proxy{addresses: addresses}
+	server := httptest.NewServer(p)
+	t.Cleanup(server.Close)
+	u, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := dial.NewRedirected(nil, nil)
+	transport.Proxy = http.ProxyURL(u)
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(authority)
+	transport.TLSClientConfig = &tls.Config{RootCAs: roots}
+	g.use(t, transport)
+	return g, p.connected
+}
+
+// startTCP starts a gateway on this machine. It returns the address that each of its hosts and
+// ports has, and the authority of its certificate.
+func startTCP(t testing.TB, platform string) (g *Gateway, addresses map[string]string, authority []byte) {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &Gateway{Type: platform, now: time.Now}
-	roots, err := dial.ParseRoots(string(g.serve(t, listener)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	addresses := make(map[string]string)
+	g = &Gateway{Type: platform, now: time.Now}
+	authority = g.serve(t, listener)
+	addresses = make(map[string]string)
 	for _, host := range g.Hosts() {
 		addresses[net.JoinHostPort(host, "443")] = listener.Addr().String()
 	}
-	g.use(t, dial.NewRedirected(addresses, roots))
-	return g
+	return g, addresses, authority
 }
 
 // serve starts the server of the gateway. It returns the authority of its certificate.
