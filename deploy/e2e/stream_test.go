@@ -172,12 +172,12 @@ func (p streamPeer) start(t *testing.T, g *streamGateway) {
 			absent("not tried: the client is not here: %v; make moto peers installs it\n%s", err, out)
 		}
 	}
-	run := p.run
+	run, dir := p.run, peersFolder
 	if run == nil {
-		run = g.goPeer(t)
+		run, dir = g.goPeer(t), ""
 	}
 	cmd := exec.Command(run[0], run[1:]...)
-	cmd.Dir, cmd.Env = peersFolder, env
+	cmd.Dir, cmd.Env = dir, env
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	in := must(cmd.StdinPipe())(t)
