@@ -118,6 +118,7 @@ func TestAMessageComesOverAConnection(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		go func() { _, _ = c.Next(t.Context()) }() // WeCom answers to what acknowledges
 		if err := d.Acknowledge(t.Context(), answer); err != nil {
 			t.Fatal(err)
 		}
@@ -134,6 +135,10 @@ func TestAMessageComesOverAConnection(t *testing.T) {
 	})
 }
 
+// byBothWays is the mode of callbacks in which a platform also delivers over connections, if it is
+// not the first one.
+var byBothWays = map[string]string{"WeChat": "aibot"}
+
 // A message has one identity, whether it comes to the webhook or over a connection.
 func TestAMessageIsTheSameByBothWays(t *testing.T) {
 	overAll(t, func(t *testing.T, g *streamtest.Gateway) {
@@ -147,7 +152,7 @@ func TestAMessageIsTheSameByBothWays(t *testing.T) {
 			t.Fatal(err)
 		}
 		m := platformsim.Message{ID: "m1", User: "u1", Text: "restart i-1"}
-		made, err := (&platformsim.Maker{Settings: s, Now: webhooktest.Start}).Make(g.Type, "", m)
+		made, err := (&platformsim.Maker{Settings: s, Now: webhooktest.Start}).Make(g.Type, byBothWays[g.Type], m)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -194,6 +199,9 @@ func TestAPlatformThatRefusesTheSecretIsNotAskedAgain(t *testing.T) {
 
 func TestAMessageThatWasNotRecordedComesAgain(t *testing.T) {
 	overAll(t, func(t *testing.T, g *streamtest.Gateway) {
+		if g.Type == "WeChat" {
+			t.Skip("WeCom knows no acknowledgement, and delivers a message once")
+		}
 		c, err := openStream(t, g, streamtest.Settings(g.Type))
 		if err != nil {
 			t.Fatal(err)
@@ -268,6 +276,7 @@ func TestGarbageOverAConnection(t *testing.T) {
 					if !errors.As(err, &ended) {
 						t.Errorf("%q: %v", frame, err)
 					}
+					_ = c.Close()
 					if i.Dialer = g.Dialer; i.frames == nil {
 						break
 					}

@@ -3,8 +3,6 @@ package platformsim
 import (
 	"crypto/rand"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 )
@@ -20,7 +18,7 @@ func (k *Maker) Enclose(platform, enclosure, text string) (*Callback, error) {
 	enclose, ok := s.Enclosures[enclosure]
 	if !ok {
 		return nil, fmt.Errorf("platformsim: unknown enclosure %[2]q of %[1]s; use %[3]s", platform, enclosure,
-			strings.Join(slices.Sorted(maps.Keys(s.Enclosures)), ", "))
+			listed(s.Enclosures))
 	}
 	if k.Random == nil {
 		k.Random = rand.Reader

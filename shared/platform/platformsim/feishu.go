@@ -93,6 +93,11 @@ func feishuSaid(k *Maker, m Message) object {
 
 // feishuFirst is a message, as an event of version 1.
 func feishuFirst(k *Maker, m Message) (*Callback, error) {
+	return k.feishu(feishuSaidFirst(k, m).bytes())
+}
+
+// feishuSaidFirst is the event of version 1 of a message.
+func feishuSaidFirst(k *Maker, m Message) object {
 	event := object{"type": "message", "app_id": k.Settings.Get("FeishuAppId"), "tenant_key": "exampletenant",
 		"open_id": m.User, "msg_type": "text",
 		"open_chat_id": cmp.Or(m.Conversation, "oc_example"), "open_message_id": "om_" + m.ID,
@@ -101,8 +106,8 @@ func feishuFirst(k *Maker, m Message) (*Callback, error) {
 	if m.Direct {
 		event["chat_type"], event["is_mention"], event["text"] = "private", false, m.Text
 	}
-	return k.feishu(object{"ts": k.seconds() + ".123456", "uuid": m.ID,
-		"token": k.Settings.Get("FeishuVerificationToken"), "type": "event_callback", "event": event}.bytes())
+	return object{"ts": k.seconds() + ".123456", "uuid": m.ID,
+		"token": k.Settings.Get("FeishuVerificationToken"), "type": "event_callback", "event": event}
 }
 
 // feishuCard is a card's button with the text as the command in its value.
@@ -159,14 +164,19 @@ func feishuOldCard(k *Maker, m Message) (*Callback, error) {
 	if k.Settings.Get("FeishuOldCards") != "true" {
 		return nil, fmt.Errorf("FeishuOldCards is not set to \"true\"")
 	}
-	body := object{"open_id": m.User, "tenant_key": "exampletenant", "token": "c-" +
-		m.ID, "open_message_id": "om_" + m.ID,
-		"open_chat_id": cmp.Or(m.Conversation, "oc_example"),
-		"action":       object{"tag": "button", "value": object{"command": m.Text}}}.bytes()
+	body := feishuPressedFlat(k, m).bytes()
 	at, nonce := k.seconds(), k.hex(8)
 	sum := sha1.Sum(append([]byte(at+nonce+k.Settings.Get("FeishuVerificationToken")), body...))
 	return post(body, jsonUTF8, "X-Lark-Request-Timestamp", at, "X-Lark-Request-Nonce", nonce, "X-Lark-Signature",
 		hex.EncodeToString(sum[:])), nil
+}
+
+// feishuPressedFlat is a card's button in the older callback.
+func feishuPressedFlat(_ *Maker, m Message) object {
+	return object{"open_id": m.User, "tenant_key": "exampletenant", "token": "c-" +
+		m.ID, "open_message_id": "om_" + m.ID,
+		"open_chat_id": cmp.Or(m.Conversation, "oc_example"),
+		"action":       object{"tag": "button", "value": object{"command": m.Text}}}
 }
 
 func (k *Maker) feishuChallenge() (object, func([]byte) (string, error)) {

@@ -3,7 +3,6 @@ package platformsim
 import (
 	"context"
 	"fmt"
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -23,7 +22,8 @@ type Gateway interface {
 	Hosts() []string
 	// Push delivers a message to a connection of the app of the settings, as the platform would,
 	// and waits for the acknowledgement. It waits for a connection if there is none. If none of the
-	// platform's deliveries is acknowledged, it fails. Slack delivers only events more than once.
+	// platform's deliveries is acknowledged, it fails; of WeCom, which knows no acknowledgement, it
+	// waits a while for the answer. Slack delivers only events more than once.
 	Push(ctx context.Context, s callback.Settings, m Message) (Pushed, error)
 	// Connections returns how many connections the app of the settings has.
 	Connections(s callback.Settings) int
@@ -45,6 +45,9 @@ type GatewayOptions struct {
 	// After returns a channel that receives when the platform has waited so long for an
 	// acknowledgement. The default is time.After.
 	After func(time.Duration) <-chan time.Time
+	// Reconnect is how long programs are told to wait before they connect again, in whole seconds,
+	// by platforms that tell it. The default is the platform's own.
+	Reconnect time.Duration
 }
 
 // Pushed is what came of a message.
@@ -64,18 +67,20 @@ const (
 	Freeze  Disturbance = "freeze"  // the other side neither reads nor writes, and the connections stay open
 	Silence Disturbance = "silence" // pings are answered, but nothing is delivered to the present connections
 	Notice  Disturbance = "notice"  // the platform's own notice that the connection ends
+	Split   Disturbance = "split"   // messages come in parts, in their order (only Feishu)
+	Shuffle Disturbance = "shuffle" // messages come in parts, out of order (only Feishu)
 )
 
 // gateways make the gateways of the platforms that have them, by type.
-var gateways = map[string]func(GatewayOptions) Gateway{"DingTalk": newDingtalkGateway,
-	"Slack": newSlackGateway}
+var gateways = map[string]func(GatewayOptions) Gateway{"DingTalk": newDingtalkGateway, "Feishu": newFeishuGateway,
+	"Slack": newSlackGateway, "WeChat": newWecomGateway}
 
 // NewGateway returns the gateway of a platform.
 func NewGateway(platform string, o GatewayOptions) (Gateway, error) {
 	open, ok := gateways[platform]
 	if !ok {
 		return nil, fmt.Errorf("platformsim: %s has no gateway for connections; use %s", platform,
-			strings.Join(slices.Sorted(maps.Keys(gateways)), ", "))
+			listed(gateways))
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -84,4 +89,14 @@ func NewGateway(platform string, o GatewayOptions) (Gateway, error) {
 		o.After = time.After
 	}
 	return open(o), nil
+}
+
+// listed lists the keys of a map, for people.
+func listed[K ~string, V any](m map[K]V) string {
+	var keys []string
+	for key := range m {
+		keys = append(keys, string(key))
+	}
+	slices.Sort(keys)
+	return strings.Join(keys, ", ")
 }

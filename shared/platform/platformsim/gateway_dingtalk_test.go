@@ -214,7 +214,7 @@ func TestDingTalkGatewayReadsTheAnswerOfACard(t *testing.T) {
 	} {
 		done := g.push(t.Context(), platformsim.Message{User: "ann", Text: "help", Mode: "card"})
 		var got *pushResult
-		for n := 0; got == nil; n++ {
+		for n := 0; got == nil; {
 			f, err := dingtalkRead(p)
 			if err != nil {
 				t.Fatal(err)
@@ -227,7 +227,7 @@ func TestDingTalkGatewayReadsTheAnswerOfACard(t *testing.T) {
 				t.Errorf("topic %q", f.Headers.Topic)
 			}
 			f.answer(p, c.code, c.data)
-			if !c.again || n == 2 {
+			if n++; !c.again || n == 3 {
 				r := <-done
 				got = &r
 			}

@@ -42,6 +42,16 @@ const (
 	wireFour   = 5
 )
 
+// header returns the first value of a header, empty if there is none.
+func (f *feishuFrame) header(key string) string {
+	for _, h := range f.Headers {
+		if h.Key == key {
+			return h.Value
+		}
+	}
+	return ""
+}
+
 // bytes encodes a frame.
 func (f *feishuFrame) bytes() []byte {
 	b := putNumber(nil, feishuSequence, f.Sequence)

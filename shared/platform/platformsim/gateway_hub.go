@@ -5,11 +5,11 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	"maps"
 	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -29,6 +29,8 @@ type hub struct {
 	app func(callback.Settings) (id string, senders []string)
 	// notice sends the platform's own notice that a connection ends.
 	notice func(*gatewayConn)
+	// others are disturbances of the platform's own.
+	others map[Disturbance]func(*gatewayConn)
 
 	mu      sync.Mutex
 	conns   map[string][]*gatewayConn // by app, in the order in which they came
@@ -167,6 +169,8 @@ type delivery struct {
 	topic string        // in the platform's terms
 	most  int           // deliveries, unless one is acknowledged
 	limit time.Duration // for an acknowledgement
+	// unanswered says that the platform wants none: it only takes the answer, if one comes in time.
+	unanswered bool
 	// frames returns what delivers the message over a connection, the first time with attempt 0,
 	// and the id by which the program acknowledges it.
 	frames func(c *gatewayConn, attempt int) (id string, frames [][]byte, err error)
@@ -200,6 +204,10 @@ func (h *hub) push(ctx context.Context, s callback.Settings, d delivery) (Pushed
 			err = ctx.Err()
 		case <-c.done:
 		case <-h.After(d.limit):
+			if d.unanswered {
+				c.forget(id)
+				return out, nil
+			}
 		case acknowledgement := <-acknowledged:
 			if out.Answer, out.Again, err = d.read(acknowledgement); !out.Again && err == nil {
 				return out, nil
@@ -223,20 +231,20 @@ func (h *hub) Disturb(s callback.Settings, how Disturbance) error {
 	if len(conns) == 0 {
 		return fmt.Errorf("platformsim: the app has no connection")
 	}
+	disturbances := map[Disturbance]func(*gatewayConn){
+		Cut:     (*gatewayConn).cut,
+		Freeze:  func(c *gatewayConn) { c.pipe.freeze() },
+		Silence: func(c *gatewayConn) { c.silent.Store(true) },
+		Notice:  h.notice,
+	}
+	maps.Copy(disturbances, h.others)
+	disturb, ok := disturbances[how]
+	if !ok {
+		return fmt.Errorf("platformsim: unknown disturbance %q; use %s", how,
+			listed(disturbances))
+	}
 	for _, c := range conns {
-		switch how {
-		case Cut:
-			c.cut()
-		case Freeze:
-			c.pipe.freeze()
-		case Silence:
-			c.silent.Store(true)
-		case Notice:
-			h.notice(c)
-		default:
-			return fmt.Errorf("platformsim: unknown disturbance %q; use %s", how,
-				strings.Join([]string{string(Cut), string(Freeze), string(Silence), string(Notice)}, ", "))
-		}
+		disturb(c)
 	}
 	return nil
 }

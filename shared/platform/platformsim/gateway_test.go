@@ -19,13 +19,15 @@ import (
 )
 
 // gatewayClients are the least programs that gateways serve, by platform.
-var gatewayClients = map[string]gatewayClient{"DingTalk": dingtalkClient, "Slack": slackClient}
+var gatewayClients = map[string]gatewayClient{"DingTalk": dingtalkClient, "Feishu": feishuClient,
+	"Slack": slackClient, "WeChat": wecomClient}
 
 // A gatewayClient is how a program uses the gateway of a platform.
 type gatewayClient struct {
 	settings    callback.Settings
 	app, secret string // for GatewayOptions.Secret
 	mode        string // in which messages come again
+	once        bool   // there is one connection at a time, and one delivery of a message
 	// open opens a connection and reads what comes first.
 	open func(t *testing.T, g *gateway) *program
 	// next reads the next message, and answers by itself what belongs to the protocol alone. It
@@ -110,8 +112,10 @@ func (g *gateway) under(t *testing.T, address string) string {
 
 // A program is a connection to a gateway.
 type program struct {
-	t    *testing.T
-	conn *websocket.Conn
+	t       *testing.T
+	conn    *websocket.Conn
+	early   []*platformsim.FeishuFrame // that came before a pong of Feishu
+	waiting []wecomFrame               // that came before an answer of WeCom
 }
 
 // dial connects to an address that the gateway gave.
@@ -122,7 +126,7 @@ func (g *gateway) dial(t *testing.T, address string) (*program, error) {
 		return nil, err
 	}
 	t.Cleanup(func() { _ = conn.CloseNow() })
-	return &program{t, conn}, nil
+	return &program{t: t, conn: conn}, nil
 }
 
 // read reads a frame of JSON.
@@ -224,6 +228,12 @@ func TestGatewayDeliversAgainWithoutAcknowledgement(t *testing.T) {
 		done := g.push(t.Context(), platformsim.Message{ID: "m1", User: "ann", Text: "help"})
 		first := g.mustNext(t, p)
 		g.over <- time.Time{}
+		if g.once {
+			if got := <-done; got.err != nil || got.Deliveries != 1 || got.Answer != "" {
+				t.Errorf("pushed: %+v", got)
+			}
+			return
+		}
 		second := g.mustNext(t, p)
 		if first.id != second.id || first.text != second.text {
 			t.Errorf("delivered: %+v, then %+v", first, second)
@@ -278,6 +288,12 @@ func TestGatewayCut(t *testing.T) {
 		if d, err := g.next(p); err == nil {
 			t.Errorf("a broken connection delivers %+v", d)
 		}
+		if g.once {
+			if got := <-done; got.err == nil {
+				t.Errorf("pushed: %+v", got)
+			}
+			return
+		}
 		g.mustNext(t, g.open(t, g)).acknowledge(false)
 		if got := <-done; got.err != nil || got.Deliveries != 2 {
 			t.Errorf("pushed: %+v", got)
@@ -297,8 +313,14 @@ func TestGatewayFreeze(t *testing.T) {
 		if err := p.conn.CloseNow(); err != nil {
 			t.Fatal(err)
 		}
+		if g.once {
+			if got := <-done; got.err != nil || got.Answer != "" {
+				t.Errorf("pushed: %+v", got)
+			}
+			done = g.push(t.Context(), platformsim.Message{ID: "m1", User: "ann", Text: "help"})
+		}
 		g.mustNext(t, g.open(t, g)).acknowledge(false)
-		if got := <-done; got.err != nil || got.Deliveries < 2 {
+		if got := <-done; got.err != nil || got.Deliveries < 2 && !g.once {
 			t.Errorf("pushed: %+v", got)
 		}
 	})
@@ -326,6 +348,9 @@ func TestGatewaySilence(t *testing.T) {
 		}
 		select {
 		case d := <-heard:
+			if g.once && d.text == "" {
+				return // the notice that there is another
+			}
 			t.Errorf("the silent connection has ended, or delivers %+v", d)
 		default:
 		}

@@ -222,6 +222,16 @@ func wecomSaid(k *Maker, m Message) object {
 	return said
 }
 
+// wecomPressed is a button of a robot's card with the text as its key.
+func wecomPressed(k *Maker, m Message) object {
+	pressed := wecomSaid(k, m)
+	delete(pressed, "text")
+	pressed["msgtype"], pressed["create_time"] = "event", k.Now.Unix()
+	pressed["event"] = object{"eventtype": "template_card_event", "template_card_event": object{
+		"card_type": "button_interaction", "event_key": m.Text, "task_id": m.ID}}
+	return pressed
+}
+
 // wecomStream reads the answer to a message to an intelligent robot: a stream that is finished.
 func wecomStream(body []byte) (string, error) {
 	var reply struct {
