@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -159,7 +160,7 @@ func TestBotsOfAStranger(t *testing.T) {
 		text := answer[action]
 		if action == "ListChatConfigurations" && page < 2 {
 			page++
-			text = strings.Replace(text, "]", `],"NextToken":"more"`, 1)
+			text = strings.Replace(text, "]", fmt.Sprintf(`],"NextToken":"%d"`, page), 1)
 		}
 		if strings.Contains(text, `"Code"`) {
 			w.WriteHeader(http.StatusNotFound)
