@@ -229,13 +229,17 @@ func (c *connection) control(f *frame) {
 
 // data reads a data frame. It returns nil if parts of the payload are still missing.
 func (c *connection) data(f *frame) *callback.Delivery {
+	kind := f.header(headerType)
+	if kind != typeEvent && kind != typeCard { // not acknowledged by the official clients either
+		return &callback.Delivery{Received: &callback.Received{Kind: "frame/" + kind}}
+	}
 	d := &callback.Delivery{Acknowledge: c.acknowledge(f, c.now())}
 	payload, err := c.split.join(f)
 	if err == nil && payload == nil {
 		return nil
 	}
 	if err == nil {
-		d.Received, err = c.read(f.header(headerType), string(payload))
+		d.Received, err = c.read(kind, string(payload))
 	}
 	if err != nil {
 		d.Received, d.Refused = nil, err
@@ -246,9 +250,6 @@ func (c *connection) data(f *frame) *callback.Delivery {
 // read reads the payload of a frame. Clicks on cards come as events. The official clients drop
 // frames of the type card; reports differ on whether clicks come as such, so both are read.
 func (c *connection) read(kind, payload string) (*callback.Received, error) {
-	if kind != typeEvent && kind != typeCard {
-		return &callback.Received{Kind: "frame/" + kind}, nil
-	}
 	f, err := callback.Object("the payload", payload)
 	if err != nil {
 		return nil, err

@@ -321,7 +321,7 @@ func TestFramesThatAreNoEvents(t *testing.T) {
 		data("what", "{}"), "garbage", data("event", v2("im.chat.disbanded_v1", "{}")))
 	c := connect(t, socket)
 	d, err := c.Next(t.Context())
-	if err != nil || d.Received == nil || d.Received.Kind != "frame/what" || d.Acknowledge == nil {
+	if err != nil || d.Received == nil || d.Received.Kind != "frame/what" || d.Acknowledge != nil {
 		t.Fatalf("a data frame of another type: %+v, %v", d, err)
 	}
 	if got := c.PingEvery(); got != 30*time.Second {
