@@ -103,6 +103,7 @@ const (
 	StepReceiver      Step = "receive id"    // meant for another corporation, app, tenant or robot
 	StepDecode        Step = "decode"        // genuine, but in an unknown form
 	StepReplay        Step = "replay"        // a guard was used before, with another message
+	StepDeliver       Step = "deliver"       // the platform refused an answer over a connection
 )
 
 // A Refusal says why a callback was refused. It holds no secret, and nothing that an attacker does

@@ -143,15 +143,25 @@ func (c *connection) write(ctx context.Context, cmd, id string, body any) error 
 	type headers struct {
 		ID string `json:"req_id"`
 	}
-	return c.socket.Write(ctx, document.Marshal(struct {
+	err := c.socket.Write(ctx, document.Marshal(struct {
 		Command string  `json:"cmd"`
 		Headers headers `json:"headers"`
 		Body    any     `json:"body,omitempty"`
 	}{cmd, headers{id}, body}))
+	if err != nil {
+		return fmt.Errorf("wecom: %s: %w", cmd, err)
+	}
+	return nil
 }
 
 // newID returns an id for a command of our own.
 func newID(cmd string) string { return cmd + "_" + rand.Text() }
+
+// isOwn reports whether an id is that of a command of our own. Others are WeCom's.
+func isOwn(id string) bool {
+	return strings.HasPrefix(id, cmdSubscribe+"_") || strings.HasPrefix(id, cmdPing+"_") ||
+		strings.HasPrefix(id, cmdSend+"_")
+}
 
 // subscribe signs in, before anything else is read.
 func (c *connection) subscribe(ctx context.Context, s *stream) error {
@@ -162,21 +172,25 @@ func (c *connection) subscribe(ctx context.Context, s *stream) error {
 		ID     string `json:"bot_id"`
 		Secret string `json:"secret"`
 	}{s.botID, s.secret.Reveal()})
-	for err == nil {
-		var b []byte
-		if b, err = c.socket.Read(ctx); err != nil {
-			break
-		}
-		var f frame
-		if f, err = decodeFrame(b); err != nil || f.cmd != "" || f.id != id {
-			continue
-		}
-		if f.code == "0" {
-			return nil
-		}
-		return new(callback.Answer).NotOpened("wecom: "+cmdSubscribe, named(f.code), wrong)
+	if err != nil {
+		return err
 	}
-	return fmt.Errorf("wecom: %s: %w", cmdSubscribe, err)
+	for {
+		b, err := c.socket.Read(ctx)
+		if err != nil {
+			return fmt.Errorf("wecom: %s: %w", cmdSubscribe, err)
+		}
+		f, err := decodeFrame(b)
+		switch {
+		case err != nil:
+			return fmt.Errorf("wecom: %s: %w", cmdSubscribe, err)
+		case f.cmd != "" || f.id != id: // not the answer
+		case f.code == "0":
+			return nil
+		default:
+			return new(callback.Answer).NotOpened("wecom: "+cmdSubscribe, named(f.code), wrong)
+		}
+	}
 }
 
 // named returns a code, or a name for a missing one.
@@ -237,17 +251,29 @@ func (c *connection) next(ctx context.Context) (*callback.Delivery, error) {
 	case f.code == "0":
 		c.unanswered.Store(0)
 	}
+	return c.answered(f), nil
+}
+
+// answered passes the code of an answer on to the command. Nobody waits for that of an answer to a
+// message, since WeCom would bound how many messages are handled at once. Its refusal is for the
+// owner of the configuration to see.
+func (c *connection) answered(f frame) *callback.Delivery {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if wait := c.waiting[f.id]; wait != nil {
 		delete(c.waiting, f.id)
 		wait <- f.code
+		return nil
 	}
-	return nil, nil
+	if f.id == "" || f.code == "" || f.code == "0" || isOwn(f.id) {
+		return nil
+	}
+	return &callback.Delivery{Refused: callback.Refuse(callback.StepDeliver,
+		"WeCom refused the answer to a message with code %s", f.code)}
 }
 
-// deliver reads a message or an event. WeCom waits for an answer to it, and not for an
-// acknowledgement: what could not be recorded does not come again.
+// deliver reads a message or an event. WeCom waits for no acknowledgement, except for an answer
+// that carries a text.
 func (c *connection) deliver(f frame) (*callback.Delivery, error) {
 	if f.cmd == cmdEvent && f.body.Object("event").Text("eventtype") == "disconnected_event" {
 		return nil, &callback.Ended{Reason: "wecom: another program has connected as the same robot", Replaced: true}
@@ -263,7 +289,7 @@ func (c *connection) deliver(f frame) (*callback.Delivery, error) {
 		if r.Status != 200 || !r.Carries {
 			return nil
 		}
-		return c.call(ctx, cmdRespond, f.id, json.RawMessage(r.Body))
+		return c.write(ctx, cmdRespond, f.id, json.RawMessage(r.Body))
 	}}, nil
 }
 
@@ -278,11 +304,11 @@ func (c *connection) Answer(in *callback.Received, text string) (*callback.Respo
 	return response, nil
 }
 
-// call sends a command and waits for its answer, which Next reads.
-func (c *connection) call(ctx context.Context, cmd, id string, body any) error {
-	wait := make(chan string, 1)
+// call sends a command of our own and waits for its answer, which Next reads.
+func (c *connection) call(ctx context.Context, cmd string, body any) error {
+	id, wait := newID(cmd), make(chan string, 1)
 	c.mu.Lock()
-	if c.waiting[id] != nil || len(c.waiting) >= maxWaiting {
+	if len(c.waiting) >= maxWaiting {
 		c.mu.Unlock()
 		return fmt.Errorf("wecom: %s: too many commands wait for their answers", cmd)
 	}
@@ -291,14 +317,12 @@ func (c *connection) call(ctx context.Context, cmd, id string, body any) error {
 	defer func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if c.waiting[id] == wait {
-			delete(c.waiting, id)
-		}
+		delete(c.waiting, id)
 	}()
 	limit, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	if err := c.write(limit, cmd, id, body); err != nil {
-		return fmt.Errorf("wecom: %s: %w", cmd, err)
+		return err
 	}
 	var code string
 	select {
@@ -338,5 +362,5 @@ func (c *connection) Send(ctx context.Context, to command.ReplyTo, text string) 
 	if to.Kind != toStream || body.Chat == "" {
 		return callback.Final("wecom: there is no way to answer by %q over a connection", to.Kind)
 	}
-	return c.call(ctx, cmdSend, newID(cmdSend), body)
+	return c.call(ctx, cmdSend, body)
 }

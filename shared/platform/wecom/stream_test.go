@@ -289,58 +289,73 @@ func TestStrangersWithoutACorporationOfOurOwn(t *testing.T) {
 }
 
 func TestAcknowledge(t *testing.T) {
+	hello := `{"msgtype":"stream","stream":{"id":"` + callback.Digest("wecom stream", "m1")[:32] +
+		`","finish":true,"content":"\\*hello\\*"}}`
 	for name, test := range map[string]struct {
 		push, text string
-		status     int // of the response; 0 is that of Answer
-		code       string
+		status     int    // of the response; 0 is that of Answer
 		want       string // the body of the answer; empty if none is written
-		ok         bool
 	}{
-		"a message": {push("aibot_msg_callback", direct), "*hello*", 0, "0", `{"msgtype":"stream","stream":{"id":"` +
-			callback.Digest("wecom stream", "m1")[:32] + `","finish":true,"content":"\\*hello\\*"}}`, true},
-		"a message that WeCom no longer knows": {push("aibot_msg_callback", direct), "hello", 0, "846605",
-			`{"msgtype":"stream","stream":{"id":"` + callback.Digest("wecom stream", "m1")[:32] +
-				`","finish":true,"content":"hello"}}`, false},
-		"no answer to a message": {push("aibot_msg_callback", direct), "", 0, "0", "", true},
-		"a button":               {push("aibot_event_callback", pressed), "hello", 0, "0", "", true},
-		"somebody enters":        {push("aibot_event_callback", entered), "hello", 0, "0", "", true},
-		"not recorded":           {push("aibot_msg_callback", direct), "hello", 503, "0", "", true},
+		"a message":              {push("aibot_msg_callback", direct), "*hello*", 0, hello},
+		"no answer to a message": {push("aibot_msg_callback", direct), "", 0, ""},
+		"a button":               {push("aibot_event_callback", pressed), "hello", 0, ""},
+		"somebody enters":        {push("aibot_event_callback", entered), "hello", 0, ""},
+		"not recorded":           {push("aibot_msg_callback", direct), "hello", 503, ""},
 	} {
-		synctest.Test(t, func(t *testing.T) {
-			c, socket := connect(t, test.push)
-			socket.Reply = answering(t, map[string]string{"aibot_respond_msg": test.code})
-			d := next(t, c)
-			response := &callback.Response{Status: test.status}
-			if test.status == 0 {
-				var err error
-				if response, err = c.Answer(d.Received, test.text); err != nil {
-					t.Fatal(err)
-				}
+		c, socket := connect(t, test.push)
+		d := next(t, c)
+		response := &callback.Response{Status: test.status}
+		if test.status == 0 {
+			var err error
+			if response, err = c.Answer(d.Received, test.text); err != nil {
+				t.Fatal(err)
 			}
-			if response.Carries != (test.want != "") {
-				t.Errorf("%s: carries the answer: %v", name, response.Carries)
-			}
-			done := make(chan error, 1)
-			go func() { done <- d.Acknowledge(t.Context(), response) }()
-			synctest.Wait()
-			if _, err := c.Next(t.Context()); err == nil {
-				t.Errorf("%s: there is more", name)
-			}
-			if err := <-done; (err == nil) != test.ok || err != nil && callback.CodeOf(err) != test.code {
-				t.Errorf("%s: %v", name, err)
-			}
-			w := socket.Written()
-			if (len(w) == 1) != (test.want != "") || len(w) > 1 {
-				t.Fatalf("%s: %q was written", name, w)
-			}
-			if test.want == "" {
-				return
-			}
-			if f := read(t, w[0]); f.Command != "aibot_respond_msg" || f.Headers.ID != "r1" ||
-				string(f.Body) != test.want {
-				t.Errorf("%s: %s, want %s", name, w[0], test.want)
-			}
-		})
+		}
+		if response.Carries != (test.want != "") {
+			t.Errorf("%s: carries the answer: %v", name, response.Carries)
+		}
+		if err := d.Acknowledge(t.Context(), response); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		w := socket.Written()
+		if (len(w) == 1) != (test.want != "") || len(w) > 1 {
+			t.Fatalf("%s: %q was written", name, w)
+		}
+		if test.want == "" {
+			continue
+		}
+		if f := read(t, w[0]); f.Command != "aibot_respond_msg" || f.Headers.ID != "r1" ||
+			string(f.Body) != test.want {
+			t.Errorf("%s: %s, want %s", name, w[0], test.want)
+		}
+		socket.Break(&callback.Ended{Reason: "broken pipe"})
+		if err := d.Acknowledge(t.Context(), response); err == nil {
+			t.Errorf("%s: answered over a broken connection", name)
+		}
+	}
+}
+
+// Nobody waits until WeCom has accepted the answer to a message. Its refusal is told, and holds up
+// nothing.
+func TestARefusedAnswerIsTold(t *testing.T) {
+	c, socket := connect(t, push("aibot_msg_callback", direct))
+	socket.Reply = answering(t, map[string]string{"aibot_respond_msg": "846605"})
+	d := next(t, c)
+	response, err := c.Answer(d.Received, "hello")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Acknowledge(t.Context(), response); err != nil {
+		t.Fatal(err)
+	}
+	socket.Send(push("aibot_msg_callback", direct))
+	told := next(t, c)
+	if platformtest.StepOf(told.Refused) != callback.StepDeliver || !strings.Contains(told.Refused.Error(), "846605") ||
+		told.Received != nil || told.Acknowledge != nil {
+		t.Errorf("%+v", told)
+	}
+	if d := next(t, c); d.Received == nil {
+		t.Errorf("after it: %+v", d)
 	}
 }
 
@@ -357,6 +372,7 @@ func TestStreamSend(t *testing.T) {
 		"to a chat": {chat, "0", true, false, `{"chatid":"wr1","chat_type":2,"msgtype":"markdown",` +
 			`"markdown":{"content":"\\*done\\*"}}`},
 		"refused":                     {user, "40008", false, false, "x"},
+		"refused, for now":            {chat, "45033", false, true, "x"},
 		"too often":                   {user, "45009", false, true, "x"},
 		"busy":                        {user, "-1", false, true, "x"},
 		"no code":                     {user, "null", false, false, "x"},
@@ -426,24 +442,13 @@ func TestCommandsWithoutAnAnswer(t *testing.T) {
 	})
 }
 
-// TestCommandsAreBounded holds that so many commands may wait for their answers, and each by an id
-// of its own.
+// TestCommandsAreBounded holds that only so many commands wait for their answers.
 func TestCommandsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, socket := connect(t, push("aibot_msg_callback", direct))
-		socket.Reply = answering(t, map[string]string{"aibot_send_msg": "", "aibot_respond_msg": ""})
-		d := next(t, c)
-		response, err := c.Answer(d.Received, "hello")
-		if err != nil {
-			t.Fatal(err)
-		}
-		acknowledged, sent := make(chan error, 1), make(chan error, 500)
-		go func() { acknowledged <- d.Acknowledge(t.Context(), response) }()
-		synctest.Wait()
-		if err := d.Acknowledge(t.Context(), response); err == nil {
-			t.Error("one message was answered twice at once")
-		}
-		for range 499 {
+		c, socket := connect(t)
+		socket.Reply = answering(t, map[string]string{"aibot_send_msg": ""})
+		sent := make(chan error, 500)
+		for range 500 {
 			go func() { sent <- c.Send(t.Context(), command.ReplyTo{Kind: "stream", ID: "chat/wr1"}, "x") }()
 		}
 		synctest.Wait()
@@ -452,12 +457,11 @@ func TestCommandsAreBounded(t *testing.T) {
 			time.Since(begun) > 0 {
 			t.Errorf("one more command, after %s: %v", time.Since(begun), err)
 		}
-		for range 499 {
+		for range 500 {
 			if err := <-sent; err == nil {
 				t.Error("sent without an answer")
 			}
 		}
-		<-acknowledged
 		socket.Reply = answering(t, nil)
 		go func() { sent <- c.Send(t.Context(), command.ReplyTo{Kind: "stream", ID: "chat/wr1"}, "x") }()
 		synctest.Wait()
@@ -470,7 +474,8 @@ func TestCommandsAreBounded(t *testing.T) {
 
 func TestFramesThatAreNoMessages(t *testing.T) {
 	c, _ := connect(t,
-		`{"headers":{"req_id":"nobody's"},"errcode":0}`, `{"cmd":"aibot_what","headers":{"req_id":"r"}}`, `{}`,
+		`{"headers":{"req_id":"nobody's"},"errcode":0}`, `{"headers":{"req_id":"aibot_send_msg_1"},"errcode":7}`,
+		`{"headers":{"req_id":"nobody's"}}`, `{"errcode":7}`, `{"cmd":"aibot_what","headers":{"req_id":"r"}}`, `{}`,
 		"garbage", `{"cmd":7}`, `[]`, "", `{"cmd":"aibot_msg_callback","body":[]}`,
 		strings.Replace(push("aibot_msg_callback", direct), `"r1"`, `""`, 1),
 		strings.Replace(push("aibot_msg_callback", direct), "r1", strings.Repeat("r", 257), 1),
