@@ -131,6 +131,13 @@ func (g *streamGateway) ask(t *testing.T, order object) streamReport {
 	return r
 }
 
+// How long the gateway waits for an acknowledgement: for one that will come from a client on a busy
+// machine, and for one that will not come.
+const (
+	patient   = 20 * time.Second
+	impatient = 2 * time.Second
+)
+
 // says pushes a message and waits until it is answered, once, in the acknowledgement or later.
 func (g *streamGateway) says(t *testing.T, mode, text string, limit time.Duration) streamReport {
 	t.Helper()
@@ -225,7 +232,7 @@ func TestOfficialClientsTakeTheGatewaysForThePlatforms(t *testing.T) {
 				g := startStreamGateway(t, p)
 				peer.start(t, g)
 				for _, mode := range p.modes {
-					if r := g.says(t, mode, "one "+mode, 0); r.Pushed.Deliveries != 1 {
+					if r := g.says(t, mode, "one "+mode, patient); r.Pushed.Deliveries != 1 {
 						t.Errorf("%s: %d deliveries", mode, r.Pushed.Deliveries)
 					}
 				}
@@ -233,7 +240,7 @@ func TestOfficialClientsTakeTheGatewaysForThePlatforms(t *testing.T) {
 					t.Errorf("%d connections", n)
 				}
 				if p.again != "" {
-					if r := g.says(t, p.again, "fail", time.Second); r.Pushed.Deliveries < 2 {
+					if r := g.says(t, p.again, "fail", impatient); r.Pushed.Deliveries < 2 {
 						t.Errorf("%d deliveries of what was not handled", r.Pushed.Deliveries)
 					}
 				}
@@ -241,7 +248,7 @@ func TestOfficialClientsTakeTheGatewaysForThePlatforms(t *testing.T) {
 				if peer.waits {
 					g.ask(t, object{"Do": "disturb", "How": "cut"})
 				}
-				g.says(t, p.modes[0], "two", 0)
+				g.says(t, p.modes[0], "two", patient)
 			})
 		}
 	}

@@ -20,7 +20,7 @@ import (
 )
 
 // pushTime is how long a push may take, with the time until the program has connected.
-const pushTime = 30 * time.Second
+const pushTime = time.Minute
 
 // An order is a line of input. The first one opens a gateway.
 type order struct {
