@@ -12,6 +12,7 @@ import (
 
 	"chatconf/shared/command"
 	"chatconf/shared/invoke"
+	"chatconf/shared/journal"
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/secret"
 )
@@ -26,7 +27,7 @@ const (
 	// silence is how long nothing may be delivered before another connection takes the place of
 	// one. A connection can answer pings and deliver nothing.
 	silence = 30 * time.Minute
-	// aliveEvery is how often it is noted that a connection is open.
+	// aliveEvery is how often news is noted again, to show that this process is alive.
 	aliveEvery = 2 * time.Minute
 )
 
@@ -70,10 +71,11 @@ type bot struct {
 	// Of the goroutine of run.
 	kind     string // the platform's
 	settings callback.Settings
-	stream   callback.Stream // made with settings; nil: none yet
-	attempts int             // in a row that failed
-	replaced int             // ends in a row by another program
-	refused  bool            // the last attempt, for good
+	stream   callback.Stream    // made with settings; nil: none yet
+	attempts int                // in a row that failed
+	replaced int                // ends in a row by another program
+	refused  bool               // the last attempt, for good
+	last     journal.Connection // the last news
 
 	mu  sync.Mutex
 	now *link // the connection in use; nil: none
@@ -107,12 +109,18 @@ func (b *bot) takeSlot() bool {
 	default:
 	}
 	const reason = "this process holds at most %d connections; raise CHATCONF_MAX_STREAMS, or start another process"
-	b.note(Note{State: Excess, Step: StepLimit, Reason: fmt.Sprintf(reason, b.options.Max)})
-	select {
-	case b.slots <- struct{}{}:
-		return true
-	case <-b.context.Done():
-		return false
+	b.note(journal.Connection{State: journal.Excess, Step: StepLimit, Reason: fmt.Sprintf(reason, b.options.Max)})
+	alive := time.NewTicker(aliveEvery)
+	defer alive.Stop()
+	for {
+		select {
+		case b.slots <- struct{}{}:
+			return true
+		case <-alive.C:
+			b.note(b.last)
+		case <-b.context.Done():
+			return false
+		}
 	}
 }
 
@@ -125,12 +133,14 @@ func (b *bot) hold(t *term) {
 		switch {
 		case b.context.Err() != nil:
 			b.options.Leases.release(b.context, b.ref)
-			b.note(Note{State: Released})
+			b.note(journal.Connection{State: journal.Released})
 			return
-		case err == nil:
-			return // the term is over
+		case err == nil: // the term is over
+			b.note(journal.Connection{State: journal.Lost, Step: StepLease, Reason: "the tables did not answer this " +
+				"process in time, so it closed the connection; another process may open it"})
+			return
 		}
-		b.note(Note{State: Failed, Step: StepOpen, Reason: err.Error()})
+		b.note(journal.Connection{State: journal.Failed, Step: StepOpen, Reason: err.Error()})
 		b.stream = nil
 		_ = invoke.Sleep(b.context, b.pause())
 		b.attempts++
@@ -212,7 +222,9 @@ func (b *bot) serve(t *term) error {
 			}
 		case <-alive.C:
 			if now != nil {
-				b.note(Note{State: Alive, Frame: now.frame()})
+				b.note(journal.Connection{State: journal.Alive, Frame: now.frame()})
+			} else if b.last.State != "" {
+				b.note(b.last)
 			}
 		}
 	}
@@ -265,7 +277,7 @@ func (b *bot) connect(ctx context.Context, t *term) (wait time.Duration, again b
 	opened, err := b.open(ctx, t)
 	if b.refused = err != nil && isFinal(err); err == nil {
 		b.setLink(opened)
-		b.note(Note{State: Connected})
+		b.note(journal.Connection{State: journal.Connected})
 		b.log(slog.LevelInfo, "connected")
 		return 0, false
 	}
@@ -276,9 +288,9 @@ func (b *bot) connect(ctx context.Context, t *term) (wait time.Duration, again b
 	b.attempts++
 	b.log(slog.LevelWarn, "not connected", "error", err, "again", !b.refused)
 	if before == nil { // else the one in use still delivers
-		n := Note{State: Failed, Step: StepOpen, Reason: err.Error()}
+		n := journal.Connection{State: journal.Failed, Step: StepOpen, Reason: err.Error()}
 		if b.refused {
-			n.State = Refused
+			n.State = journal.Refused
 		}
 		b.note(n)
 	}
@@ -326,7 +338,7 @@ func (b *bot) lost(l *link, err error) time.Duration {
 	if time.Since(l.opened) >= longestReplaced {
 		b.replaced = 0
 	}
-	n := Note{State: Lost, Step: StepRead, Reason: err.Error(), Frame: l.frame()}
+	n := journal.Connection{State: journal.Lost, Step: StepRead, Reason: err.Error(), Frame: l.frame()}
 	wait := b.pause()
 	b.attempts++
 	var ended *callback.Ended
@@ -346,7 +358,11 @@ func (b *bot) pause() time.Duration {
 	return rand.N(min(firstPause<<min(b.attempts, 10), longestPause))
 }
 
-func (b *bot) note(n Note) { b.options.Note(b.context, b.ref, n) }
+// note gives news to health, and remembers it for the next time.
+func (b *bot) note(c journal.Connection) {
+	b.last = c
+	b.options.Note(b.context, b.ref, c)
+}
 
 func (b *bot) log(level slog.Level, message string, args ...any) {
 	args = append([]any{"account", b.ref.Account, "region", b.ref.Region, "name", b.ref.Name}, args...)

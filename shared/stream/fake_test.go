@@ -16,6 +16,7 @@ import (
 
 	"chatconf/shared/command"
 	"chatconf/shared/invoke"
+	"chatconf/shared/journal"
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/secret"
 	"chatconf/shared/stream"
@@ -34,7 +35,7 @@ type world struct {
 	refuse   func(bot string) error // of Open of a stream
 	arrive   func(bot, message string) *callback.Response
 	recorded []string
-	notes    map[string][]stream.Note
+	notes    map[string][]journal.Connection
 	unread   error // of Bots
 	unopened error // of Open of a configuration
 	skew     time.Duration
@@ -46,7 +47,8 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	return &world{T: t, bots: make(map[string]*stream.Bot), settings: make(map[string]callback.Settings),
-		conns: make(map[string][]*conn), opens: make(map[string][]time.Time), notes: make(map[string][]stream.Note)}
+		conns: make(map[string][]*conn), opens: make(map[string][]time.Time),
+		notes: make(map[string][]journal.Connection)}
 }
 
 func ref(name string) command.Ref {
@@ -145,7 +147,7 @@ func (w *world) options() stream.Options {
 			w.recorded = append(w.recorded, of.Name+"/"+r.Message.ID)
 			return &callback.Response{Status: http.StatusOK, Body: []byte("answer to " + r.Message.ID)}
 		},
-		Note: func(_ context.Context, of command.Ref, n stream.Note) {
+		Note: func(_ context.Context, of command.Ref, n journal.Connection) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			w.notes[of.Name] = append(w.notes[of.Name], n)
@@ -205,18 +207,18 @@ func (w *world) attempts(name string) int {
 	return len(w.opens[name])
 }
 
-func (w *world) noted(name string) []stream.Note {
+func (w *world) noted(name string) []journal.Connection {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Clone(w.notes[name])
 }
 
 // lastNote returns the last note of a bot.
-func (w *world) lastNote(name string) stream.Note {
+func (w *world) lastNote(name string) journal.Connection {
 	synctest.Wait()
 	all := w.noted(name)
 	if len(all) == 0 {
-		return stream.Note{}
+		return journal.Connection{}
 	}
 	return all[len(all)-1]
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"chatconf/shared/invoke"
+	"chatconf/shared/journal"
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/stream"
 	"chatconf/shared/table"
@@ -242,6 +243,11 @@ func TestAProcessWithoutTheTableDropsItsConnections(t *testing.T) {
 		time.Sleep(time.Minute)
 		if got := w.holder("a"); got != "p2" {
 			t.Errorf("held by %q after the return of p1", got)
+		}
+		if !slices.ContainsFunc(w.noted("a"), func(c journal.Connection) bool {
+			return c.State == journal.Lost && c.Step == stream.StepLease
+		}) {
+			t.Errorf("notes: %+v", w.noted("a"))
 		}
 		if !strings.Contains(w.logged(), "the leases of connections were not renewed") {
 			t.Error("the log does not say that leases were not renewed")

@@ -11,6 +11,7 @@ import (
 
 	"chatconf/shared/command"
 	"chatconf/shared/invoke"
+	"chatconf/shared/journal"
 	"chatconf/shared/platform/callback"
 )
 
@@ -20,33 +21,12 @@ type Bot struct {
 	Revision int64
 }
 
-// A Note is news of a connection, for the health of its configuration.
-type Note struct {
-	State  State
-	Step   string    // where it failed: StepOpen, StepRead, StepReplaced or StepLimit
-	Reason string    // why it is not connected; no secret and no address
-	Frame  time.Time // when the last delivery came; zero: none yet
-}
-
-// A State is what became of a connection.
-type State string
-
-// The states.
-const (
-	Connected State = "Connected" // the platform has accepted it
-	Alive     State = "Alive"     // it is still open; noted every few minutes
-	Lost      State = "Lost"      // it ended, and another one is opened
-	Failed    State = "Failed"    // it could not be opened, and this is tried again
-	Refused   State = "Refused"   // it cannot be opened before the configuration changes
-	Excess    State = "Excess"    // it is not opened: this process holds no more connections
-	Released  State = "Released"  // this process has closed it for good
-)
-
-// Steps of notes.
+// Steps of news of a connection: where it failed.
 const (
 	StepOpen     = "open"
 	StepRead     = "read"
 	StepReplaced = "replaced" // another program has connected with the same bot
+	StepLease    = "lease"    // the tables did not answer
 	StepLimit    = "limit"
 )
 
@@ -64,8 +44,8 @@ type Options struct {
 	Arrive func(context.Context, command.Ref, callback.Answerer, *callback.Received, error) *callback.Response
 	// Leases are those of the tables; nil: no other process uses the tables.
 	Leases *Leases
-	// Note takes what happens, and does not wait.
-	Note func(context.Context, command.Ref, Note)
+	// Note takes news of a connection for health, without a Holder, and does not wait.
+	Note func(context.Context, command.Ref, journal.Connection)
 	Max  int           // connections of this process; default DefaultMax
 	Poll time.Duration // between two calls of Bots; default DefaultPoll
 

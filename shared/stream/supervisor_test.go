@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"chatconf/shared/command"
+	"chatconf/shared/journal"
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/stream"
 )
@@ -59,7 +60,7 @@ func TestAMessageIsRecordedFirstAndAcknowledgedSecond(t *testing.T) {
 		if !strings.Contains(w.logged(), "not acknowledged") {
 			t.Error("an acknowledgement that failed is not in the log")
 		}
-		if n := w.noted("a"); len(n) != 1 || n[0].State != stream.Connected {
+		if n := w.noted("a"); len(n) != 1 || n[0].State != journal.Connected {
 			t.Errorf("notes: %+v", n)
 		}
 	})
@@ -155,7 +156,7 @@ func TestAConnectionIsOpenedAgainWithLongerPauses(t *testing.T) {
 		if longest > 30*time.Second || longest < 10*time.Second {
 			t.Errorf("the longest pause was %v", longest)
 		}
-		if n := w.lastNote("a"); n.State != stream.Failed || n.Step != stream.StepOpen || n.Reason != down.Error() {
+		if n := w.lastNote("a"); n.State != journal.Failed || n.Step != stream.StepOpen || n.Reason != down.Error() {
 			t.Errorf("noted %+v", n)
 		}
 		w.do(func() { w.refuse = nil })
@@ -165,8 +166,8 @@ func TestAConnectionIsOpenedAgainWithLongerPauses(t *testing.T) {
 		c.next <- &callback.Ended{Reason: "the platform closed the connection"}
 		time.Sleep(time.Second)
 		w.only("a")
-		if lost := w.noted("a"); !slices.ContainsFunc(lost, func(n stream.Note) bool {
-			return n.State == stream.Lost && n.Step == stream.StepRead &&
+		if lost := w.noted("a"); !slices.ContainsFunc(lost, func(n journal.Connection) bool {
+			return n.State == journal.Lost && n.Step == stream.StepRead &&
 				n.Reason == "the platform closed the connection"
 		}) {
 			t.Errorf("notes: %+v", lost)
@@ -187,13 +188,16 @@ func TestRefusedSettingsAreFinalUntilTheyChange(t *testing.T) {
 			if n := w.attempts("a"); n > 1 {
 				t.Errorf("%d attempts with wrong settings", n)
 			}
-			if n := w.lastNote("a"); n.State != stream.Refused || !strings.Contains(n.Reason, "Secret") {
+			if n := w.lastNote("a"); n.State != journal.Refused || !strings.Contains(n.Reason, "Secret") {
 				t.Errorf("noted %+v", n)
+			}
+			if n := len(w.noted("a")); n < 50 || n > 70 { // as signs of life
+				t.Errorf("noted %d times in two hours", n)
 			}
 			w.put("a", "right")
 			time.Sleep(3 * time.Second)
 			w.only("a")
-			if n := w.lastNote("a"); n.State != stream.Connected {
+			if n := w.lastNote("a"); n.State != journal.Connected {
 				t.Errorf("noted %+v", n)
 			}
 		})
@@ -205,7 +209,7 @@ func TestAPlatformWithoutConnectionsIsRefused(t *testing.T) {
 		w := newWorld(t)
 		w.put("a", "s")
 		w.start(func(o *stream.Options) { o.Streams = nil })
-		if n := w.lastNote("a"); n.State != stream.Refused || n.Reason != "chatconf cannot open connections to Fake" {
+		if n := w.lastNote("a"); n.State != journal.Refused || n.Reason != "chatconf cannot open connections to Fake" {
 			t.Errorf("noted %+v", n)
 		}
 	})
@@ -225,7 +229,7 @@ func TestAConnectionThatWasReplacedWaits(t *testing.T) {
 			if n := w.attempts("a"); n != i+1 {
 				t.Fatalf("opened again within %v", least)
 			}
-			if n := w.lastNote("a"); n.State != stream.Lost || n.Step != stream.StepReplaced {
+			if n := w.lastNote("a"); n.State != journal.Lost || n.Step != stream.StepReplaced {
 				t.Errorf("noted %+v", n)
 			}
 			time.Sleep(least/4 + time.Millisecond)
@@ -280,7 +284,7 @@ func TestAConnectionStaysUntilItsSuccessorIsOpen(t *testing.T) {
 		if w.only("a") != old || !w.hasRecorded("a/m") {
 			t.Error("the old connection is not used")
 		}
-		if n := w.lastNote("a"); n.State == stream.Failed {
+		if n := w.lastNote("a"); n.State == journal.Failed {
 			t.Errorf("noted %+v, while a connection is open", n)
 		}
 		w.do(func() { w.refuse = nil })
@@ -345,7 +349,7 @@ func TestAConnectionWithoutPongEnds(t *testing.T) {
 		if w.only("a") == old {
 			t.Error("a dead connection stays")
 		}
-		if !slices.ContainsFunc(w.noted("a"), func(n stream.Note) bool {
+		if !slices.ContainsFunc(w.noted("a"), func(n journal.Connection) bool {
 			return n.Reason == "two pings were not answered"
 		}) {
 			t.Errorf("notes: %+v", w.noted("a"))
@@ -386,7 +390,7 @@ func TestConfigurationsAreFollowed(t *testing.T) {
 		if open := w.open("a"); len(open) != 0 {
 			t.Errorf("%d connections of a disabled bot are open", len(open))
 		}
-		if n := w.lastNote("a"); n.State != stream.Released {
+		if n := w.lastNote("a"); n.State != journal.Released {
 			t.Errorf("noted %+v", n)
 		}
 
@@ -439,7 +443,7 @@ func TestConnectionsAreLimited(t *testing.T) {
 		if len(without) != 1 {
 			t.Fatalf("no connection: %q", without)
 		}
-		if n := w.lastNote(without); n.State != stream.Excess || n.Step != stream.StepLimit ||
+		if n := w.lastNote(without); n.State != journal.Excess || n.Step != stream.StepLimit ||
 			!strings.Contains(n.Reason, "at most 2 connections; raise CHATCONF_MAX_STREAMS") {
 			t.Errorf("noted %+v", n)
 		}
@@ -479,7 +483,7 @@ func TestOpeningEnds(t *testing.T) {
 			t.Errorf("notes: %+v", n)
 		}
 		time.Sleep(2 * time.Second)
-		if n := w.lastNote("a"); n.State != stream.Failed {
+		if n := w.lastNote("a"); n.State != journal.Failed {
 			t.Errorf("noted %+v", n)
 		}
 	})
@@ -499,7 +503,7 @@ func TestAPanicEndsOneConnectionOnly(t *testing.T) {
 		}
 		w.start()
 		b := w.only("b")
-		if n := w.lastNote("a"); n.State != stream.Failed || strings.Contains(n.Reason, "secret of a") {
+		if n := w.lastNote("a"); n.State != journal.Failed || strings.Contains(n.Reason, "secret of a") {
 			t.Errorf("noted %+v", n)
 		}
 		w.do(func() { broken = false })
@@ -546,7 +550,7 @@ func TestCloseAcknowledgesWhatIsInHand(t *testing.T) {
 		if got := c.acknowledged(); !slices.Equal(got, []string{"m1 200"}) || !c.isClosed() || w.hasRecorded("a/m2") {
 			t.Errorf("acknowledged %v", got)
 		}
-		if n := w.lastNote("a"); n.State != stream.Released {
+		if n := w.lastNote("a"); n.State != journal.Released {
 			t.Errorf("noted %+v", n)
 		}
 	})
@@ -589,7 +593,7 @@ func TestAnOpenConnectionIsNotedNowAndThen(t *testing.T) {
 		w.only("a").deliver("m")
 		time.Sleep(10*time.Minute + time.Second)
 		notes := w.noted("a")
-		if len(notes) != 6 || notes[5].State != stream.Alive || !notes[5].Frame.Equal(at) {
+		if len(notes) != 6 || notes[5].State != journal.Alive || !notes[5].Frame.Equal(at) {
 			t.Errorf("notes: %+v", notes)
 		}
 	})

@@ -14,6 +14,7 @@ import (
 	"chatconf/shared/chat"
 	"chatconf/shared/command"
 	"chatconf/shared/dispatch"
+	"chatconf/shared/journal"
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/secret"
@@ -34,7 +35,7 @@ type bench struct {
 	supervisor *stream.Supervisor
 
 	mu         sync.Mutex
-	notes      []stream.Note
+	notes      []journal.Connection
 	dispatched int
 	slept      time.Duration // that the wall clock is ahead
 	// arrived, if set, is called after something was recorded.
@@ -113,7 +114,7 @@ func (b *bench) start(t *testing.T) {
 			}
 			return out
 		},
-		Note: func(_ context.Context, _ command.Ref, n stream.Note) {
+		Note: func(_ context.Context, _ command.Ref, n journal.Connection) {
 			b.mu.Lock()
 			defer b.mu.Unlock()
 			b.notes = append(b.notes, n)
@@ -136,11 +137,11 @@ func (b *bench) start(t *testing.T) {
 }
 
 // last returns the last note.
-func (b *bench) last() stream.Note {
+func (b *bench) last() journal.Connection {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.notes) == 0 {
-		return stream.Note{}
+		return journal.Connection{}
 	}
 	return b.notes[len(b.notes)-1]
 }
@@ -180,7 +181,7 @@ func (b *bench) expectRecorded(texts ...string) {
 func TestABotAnswersOverItsConnection(t *testing.T) {
 	overAll(t, func(t *testing.T, g *streamtest.Gateway) {
 		b := newBench(t, g, streamtest.Settings(g.Type))
-		if n := b.last(); n.State != stream.Connected {
+		if n := b.last(); n.State != journal.Connected {
 			t.Fatalf("%+v", n)
 		}
 		m := platformsim.Message{ID: "m1", User: "u1", Text: "restart i-123"}
@@ -332,17 +333,17 @@ func TestAnotherProgramConnects(t *testing.T) {
 		}()
 		time.Sleep(50 * time.Second)
 		if g.Connections(b.settings) == 2 {
-			if n := b.last(); n.State != stream.Connected {
+			if n := b.last(); n.State != journal.Connected {
 				t.Errorf("%+v", n)
 			}
 			return // the platform lets both be connected
 		}
-		if n := b.last(); n.State != stream.Lost || n.Step != stream.StepReplaced {
+		if n := b.last(); n.State != journal.Lost || n.Step != stream.StepReplaced {
 			t.Errorf("%+v", n)
 		}
 		_ = other.Close()
 		time.Sleep(time.Minute)
-		if n := b.last(); n.State != stream.Connected || g.Connections(b.settings) != 1 {
+		if n := b.last(); n.State != journal.Connected || g.Connections(b.settings) != 1 {
 			t.Errorf("%+v, %d connections", n, g.Connections(b.settings))
 		}
 	})
@@ -352,7 +353,7 @@ func TestAnotherProgramConnects(t *testing.T) {
 func TestAWrongSecretIsCorrected(t *testing.T) {
 	overAll(t, func(t *testing.T, g *streamtest.Gateway) {
 		b := newBench(t, g, streamtest.Wrong(g.Type))
-		if n := b.last(); n.State != stream.Refused || n.Reason == "" {
+		if n := b.last(); n.State != journal.Refused || n.Reason == "" {
 			t.Errorf("%+v", n)
 		}
 		_, before := g.Sockets()
@@ -363,7 +364,7 @@ func TestAWrongSecretIsCorrected(t *testing.T) {
 		b.configure(streamtest.Settings(g.Type))
 		time.Sleep(stream.DefaultPoll)
 		synctest.Wait()
-		if n := b.last(); n.State != stream.Connected || g.Connections(b.settings) != 1 {
+		if n := b.last(); n.State != journal.Connected || g.Connections(b.settings) != 1 {
 			t.Errorf("%+v, %d connections", n, g.Connections(b.settings))
 		}
 	})

@@ -21,9 +21,9 @@ import (
 const (
 	toUser      = "user"         // ReplyTo.ID is a userid
 	toURL       = "response_url" // ReplyTo.URL is the intelligent robot's
-	toStream    = "stream"       // ReplyTo.ID is a person or a chat, of the robot's connection
-	maxText     = 2048           // bytes of an app's text. https://developer.work.weixin.qq.com/document/path/90236
-	maxMarkdown = 20_480         // bytes of a robot's. https://developer.work.weixin.qq.com/document/path/101138
+	toStream    = callback.ReplyStream
+	maxText     = 2048   // bytes of an app's text. https://developer.work.weixin.qq.com/document/path/90236
+	maxMarkdown = 20_480 // bytes of a robot's. https://developer.work.weixin.qq.com/document/path/101138
 )
 
 // retries is how much older than its delivery a message may be: three attempts of five seconds, and

@@ -37,6 +37,8 @@ type Gateway struct {
 	Transport *http.Transport
 	Client    *callback.Client
 	Dialer    callback.Dialer
+	Address   string // where it listens; empty in memory
+	Authority []byte // the PEM of the root of its certificate
 
 	network *network
 	now     func() time.Time
@@ -48,7 +50,8 @@ func Start(t testing.TB, platform string, now func() time.Time) *Gateway {
 	t.Helper()
 	g := &Gateway{Type: platform, network: newNetwork(), now: now}
 	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(g.serve(t, g.network))
+	g.serve(t, g.network)
+	roots.AppendCertsFromPEM(g.Authority)
 	g.use(t, &http.Transport{DialTLSContext: func(ctx context.Context, _, addr string) (net.Conn, error) {
 		raw, err := g.network.dial(ctx)
 		if err != nil {
@@ -71,8 +74,8 @@ func Start(t testing.TB, platform string, now func() time.Time) *Gateway {
 // StartTCP starts the gateway of a platform on this machine.
 func StartTCP(t testing.TB, platform string) *Gateway {
 	t.Helper()
-	g, addresses, authority := startTCP(t, platform)
-	roots, err := dial.ParseRoots(string(authority))
+	g, addresses := startTCP(t, platform)
+	roots, err := dial.ParseRoots(string(g.Authority))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +87,7 @@ func StartTCP(t testing.TB, platform string) *Gateway {
 // It also returns the hosts to which the proxy has connected.
 func StartBehindProxy(t testing.TB, platform string) (g *Gateway, proxied func() []string) {
 	t.Helper()
-	g, addresses, authority := startTCP(t, platform)
+	g, addresses := startTCP(t, platform)
 	p := &proxy{addresses: addresses}
 	server := httptest.NewServer(p)
 	t.Cleanup(server.Close)
@@ -95,31 +98,31 @@ func StartBehindProxy(t testing.TB, platform string) (g *Gateway, proxied func()
 	transport := dial.NewRedirected(nil, nil)
 	transport.Proxy = http.ProxyURL(u)
 	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(authority)
+	roots.AppendCertsFromPEM(g.Authority)
 	transport.TLSClientConfig = &tls.Config{RootCAs: roots}
 	g.use(t, transport)
 	return g, p.connected
 }
 
 // startTCP starts a gateway on this machine. It returns the address that each of its hosts and
-// ports has, and the authority of its certificate.
-func startTCP(t testing.TB, platform string) (g *Gateway, addresses map[string]string, authority []byte) {
+// ports has.
+func startTCP(t testing.TB, platform string) (g *Gateway, addresses map[string]string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	g = &Gateway{Type: platform, now: time.Now}
-	authority = g.serve(t, listener)
+	g = &Gateway{Type: platform, now: time.Now, Address: listener.Addr().String()}
+	g.serve(t, listener)
 	addresses = make(map[string]string)
 	for _, host := range g.Hosts() {
-		addresses[net.JoinHostPort(host, "443")] = listener.Addr().String()
+		addresses[net.JoinHostPort(host, "443")] = g.Address
 	}
-	return g, addresses, authority
+	return g, addresses
 }
 
-// serve starts the server of the gateway. It returns the authority of its certificate.
-func (g *Gateway) serve(t testing.TB, listener net.Listener) []byte {
+// serve starts the server of the gateway.
+func (g *Gateway) serve(t testing.TB, listener net.Listener) {
 	t.Helper()
 	right := Settings(g.Type)
 	var err error
@@ -129,6 +132,7 @@ func (g *Gateway) serve(t testing.TB, listener net.Listener) []byte {
 		t.Fatal(err)
 	}
 	cert, authority := newCertificate(t, g.Hosts())
+	g.Authority = authority
 	server := &http.Server{Handler: g.Gateway, ErrorLog: log.New(io.Discard, "", 0)}
 	ended := make(chan error, 1)
 	go func() {
@@ -139,7 +143,6 @@ func (g *Gateway) serve(t testing.TB, listener net.Listener) []byte {
 		_ = server.Close()
 		<-ended
 	})
-	return authority
 }
 
 // use lets calls and connections use a transport.
