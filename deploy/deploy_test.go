@@ -719,8 +719,8 @@ var given = regexp.MustCompile(`^(AWS_.*|FC_.*|ALIBABA_CLOUD_.*|TABLESTORE_ACCES
 
 // local are the settings of the local target, which functions do not use.
 var local = []string{"CHATCONF_TLS_CERT", "CHATCONF_TLS_KEY", "CHATCONF_ACCESS_KEY_ID", "CHATCONF_ACCESS_KEY_SECRET",
-	"CHATCONF_DATA", "CHATCONF_ADDR", "CHATCONF_MAX_CONNECTIONS", "CHATCONF_MAX_BODIES", "CHATCONF_PROGRAMS",
-	"CHATCONF_PROGRAMS_AT_ONCE"}
+	"CHATCONF_DATA", "CHATCONF_ADDR", "CHATCONF_MAX_CONNECTIONS", "CHATCONF_MAX_BODIES", "CHATCONF_MAX_STREAMS",
+	"CHATCONF_PROGRAMS", "CHATCONF_PROGRAMS_AT_ONCE"}
 
 // The templates set all variables that a function reads and does not find there, and no others.
 // With them a function starts; without any of those that are mandatory it does not.

@@ -40,6 +40,10 @@ The first start creates the directory, a key ring (keyring.json) and an access k
 (access-key.json). Only you can read these files. If CHATCONF_ACCESS_KEY_ID and
 CHATCONF_ACCESS_KEY_SECRET are set at the first start, they become that key.
 
+A bot whose Receive is Stream needs no address that its platform can reach: the service opens a
+connection to the platform, and keeps one open while the bot is active. Of several services on the
+same tables, one holds the connection of a bot.
+
 --emulate oos,sts also starts emulators of Alibaba Cloud's OOS and STS on free ports of this
 machine. They have an account, three roles and a few templates, in memory. Their addresses and a
 call to try are printed. Where both run, targets of the type Oos run in them. With --target fc, the
@@ -83,7 +87,8 @@ CHATCONF_FC_ENDPOINT. The output of functions, with their reports, goes to stand
 
 Other settings come from the environment: CHATCONF_ACCOUNT_ID, CHATCONF_REGION,
 CHATCONF_WEBHOOK_BASE_URL, CHATCONF_HOSTS, CHATCONF_KEYRING, CHATCONF_MAX_CONFIGURATIONS,
-CHATCONF_HISTORY, CHATCONF_MAX_CONNECTIONS, CHATCONF_MAX_BODIES, CHATCONF_REQUESTS_PER_SECOND,
+CHATCONF_HISTORY, CHATCONF_MAX_CONNECTIONS, CHATCONF_MAX_BODIES, CHATCONF_MAX_STREAMS,
+CHATCONF_REQUESTS_PER_SECOND,
 CHATCONF_TABLE, CHATCONF_TICKET_TABLE, CHATCONF_JOURNAL_TABLE, CHATCONF_KEY_TABLE,
 CHATCONF_KEY_USE_TABLE, CHATCONF_JOURNAL_DAYS, CHATCONF_TARGET_NETWORKS,
 CHATCONF_PLATFORM_ADDRESSES, CHATCONF_ROOTS, CHATCONF_EVENTS, CHATCONF_TLS_CERT,
@@ -243,7 +248,8 @@ func serveTarget(ctx context.Context, w io.Writer, settings app.Settings, target
 func localRole(settings *app.Settings, cloud string, emulated *emulators, gateways *standInGateways) (
 	role app.Role, closeTargets func() error, err error,
 ) {
-	role = app.Everything(slices.Concat(serveActions(gateways, trusted(*settings)...), backupActions())...)
+	role = app.Everything(slices.Concat(serveActions(gateways, trusted(*settings)...), backupActions())...).
+		Streaming(openStreams)
 	for path, name := range schemas {
 		role = role.At(path, schemaPage(name))
 	}

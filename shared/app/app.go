@@ -41,6 +41,7 @@ type App struct {
 	Keys    *accesskey.Store
 	Journal *journal.Journal // nil: none is kept
 	Handler serve.Handler
+	streams Streams // nil: this process opens no connections to platforms
 	closers []io.Closer
 }
 
@@ -60,10 +61,13 @@ func (a *App) flush() {
 	}
 }
 
-// Close closes the tables.
+// Close closes the connections to platforms, and then the tables.
 func (a *App) Close() error {
-	a.flush()
 	var errs []error
+	if a.streams != nil {
+		errs = append(errs, a.streams.Close())
+	}
+	a.flush()
 	for _, c := range a.closers {
 		errs = append(errs, c.Close())
 	}
@@ -112,7 +116,8 @@ func wire(s Settings, t Tables, ring *seal.Ring, around around, r Role) (*App, e
 		return nil, err
 	}
 	a := &App{Service: service, Keys: keys, Journal: kept}
-	if a.Handler, err = r.open(&parts{a, s, t, around, r.targets, outbox}); err != nil {
+	if a.Handler, err = r.open(&parts{App: a, settings: s, tables: t, around: around, targets: r.targets,
+		outbox: outbox, opener: r.streams}); err != nil {
 		return nil, err
 	}
 	return a, nil

@@ -71,7 +71,7 @@ func OpenLocal(ctx context.Context, s Settings, r Role) (*Local, error) {
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	tables.Where, tables.Snapshot = path, db.Snapshot
+	tables.Where, tables.Alone, tables.Snapshot = path, true, db.Snapshot
 	l, err := openLocal(ctx, s, tables, len(partitions) == 0, r)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())

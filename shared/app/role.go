@@ -44,6 +44,8 @@ type Role struct {
 	checkers func(Settings) (map[string]chat.NewChecker, error)
 	// targets are targets of this process, in addition to those of every process
 	targets map[string]dispatch.Target
+	// streams are of a process that opens connections to platforms; see Streaming
+	streams func(StreamParts) (Streams, error)
 }
 
 // In returns the role for a local process that runs commands in a cloud.
@@ -71,6 +73,10 @@ type parts struct {
 	around
 	targets map[string]dispatch.Target
 	outbox  *announce.Outbox // of the events of changes; nil: changes are not announced
+	opener  func(StreamParts) (Streams, error)
+
+	transport http.RoundTripper // to the platforms; nil: not made yet
+	client    *callback.Client  // with transport
 }
 
 // around is the cloud that a process runs in; zero: none.
@@ -157,6 +163,10 @@ func LocalWebhook() Role { return Role{open: (*parts).localWebhook} }
 
 // localWebhook returns a webhook that dispatches commands in this process.
 func (p *parts) localWebhook() (serve.Handler, error) {
+	var handler *webhook.Handler
+	if err := p.openStreams(func() *webhook.Handler { return handler }); err != nil {
+		return nil, err
+	}
 	dispatcher, err := p.dispatcher(0)
 	if err != nil {
 		return nil, err
@@ -171,8 +181,25 @@ func (p *parts) localWebhook() (serve.Handler, error) {
 	if p.outbox != nil {
 		p.closers = append(p.closers, dispatch.NewAnnounceWorker(ctx, announcer))
 	}
-	handler, err := p.webhook(false, worker.Start)
-	return &requestsOnly{handler}, err
+	if handler, err = p.webhook(false, worker.Start); err != nil {
+		return nil, err
+	}
+	if p.streams != nil {
+		p.streams.Start(ctx)
+	}
+	return &requestsOnly{handler}, nil
+}
+
+// platforms returns what calls the platforms. A process has one, with all access tokens.
+func (p *parts) platforms() (http.RoundTripper, *callback.Client, error) {
+	if p.client == nil {
+		transport, err := p.settings.platformTransport()
+		if err != nil {
+			return nil, nil, err
+		}
+		p.transport, p.client = transport, callback.NewClient(callback.ClientOptions{Transport: transport})
+	}
+	return p.transport, p.client, nil
 }
 
 // Everything is the role of a process that is alone: it serves actions and webhooks, may seal
@@ -322,7 +349,7 @@ var cloudTargets = []string{command.TargetFunction, command.TargetOOS, command.T
 // dispatcher returns a dispatcher that waits at most stay for the end of an operation that it
 // started.
 func (p *parts) dispatcher(stay time.Duration) (*dispatch.Dispatcher, error) {
-	transport, err := p.settings.platformTransport()
+	_, platforms, err := p.platforms()
 	if err != nil {
 		return nil, err
 	}
@@ -330,7 +357,6 @@ func (p *parts) dispatcher(stay time.Duration) (*dispatch.Dispatcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	platforms := callback.NewClient(callback.ClientOptions{Transport: transport})
 	senders := platform.All().Senders()
 	var sessions func(context.Context, cloud.Session) (context.Context, error)
 	if p.cloud.Assume != nil {
@@ -344,11 +370,15 @@ func (p *parts) dispatcher(stay time.Duration) (*dispatch.Dispatcher, error) {
 		Stay:      stay,
 		OwnRights: func(kind string) bool { return slices.Contains(p.settings.OwnRights, kind) },
 		Sender: func(e *command.Endpoint) (dispatch.Sender, error) {
-			sender, ok := senders[e.Type]
+			newSender, ok := senders[e.Type]
 			if !ok {
 				return nil, callback.Final("platform: an answer cannot be sent later to %s", e.Type)
 			}
-			return sender(callback.Settings(e.Settings), platforms)
+			sender, err := newSender(callback.Settings(e.Settings), platforms)
+			if err != nil || p.streams == nil {
+				return sender, err
+			}
+			return &streamSender{sender, p.streams, e.Ref()}, nil
 		},
 	})
 }

@@ -41,6 +41,7 @@ type Settings struct {
 	History           int               // CHATCONF_HISTORY: revisions of a name, default chat.DefaultHistory
 	RequestsPerSecond float64           // CHATCONF_REQUESTS_PER_SECOND per access key, default no limit
 	MaxConnections    int               // CHATCONF_MAX_CONNECTIONS of a local server, default see serve.DefaultLimits
+	MaxStreams        int               // CHATCONF_MAX_STREAMS: connections to platforms, default 1000
 	MaxBodies         int               // CHATCONF_MAX_BODIES of a local server, default see serve.DefaultLimits
 	AccessKeyID       string            // CHATCONF_ACCESS_KEY_ID, of the first start
 	AccessKeySecret   secret.Text       // CHATCONF_ACCESS_KEY_SECRET, of the first start
@@ -318,6 +319,7 @@ func (r *settingsReader) readLimits(s *Settings) {
 	s.History = r.history()
 	s.MaxConnections = r.number("CHATCONF_MAX_CONNECTIONS")
 	s.MaxBodies = r.number("CHATCONF_MAX_BODIES")
+	s.MaxStreams = r.number("CHATCONF_MAX_STREAMS")
 	s.ProgramsAtOnce = r.number("CHATCONF_PROGRAMS_AT_ONCE")
 	if value := r.get("CHATCONF_REQUESTS_PER_SECOND"); value != "" {
 		rate, err := strconv.ParseFloat(value, 64)

@@ -72,6 +72,7 @@ type Tables struct {
 	Tickets        table.Table // its time to live is TicketAge or longer
 	Journal        table.Table // nil: no journal is kept
 	Where          string      // for people
+	Alone          bool        // no other process uses the tables
 	// Snapshot copies all tables; nil: they are not in a file of their own.
 	Snapshot chat.Snapshot
 
