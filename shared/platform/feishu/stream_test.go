@@ -7,6 +7,8 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -227,6 +229,36 @@ func TestPushesAreCallbacks(t *testing.T) {
 		} else if want.Message != nil && *d.Received.Message != *want.Message {
 			t.Errorf("%s: %+v, want %+v", name, *d.Received.Message, *want.Message)
 		}
+	}
+}
+
+// TestEveryKindComesOverAConnection holds that each kind of message and event in the platform's
+// file is the same over a connection and by the webhook.
+func TestEveryKindComesOverAConnection(t *testing.T) {
+	kinds, err := platformtest.ReadKinds(os.DirFS("."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	webhook := receiver(t, with("BotName", "ops"))
+	fill := strings.NewReplacer("{seconds}", strconv.FormatInt(now.Unix(), 10),
+		"{millis}", strconv.FormatInt(now.UnixMilli(), 10), "{id}", "1")
+	compared := 0
+	for _, k := range kinds {
+		text := fill.Replace(k.Text)
+		want, err := webhook.Receive(sealed(text))
+		if k.Enclosure != "event" || err != nil {
+			continue
+		}
+		compared++
+		d, err := connect(t, platformtest.NewSocket(data("event", text)), "BotName", "ops").Next(t.Context())
+		if err != nil || d.Refused != nil {
+			t.Errorf("%s: %v, %v", k.About, err, d.Refused)
+		} else if !reflect.DeepEqual(d.Received, want) {
+			t.Errorf("%s: %+v, want %+v", k.About, d.Received, want)
+		}
+	}
+	if compared < 50 {
+		t.Errorf("only %d kinds were compared", compared)
 	}
 }
 

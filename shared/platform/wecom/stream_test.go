@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"os"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -270,6 +272,46 @@ func TestPushesAreCallbacks(t *testing.T) {
 		if *d.Received.Message != *want.Message {
 			t.Errorf("%s: %+v, want %+v", name, *d.Received.Message, *want.Message)
 		}
+	}
+}
+
+// TestEveryKindComesOverAConnection holds that each kind of message and event of a robot in the
+// platform's file is the same over a connection and by the webhook, except for the way to answer.
+func TestEveryKindComesOverAConnection(t *testing.T) {
+	kinds, err := platformtest.ReadKinds(os.DirFS("."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	webhook := receiver(t, with("WeChatAibot", "true"))
+	settings := streamSettings("WeChatCorpId", "wwexample")
+	fill := strings.NewReplacer("{seconds}", at, "{id}", "1")
+	compared := 0
+	for _, k := range kinds {
+		text := fill.Replace(k.Text)
+		if k.Enclosure != "aibot" {
+			continue
+		}
+		want, err := webhook.Receive(robot(t, text))
+		if err != nil {
+			t.Fatalf("%s: %v", k.About, err)
+		}
+		compared++
+		c, _ := connectWith(t, settings, push("aibot_msg_callback", text))
+		d := next(t, c)
+		if d.Refused != nil {
+			t.Errorf("%s: %v", k.About, d.Refused)
+			continue
+		}
+		if m := want.Message; m != nil {
+			m.ReplyTo = d.Received.Message.ReplyTo
+		}
+		want.State, d.Received.State = nil, nil // the webhook's has the envelope
+		if !reflect.DeepEqual(d.Received, want) {
+			t.Errorf("%s: %+v, want %+v", k.About, d.Received, want)
+		}
+	}
+	if compared < 15 {
+		t.Errorf("only %d kinds were compared", compared)
 	}
 }
 
