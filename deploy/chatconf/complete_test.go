@@ -20,7 +20,7 @@ func TestCompleteNext(t *testing.T) {
 		"restore ops 1|":     "1\tCreated by KEY at DATE\n:4\n",
 		"restore ops 1 |":    ":4\n",
 		"rotate ops Target|": "Target.Secret\n:4\n",
-		"set ops Sl|": "SlackSigningSecret=@\nSlackSigningSecretPrevious=@\n" +
+		"set ops Sl|": "SlackSigningSecret=@\nSlackSigningSecretPrevious=@\nSlackAppToken=@\n" +
 			"SlackBotToken=@\nSlackTeamId=\n:6\n",
 		"set ops X=1 Status|": "Status=\n:6\n",
 		"show ops |":          ":4\n",
