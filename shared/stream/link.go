@@ -212,7 +212,7 @@ func (l *link) handle(d *callback.Delivery) {
 	err := l.bot.safely(func() error {
 		response := &callback.Response{Status: http.StatusOK}
 		if d.Received != nil || d.Refused != nil {
-			response = l.bot.options.Arrive(l.context, l.bot.ref, l.conn, d.Received, d.Refused)
+			response = l.arrive(d)
 		}
 		if d.Acknowledge == nil {
 			return nil
@@ -222,6 +222,20 @@ func (l *link) handle(d *callback.Delivery) {
 	if err != nil {
 		invoke.Logger(l.context).WarnContext(l.context, "a delivery was not acknowledged", "name", l.bot.ref.Name,
 			"error", err)
+	}
+}
+
+// retries are the pauses before what was not recorded is recorded again. WeCom and perhaps DingTalk
+// deliver a message once, and the other platforms wait for three seconds.
+var retries = [...]time.Duration{200 * time.Millisecond, 600 * time.Millisecond}
+
+// arrive has a delivery recorded. What was recorded and not answered counts as a duplicate then.
+func (l *link) arrive(d *callback.Delivery) *callback.Response {
+	for i := 0; ; i++ {
+		response := l.bot.options.Arrive(l.context, l.bot.ref, l.conn, d.Received, d.Refused)
+		if response.Status < 500 || i == len(retries) || invoke.Sleep(l.context, retries[i]) != nil {
+			return response
+		}
 	}
 }
 

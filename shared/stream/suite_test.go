@@ -3,6 +3,7 @@ package stream_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -33,10 +34,6 @@ func overAll(t *testing.T, test func(*testing.T, *streamtest.Gateway)) {
 func streamable(t *testing.T) []string {
 	t.Helper()
 	types := slices.Sorted(maps.Keys(platform.All().Streams()))
-	types = slices.DeleteFunc(types, func(name string) bool {
-		_, err := platformsim.NewGateway(name, platformsim.GatewayOptions{})
-		return err != nil
-	})
 	if len(types) == 0 {
 		t.Fatal("there is no platform to connect to")
 	}
@@ -54,18 +51,55 @@ func startGateway(t *testing.T, name string) *streamtest.Gateway {
 // not.
 var again = map[string]string{"Slack": "event"}
 
-// openStream opens a connection with settings.
-func openStream(t *testing.T, g *streamtest.Gateway, s callback.Settings) (callback.Connection, error) {
+// deliversOnce are the platforms that deliver a message once, whatever becomes of it.
+var deliversOnce = map[string]bool{"WeChat": true}
+
+// byBothWays is the mode of callbacks in which a platform also delivers over connections, if it is
+// not the first one.
+var byBothWays = map[string]string{"WeChat": "aibot"}
+
+// An opened connection is read until it ends, since some answers to what is written come to Next.
+type opened struct {
+	callback.Connection
+	deliveries chan *callback.Delivery
+	err        error // why it ended; set when deliveries is closed
+}
+
+// openStream opens a connection with settings, by a dialer.
+func openStream(t *testing.T, g *streamtest.Gateway, s callback.Settings, d callback.Dialer) (*opened, error) {
 	t.Helper()
 	made, err := platform.All().Streams()[g.Type](s, g.Client)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := made.Open(t.Context(), g.Dialer)
-	if err == nil {
-		t.Cleanup(func() { _ = c.Close() })
+	c, err := made.Open(t.Context(), d)
+	if err != nil {
+		return nil, err
 	}
-	return c, err
+	o := &opened{Connection: c, deliveries: make(chan *callback.Delivery, 16)}
+	t.Cleanup(func() { _ = c.Close() })
+	go func() {
+		defer close(o.deliveries)
+		for {
+			delivered, err := c.Next(t.Context())
+			if err != nil {
+				o.err = err
+				return
+			}
+			o.deliveries <- delivered
+		}
+	}()
+	return o, nil
+}
+
+// mustOpen opens a connection with the right settings.
+func mustOpen(t *testing.T, g *streamtest.Gateway) *opened {
+	t.Helper()
+	o, err := openStream(t, g, streamtest.Settings(g.Type), g.Dialer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
 }
 
 // patience is how long tests wait for what must come.
@@ -90,27 +124,27 @@ func startPush(t *testing.T, g *streamtest.Gateway, m platformsim.Message) <-cha
 	return out
 }
 
-// nextMessage returns the next delivery, which must be a message.
-func nextMessage(t *testing.T, c callback.Connection) *callback.Delivery {
+// message returns the next delivery, which must be a message.
+func (o *opened) message(t *testing.T) *callback.Delivery {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	d, err := c.Next(ctx)
-	if err != nil || d.Refused != nil || d.Received == nil || d.Received.Message == nil || d.Acknowledge == nil {
-		t.Fatalf("%+v, %v", d, err)
+	select {
+	case d := <-o.deliveries:
+		if d == nil || d.Refused != nil || d.Received == nil || d.Received.Message == nil || d.Acknowledge == nil {
+			t.Fatalf("%+v, %v", d, o.err)
+		}
+		return d
+	case <-time.After(patience):
+		t.Fatal("nothing was delivered")
 	}
-	return d
+	return nil
 }
 
 func TestAMessageComesOverAConnection(t *testing.T) {
 	overAll(t, func(t *testing.T, g *streamtest.Gateway) {
-		c, err := openStream(t, g, streamtest.Settings(g.Type))
-		if err != nil {
-			t.Fatal(err)
-		}
+		c := mustOpen(t, g)
 		m := platformsim.Message{ID: "m1", User: "u1", Text: "restart i-1"}
 		pushed := startPush(t, g, m)
-		d := nextMessage(t, c)
+		d := c.message(t)
 		if got := d.Received.Message; got.Text != m.Text || got.User != m.User || got.Sent.IsZero() {
 			t.Errorf("%+v", got)
 		}
@@ -118,7 +152,6 @@ func TestAMessageComesOverAConnection(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		go func() { _, _ = c.Next(t.Context()) }() // WeCom answers to what acknowledges
 		if err := d.Acknowledge(t.Context(), answer); err != nil {
 			t.Fatal(err)
 		}
@@ -135,10 +168,6 @@ func TestAMessageComesOverAConnection(t *testing.T) {
 	})
 }
 
-// byBothWays is the mode of callbacks in which a platform also delivers over connections, if it is
-// not the first one.
-var byBothWays = map[string]string{"WeChat": "aibot"}
-
 // A message has one identity, whether it comes to the webhook or over a connection.
 func TestAMessageIsTheSameByBothWays(t *testing.T) {
 	overAll(t, func(t *testing.T, g *streamtest.Gateway) {
@@ -147,10 +176,7 @@ func TestAMessageIsTheSameByBothWays(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := openStream(t, g, s)
-		if err != nil {
-			t.Fatal(err)
-		}
+		c := mustOpen(t, g)
 		m := platformsim.Message{ID: "m1", User: "u1", Text: "restart i-1"}
 		made, err := (&platformsim.Maker{Settings: s, Now: webhooktest.Start}).Make(g.Type, byBothWays[g.Type], m)
 		if err != nil {
@@ -161,7 +187,7 @@ func TestAMessageIsTheSameByBothWays(t *testing.T) {
 			t.Fatalf("%+v, %v", byWebhook, err)
 		}
 		pushed := startPush(t, g, m)
-		d := nextMessage(t, c)
+		d := c.message(t)
 		want, got := byWebhook.Message, d.Received.Message
 		if got.ID != want.ID || got.User != want.User || got.Conversation != want.Conversation ||
 			got.Text != want.Text || got.Direct != want.Direct {
@@ -178,7 +204,7 @@ func TestAMessageIsTheSameByBothWays(t *testing.T) {
 
 func TestAPlatformThatRefusesTheSecretIsNotAskedAgain(t *testing.T) {
 	overAll(t, func(t *testing.T, g *streamtest.Gateway) {
-		_, err := openStream(t, g, streamtest.Wrong(g.Type))
+		_, err := openStream(t, g, streamtest.Wrong(g.Type), g.Dialer)
 		if err == nil || dispatch.Retryable(err) {
 			t.Errorf("%v", err)
 		}
@@ -199,20 +225,17 @@ func TestAPlatformThatRefusesTheSecretIsNotAskedAgain(t *testing.T) {
 
 func TestAMessageThatWasNotRecordedComesAgain(t *testing.T) {
 	overAll(t, func(t *testing.T, g *streamtest.Gateway) {
-		if g.Type == "WeChat" {
-			t.Skip("WeCom knows no acknowledgement, and delivers a message once")
+		if deliversOnce[g.Type] {
+			t.Skip("the platform delivers a message once")
 		}
-		c, err := openStream(t, g, streamtest.Settings(g.Type))
-		if err != nil {
-			t.Fatal(err)
-		}
+		c := mustOpen(t, g)
 		pushed := startPush(t, g, platformsim.Message{ID: "m1", User: "u1", Text: "help", Mode: again[g.Type]})
-		d := nextMessage(t, c)
+		d := c.message(t)
 		if err := d.Acknowledge(t.Context(), &callback.Response{Status: http.StatusServiceUnavailable,
 			Body: []byte("unavailable\n")}); err != nil {
 			t.Fatal(err)
 		}
-		second := nextMessage(t, c)
+		second := c.message(t)
 		if second.Received.Message.ID != d.Received.Message.ID {
 			t.Errorf("ids %q and %q", d.Received.Message.ID, second.Received.Message.ID)
 		}
@@ -225,10 +248,10 @@ func TestAMessageThatWasNotRecordedComesAgain(t *testing.T) {
 	})
 }
 
-// An intruder is a dialer whose platform sends what the test gives it.
+// An intruder is a dialer of connections over which the platform also sends a frame of the test.
 type intruder struct {
 	callback.Dialer
-	frames [][]byte
+	frame chan []byte
 }
 
 type intruded struct {
@@ -242,12 +265,12 @@ func (i *intruder) Dial(ctx context.Context, d callback.Dial) (callback.Socket, 
 }
 
 func (s intruded) Read(ctx context.Context) ([]byte, error) {
-	if len(s.by.frames) > 0 {
-		frame := s.by.frames[0]
-		s.by.frames = s.by.frames[1:]
+	select {
+	case frame := <-s.by.frame:
 		return frame, nil
+	default:
+		return s.Socket.Read(ctx)
 	}
-	return s.Socket.Read(ctx)
 }
 
 // Garbage is refused or ignored, or it ends the connection. It is no message, and holds up none.
@@ -257,59 +280,87 @@ func TestGarbageOverAConnection(t *testing.T) {
 		`{"cmd":"x","headers":{"req_id":"x"},"body":"x"}`, strings.Repeat("[", 10_000),
 		"\x2a\xff\xff\xff\xff\x0f", "\x08\x01\x10\x02\x18\x03\x20\x01\x42\x00"}
 	overAll(t, func(t *testing.T, g *streamtest.Gateway) {
-		for _, frame := range garbage {
-			i := &intruder{Dialer: g.Dialer}
-			made, err := platform.All().Streams()[g.Type](streamtest.Settings(g.Type), g.Client)
+		for n, frame := range garbage {
+			i := &intruder{g.Dialer, make(chan []byte, 1)}
+			c, err := openStream(t, g, streamtest.Settings(g.Type), i)
 			if err != nil {
 				t.Fatal(err)
 			}
-			c, err := made.Open(t.Context(), i)
-			if err != nil {
-				t.Fatal(err)
-			}
-			i.frames = [][]byte{[]byte(frame)}
-			pushed := startPush(t, g, platformsim.Message{ID: "m1", User: "u1", Text: "help", Mode: again[g.Type]})
-			for {
-				d, err := c.Next(t.Context())
-				if err != nil {
-					var ended *callback.Ended
-					if !errors.As(err, &ended) {
-						t.Errorf("%q: %v", frame, err)
+			i.frame <- []byte(frame) // it comes after the frame that is read now
+			id := fmt.Sprint("m", n)
+			first := startPush(t, g, platformsim.Message{ID: id, User: "u1", Text: "help", Mode: again[g.Type]})
+			second := startPush(t, g, platformsim.Message{ID: id + "x", User: "u1", Text: "help", Mode: again[g.Type]})
+			var results []push
+			for len(results) < 2 {
+				select {
+				case p := <-first:
+					results = append(results, p)
+				case p := <-second:
+					results = append(results, p)
+				case d, ok := <-c.deliveries:
+					if !ok {
+						var ended *callback.Ended
+						if !errors.As(c.err, &ended) {
+							t.Errorf("%q: %v", frame, c.err)
+						}
+						_ = c.Close()
+						c = mustOpen(t, g)
+						continue
 					}
-					_ = c.Close()
-					if i.Dialer = g.Dialer; i.frames == nil {
-						break
-					}
-					if c, err = made.Open(t.Context(), i); err != nil {
-						t.Fatal(err)
-					}
-					continue
-				}
-				if d.Acknowledge != nil {
 					status := http.StatusOK
 					if d.Refused != nil {
 						status = http.StatusUnauthorized
 					}
-					if err := d.Acknowledge(t.Context(), &callback.Response{Status: status}); err != nil {
-						t.Errorf("%q: %v", frame, err)
-					}
-				}
-				if d.Received != nil && d.Received.Message != nil {
-					if d.Received.Message.Text != "help" {
+					if d.Received != nil && d.Received.Message != nil && d.Received.Message.Text != "help" {
 						t.Errorf("%q is the message %+v", frame, d.Received.Message)
 					}
-					break
+					if d.Acknowledge != nil {
+						// If this fails, the connection has ended, and what was said comes again.
+						_ = d.Acknowledge(t.Context(), &callback.Response{Status: status})
+					}
 				}
 			}
-			if p := <-pushed; p.err != nil {
-				t.Errorf("%q: %+v", frame, p)
+			for _, p := range results {
+				if p.err != nil {
+					t.Errorf("%q: %v", frame, p.err)
+				}
 			}
-			if err := c.Close(); err != nil {
-				t.Error(err)
+			if len(i.frame) > 0 {
+				t.Errorf("%q was not read", frame)
 			}
+			_ = c.Close()
 			synctest.Wait()
 		}
 	})
+}
+
+// A message comes in parts, where a platform does that, and in any order.
+func TestAMessageInParts(t *testing.T) {
+	tested := 0
+	for _, how := range []platformsim.Disturbance{platformsim.Split, platformsim.Shuffle} {
+		overAll(t, func(t *testing.T, g *streamtest.Gateway) {
+			c := mustOpen(t, g)
+			if g.Disturb(streamtest.Settings(g.Type), how) != nil {
+				t.Skip("the platform sends a message in one frame")
+			}
+			tested++
+			text := "restart " + strings.Repeat("重启", 100)
+			pushed := startPush(t, g, platformsim.Message{ID: "m1", User: "u1", Text: text})
+			d := c.message(t)
+			if got := d.Received.Message.Text; got != text {
+				t.Errorf("%q", got)
+			}
+			if err := d.Acknowledge(t.Context(), callback.Acknowledge()); err != nil {
+				t.Fatal(err)
+			}
+			if p := <-pushed; p.err != nil || p.Deliveries != 1 {
+				t.Errorf("%+v", p)
+			}
+		})
+	}
+	if tested == 0 {
+		t.Error("no platform sends parts")
+	}
 }
 
 // The same way over TCP, by the addresses and the roots that the tool's settings give.
@@ -317,18 +368,15 @@ func TestConnectionsOverTCP(t *testing.T) {
 	for _, name := range streamable(t) {
 		t.Run(name, func(t *testing.T) {
 			g := streamtest.StartTCP(t, name)
-			c, err := openStream(t, g, streamtest.Settings(name))
-			if err != nil {
-				t.Fatal(err)
-			}
+			c := mustOpen(t, g)
 			pushed := startPush(t, g, platformsim.Message{ID: "m1", User: "u1", Text: "help"})
-			if err := nextMessage(t, c).Acknowledge(t.Context(), callback.Acknowledge()); err != nil {
+			if err := c.message(t).Acknowledge(t.Context(), callback.Acknowledge()); err != nil {
 				t.Fatal(err)
 			}
 			if p := <-pushed; p.err != nil || p.Deliveries != 1 {
 				t.Errorf("%+v", p)
 			}
-			if _, err := openStream(t, g, streamtest.Wrong(name)); err == nil || dispatch.Retryable(err) {
+			if _, err := openStream(t, g, streamtest.Wrong(name), g.Dialer); err == nil || dispatch.Retryable(err) {
 				t.Errorf("%v", err)
 			}
 		})
@@ -340,12 +388,9 @@ func TestAProxyInBetween(t *testing.T) {
 	for _, name := range streamable(t) {
 		t.Run(name, func(t *testing.T) {
 			g, proxied := streamtest.StartBehindProxy(t, name)
-			c, err := openStream(t, g, streamtest.Settings(name))
-			if err != nil {
-				t.Fatal(err)
-			}
+			c := mustOpen(t, g)
 			pushed := startPush(t, g, platformsim.Message{ID: "m1", User: "u1", Text: "help"})
-			if err := nextMessage(t, c).Acknowledge(t.Context(), callback.Acknowledge()); err != nil {
+			if err := c.message(t).Acknowledge(t.Context(), callback.Acknowledge()); err != nil {
 				t.Fatal(err)
 			}
 			if p := <-pushed; p.err != nil || p.Deliveries != 1 {

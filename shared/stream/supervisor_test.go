@@ -41,8 +41,24 @@ func TestAMessageIsRecordedFirstAndAcknowledgedSecond(t *testing.T) {
 		}
 		w.do(func() { w.arrive = func(_, id string) *callback.Response { return &callback.Response{Status: 503} } })
 		c.deliver("m2")
+		time.Sleep(time.Second) // it is tried again
 		if got := c.acknowledged(); !slices.Equal(got, []string{"m1 200", "m2 503"}) || w.hasRecorded("a/m2") {
 			t.Errorf("a failed record was acknowledged: %v", got)
+		}
+		failed := false
+		w.do(func() {
+			w.arrive = func(string, string) *callback.Response {
+				if failed {
+					return nil
+				}
+				failed = true
+				return &callback.Response{Status: 503}
+			}
+		})
+		c.deliver("m3")
+		time.Sleep(time.Second)
+		if got := c.acknowledged(); !slices.Equal(got, []string{"m1 200", "m2 503", "m3 200"}) {
+			t.Errorf("what was recorded the second time was not acknowledged: %v", got)
 		}
 		var statuses []int
 		for _, d := range []*callback.Delivery{{}, {Refused: errors.New("no")}} {

@@ -195,7 +195,7 @@ func TestABotAnswersOverItsConnection(t *testing.T) {
 		b.expectRecorded("restart i-123")
 
 		// The same message at the webhook counts once.
-		if out := b.bot.Post(b.handler, b.bot.Say("", m)); out.Code != http.StatusOK {
+		if out := b.bot.Post(b.handler, b.bot.Say(byBothWays[g.Type], m)); out.Code != http.StatusOK {
 			t.Errorf("the webhook answers %d", out.Code)
 		}
 		b.expectRecorded("restart i-123")
@@ -252,7 +252,7 @@ func TestAProcessEndsInMidMessage(t *testing.T) {
 		second := newProcess(first.World, g)
 		second.start(t)
 		p := <-pushed
-		if p.err != nil || p.Deliveries < 2 {
+		if !deliversOnce[g.Type] && (p.err != nil || p.Deliveries < 2) {
 			t.Errorf("%+v", p)
 		}
 		first.shown(p.Pushed)
@@ -262,6 +262,9 @@ func TestAProcessEndsInMidMessage(t *testing.T) {
 		}
 	})
 }
+
+// onlyOne are the platforms on which an app has one connection.
+var onlyOne = map[string]bool{"WeChat": true}
 
 // However a connection ends, another one takes its place, and messages come.
 func TestDisturbances(t *testing.T) {
@@ -276,6 +279,9 @@ func TestDisturbances(t *testing.T) {
 				b := newBench(t, g, streamtest.Settings(g.Type))
 				if err := g.Disturb(b.settings, how); err != nil {
 					t.Fatal(err)
+				}
+				if how == platformsim.Notice && onlyOne[g.Type] {
+					within = 80 * time.Second // it looks as if another program had connected
 				}
 				time.Sleep(within)
 				began := time.Now()
@@ -322,27 +328,19 @@ func TestALaptopThatSlept(t *testing.T) {
 func TestAnotherProgramConnects(t *testing.T) {
 	overAll(t, func(t *testing.T, g *streamtest.Gateway) {
 		b := newBench(t, g, streamtest.Settings(g.Type))
-		other, err := openStream(t, g, b.settings)
-		if err != nil {
-			t.Fatal(err)
-		}
-		go func() {
-			for err == nil {
-				_, err = other.Next(t.Context())
+		other := mustOpen(t, g)
+		time.Sleep(10 * time.Second)
+		if !onlyOne[g.Type] {
+			if n := b.last(); n.State != journal.Connected || g.Connections(b.settings) != 2 {
+				t.Errorf("%+v, %d connections", n, g.Connections(b.settings))
 			}
-		}()
-		time.Sleep(50 * time.Second)
-		if g.Connections(b.settings) == 2 {
-			if n := b.last(); n.State != journal.Connected {
-				t.Errorf("%+v", n)
-			}
-			return // the platform lets both be connected
+			return
 		}
 		if n := b.last(); n.State != journal.Lost || n.Step != stream.StepReplaced {
 			t.Errorf("%+v", n)
 		}
 		_ = other.Close()
-		time.Sleep(time.Minute)
+		time.Sleep(80 * time.Second)
 		if n := b.last(); n.State != journal.Connected || g.Connections(b.settings) != 1 {
 			t.Errorf("%+v, %d connections", n, g.Connections(b.settings))
 		}
