@@ -1,8 +1,10 @@
 // Package platformsim simulates the chat platforms: it makes genuine callbacks, signed and
-// encrypted with the secrets of a configuration, and reads the answers. It is for tests and for the
-// tool's send; no function links it.
+// encrypted with the secrets of a configuration, and reads the answers. Its gateways stand in for
+// the platforms' servers to which programs connect. It is for tests and for the tool; no function
+// links it.
 //
-// A platform is one file with a Simulator, and a line in simulators.
+// A platform is one file with a Simulator, and a line in simulators. One with connections has
+// another file with a Gateway, and a line in gateways.
 package platformsim
 
 import (
