@@ -2,6 +2,7 @@ package chat
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -223,7 +224,12 @@ func (s *Service) checkerOf(p *platform, e *command.Endpoint) (command.Checker, 
 		return nil, f
 	}
 	checker, err := newChecker(e)
-	if err != nil {
+	var why command.Uncheckable
+	switch {
+	case errors.As(err, &why):
+		f.Reason = string(why)
+		return nil, f
+	case err != nil:
 		return nil, command.Finding{State: command.FindingFailed, Reason: err.Error()}
 	}
 	return checker, f

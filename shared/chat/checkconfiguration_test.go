@@ -173,6 +173,9 @@ func TestACheckSaysWhatIsWrongHere(t *testing.T) {
 		{map[string]chat.NewChecker{"Teams": func(*command.Endpoint) (command.Checker, error) {
 			return nil, errors.New("a setting is missing")
 		}}, "token Failed a setting is missing\n"},
+		{map[string]chat.NewChecker{"Teams": func(*command.Endpoint) (command.Checker, error) {
+			return nil, command.Uncheckable("it has no calls")
+		}}, "token NotPossible it has no calls\n"},
 	} {
 		s := h.ServiceWith(chat.Options{Checkers: test.checkers}, h.Ring)
 		out, err := s.CheckConfiguration(h.Ctx, &chat.CheckConfigurationRequest{Name: "teams"})

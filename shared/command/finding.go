@@ -18,6 +18,13 @@ type Finding struct {
 	Page   string // of the platform's console, where to correct it; empty for its first page
 }
 
+// An Uncheckable is the error of making a Checker for a configuration that its platform has no API
+// to check, and says why. That is not a mistake.
+type Uncheckable string
+
+// Error returns why.
+func (e Uncheckable) Error() string { return string(e) }
+
 // A Checker checks one configuration against the API of its platform. Its methods are called one
 // after the other, Token first; the others only if Token has passed.
 type Checker interface {

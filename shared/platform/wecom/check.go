@@ -24,11 +24,15 @@ func (p Platform) NewChecker(s callback.Settings, client *callback.Client) (comm
 		return nil, err
 	}
 	app := out.(*sender)
-	if !app.app { // what is checked is an app
-		return nil, errNoApp
+	if !app.app {
+		return nil, errNoCalls
 	}
 	return &checker{sender: app, aibot: s.Get("WeChatAibot") == "true"}, nil
 }
+
+// errNoCalls is the error of a robot without an app. To sign in again would end its connection.
+const errNoCalls = command.Uncheckable("WeCom has no calls for an intelligent robot with a connection; " +
+	"the health says whether it is connected")
 
 const notFound = "60111"
 

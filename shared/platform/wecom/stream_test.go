@@ -627,8 +627,9 @@ func TestSendWithoutAConnection(t *testing.T) {
 	}
 	err = s.Send(t.Context(), command.ReplyTo{Kind: "response_url", URL: "https://qyapi.weixin.qq.com/x"}, "done")
 	platformtest.CheckSendError(t, "by a response URL", err, true, false)
-	if _, err := (wecom.Platform{}).NewChecker(streamSettings(), p.Client); err == nil {
-		t.Error("an app that is not there is checked")
+	var why command.Uncheckable
+	if _, err := (wecom.Platform{}).NewChecker(streamSettings(), p.Client); !errors.As(err, &why) {
+		t.Errorf("an app that is not there is checked: %v", err)
 	}
 }
 
