@@ -63,7 +63,13 @@ var botSettings = map[string]map[string]string{
 // platform's settings, and reads where its platform is to call.
 func newBot(t *testing.T, s *service, typ, name string, more object) *bot {
 	t.Helper()
-	b := &bot{s: s, name: name, typ: typ, settings: maps.Clone(botSettings[typ])}
+	return newBotWith(t, s, typ, name, botSettings[typ], more)
+}
+
+// newBotWith is newBot with other settings of the platform.
+func newBotWith(t *testing.T, s *service, typ, name string, settings map[string]string, more object) *bot {
+	t.Helper()
+	b := &bot{s: s, name: name, typ: typ, settings: maps.Clone(settings)}
 	must(s.client(t).CreateChatConfiguration(&oos.CreateChatConfigurationRequest{
 		Name:          dara.String(name),
 		Type:          dara.String(typ),
@@ -323,6 +329,11 @@ type health struct {
 	State, LastCallbackDate, LastSuccessDate, LastCommandDate, LastHandshakeDate string
 	LastError, LastDeliveryError                                                 *struct{ Date, Step, Reason string }
 	Counters                                                                     map[string]int64
+	Connection                                                                   *struct {
+		State, SinceDate, LastFrameDate string
+		Reconnects                      int64
+		LastError                       *struct{ Date, Step, Reason string }
+	}
 }
 
 func (b *bot) health(t *testing.T) health {

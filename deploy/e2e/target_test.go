@@ -86,7 +86,8 @@ func certify(t *testing.T) (tls.Certificate, []byte) {
 		SerialNumber: big.NewInt(1), IsCA: true, BasicConstraintsValid: true,
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 		KeyUsage:    x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature, // which Python 3.13 asks for
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, DNSNames: platformHosts,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		DNSNames:    slices.Concat(platformHosts, streamHosts),
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 	}
 	der := must(x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key))(t)
