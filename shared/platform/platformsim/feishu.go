@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
 
@@ -153,7 +154,7 @@ func feishuChosen(k *Maker, m Message) object {
 	return object{"schema": "2.0", "header": k.feishuHeader(m, "application.bot.menu_v6"), "event": object{
 		"operator": object{"operator_name": cmp.Or(m.UserName, m.User), "operator_id": object{"open_id": m.User}},
 		// the real time would make two items within a second one message
-		"event_key": m.Text, "timestamp": number(m.ID)}}
+		"event_key": m.Text, "timestamp": json.Number(number(m.ID))}}
 }
 
 // feishuOldCard is a card's button in the older callback, which is not encrypted.

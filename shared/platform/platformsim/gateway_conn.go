@@ -48,7 +48,10 @@ func (c *gatewayConn) end() {
 }
 
 // cut ends the connection without a word.
-func (c *gatewayConn) cut() { _ = c.pipe.Close() }
+func (c *gatewayConn) cut() {
+	c.silent.Store(true)
+	_ = c.pipe.Close()
+}
 
 // close ends the connection as WebSocket does, unless it is frozen.
 func (c *gatewayConn) close(code websocket.StatusCode) {

@@ -287,7 +287,7 @@ func (g *feishuGateway) frames(c *gatewayConn, kind, id string, payload []byte) 
 	var out []feishuFrame
 	for i, part := range parts {
 		s.sequence++
-		out = append(out, feishuFrame{Sequence: s.sequence, Log: uint64(g.Now().UnixNano()), Service: s.service,
+		out = append(out, feishuFrame{Sequence: s.sequence, Log: uint64(g.Now().UnixMilli()), Service: s.service,
 			Method: feishuDataMethod, Payload: part, Headers: []feishuHeader{{"timestamp", at}, {"message_id", id},
 				{"sum", strconv.Itoa(len(parts))}, {"seq", strconv.Itoa(i)}, {"trace_id", trace}, {"type", kind}}})
 	}
@@ -298,7 +298,7 @@ func (g *feishuGateway) frames(c *gatewayConn, kind, id string, payload []byte) 
 }
 
 // readFeishuAcknowledgement reads an acknowledgement: one of the frames that were delivered, with
-// another payload.
+// another payload, and with the time that it took.
 func readFeishuAcknowledgement(delivered []feishuFrame, message []byte,
 	read func([]byte) (string, error)) (answer string, again bool, err error) {
 	f, err := readFeishuFrame(message)
@@ -307,10 +307,10 @@ func readFeishuAcknowledgement(delivered []feishuFrame, message []byte,
 	}
 	same := func(d feishuFrame) bool {
 		return f.Sequence == d.Sequence && f.Log == d.Log && f.Service == d.Service &&
-			len(f.Headers) > len(d.Headers) && slices.Equal(f.Headers[:len(d.Headers)], d.Headers)
+			len(f.Headers) >= len(d.Headers) && slices.Equal(f.Headers[:len(d.Headers)], d.Headers)
 	}
-	if !slices.ContainsFunc(delivered, same) || f.header("biz_rt") == "" {
-		return "", false, errors.New("platformsim: the acknowledgement is not the delivered frame with biz_rt")
+	if !slices.ContainsFunc(delivered, same) {
+		return "", false, errors.New("platformsim: the acknowledgement is not the delivered frame")
 	}
 	var a struct {
 		Code int
@@ -319,10 +319,12 @@ func readFeishuAcknowledgement(delivered []feishuFrame, message []byte,
 	if err := decode(f.Payload, &a); err != nil {
 		return "", false, err
 	}
-	if a.Code != http.StatusOK {
+	switch {
+	case a.Code != http.StatusOK:
 		return "", true, nil
-	}
-	if len(a.Data) == 0 {
+	case f.header("biz_rt") == "":
+		return "", false, errors.New("platformsim: the acknowledgement does not say in biz_rt how long it took")
+	case len(a.Data) == 0:
 		return "", false, nil
 	}
 	answer, err = read(a.Data)

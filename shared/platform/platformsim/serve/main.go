@@ -102,7 +102,8 @@ func (g *gateway) do(o order) (r report, err error) {
 func (g *gateway) open(o order) (string, error) {
 	var err error
 	g.Gateway, err = platformsim.NewGateway(o.Platform, platformsim.GatewayOptions{
-		Secret: func(app string) secret.Text { return o.Secrets[app] },
+		Secret:    func(app string) secret.Text { return o.Secrets[app] },
+		Reconnect: time.Second, // a platform's own would take minutes
 		After: func(d time.Duration) <-chan time.Time {
 			if g.limit > 0 {
 				d = time.Duration(g.limit) * time.Millisecond
