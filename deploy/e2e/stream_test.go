@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
@@ -32,9 +33,11 @@ type streamPlatform struct {
 	settings map[string]string
 	secrets  map[string]string // by app, in the platform's terms
 	wrong    map[string]string // settings that the platform refuses
-	refused  string            // what the official client of Go says then
+	refused  string            // what the first of peers says then
 	modes    []string          // in which a message can come
 	again    string            // the one of them in which it comes again, if it is not handled
+	disturb  []string          // disturbances in which messages come all the same
+	ends     string            // after which disturbance clients connect again; default notice
 	peers    []streamPeer
 }
 
@@ -166,10 +169,11 @@ func (g *streamGateway) goPeer(t *testing.T) []string {
 	return []string{must(streamPrograms())(t).peer, g.platform.name}
 }
 
-// start starts a client, which ends with the test. It is skipped where it is not installed.
-func (p streamPeer) start(t *testing.T, g *streamGateway) {
+// command returns the command that runs a client with settings. The test is skipped where the
+// client is not installed.
+func (p streamPeer) command(t *testing.T, g *streamGateway, settings map[string]string) *exec.Cmd {
 	t.Helper()
-	env := append(g.environ(t, g.platform.settings), p.env...)
+	env := append(g.environ(t, settings), p.env...)
 	if p.probe != nil {
 		if out, err := runPeer(t, env, p.probe); err != nil {
 			absent := t.Skipf
@@ -185,6 +189,13 @@ func (p streamPeer) start(t *testing.T, g *streamGateway) {
 	}
 	cmd := exec.Command(run[0], run[1:]...)
 	cmd.Dir, cmd.Env = dir, env
+	return cmd
+}
+
+// start starts a client, which ends with the test.
+func (p streamPeer) start(t *testing.T, g *streamGateway) {
+	t.Helper()
+	cmd := p.command(t, g, g.platform.settings)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	in := must(cmd.StdinPipe())(t)
@@ -217,7 +228,7 @@ func nodePeer(name, module, file string) streamPeer {
 }
 
 // streamPlatforms are the platforms with connections.
-var streamPlatforms = []streamPlatform{dingtalkStream, slackStream}
+var streamPlatforms = []streamPlatform{dingtalkStream, feishuStream, slackStream, wecomStream}
 
 // The official clients connect to the gateways that stand in for the platforms, receive messages in
 // every mode, acknowledge and answer them, receive again what they did not acknowledge, and connect
@@ -244,7 +255,11 @@ func TestOfficialClientsTakeTheGatewaysForThePlatforms(t *testing.T) {
 						t.Errorf("%d deliveries of what was not handled", r.Pushed.Deliveries)
 					}
 				}
-				g.ask(t, object{"Do": "disturb", "How": "notice"})
+				for _, how := range p.disturb {
+					g.ask(t, object{"Do": "disturb", "How": how})
+					g.says(t, p.modes[0], "one "+how, patient)
+				}
+				g.ask(t, object{"Do": "disturb", "How": cmp.Or(p.ends, "notice")})
 				if peer.waits {
 					g.ask(t, object{"Do": "disturb", "How": "cut"})
 				}
@@ -265,9 +280,7 @@ func TestOfficialClientsAreRefusedByTheGateways(t *testing.T) {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
 			g := startStreamGateway(t, p)
-			run := g.goPeer(t)
-			cmd := exec.CommandContext(t.Context(), run[0], run[1:]...)
-			cmd.Env = g.environ(t, p.wrong)
+			cmd := p.peers[0].command(t, g, p.wrong)
 			defer must(cmd.StdinPipe())(t).Close() // the client ends with its input
 			if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), p.refused) {
 				t.Errorf("%v, %s, want %q", err, out, p.refused)

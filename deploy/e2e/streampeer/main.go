@@ -15,7 +15,7 @@ import (
 )
 
 // platforms are the clients by platform. They run until they fail.
-var platforms = map[string]func(*peer) error{"DingTalk": dingtalk, "Slack": slackSocket}
+var platforms = map[string]func(*peer) error{"DingTalk": dingtalk, "Feishu": feishu, "Slack": slackSocket}
 
 // A peer is what a client needs.
 type peer struct {
