@@ -15,7 +15,8 @@ func TestApplyInCI(t *testing.T) {
 	dir := t.TempDir()
 	seen := filepath.Join(dir, "processes")
 	bot := "Name: ops\nType: Slack\nConfiguration:\n  SlackSigningSecret: ${env:OPS_SECRET}\n" +
-		"  SlackSigningSecretPrevious: \"${command:cat /proc/[0-9]*/cmdline >>processes; printf planted-previous}\"\n"
+		"  SlackSigningSecretPrevious: \"${command:cat /proc/[0-9]*/cmdline >>processes 2>/dev/null; " +
+		"printf planted-previous}\"\n"
 	if err := os.WriteFile(filepath.Join(dir, "ops.yaml"), []byte(bot), 0o600); err != nil {
 		t.Fatal(err)
 	}
