@@ -71,7 +71,7 @@ var Functions = []Function{
 	{Folder: "get-chat-configuration-revision", Rights: Get | Batch | Query},
 	{Folder: "list-chat-commands", Rights: Get | Batch | Query, Journal: Get | Batch | Query},
 	{Folder: "list-chat-configuration-revisions", Rights: Get | Query},
-	{Folder: "list-chat-configurations", Rights: Get | Batch | Query},
+	{Folder: "list-chat-configurations", Rights: Get | Batch | Query, Journal: Query},
 	{Folder: "list-tag-keys", Rights: Get | Query},
 	{Folder: "list-tag-resources", Rights: Get | Batch | Query},
 	{Folder: "list-tag-values", Rights: Get | Query},

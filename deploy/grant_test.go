@@ -682,6 +682,7 @@ var steps = []struct{ action, body string }{
 	{"ResealSecrets", `{}`},
 	{"GetChatConfiguration", `{"Name":"ops"}`},
 	{"ListChatConfigurations", `{}`},
+	{"ListChatConfigurations", `{"WithHealth":"true"}`},
 	{"ListChatConfigurations", `{"Filters":[{"Name":"Type","Value":"Slack"},{"Name":"tag:env","Value":"test"}]}`},
 	{"ListChatConfigurations", `{"Filters":[{"Name":"Name","Value":"ops"}]}`},
 	{"ListTagResources", `{"ResourceType":"chatconfiguration","ResourceIds":["dev","ops"]}`},

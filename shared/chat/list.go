@@ -3,6 +3,7 @@ package chat
 import (
 	"context"
 	"strings"
+	"sync"
 
 	"chatconf/shared/fault"
 	"chatconf/shared/table"
@@ -18,6 +19,7 @@ type ListRequest struct {
 	NextToken  string   `param:"NextToken"`  // of the page before, for the same filters
 
 	WithConfiguration bool `param:"WithConfiguration"` // show Configurations too
+	WithHealth        bool `param:"WithHealth"`        // show the health of webhooks too
 }
 
 // maxListed is how many bytes of Configurations a page shows. The answer of a Lambda function has
@@ -33,6 +35,8 @@ type ListResponse struct {
 	MaxResults int64
 	// absent in a filtered list of several pages, where it would have to be counted
 	TotalCount *int64 `json:",omitempty"`
+	// with WithHealth, of how many configurations of this page the caller may not get the health
+	HealthDenied int64 `json:",omitempty"`
 }
 
 // NextPageToken returns NextToken.
@@ -54,6 +58,8 @@ type Summary struct {
 	// only with WithConfiguration, secrets masked; absent if the caller may not get it, and after
 	// 2 MiB in a page
 	Configuration string `json:",omitempty"`
+	// only with WithHealth; absent if the caller may not get it, and without a journal
+	Health *Health `json:",omitempty"`
 }
 
 // List returns a page of the chat configurations that the filters select: ListChatConfigurations.
@@ -91,6 +97,11 @@ func (s *Service) List(ctx context.Context, in *ListRequest) (*ListResponse, err
 		}
 		left -= len(out.ChatConfigurations[i].Configuration)
 	}
+	if in.WithHealth && s.journal != nil {
+		if out.HealthDenied, err = s.addHealth(ctx, c, found, out.ChatConfigurations); err != nil {
+			return nil, storeError(ctx, "list health", err)
+		}
+	}
 	switch {
 	case next != nil:
 		out.TotalCount, out.NextToken = next.Total, s.cursors.token(next, scope)
@@ -101,6 +112,37 @@ func (s *Service) List(ctx context.Context, in *ListRequest) (*ListResponse, err
 		out.TotalCount = from.Total
 	}
 	return out, nil
+}
+
+// healthsAtOnce is how many healths a list reads at a time.
+const healthsAtOnce = 8
+
+// addHealth adds their health to the summaries of records, and returns how many the caller may not
+// get.
+func (s *Service) addHealth(ctx context.Context, c scope, of []*record, to []Summary) (denied int64, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var running sync.WaitGroup
+	defer running.Wait()
+	slots := make(chan struct{}, healthsAtOnce)
+	for i, r := range of {
+		if !c.allows(actionPrefix+actionHealth, c.request(ctx, r.Name, r.Tags)) {
+			denied++
+			continue
+		}
+		slots <- struct{}{}
+		running.Go(func() {
+			defer func() { <-slots }()
+			h, err := s.health(ctx, c, r)
+			if err != nil {
+				cancel(err)
+				return
+			}
+			to[i].Health = &h
+		})
+	}
+	running.Wait()
+	return denied, context.Cause(ctx)
 }
 
 // summary returns a record as List shows it, with its Configuration if that has at most as many

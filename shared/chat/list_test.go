@@ -664,3 +664,51 @@ func TestListWithConfiguration(t *testing.T) {
 		t.Errorf("a caller that may not get them: %d Configurations", len(got))
 	}
 }
+
+// A list shows the health of webhooks if it is asked to, as GetChatConfigurationHealth does, of
+// those that the caller may get.
+func TestListWithHealth(t *testing.T) {
+	h := newHouse(t)
+	for i := range 20 {
+		e := h.Bot(fmt.Sprintf("bot-%02d", i))
+		if i%2 == 0 {
+			h.MustRecord(e, chattest.Arrival(t, e, fmt.Sprint("m", i), "U1", "restart"))
+		}
+	}
+	list := func(ctx context.Context, s *chat.Service, with bool) (states map[string]string, denied int64) {
+		t.Helper()
+		out, err := s.List(ctx, &chat.ListRequest{WithHealth: with})
+		if err != nil || len(out.ChatConfigurations) != 20 {
+			t.Fatalf("List: %d, %v", len(out.ChatConfigurations), err)
+		}
+		states = make(map[string]string)
+		for _, c := range out.ChatConfigurations {
+			if c.Health == nil {
+				continue
+			}
+			states[c.Name] = c.Health.State
+			chattest.Equal(t, "the health of "+c.Name, *c.Health, h.MustHealth(c.Name))
+		}
+		return states, out.HealthDenied
+	}
+	got, denied := list(h.Ctx, h.Service, true)
+	if len(got) != 20 || denied != 0 || got["bot-00"] != chat.HealthWorking || got["bot-01"] != chat.HealthSilent {
+		t.Errorf("all: %v, %d denied", got, denied)
+	}
+	if got, denied := list(h.Ctx, h.Service, false); len(got) != 0 || denied != 0 {
+		t.Errorf("without being asked: %v, %d denied", got, denied)
+	}
+	if got, denied := list(h.only("ListChatConfigurations"), h.Service, true); len(got) != 0 || denied != 20 {
+		t.Errorf("a caller that may not get it: %v, %d denied", got, denied)
+	}
+	if got, denied := list(h.Ctx, h.ServiceWith(chat.Options{}, h.Ring), true); len(got) != 0 || denied != 0 {
+		t.Errorf("without a journal: %v, %d denied", got, denied)
+	}
+	if err := h.Pages.Table.Write(h.Ctx, chattest.Partition, table.Change{Puts: []table.Put{{
+		Sort: journalKey("h#", h.Open("bot-07").Ref(), "last#error"), Value: []byte("planted")}}}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := h.List(h.Ctx, &chat.ListRequest{WithHealth: true})
+	chattest.WantError(t, "a health that is tampered", err, fault.Internal, "")
+	chattest.WantNoDetail(t, err)
+}
