@@ -21,11 +21,8 @@ import (
 // atOnce is how many requests a verb has open at a time.
 const atOnce = 8
 
-// A listed bot is a configuration in a list, with its health.
-type listed struct {
-	chat.Summary
-	Health *chat.Health `json:",omitempty"`
-}
+// A listed bot is a configuration in a list.
+type listed struct{ chat.Summary }
 
 func newBots() *cobra.Command {
 	var kind, status string
@@ -38,8 +35,8 @@ func newBots() *cobra.Command {
 end in * to match all names that begin with it.
 
 HEALTH is Working, Failing or Silent: whether the last callback of the platform was genuine, was
-refused, or never came. It needs a request for each bot; --no-health leaves it out. With -o wide
-there are more columns, and the step at which the last callback failed.`,
+refused, or never came. It is a hyphen where the access key may not see it. --no-health leaves it
+out. With -o wide there are more columns, and the step at which the last callback failed.`,
 		Example: `  chatconf bots
   chatconf bots 'ops-*' --type DingTalk --status Active
   chatconf bots --tag env=prod -o wide`,
@@ -69,17 +66,16 @@ there are more columns, and the step at which the last callback failed.`,
 			key, value, _ := strings.Cut(tag, "=")
 			filters = append(filters, chat.Filter{Name: "tag:" + key, Value: value})
 		}
-		all, err := v.bots(ctx, false, filters...)
+		all, why, err := v.botsWithHealth(ctx, !noHealth, filters)
 		if err != nil {
 			return err
 		}
-		why := ""
-		if !noHealth {
-			if why, err = v.addHealth(ctx, all); err != nil {
-				return err
+		if err := v.print(all, func() error {
+			if len(all) == 0 {
+				return v.printNoBots(len(filters) > 0)
 			}
-		}
-		if err := v.print(all, func() error { return v.printBots(all) }); err != nil {
+			return v.printBots(all)
+		}); err != nil {
 			return err
 		}
 		return v.note(why)
@@ -88,7 +84,7 @@ there are more columns, and the step at which the last callback failed.`,
 	flags.StringVar(&kind, "type", "", "only bots of this platform, such as DingTalk or Lark")
 	flags.StringVar(&status, "status", "", "only bots of this status: Active or Inactive")
 	flags.StringArrayVar(&tags, "tag", nil, "only bots with this tag, such as env=prod; may be repeated")
-	flags.BoolVar(&noHealth, "no-health", false, "do not ask for the health of each bot")
+	flags.BoolVar(&noHealth, "no-health", false, "do not ask for the health of the bots")
 	completeFlag(cmd, "type", typeNames()...)
 	completeFlag(cmd, "status", chat.StatusActive, chat.StatusInactive)
 	return cmd
@@ -111,11 +107,51 @@ func (v *verb) note(text string) error {
 // bots returns all configurations that the filters select, in the order of their names, without
 // their Outputs, which may have secrets. whole asks for their Configurations too.
 func (v *verb) bots(ctx context.Context, whole bool, filters ...chat.Filter) ([]listed, error) {
-	all := []listed{}
-	params := map[string]string{"MaxResults": strconv.Itoa(chat.MaxResults)}
+	params := make(map[string]string)
 	if whole {
 		params["WithConfiguration"] = "true"
 	}
+	all, _, err := v.list(ctx, params, filters)
+	return all, err
+}
+
+// botsWithHealth is bots with their health, if that is wanted. It returns why some have none; empty
+// if all have one.
+func (v *verb) botsWithHealth(ctx context.Context, wanted bool, filters []chat.Filter) (
+	all []listed, why string, err error,
+) {
+	if !wanted {
+		all, err = v.bots(ctx, false, filters...)
+		return all, "", err
+	}
+	all, denied, err := v.list(ctx, map[string]string{"WithHealth": "true"}, filters)
+	has := func(b listed) bool { return b.Health != nil }
+	switch {
+	case err != nil:
+		return nil, "", err
+	case denied > 0:
+		return all, healthDenied(denied), nil
+	case slices.ContainsFunc(all, has):
+		return all, "", nil
+	}
+	// The service is another version, or the official one: it does not have WithHealth.
+	why, err = v.addHealth(ctx, all)
+	return all, why, err
+}
+
+// healthDenied says that the access key may not see the health of some bots.
+func healthDenied(n int) string {
+	return fmt.Sprintf("The access key may not see the health of %s; it needs oos:GetChatConfigurationHealth.",
+		count(n, "bot"))
+}
+
+// list returns all configurations that the filters select, as the parameters say, and of how many
+// the caller may not get the health.
+func (v *verb) list(ctx context.Context, params map[string]string, filters []chat.Filter) (
+	all []listed, denied int, err error,
+) {
+	all = []listed{}
+	params["MaxResults"] = strconv.Itoa(chat.MaxResults)
 	for i, f := range filters {
 		at := "Filters." + strconv.Itoa(i+1) + "."
 		params[at+"Name"], params[at+"Value"] = f.Name, f.Value
@@ -123,16 +159,17 @@ func (v *verb) bots(ctx context.Context, whole bool, filters ...chat.Filter) ([]
 	for list := new(pages); ; {
 		var page chat.ListResponse
 		if err := v.ask(ctx, "ListChatConfigurations", params, "", &page); isForbidden(err) {
-			return nil, fmt.Errorf("%w\n  for one bot, name it: chatconf show NAME", err)
+			return nil, 0, fmt.Errorf("%w\n  for one bot, name it: chatconf show NAME", err)
 		} else if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
+		denied += int(page.HealthDenied)
 		for _, summary := range page.ChatConfigurations {
 			summary.Outputs = ""
 			all = append(all, listed{Summary: summary})
 		}
 		if more, err := list.next(params, page.NextToken, len(page.ChatConfigurations)); !more {
-			return all, err
+			return all, denied, err
 		}
 	}
 }
@@ -156,7 +193,8 @@ func isGone(err error) bool {
 	return errors.As(err, &refused) && strings.HasPrefix(refused.code, "EntityNotExists")
 }
 
-// addHealth adds their health to bots. It returns why some have none; empty if all have one.
+// addHealth adds their health to bots, by a request for each. It returns why some have none; empty
+// if all have one.
 func (v *verb) addHealth(ctx context.Context, all []listed) (why string, err error) {
 	refused, unknown := 0, false
 	var mu sync.Mutex
@@ -187,8 +225,7 @@ func (v *verb) addHealth(ctx context.Context, all []listed) (why string, err err
 	case unknown:
 		why = "The service does not show the health of bots."
 	case refused > 0:
-		why = fmt.Sprintf("The access key may not see the health of %s; it needs oos:GetChatConfigurationHealth.",
-			count(refused, "bot"))
+		why = healthDenied(refused)
 	}
 	return why, err
 }
@@ -236,11 +273,20 @@ func inParallel(ctx context.Context, n int, do func(ctx context.Context, i int) 
 	return context.Cause(ctx)
 }
 
+// printNoBots says that there are no bots, or none of those that were asked for.
+func (v *verb) printNoBots(filtered bool) error {
+	where := ""
+	if v.region != "" {
+		where = " in " + v.region
+	}
+	if filtered {
+		return v.printf("No such bots%s.\n", where)
+	}
+	return v.printf("No bots%s. Create one with 'chatconf create NAME --type TYPE%s'.\n", where, v.inRegion())
+}
+
 // printBots prints bots as a table.
 func (v *verb) printBots(all []listed) error {
-	if len(all) == 0 {
-		return v.printf("No bots.\n")
-	}
 	header := []string{"NAME", "TYPE", "STATUS", "HEALTH", "LAST MESSAGE (UTC)", "UPDATED (UTC)"}
 	if v.output == outputWide {
 		header = append(header, "FAILING STEP", "ROLE", "GROUP", "TAGS", "REVISION", "CREATED (UTC)")

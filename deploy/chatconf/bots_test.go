@@ -76,44 +76,9 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
-// Every screen of the verbs that read, in a pipe and on a terminal.
-func TestScreens(t *testing.T) {
-	at := team(t)
-	t.Setenv("TERM", "xterm")
-	t.Setenv("NO_COLOR", "")
-	for name, line := range screens {
-		args := append(strings.Fields(line), at...)
-		out, _, err := runBoth(t, "", args...)
-		if err != nil {
-			t.Errorf("%s: %v", line, err)
-		}
-		shown, err := onTerminal(t, nil, args...)
-		if err != nil {
-			t.Errorf("%s on a terminal: %v", line, err)
-		}
-		for _, text := range []string{out, shown} {
-			if leak.MatchString(text) {
-				t.Errorf("%s shows a secret: %s", line, text)
-			}
-		}
-		golden(t, name, masked(at, screen(out)))
-		if !strings.HasPrefix(shown, "{") && !strings.HasPrefix(shown, "- ") {
-			golden(t, name+".terminal", masked(at, screen(shown)))
-		}
-	}
-}
-
 // masked returns a screen without the address of the service.
 func masked(at []string, text string) string {
 	return strings.ReplaceAll(text, at[1], "http://SERVICE")
-}
-
-var screens = map[string]string{
-	"who-can": "who-can restart", "who-can-wide": "who-can scale -o wide", "who-can-in": "who-can show-it --in c1",
-	"who-can-nobody": "who-can drop --in c9", "can-u1": "can u1 -o wide", "can-u2": "can u2", "can-u3": "can user:u3",
-	"can-nothing": "can u4 --in c9", "can-json": "can u3 -o json",
-	"bots": "bots", "bots-wide": "bots -o wide", "bots-yaml": "bots dev -o yaml", "bots-none": "bots nothing*",
-	"show-ops": "show ops", "show-dev": "show dev", "show-old": "show old",
 }
 
 func TestBots(t *testing.T) {
@@ -212,5 +177,37 @@ func TestShowURL(t *testing.T) {
 	if err := json.Unmarshal([]byte(text), &b); err != nil || b.ChatConfiguration.Name != "dev" || b.Health == nil ||
 		b.Health.State != chat.HealthSilent || leak.MatchString(text) {
 		t.Errorf("show -o json: %v, %s", err, text)
+	}
+}
+
+// The health of many bots costs one request for each page of them, also with a key that may not
+// see it.
+func TestBotsCostFewRequests(t *testing.T) {
+	at := team(t)
+	m, through := newMiddle(t, at)
+	key, err := localKey(at[3])
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy := writePolicy(t, `{"Version":"1","Statement":[{"Effect":"Allow","Action":["oos:ListChatConfigurations"],`+
+		`"Resource":"*"},{"Effect":"Allow","Action":["oos:GetChatConfigurationHealth"],`+
+		`"Resource":"acs:oos:*:*:chatconfiguration/dev"}]}`)
+	var some struct{ AccessKeyId, AccessKeySecret string }
+	made := mustRun(t, append([]string{"keys", "create", "--name", "some", "--policy", policy, "-o", "json"}, at...)...)
+	if err := json.Unmarshal([]byte(made), &some); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ id, secret, says string }{
+		{key.ID, key.Secret, ""},
+		{some.AccessKeyId, some.AccessKeySecret,
+			"The access key may not see the health of 2 bots; it needs oos:GetChatConfigurationHealth.\n"},
+	} {
+		clear(m.counts)
+		out, said, err := runBoth(t, "", append(append([]string{"bots"}, through...), "--access-key-id", c.id,
+			"--access-key-secret", c.secret)...)
+		if err != nil || said != c.says || !strings.Contains(out, "Silent") ||
+			len(m.counts) != 1 || m.counts["ListChatConfigurations"] != 1 {
+			t.Errorf("%v requests, %v, %q, %s", m.counts, err, said, out)
+		}
 	}
 }

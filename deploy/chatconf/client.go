@@ -445,10 +445,7 @@ func answerError(resp *http.Response, answer []byte) error {
 		return fmt.Errorf("the endpoint answered %s, without an error of the API; "+
 			"check that it is a chatconf service", resp.Status)
 	}
-	detail := ""
-	if len(fault.AccessDeniedDetail) > 0 {
-		detail = "\n  detail: " + string(fault.AccessDeniedDetail)
-	}
+	detail := deniedText(fault.AccessDeniedDetail)
 	message := " " + fault.Message
 	mistakes := strings.HasPrefix(fault.Code, "InvalidParameter") || strings.HasPrefix(fault.Code, "MissingParameter")
 	if lines := sentences(fault.Message); mistakes && len(lines) > 1 {
@@ -456,6 +453,24 @@ func answerError(resp *http.Response, answer []byte) error {
 	}
 	return &refusedError{fault.Code, resp.StatusCode, fmt.Sprintf("%s (%d):%s%s\n  request id: %s", fault.Code,
 		resp.StatusCode, message, detail, fault.RequestId)}
+}
+
+// deniedText returns the lines that say why a caller was refused. What is not known is shown as the
+// service has it.
+func deniedText(detail json.RawMessage) string {
+	if len(detail) == 0 {
+		return ""
+	}
+	var of struct{ AuthPrincipalDisplayName, NoPermissionType string }
+	if err := json.Unmarshal(detail, &of); err == nil && of.AuthPrincipalDisplayName != "" {
+		switch of.NoPermissionType {
+		case "ImplicitDeny":
+			return fmt.Sprintf("\n  reason: no policy of the caller %q allows it", of.AuthPrincipalDisplayName)
+		case "ExplicitDeny":
+			return fmt.Sprintf("\n  reason: a policy of the caller %q denies it", of.AuthPrincipalDisplayName)
+		}
+	}
+	return "\n  detail: " + string(detail)
 }
 
 // sentences returns the sentences of a message. The service joins all mistakes of a request, each a

@@ -83,8 +83,19 @@ func (v *verb) create(ctx context.Context, in *newBot, name string, args []strin
 	if err := v.assign(ctx, d, args); err != nil {
 		return err
 	}
+	for param, text := range map[string]string{"RamRole": in.role, "Status": in.status} {
+		if text != "" {
+			d.params[param] = text
+		}
+	}
 	switch {
 	case in.from == "" && v.asks:
+		// What is wrong already is said before the questions. An update has the same rules.
+		role := d.params["RamRole"]
+		if err := checkRequest(&chat.UpdateRequest{RegionID: v.region, Name: name, RamRole: &role,
+			Status: d.params["Status"]}); err != nil {
+			return err
+		}
 		if err := v.askSettings(ctx, d); err != nil {
 			return err
 		}
@@ -95,11 +106,6 @@ func (v *verb) create(ctx context.Context, in *newBot, name string, args []strin
 	for _, tag := range in.tags {
 		key, value, _ := strings.Cut(tag, "=")
 		tags[key] = value
-	}
-	for param, text := range map[string]string{"RamRole": in.role, "Status": in.status} {
-		if text != "" {
-			d.params[param] = text
-		}
 	}
 	configuration := secret.Text(d.root.String())
 	if err := checkRequest(&chat.CreateRequest{RegionID: v.region, Name: name, Type: d.platform.Type,

@@ -96,7 +96,7 @@ func (v *verb) examine(ctx context.Context, names []string) []examined {
 		bots, err = v.chosen(ctx, names)
 	}
 	if err != nil {
-		all = append(all, failed("service", "%v", err))
+		all = append(all, failed("service", "%s", firstLine(err)))
 	} else {
 		all = append(all, passed("service", "%s at %s", count(len(bots), "bot"), v.client.endpoint))
 	}
@@ -246,7 +246,7 @@ func (v *verb) examineWebhook(ctx context.Context, base string, bots []listed) e
 			err = json.Unmarshal([]byte(answer.ChatConfiguration.Outputs), &outputs)
 		}
 		if err != nil {
-			return notPossible(check, "the address is not known: %v", err)
+			return notPossible(check, "the address is not known: %s", firstLine(err))
 		}
 		base, _, _ = strings.Cut(outputs.URL, "/webhook/")
 	}
@@ -300,12 +300,18 @@ func (v *verb) examineBot(ctx context.Context, name string) (out examined) {
 	case isUnknownAction(err):
 		out = notPossible("bot", "this service has no CheckChatConfiguration")
 	case err != nil:
-		out = failed("bot", "%v", err)
+		out = failed("bot", "%s", firstLine(err))
 	default:
 		out = examined{Check: "bot", State: answer.Check.State, Steps: answer.Check.Steps}
 	}
 	out.Name = name
 	return out
+}
+
+// firstLine returns an error without the lines that a cell of a table has no room for.
+func firstLine(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return line
 }
 
 // printExamined prints what was found as a table: a line for each thing, and one for each failed
@@ -336,5 +342,12 @@ func (v *verb) printExamined(all []examined) error {
 			rows = append(rows, []string{"bot " + e.Name, "", e.State, note, ""})
 		}
 	}
-	return printTable(v.out, []string{"CHECK", "STEP", "STATE", "REASON", "PAGE"}, rows)
+	header := []string{"CHECK", "STEP", "STATE", "REASON", "PAGE"}
+	if !slices.ContainsFunc(rows, func(row []string) bool { return row[1] != "" }) { // no step has anything to say
+		header = []string{"CHECK", "STATE", "REASON"}
+		for i, row := range rows {
+			rows[i] = []string{row[0], row[2], row[3]}
+		}
+	}
+	return printTable(v.out, header, rows)
 }

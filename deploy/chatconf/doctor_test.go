@@ -43,15 +43,15 @@ func TestDoctor(t *testing.T) {
 		t.Errorf("all is right: %v\n%s", err, out)
 	}
 	for start, rest := range map[string]string{
-		"settings ":   "- Passed - -",
-		"service ":    "- Passed 3 bots at " + at[1] + " -",
-		"clock ":      "- Passed - -",
-		"key ring ":   "- Passed - -",
-		"disk ":       "- Passed ",
-		"webhook ":    "- NotPossible " + at[1] + " is an address of this machine, ",
-		"bot ops - ":  "Passed not checked: token -",
-		"bot dev - ":  "Passed not checked: token, webhook -",
-		"bot old - P": "assed not checked: token, webhook -",
+		"settings ": "Passed -",
+		"service ":  "Passed 3 bots at " + at[1],
+		"clock ":    "Passed -",
+		"key ring ": "Passed -",
+		"disk ":     "Passed ",
+		"webhook ":  "NotPossible " + at[1] + " is an address of this machine, ",
+		"bot ops ":  "Passed not checked: token",
+		"bot dev ":  "Passed not checked: token, webhook",
+		"bot old ":  "Passed not checked: token, webhook",
 	} {
 		if line := rowOf(out, start); !strings.HasPrefix(line, start+rest) {
 			t.Errorf("the line of %s is %q, want %q", start, line, start+rest)
@@ -73,9 +73,9 @@ func TestDoctor(t *testing.T) {
 	t.Setenv("CHATCONF_REGOIN", "x")
 	out, err = doctor("nobody")
 	if err == nil || isUsage(err) || err.Error() != "3 checks failed" ||
-		!strings.Contains(rowOf(out, "settings - Failed"), "CHATCONF_REGOIN") ||
-		!strings.Contains(rowOf(out, "key ring - Failed"), "run 'chmod 600 ") ||
-		!strings.Contains(rowOf(out, "bot nobody - Failed"), "EntityNotExists") {
+		!strings.Contains(rowOf(out, "settings Failed"), "CHATCONF_REGOIN") ||
+		!strings.Contains(rowOf(out, "key ring Failed"), "run 'chmod 600 ") ||
+		!strings.Contains(rowOf(out, "bot nobody Failed"), "EntityNotExists") {
 		t.Errorf("three mistakes: %v\n%s", err, out)
 	}
 }
@@ -85,9 +85,9 @@ func TestDoctorWithoutAService(t *testing.T) {
 	noEnv(t)
 	t.Chdir(t.TempDir())
 	out, err := run(t, "", "doctor")
-	if err == nil || isUsage(err) || !strings.Contains(rowOf(out, "service - Failed"), "no service in .chatconf") ||
-		rowOf(out, "key ring - NotPossible there is no local service") == "" ||
-		rowOf(out, "webhook - NotPossible there is no bot") == "" || rowOf(out, "clock") != "" {
+	if err == nil || isUsage(err) || !strings.Contains(rowOf(out, "service Failed"), "no service in .chatconf") ||
+		rowOf(out, "key ring NotPossible there is no local service") == "" ||
+		rowOf(out, "webhook NotPossible there is no bot") == "" || rowOf(out, "clock") != "" {
 		t.Errorf("%v\n%s", err, out)
 	}
 	if _, err := run(t, "", "doctor", "-o", "xml"); !isUsage(err) {
@@ -269,14 +269,14 @@ func TestDoctorWithAKeyThatMayDoLittle(t *testing.T) {
 		want   string
 	}{
 		{"NoPermission", 403,
-			"bot ops - NotPossible the access key may not check it; it needs oos:CheckChatConfiguration"},
-		{"InvalidAction.NotFound", 404, "bot ops - NotPossible this service has no CheckChatConfiguration"},
-		{"ServiceUnavailable", 503, "bot ops - Failed ServiceUnavailable (503): No."},
+			"bot ops NotPossible the access key may not check it; it needs oos:CheckChatConfiguration"},
+		{"InvalidAction.NotFound", 404, "bot ops NotPossible this service has no CheckChatConfiguration"},
+		{"ServiceUnavailable", 503, "bot ops Failed ServiceUnavailable (503): No."},
 	} {
 		code, status = c.code, c.status
 		out, err := run(t, "", "doctor", "--endpoint", s.URL, "--access-key-id", "a", "--access-key-secret", "b")
 		if (err != nil) != (c.status == 503) || rowOf(out, c.want) == "" ||
-			rowOf(out, "webhook - NotPossible the address is not known: ") == "" {
+			rowOf(out, "webhook NotPossible the address is not known: ") == "" {
 			t.Errorf("%s: %v\n%s", c.code, err, out)
 		}
 	}

@@ -100,11 +100,27 @@ func (f *ringFlags) write(stdout io.Writer, text []byte) error {
 	}
 	// Never overwrite a ring: the secrets that it encrypted would be lost.
 	file, err := os.OpenFile(f.out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return usagef("--out: %s exists, and a key ring is never overwritten; name another file", f.out)
+	}
 	if err != nil {
 		return usagef("--out: %w", err)
 	}
 	_, err = file.Write(text)
-	return errors.Join(err, file.Sync(), file.Close())
+	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return err
+	}
+	ring, err := seal.ParseRing(text)
+	if err != nil {
+		return err
+	}
+	opens := ""
+	if ids := ring.IDs(); len(ids) > 1 {
+		opens = fmt.Sprintf("\nIt also opens what %s sealed.", strings.Join(ids[1:], ", "))
+	}
+	_, err = fmt.Fprintf(stdout, "Wrote %s; it seals with the key %s. Keep a copy in a safe place.%s\n", f.out,
+		ring.IDs()[0], opens)
+	return err
 }
 
 // isTerminal reports whether a reader or writer is a terminal.

@@ -56,6 +56,15 @@ account; --pass-role allows it to others.`,
 // keyAge is how long a service caches a key, for people.
 var keyAge = strconv.Itoa(int(accesskey.CacheAge/time.Second)) + " seconds"
 
+// An inUseError says that a service has the file of a data directory open.
+type inUseError struct{ data string }
+
+func (e *inUseError) Error() string {
+	return fmt.Sprintf("a service is using the data in %s; stop the service first", e.data)
+}
+
+func (e *inUseError) Unwrap() error { return bolt.ErrInUse }
+
 // withLocal opens the service of an existing data directory, and closes it afterwards.
 func withLocal(ctx context.Context, where dataFlags, do func(*app.Local, app.Settings) error) error {
 	settings, err := localSettings(where.data)
@@ -70,7 +79,7 @@ func withLocal(ctx context.Context, where dataFlags, do func(*app.Local, app.Set
 	}
 	l, err := app.OpenLocal(ctx, settings, app.Actions(rpc.Actions()...).Resealing())
 	if errors.Is(err, bolt.ErrInUse) {
-		return fmt.Errorf("%w; stop the service first", err)
+		return &inUseError{settings.Data}
 	}
 	if err != nil {
 		return err

@@ -80,7 +80,10 @@ line is an object, as ListChatCommands shows it.`,
 				return err
 			}
 		}
-		if !q.follow {
+		switch {
+		case !q.follow && len(found) == 0:
+			return v.note("No such commands.")
+		case !q.follow:
 			return nil
 		}
 		f := newFollower(found)

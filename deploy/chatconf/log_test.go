@@ -41,7 +41,10 @@ func TestLog(t *testing.T) {
 	dates := regexp.MustCompile(`(?m)^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  `)
 	show := func(args ...string) string {
 		t.Helper()
-		out := mustRun(t, append(append([]string{"log"}, args...), at...)...)
+		out, note, err := runBoth(t, "", append(append([]string{"log"}, args...), at...)...)
+		if none := note == "No such commands.\n"; err != nil || none != (out == "") {
+			t.Fatalf("log %q: %v, %q", args, err, note)
+		}
 		if n := strings.Count(out, "\n"); len(dates.FindAllString(out, -1)) != n {
 			t.Errorf("log %q: not every line has a date: %s", args, out)
 		}

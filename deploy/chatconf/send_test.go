@@ -52,7 +52,7 @@ func newSendService(t *testing.T) (flags []string, local *app.Local) {
 		t.Fatal(err)
 	}
 	settings.WebhookBaseURL = "http://" + listener.Addr().String()
-	l, err := app.OpenLocal(t.Context(), settings, app.Actions(serveActions(nil)...))
+	l, err := app.OpenLocal(t.Context(), settings, app.Actions(append(serveActions(nil), backupActions()...)...))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -245,7 +245,7 @@ func (d *deployment) openEmulator(o deploymentOptions) (given runtime.Credential
 	relaxGC()
 	d.ots, err = d.OpenTablestore(path, keys)
 	if errors.Is(err, bolt.ErrInUse) {
-		return given, fmt.Errorf("%w; stop the service first", err)
+		return given, &inUseError{o.settings.Data}
 	}
 	return given, err
 }

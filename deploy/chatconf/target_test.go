@@ -440,7 +440,7 @@ func TestDataThatAreInUse(t *testing.T) {
 	newDeployment(t, runtime.FC, data, nil)
 	out, err := run(t, "", "invoke", "hello", "--data", data, "--dist", helloDist(t, runtime.FC, "hello"))
 	if err == nil || out != "" || !strings.Contains(err.Error(),
-		"another process has it open; stop the service first") {
+		"; stop the service first") {
 		t.Errorf("invoke beside a service = %q, %v", out, err)
 	}
 }

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -24,6 +25,7 @@ type terminal struct {
 	shown  bytes.Buffer
 	wants  map[string]string // answers by the prompt, with | between those to the same prompt
 	done   chan struct{}
+	sees   func(shown string) // if not nil, after each text that is shown
 }
 
 // newTerminal returns a terminal whose person answers prompts. An answer that begins with hidden:
@@ -46,7 +48,6 @@ func newTerminal(t *testing.T, answers map[string]string) *terminal {
 		t.Fatal(err)
 	}
 	out := &terminal{inside: inside, person: person, wants: answers, done: make(chan struct{})}
-	go out.watch()
 	t.Cleanup(func() { inside.Close(); person.Close() })
 	return out
 }
@@ -82,6 +83,9 @@ func (p *terminal) watch() {
 				again = true
 			}
 		}
+		if p.sees != nil {
+			p.sees(p.shown.String())
+		}
 		p.mu.Unlock()
 		if err != nil {
 			return
@@ -99,12 +103,18 @@ func (p *terminal) echoes() bool {
 // run runs the tool on the terminal and returns what the person sees.
 func (p *terminal) run(t *testing.T, args ...string) (screen string, err error) {
 	t.Helper()
+	return p.runUntil(t.Context(), args...)
+}
+
+// runUntil is run with a context.
+func (p *terminal) runUntil(ctx context.Context, args ...string) (screen string, err error) {
+	go p.watch()
 	root := newRoot()
 	root.SetArgs(args)
 	root.SetIn(p.inside)
 	root.SetOut(p.inside)
 	root.SetErr(p.inside)
-	err = root.ExecuteContext(t.Context())
+	err = root.ExecuteContext(ctx)
 	p.inside.Close()
 	<-p.done
 	return strings.ReplaceAll(p.shown.String(), "\r\n", "\n"), err
