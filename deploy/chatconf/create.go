@@ -158,8 +158,9 @@ func (v *verb) readConfiguration(path string) (*document.Node, error) {
 
 // askSettings asks a person for the settings that a draft does not have, and who may run commands.
 func (v *verb) askSettings(ctx context.Context, d *draft) error {
+	receive := d.root.TextOf(command.KeyReceive, command.ReceiveWebhook)
 	for _, s := range d.platform.Settings {
-		if d.root.Get(s.Key) != nil || s.Generate || strings.HasSuffix(s.Key, command.Previous) {
+		if d.root.Get(s.Key) != nil || s.Generate || !s.Applies(receive) || strings.HasSuffix(s.Key, command.Previous) {
 			continue
 		}
 		text, err := v.askSetting(ctx, s)
