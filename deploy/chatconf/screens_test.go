@@ -120,6 +120,11 @@ var screens = []shot{
 	{line: "tables --target fc"}, {line: "tables check --target fc"},
 	{line: "keyring claim --store tablestore"}, {line: "keyring claim --store tablestore"},
 	{line: "keyring claim --store floppy"},
+	{line: "connect --store tablestore", until: "chatconf holds", prepare: func(t *testing.T) {
+		t.Setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", otstest.KeyID)
+		t.Setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", otstest.KeySecret)
+	}},
+	{line: "connect --store file"}, {line: "connect"},
 	{line: "invoke list-chat-configurations"},
 	{line: "version"}, {line: "version -o json"}, {line: "version now"},
 }
