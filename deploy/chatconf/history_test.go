@@ -18,8 +18,6 @@ var (
 	byKey    = regexp.MustCompile(`CCK[0-9A-Za-z]{20}`)
 	aDigest  = regexp.MustCompile(`digest:[0-9a-f]{16}|\b[0-9a-f]{16}\b`)
 	manyGaps = regexp.MustCompile(` {2,}`)
-
-	withoutRequest = regexp.MustCompile(`request id: [0-9A-F-]+`)
 )
 
 // screen returns the output of a verb without what differs from run to run.

@@ -23,14 +23,13 @@ import (
 
 // A shot is a command line and what a person sees of it, in a pipe and on a terminal.
 type shot struct {
-	line     string
-	pipe     string            // the line in a pipe, where it is another one
-	answers  map[string]string // what the person types on the terminal, by the prompt
-	stdin    string            // in the pipe
-	until    string            // of a server: what it says last at its start; it is ended then
-	editor   string            // a script
-	prepare  func(t *testing.T)
-	onlyPipe bool // on a terminal it is refused, which another shot shows
+	line    string
+	pipe    string            // the line in a pipe, where it is another one
+	answers map[string]string // what the person types on the terminal, by the prompt
+	stdin   string            // in the pipe
+	until   string            // of a server: what it says last at its start; it is ended then
+	editor  string            // a script
+	prepare func(t *testing.T)
 }
 
 // screens are the shots of every command, in an order in which each finds what it needs. A person
