@@ -283,7 +283,8 @@ func TestOneProcessOwnsTheData(t *testing.T) {
 		args []string
 		says string
 	}{
-		{[]string{"serve", "--addr", "127.0.0.1:0"}, filepath.Join(s.data, "chatconf.db") + ": another process has it open"},
+		{[]string{"serve", "--addr", "127.0.0.1:0"},
+			filepath.Join(s.data, "chatconf.db") + ": another process has it open"},
 		{[]string{"check"}, "a service is using the data in " + s.data},
 	} {
 		args := c.args
