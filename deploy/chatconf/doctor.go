@@ -314,6 +314,14 @@ func firstLine(err error) string {
 	return line
 }
 
+// uncheckedText says which step was not checked, and why.
+func uncheckedText(s chat.CheckedStep) string {
+	if s.Reason == "" {
+		return s.Step
+	}
+	return s.Step + " (" + s.Reason + ")"
+}
+
 // printExamined prints what was found as a table: a line for each thing, and one for each failed
 // step of a bot.
 func (v *verb) printExamined(all []examined) error {
@@ -326,8 +334,8 @@ func (v *verb) printExamined(all []examined) error {
 		var unknown []string
 		before := len(rows)
 		for _, s := range e.Steps {
-			if s.State == command.FindingNotPossible && !slices.Contains(unknown, s.Step) {
-				unknown = append(unknown, s.Step)
+			if text := uncheckedText(s); s.State == command.FindingNotPossible && !slices.Contains(unknown, text) {
+				unknown = append(unknown, text)
 			}
 			if s.State == command.FindingFailed || v.output == outputWide {
 				step := strings.TrimSpace(s.Step + " " + s.ConversationId)
