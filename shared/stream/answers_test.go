@@ -3,6 +3,7 @@ package stream_test
 import (
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"chatconf/shared/command"
@@ -44,6 +45,7 @@ func TestLateAnswersArrive(t *testing.T) {
 				time.Sleep(2 * time.Hour) // of the bubble: the address expires, and the connection may end
 			}
 			_ = c.Close()
+			synctest.Wait() // until the gateway knows
 		}
 		if got := g.Sent(s); !slices.Equal(got, want) {
 			t.Errorf("sent %q, want %q", got, want)

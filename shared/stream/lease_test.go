@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -64,7 +65,9 @@ func (p *process) set(change func()) {
 // kill ends a process without a farewell.
 func (p *process) kill() {
 	p.set(func() { p.dead = true })
-	for name := range p.world.conns {
+	var names []string
+	p.world.do(func() { names = slices.Collect(maps.Keys(p.world.conns)) })
+	for _, name := range names {
 		for _, c := range p.world.open(name) {
 			if c.process == p {
 				c.Close()
