@@ -139,6 +139,18 @@ func (o *opened) message(t *testing.T) *callback.Delivery {
 	return nil
 }
 
+// answer answers a message.
+func (o *opened) answer(t *testing.T, d *callback.Delivery) {
+	t.Helper()
+	r, err := o.Answer(d.Received, "done")
+	if err == nil {
+		err = d.Acknowledge(t.Context(), r)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestAMessageComesOverAConnection(t *testing.T) {
 	overAll(t, func(t *testing.T, g *streamtest.Gateway) {
 		c := mustOpen(t, g)
@@ -363,6 +375,36 @@ func TestAMessageInParts(t *testing.T) {
 	}
 }
 
+// WeCom counts only the pings of its own protocol.
+func TestWeComEndsAConnectionThatDoesNotPing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := startGateway(t, "WeChat")
+		c := mustOpen(t, g)
+		for range 10 {
+			time.Sleep(c.PingEvery())
+			if err := c.Ping(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		if n := g.Connections(streamtest.Settings(g.Type)); n != 1 {
+			t.Errorf("with pings there are %d connections", n)
+		}
+		time.Sleep(3 * c.PingEvery())
+		synctest.Wait()
+		if n := g.Connections(streamtest.Settings(g.Type)); n != 0 {
+			t.Errorf("without pings there are %d connections", n)
+		}
+		if d, ok := <-c.deliveries; ok {
+			t.Errorf("delivered: %+v", d)
+		}
+		var ended *callback.Ended
+		if !errors.As(c.err, &ended) || ended.Replaced {
+			t.Errorf("%v", c.err)
+		}
+	})
+}
+
 // The same way over TCP, by the addresses and the roots that the tool's settings give.
 func TestConnectionsOverTCP(t *testing.T) {
 	for _, name := range streamable(t) {
@@ -370,9 +412,7 @@ func TestConnectionsOverTCP(t *testing.T) {
 			g := streamtest.StartTCP(t, name)
 			c := mustOpen(t, g)
 			pushed := startPush(t, g, platformsim.Message{ID: "m1", User: "u1", Text: "help"})
-			if err := c.message(t).Acknowledge(t.Context(), callback.Acknowledge()); err != nil {
-				t.Fatal(err)
-			}
+			c.answer(t, c.message(t)) // else WeCom would wait for the answer
 			if p := <-pushed; p.err != nil || p.Deliveries != 1 {
 				t.Errorf("%+v", p)
 			}
@@ -390,9 +430,7 @@ func TestAProxyInBetween(t *testing.T) {
 			g, proxied := streamtest.StartBehindProxy(t, name)
 			c := mustOpen(t, g)
 			pushed := startPush(t, g, platformsim.Message{ID: "m1", User: "u1", Text: "help"})
-			if err := c.message(t).Acknowledge(t.Context(), callback.Acknowledge()); err != nil {
-				t.Fatal(err)
-			}
+			c.answer(t, c.message(t)) // else WeCom would wait for the answer
 			if p := <-pushed; p.err != nil || p.Deliveries != 1 {
 				t.Errorf("%+v", p)
 			}
