@@ -208,6 +208,20 @@ func TestWhyAConnectionIsNotOpened(t *testing.T) {
 	wantClean(t, err)
 }
 
+func TestThePlatformsCodeForARefusedConnection(t *testing.T) {
+	refusing := listen(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Handshake-Code", "1000040350")
+		w.WriteHeader(http.StatusForbidden)
+	})
+	for header, want := range map[string]string{"Handshake-Code": "1000040350", "Other": "", "": ""} {
+		_, err := stream.NewDialer(refusing).Dial(t.Context(), to(func(d *callback.Dial) { d.CodeHeader = header }))
+		wantClean(t, err)
+		if got := callback.CodeOf(err); got != want || !dispatch.Retryable(err) {
+			t.Errorf("%q: code %q, want %q: %v", header, got, want, err)
+		}
+	}
+}
+
 func TestWhyAConnectionEnds(t *testing.T) {
 	for name, test := range map[string]struct {
 		do   func(context.Context, *websocket.Conn)
