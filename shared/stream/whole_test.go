@@ -33,6 +33,7 @@ type bench struct {
 	handler    *webhook.Handler
 	dispatcher *dispatch.Dispatcher
 	supervisor *stream.Supervisor
+	leases     *stream.Leases // nil: no other process uses the tables
 
 	mu         sync.Mutex
 	notes      []journal.Connection
@@ -102,7 +103,7 @@ func (b *bench) start(t *testing.T) {
 			return bots, err
 		},
 		Open: b.Service.OpenConfiguration, Streams: b.Platforms.Streams(), Client: b.gateway.Client,
-		Dialer: b.gateway.Dialer,
+		Dialer: b.gateway.Dialer, Leases: b.leases,
 		Arrive: func(ctx context.Context, ref command.Ref, a callback.Answerer, received *callback.Received,
 			refused error) *callback.Response {
 			out := b.handler.Arrive(ctx, ref, a, received, refused)
@@ -260,6 +261,34 @@ func TestAProcessEndsInMidMessage(t *testing.T) {
 		if n := first.dispatched + second.dispatched; n > 1 {
 			t.Errorf("dispatched %d times", n)
 		}
+	})
+}
+
+// Two processes on the same tables hold one connection, and when one ends, the other one takes it.
+func TestAnotherProcessTakesOver(t *testing.T) {
+	overAll(t, func(t *testing.T, g *streamtest.Gateway) {
+		w := webhooktest.New(t)
+		first, second := newProcess(w, g), newProcess(w, g)
+		first.bot = first.Create("ops", g.Type, first.settings, `"Receive":"Stream"`, webhooktest.Open)
+		for i, b := range []*bench{first, second} {
+			b.leases = stream.NewLeases(w.Configurations.Table, fmt.Sprint("process ", i))
+			b.start(t)
+		}
+		time.Sleep(time.Minute)
+		for i, text := range []string{"restart i-1", "restart i-2"} {
+			if n := g.Connections(first.settings); n != 1 {
+				t.Errorf("there are %d connections", n)
+			}
+			p, err := first.push(platformsim.Message{ID: fmt.Sprint("m", i), Text: text})
+			if err != nil || p.Deliveries != 1 {
+				t.Errorf("%+v, %v", p, err)
+			}
+			if err := first.supervisor.Close(); err != nil {
+				t.Error(err)
+			}
+			time.Sleep(30 * time.Second)
+		}
+		first.expectRecorded("restart i-1", "restart i-2")
 	})
 }
 
