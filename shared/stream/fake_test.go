@@ -161,6 +161,11 @@ func (w *world) logging() context.Context {
 	return invoke.With(w.Context(), &invoke.Invocation{Logger: slog.New(slog.NewTextHandler(w, nil))})
 }
 
+// quiet returns a context whose lines go nowhere.
+func quiet() context.Context {
+	return invoke.With(context.Background(), &invoke.Invocation{Logger: slog.New(slog.DiscardHandler)})
+}
+
 // start starts a supervisor, which is closed with the test.
 func (w *world) start(change ...func(*stream.Options)) *stream.Supervisor {
 	w.Helper()

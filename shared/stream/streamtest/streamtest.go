@@ -42,6 +42,7 @@ type Gateway struct {
 
 	network *network
 	now     func() time.Time
+	all     bool // it accepts every secret
 }
 
 // Start starts the gateway of a platform in memory. It accepts the secrets of Settings. now is the
@@ -74,7 +75,18 @@ func Start(t testing.TB, platform string, now func() time.Time) *Gateway {
 // StartTCP starts the gateway of a platform on this machine.
 func StartTCP(t testing.TB, platform string) *Gateway {
 	t.Helper()
-	g, addresses := startTCP(t, platform)
+	return startDirect(t, &Gateway{Type: platform})
+}
+
+// StartForAll is StartTCP with a gateway that knows every app, and accepts every secret.
+func StartForAll(t testing.TB, platform string) *Gateway {
+	t.Helper()
+	return startDirect(t, &Gateway{Type: platform, all: true})
+}
+
+func startDirect(t testing.TB, g *Gateway) *Gateway {
+	t.Helper()
+	addresses := g.listen(t)
 	roots, err := dial.ParseRoots(string(g.Authority))
 	if err != nil {
 		t.Fatal(err)
@@ -87,8 +99,8 @@ func StartTCP(t testing.TB, platform string) *Gateway {
 // It also returns the hosts to which the proxy has connected.
 func StartBehindProxy(t testing.TB, platform string) (g *Gateway, proxied func() []string) {
 	t.Helper()
-	g, addresses := startTCP(t, platform)
-	p := &proxy{addresses: addresses}
+	g = &Gateway{Type: platform}
+	p := &proxy{addresses: g.listen(t)}
 	server := httptest.NewServer(p)
 	t.Cleanup(server.Close)
 	u, err := url.Parse(server.URL)
@@ -104,31 +116,33 @@ func StartBehindProxy(t testing.TB, platform string) (g *Gateway, proxied func()
 	return g, p.connected
 }
 
-// startTCP starts a gateway on this machine. It returns the address that each of its hosts and
-// ports has.
-func startTCP(t testing.TB, platform string) (g *Gateway, addresses map[string]string) {
+// listen starts a gateway on this machine. It returns the address that each of its hosts and ports
+// has.
+func (g *Gateway) listen(t testing.TB) (addresses map[string]string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	g = &Gateway{Type: platform, now: time.Now, Address: listener.Addr().String()}
+	g.now, g.Address = time.Now, listener.Addr().String()
 	g.serve(t, listener)
 	addresses = make(map[string]string)
 	for _, host := range g.Hosts() {
 		addresses[net.JoinHostPort(host, "443")] = g.Address
 	}
-	return g, addresses
+	return addresses
 }
 
 // serve starts the server of the gateway.
 func (g *Gateway) serve(t testing.TB, listener net.Listener) {
 	t.Helper()
-	right := Settings(g.Type)
+	o := platformsim.GatewayOptions{Now: g.now}
+	if !g.all {
+		right := Settings(g.Type)[secretOf[g.Type]]
+		o.Secret = func(string) secret.Text { return right }
+	}
 	var err error
-	g.Gateway, err = platformsim.NewGateway(g.Type, platformsim.GatewayOptions{Now: g.now,
-		Secret: func(string) secret.Text { return right[secretOf[g.Type]] }})
-	if err != nil {
+	if g.Gateway, err = platformsim.NewGateway(g.Type, o); err != nil {
 		t.Fatal(err)
 	}
 	cert, authority := newCertificate(t, g.Hosts())
