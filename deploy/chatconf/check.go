@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"chatconf/shared/announce"
 	"chatconf/shared/app"
 	"chatconf/shared/fault"
 	"chatconf/shared/table"
@@ -113,8 +112,9 @@ func knownPartitions(ctx context.Context, l *app.Local, s app.Settings) ([]strin
 	if err != nil {
 		return nil, err
 	}
-	known := slices.DeleteFunc(all, func(p string) bool { // access keys, the claim, the list of partitions
-		return !strings.Contains(p, "/") || p == announce.Partitions
+	known := slices.DeleteFunc(all, func(p string) bool { // such as access keys, the claim and leases
+		account, _, ok := strings.Cut(p, "/")
+		return !ok || strings.Trim(account, "0123456789") != ""
 	})
 	slices.Sort(known)
 	if len(known) == 0 {

@@ -141,6 +141,12 @@ func TestConnectHoldsConnectionsOfFunctions(t *testing.T) {
 				t.Fatal(err)
 			}
 			wantAnswer(t, g, "m1")
+			if out := mustRun(t, "check", "--store", store); strings.Contains(out, "streams") {
+				t.Errorf("leases are no configurations: %s", out)
+			}
+			if out := mustRun(t, "keyring", "reseal", "--store", store); !strings.Contains(out, " items again with") {
+				t.Errorf("keyring reseal: %s", out)
+			}
 			stop()
 			if err := <-ended; err != nil {
 				t.Error(err)

@@ -20,12 +20,14 @@ import (
 
 // Partition is the partition of the table that has the leases:
 //
-//	h#<holder>                   a process that may hold connections; it renews the item
+//	p#<holder>                   a process that may hold connections; it renews the item
 //	b#<account>/<region>/<name>  the holder of a configuration's connection
+//
+// The form of the partition is that of an account and a region, since functions may write no other.
 const Partition = "streams/leases"
 
 const (
-	holderPrefix = "h#"
+	holderPrefix = "p#"
 	botPrefix    = "b#"
 )
 
@@ -48,7 +50,7 @@ type holding struct {
 	Holder string `json:"holder"`
 }
 
-// A holder is the value of an item h#….
+// A holder is the value of an item p#….
 type holder struct {
 	Process string `json:"process"` // for people
 }

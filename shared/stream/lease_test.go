@@ -189,7 +189,7 @@ func TestOneOfTwoProcessesHoldsAConnection(t *testing.T) {
 			w.remove(fmt.Sprint(i))
 		}
 		time.Sleep(6 * time.Second)
-		if got := items(t, tab); len(got) != 1 || !strings.HasPrefix(got[0], "h#") {
+		if got := items(t, tab); len(got) != 1 || !strings.HasPrefix(got[0], "p#") {
 			t.Errorf("items of bots that were disabled: %v", got)
 		}
 		if err := p2.supervisor.Close(); err != nil {
