@@ -92,7 +92,7 @@ func (b *bot) run() {
 	defer b.stop()
 	for b.options.Leases.free(b.context, b.ref) == nil {
 		if !b.takeSlot() {
-			return
+			continue // another process has taken it, or the bot stops
 		}
 		if t := b.options.Leases.claim(b.context, b.ref); t != nil {
 			b.hold(t)
@@ -101,7 +101,8 @@ func (b *bot) run() {
 	}
 }
 
-// takeSlot waits until this process may hold one more connection.
+// takeSlot waits until this process may hold one more connection. It returns false if that is of no
+// use any more.
 func (b *bot) takeSlot() bool {
 	select {
 	case b.slots <- struct{}{}:
@@ -110,6 +111,7 @@ func (b *bot) takeSlot() bool {
 	}
 	const reason = "this process holds at most %d connections; raise CHATCONF_MAX_STREAMS, or start another process"
 	b.note(journal.Connection{State: journal.Excess, Step: StepLimit, Reason: fmt.Sprintf(reason, b.options.Max)})
+	defer b.options.Leases.look()()
 	alive := time.NewTicker(aliveEvery)
 	defer alive.Stop()
 	for {
@@ -117,6 +119,9 @@ func (b *bot) takeSlot() bool {
 		case b.slots <- struct{}{}:
 			return true
 		case <-alive.C:
+			if !b.options.Leases.isFree(b.ref) {
+				return false
+			}
 			b.note(b.last)
 		case <-b.context.Done():
 			return false

@@ -363,10 +363,9 @@ func (l *Leases) free(ctx context.Context, ref command.Ref) error {
 	if l == nil {
 		return ctx.Err()
 	}
+	defer l.look()()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.waiting++
-	defer func() { l.waiting-- }()
 	if l.owners == nil {
 		select {
 		case l.hurry <- struct{}{}:
@@ -383,6 +382,30 @@ func (l *Leases) free(ctx context.Context, ref command.Ref) error {
 		l.mu.Lock()
 	}
 	return ctx.Err()
+}
+
+// look has the owners read in each round, until done is called.
+func (l *Leases) look() (done func()) {
+	if l == nil {
+		return func() {}
+	}
+	count := func(n int) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.waiting += n
+	}
+	count(1)
+	return func() { count(-1) }
+}
+
+// isFree is free without the wait.
+func (l *Leases) isFree(ref command.Ref) bool {
+	if l == nil {
+		return true
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.freeLocked(botKey(ref))
 }
 
 func (l *Leases) freeLocked(key string) bool {

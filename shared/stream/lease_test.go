@@ -42,7 +42,8 @@ func (*process) Dial(context.Context, callback.Dial) (callback.Socket, error) {
 }
 
 // process starts one.
-func (w *world) process(name string, t table.Table, delay func() time.Duration) *process {
+func (w *world) process(name string, t table.Table, delay func() time.Duration,
+	change ...func(*stream.Options)) *process {
 	p := &process{Table: t, world: w, name: name, delay: delay}
 	p.supervisor = w.start(func(o *stream.Options) {
 		o.Dialer = p
@@ -51,6 +52,9 @@ func (w *world) process(name string, t table.Table, delay func() time.Duration) 
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			return time.Now().Add(p.skew)
+		}
+		for _, c := range change {
+			c(o)
 		}
 	})
 	return p
@@ -197,6 +201,40 @@ func TestOneOfTwoProcessesHoldsAConnection(t *testing.T) {
 		}
 		if got := items(t, tab); len(got) != 0 {
 			t.Errorf("items after the end: %v", got)
+		}
+	})
+}
+
+// What one process holds no place for, another one holds. The first one says nothing of it then.
+func TestAnotherProcessHoldsWhatIsTooMuch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, tab := newWorld(t), newTable(t)
+		w.put("a", "s")
+		p1 := w.process("p1", tab, nil, func(o *stream.Options) { o.Max = 1 })
+		time.Sleep(20 * time.Second)
+		w.put("b", "s")
+		time.Sleep(20 * time.Second)
+		if w.holder("a") != "p1" || w.holder("b") != "" || w.lastNote("b").State != journal.Excess {
+			t.Errorf("held by %q and %q; notes: %+v", w.holder("a"), w.holder("b"), w.noted("b"))
+		}
+		w.process("p2", tab, nil)
+		time.Sleep(2 * time.Minute)
+		if w.holder("b") != "p2" {
+			t.Errorf("held by %q", w.holder("b"))
+		}
+		w.do(func() { w.notes["b"] = nil })
+		time.Sleep(10 * time.Minute)
+		for _, n := range w.noted("b") {
+			if n.State != journal.Alive {
+				t.Errorf("noted %+v", n)
+			}
+		}
+		if err := p1.supervisor.Close(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Second)
+		if w.holder("a") != "p2" {
+			t.Errorf("held by %q", w.holder("a"))
 		}
 	})
 }
