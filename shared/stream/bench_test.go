@@ -143,7 +143,8 @@ func BenchmarkConnections(b *testing.B) {
 			Streams: platform.All().Streams(),
 			Client:  callback.NewClient(callback.ClientOptions{Transport: transport}),
 			Dialer:  stream.NewDialer(transport),
-			Arrive: func(context.Context, command.Ref, callback.Answerer, *callback.Received, error) *callback.Response {
+			Arrive: func(context.Context, command.Ref, callback.Answerer, *callback.Received,
+				error) *callback.Response {
 				return &callback.Response{Status: 200}
 			},
 			Note: func(_ context.Context, _ command.Ref, c journal.Connection) {
