@@ -221,6 +221,8 @@ func (b *bot) serve(t *term) error {
 			if now != nil {
 				b.setLink(nil)
 				now.cut()
+				b.note(journal.Connection{State: journal.Lost, Step: StepRead, Frame: now.frame(),
+					Reason: "the clock jumped: this machine slept, and the platform has given up the connection"})
 			}
 			if !b.refused {
 				due.Reset(0)
@@ -242,13 +244,15 @@ func (b *bot) follows(ctx context.Context, now *link) bool {
 		return false
 	}
 	before := b.stream
-	if err := b.load(ctx); err != nil {
-		b.log(slog.LevelWarn, "a changed configuration was not read", "error", err)
+	if err := b.load(ctx); errors.Is(err, errUnread) {
 		time.AfterFunc(clockEvery, b.changed.ring)
 		return true
 	}
 	return b.stream == before
 }
+
+// errUnread is the error of a configuration that could not be read.
+var errUnread = errors.New("the configuration could not be read from its table; the log has the error")
 
 // load reads the configuration, and makes a new stream of it if its settings have changed.
 func (b *bot) load(ctx context.Context) error {
@@ -256,7 +260,8 @@ func (b *bot) load(ctx context.Context) error {
 	defer cancel()
 	e, err := b.options.Open(ctx, b.ref)
 	if err != nil {
-		return err
+		b.log(slog.LevelWarn, "a configuration was not read", "error", err)
+		return errUnread // health must not show what the table says
 	}
 	settings := callback.Settings(e.Settings)
 	if b.stream != nil && b.kind == e.Type && maps.Equal(b.settings, settings) {
@@ -309,7 +314,10 @@ func isFinal(err error) bool {
 }
 
 // errOver is the error of a connection that is not opened, since the term is over.
-var errOver = errors.New("stream: the lease is over")
+var errOver = errors.New("this process could not renew its lease in time")
+
+// errSlow is the error of a connection that is not opened within signInTime.
+var errSlow = errors.New("the platform did not accept the connection in time")
 
 // open opens a connection.
 func (b *bot) open(ctx context.Context, t *term) (*link, error) {
@@ -329,7 +337,10 @@ func (b *bot) open(ctx context.Context, t *term) (*link, error) {
 		return nil, errOver
 	}
 	conn, err := b.stream.Open(ctx, b.options.Dialer)
-	if err != nil {
+	switch {
+	case err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return nil, errSlow
+	case err != nil:
 		return nil, err
 	}
 	return b.newLink(conn, t), nil

@@ -351,6 +351,9 @@ func TestAJumpOfTheClockOpensAllConnectionsAnew(t *testing.T) {
 		if w.only("a") == a || w.only("b") == b {
 			t.Error("a connection from before the sleep stays")
 		}
+		if n := w.noted("a"); len(n) != 3 || n[1].State != journal.Lost || !strings.Contains(n[1].Reason, "slept") {
+			t.Errorf("notes: %+v", n)
+		}
 	})
 }
 
@@ -434,8 +437,14 @@ func TestAChangedConfigurationIsReadAgain(t *testing.T) {
 		if w.only("a") != first {
 			t.Error("the connection ended")
 		}
+		first.next <- &callback.Ended{Reason: "gone"}
+		time.Sleep(5 * time.Second)
+		if n := w.lastNote("a"); n.State != journal.Failed || strings.Contains(n.Reason, "the table is down") ||
+			!strings.Contains(n.Reason, "could not be read") || !strings.Contains(w.logged(), "the table is down") {
+			t.Errorf("noted %+v", n)
+		}
 		w.do(func() { w.unopened = nil })
-		time.Sleep(10 * time.Second)
+		time.Sleep(20 * time.Second)
 		if w.only("a").secret != "other" {
 			t.Error("the new settings are not used")
 		}
@@ -499,7 +508,8 @@ func TestOpeningEnds(t *testing.T) {
 			t.Errorf("notes: %+v", n)
 		}
 		time.Sleep(2 * time.Second)
-		if n := w.lastNote("a"); n.State != journal.Failed {
+		if n := w.lastNote("a"); n.State != journal.Failed ||
+			n.Reason != "the platform did not accept the connection in time" {
 			t.Errorf("noted %+v", n)
 		}
 	})
