@@ -122,8 +122,8 @@ func wantPrefixes(t *testing.T, data string, all []writer, least []int64) {
 			return !strings.HasPrefix(name, w.prefix+"-")
 		}))
 		if last < least[i] || count != int(last)+1 { // and the note
-			t.Errorf("writer %d: the copy has %d in order and %d in all, want at least %d and no other", i, last, count-1,
-				least[i])
+			t.Errorf("writer %d: the copy has %d in order and %d in all, want at least %d and no other", i, last,
+				count-1, least[i])
 		}
 		noted := dara.StringValue(get(t, client, w.note()).Body.ChatConfiguration.RamRole)
 		if noted != noteOf(last) && noted != noteOf(last-1) {
