@@ -32,7 +32,7 @@ const (
 	wecomWrongType     = 40008
 	wecomWrongBody     = 40058
 	wecomWrongID       = 846605
-	wecomFinished      = 846608
+	wecomWrongStream   = 846608
 	wecomNotSubscribed = 846609
 	wecomWrongSecret   = 853000
 )
@@ -43,18 +43,17 @@ type wecomGateway struct {
 	*hub
 
 	mu       sync.Mutex
-	current  map[string]*gatewayConn // by robot
-	messages map[string]*wecomMessage
+	current  map[string]*gatewayConn  // by robot
+	messages map[string]*wecomMessage // by req_id
 }
 
-// A wecomMessage is something that was delivered, by its req_id.
+// A wecomMessage is something that was delivered, and can be answered.
 type wecomMessage struct {
 	app      string
 	event    bool
 	at       time.Time
-	answered bool
-	stream   string // the id of its stream, if it has one
-	finished bool
+	answered bool   // by a stream that is not finished
+	stream   string // its id
 }
 
 func newWecomGateway(o GatewayOptions) Gateway {
@@ -339,11 +338,13 @@ func (g *wecomGateway) respond(c *gatewayConn, id string, body []byte) (*wecomRe
 	switch {
 	case m == nil || m.event || m.app != c.app:
 		return &wecomRefusal{wecomWrongID, "invalid req_id"}, nil
-	case m.finished || m.stream != "" && m.stream != r.Stream.ID:
-		return &wecomRefusal{wecomFinished, "stream message is finished"}, nil
+	case m.answered && m.stream != r.Stream.ID:
+		return &wecomRefusal{wecomWrongStream, "it is not the stream of the message"}, nil
 	}
 	first := !m.answered
-	m.answered, m.stream, m.finished = true, r.Stream.ID, r.Type != "stream" || r.Stream.Finish
+	if m.answered, m.stream = true, r.Stream.ID; r.Type != "stream" || r.Stream.Finish {
+		delete(g.messages, id)
+	}
 	return nil, func() {
 		if first && c.acknowledge(id, body) {
 			return
@@ -363,10 +364,10 @@ func (g *wecomGateway) update(c *gatewayConn, id string, body []byte) *wecomRefu
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	m := g.messages[id]
-	if m == nil || !m.event || m.app != c.app || m.answered || g.Now().After(m.at.Add(wecomLimit)) {
+	if m == nil || !m.event || m.app != c.app || g.Now().After(m.at.Add(wecomLimit)) {
 		return &wecomRefusal{wecomWrongID, "invalid req_id"}
 	}
-	m.answered = true
+	delete(g.messages, id)
 	g.record(c.app, r.shown())
 	return nil
 }

@@ -213,7 +213,7 @@ func TestWecomGatewayTakesAnswers(t *testing.T) {
 		{"aibot_respond_msg", f.Headers.ID, wecomStream("s1", "one mo", false), 0}, // acknowledges
 		{"aibot_respond_msg", f.Headers.ID, wecomStream("s2", "x", true), 846608},
 		{"aibot_respond_msg", f.Headers.ID, wecomStream("s1", `one \*moment\*`, true), 0},
-		{"aibot_respond_msg", f.Headers.ID, wecomStream("s1", "x", true), 846608},
+		{"aibot_respond_msg", f.Headers.ID, wecomStream("s1", "x", true), 846605},
 		{"aibot_send_msg", "m1", wecomMarkdown("ann", "two"), 0},
 		{"aibot_send_msg", "m2", wecomCard("three"), 0},
 		{"aibot_send_msg", "m3", wecomMarkdown("", "x"), 40058},
