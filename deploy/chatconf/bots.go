@@ -35,8 +35,9 @@ func newBots() *cobra.Command {
 end in * to match all names that begin with it.
 
 HEALTH is Working, Failing or Silent: whether the last callback of the platform was genuine, was
-refused, or never came. It is a hyphen where the access key may not see it. --no-health leaves it
-out. With -o wide there are more columns, and the step at which the last callback failed.`,
+refused, or never came. If chatconf connects to the platform, it also says whether the connection is
+open. It is a hyphen where the access key may not see it. --no-health leaves it out. With -o wide
+there are more columns, and the step that failed last.`,
 		Example: `  chatconf bots
   chatconf bots 'ops-*' --type DingTalk --status Active
   chatconf bots --tag env=prod -o wide`,
@@ -306,12 +307,19 @@ func (v *verb) printBots(all []listed) error {
 	return printTable(v.out, header, rows)
 }
 
-// failingStep returns the step at which callbacks fail; empty if they do not fail.
+// failingStep returns the step at which callbacks or the connection fail; empty if they do not
+// fail.
 func failingStep(h *chat.Health) string {
-	if h.State != chat.HealthFailing || h.LastError == nil {
+	last := h.LastError
+	if c := h.Connection; c != nil && c.State != chat.ConnectionConnected {
+		if last = c.LastError; c.State == chat.ConnectionLost || c.State == chat.ConnectionAbsent {
+			last = &chat.HealthError{Step: "connection"} // nobody tries
+		}
+	}
+	if h.State != chat.HealthFailing || last == nil {
 		return ""
 	}
-	return h.LastError.Step
+	return last.Step
 }
 
 // tagText returns tags in one line.

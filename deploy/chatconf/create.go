@@ -25,8 +25,8 @@ func newCreate() *cobra.Command {
 	cmd := newVerb(&cobra.Command{
 		Use:   "create NAME --type TYPE [KEY=VALUE | KEY=@FILE]...",
 		Short: "Create a bot; on a terminal you are asked for its settings",
-		Long: `Create a bot. On a terminal you are asked for the settings of the platform, one after the other, and
-each answer is checked at once. Secrets are not shown while you type.
+		Long: `Create a bot. On a terminal you are asked how messages come, and then for the settings of the
+platform, one after the other. Each answer is checked at once. Secrets are not shown while you type.
 
 --from names a file with the Configuration, as YAML or JSON. KEY=VALUE and KEY=@FILE give
 single settings in addition. A secret must not be an argument, because other users of the machine
@@ -36,7 +36,8 @@ All mistakes are found before anything is sent. The keys of each platform are in
 shared/platform/README.md.`,
 		Example: `  chatconf create ops --type Slack
   chatconf create ops --type DingTalk --from ops.yaml --tag env=prod
-  chatconf create ops --type DingTalk DingTalkClientId=dingexample DingTalkClientSecret=@secret.txt`,
+  chatconf create ops --type DingTalk DingTalkClientId=dingexample DingTalkClientSecret=@secret.txt
+  chatconf create ops --type Slack Receive=Stream SlackAppToken=@token.txt`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return seeHelp(cmd, errors.New("the name of the new bot is missing"))
@@ -125,6 +126,11 @@ func (v *verb) create(ctx context.Context, in *newBot, name string, args []strin
 		return err
 	}
 	return v.print(answer, func() error {
+		const stream = "Created %s. For the steps in the platform's console and the state of the connection run\n" +
+			"'chatconf show %[1]s%s'.\n"
+		if command.ReceiveOf(d.root) == command.ReceiveStream {
+			return v.printf(stream, name, v.inRegion())
+		}
 		return v.printf("Created %s. For its webhook's URL and the steps in the platform's console run\n"+
 			"'chatconf show %s --show-url%s'.\n", name, name, v.inRegion())
 	})
@@ -156,9 +162,35 @@ func (v *verb) readConfiguration(path string) (*document.Node, error) {
 	return root, nil
 }
 
+// askReceive asks how messages come, if the platform has more than one way.
+func (v *verb) askReceive(ctx context.Context, d *draft) error {
+	if d.platform.StreamSetup == nil || d.root.Get(command.KeyReceive) != nil {
+		return nil
+	}
+	words := command.OneOf(command.ReceiveWebhook, command.ReceiveStream)
+	for {
+		text, err := v.askText(ctx, "Receive, Webhook if "+d.platform.Title+" can call a URL of yours, or Stream if "+
+			"chatconf shall connect to it (Enter: Webhook): ")
+		if err != nil || text == "" {
+			return err
+		}
+		for _, word := range words.Words {
+			if strings.EqualFold(text, word) {
+				return put(d.root, []string{command.KeyReceive}, textNode(word))
+			}
+		}
+		if err := v.note("  This is invalid; write " + words.Want + "."); err != nil {
+			return err
+		}
+	}
+}
+
 // askSettings asks a person for the settings that a draft does not have, and who may run commands.
 func (v *verb) askSettings(ctx context.Context, d *draft) error {
-	receive := d.root.TextOf(command.KeyReceive, command.ReceiveWebhook)
+	if err := v.askReceive(ctx, d); err != nil {
+		return err
+	}
+	receive := command.ReceiveOf(d.root)
 	for _, s := range d.platform.Settings {
 		if d.root.Get(s.Key) != nil || s.Generate || !s.Applies(receive) || strings.HasSuffix(s.Key, command.Previous) {
 			continue

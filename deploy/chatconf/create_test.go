@@ -27,6 +27,7 @@ func TestCreateAsks(t *testing.T) {
 	t.Setenv("NO_COLOR", "1")
 	shown, err := onTerminal(t, map[string]string{
 		"Type (DingTalk, WeChat, WeCom, Feishu, Lark, Slack, Teams): ": "slack",
+		"Receive, ":            "",
 		"SlackSigningSecret, ": "hidden:PLANTED-1",
 		"SlackBotToken, ":      "hidden:",
 		"SlackTeamId, ":        "not an id|",
@@ -40,6 +41,65 @@ func TestCreateAsks(t *testing.T) {
 	if got := getBot(t, at, "ops"); !strings.Contains(got, `\"user:U1\",\"user:U2\"`) ||
 		!strings.Contains(got, `\"SlackSigningSecret\":\"******\"`) {
 		t.Errorf("the bot: %s", got)
+	}
+}
+
+// A person who wants a connection is asked only for what that needs.
+func TestCreateAsksForAConnection(t *testing.T) {
+	at, _ := newSendService(t)
+	t.Setenv("NO_COLOR", "1")
+	shown, err := onTerminal(t, map[string]string{
+		"Receive, ":       "Socket|stream",
+		"SlackAppToken, ": "hidden:PLANTED-1|hidden:xapp-PLANTED-1",
+		"SlackBotToken, ": "hidden:",
+		"SlackTeamId, ":   "",
+		"Ids of users who may run every command, with commas (Enter: nobody yet): ": "",
+	}, append([]string{"create", "ops", "--type", "Slack"}, at...)...)
+	if err != nil || strings.Contains(shown, "PLANTED") || strings.Contains(shown, "SlackSigningSecret") ||
+		!strings.Contains(shown, "This is invalid; write Webhook or Stream.") {
+		t.Fatalf("%v\n%s", err, shown)
+	}
+	golden(t, "create-stream.terminal", shown)
+	if got := getBot(t, at, "ops"); !strings.Contains(got, `\"Receive\":\"Stream\",\"SlackAppToken\":\"******\"`) {
+		t.Errorf("the bot: %s", got)
+	}
+	if got := mustRun(t, append([]string{"show", "ops"}, at...)...); !strings.Contains(got, "Socket Mode: turn on ") ||
+		rowOf(got, "Receive Stream") == "" || rowOf(got, "Connection ") == "" {
+		t.Errorf("show: %s", got)
+	}
+	// No bot needs the webhook.
+	if got, _ := run(t, "", append([]string{"doctor", "-o", "wide"}, at...)...); !strings.HasPrefix(
+		rowOf(got, "webhook "), "webhook - Passed no bot needs it") || rowOf(got, "bot ops connection ") == "" {
+		t.Errorf("doctor: %s", got)
+	}
+	// Teams has one way only, so nothing is asked, and a given one is not asked for again.
+	for _, args := range []string{"a --type Teams", "b --type Slack Receive=Stream"} {
+		shown, err := onTerminal(t, map[string]string{
+			"TeamsWebhookSecret, ": "hidden:bm90IGEgcmVhbCBzZWNyZXQgb2YgMzIgYnl0ZXM=", "TeamsTenantId, ": "",
+			"SlackAppToken, ": "hidden:xapp-PLANTED-1", "SlackBotToken, ": "hidden:", "SlackTeamId, ": "",
+			"Ids of users who may run every command, with commas (Enter: nobody yet): ": "",
+		}, append(append([]string{"create"}, strings.Fields(args)...), at...)...)
+		if err != nil || strings.Contains(shown, "Receive, ") || !strings.Contains(shown, "Created ") {
+			t.Errorf("create %s: %v\n%s", args, err, shown)
+		}
+	}
+}
+
+// A stream keeps no generated setting that a file lacks.
+func TestKeptOfAStream(t *testing.T) {
+	stored := objectOf("WeChatToken", "******")
+	for receive, want := range map[string]string{
+		"":        `{"WeChatToken":"******"}`,
+		"Webhook": `{"Receive":"Webhook","WeChatToken":"******"}`,
+		"Stream":  `{"Receive":"Stream"}`,
+	} {
+		file := objectOf()
+		if receive != "" {
+			file = objectOf("Receive", receive)
+		}
+		if got := keptOf("WeChat", stored, file).String(); got != want {
+			t.Errorf("Receive %q: %s, want %s", receive, got, want)
+		}
 	}
 }
 

@@ -105,19 +105,30 @@ func (v *verb) examine(ctx context.Context, names []string) []examined {
 	}
 	all = append(all, local...)
 	all = append(all, v.examineWebhook(ctx, settings.WebhookBaseURL, bots))
+	webhook := len(all) - 1
 	checked := make([]examined, len(bots))
 	// The error is that of ctx; what is not checked then says so.
 	inParallel(ctx, len(bots), func(ctx context.Context, i int) error {
 		checked[i] = v.examineBot(ctx, bots[i].Name)
 		return nil
 	})
+	needed := len(checked) == 0
 	for i := range checked {
 		if checked[i].Check == "" {
 			checked[i] = notPossible("bot", "it was not checked: %v", context.Cause(ctx))
 			checked[i].Name = bots[i].Name
 		}
+		needed = needed || !checked[i].connects()
+	}
+	if !needed {
+		all[webhook] = passed("webhook", "no bot needs it, since chatconf connects to their platforms")
 	}
 	return append(all, checked...)
+}
+
+// connects reports whether a bot's messages come over a connection.
+func (e *examined) connects() bool {
+	return len(e.Steps) > 0 && e.Steps[len(e.Steps)-1].Step == "connection"
 }
 
 // chosen returns the bots of the names, or all bots.

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/document"
 	"chatconf/shared/platform"
 	"chatconf/shared/secret"
@@ -275,9 +276,11 @@ func (b *botState) plain() *document.Node {
 func keptOf(kind string, before, after *document.Node) *document.Node {
 	out := *after
 	out.Members = slices.Clone(after.Members)
+	receive := command.ReceiveOf(after)
 	for _, p := range platform.All().Descriptions() {
 		for _, s := range p.Settings {
-			if value := before.Get(s.Key); p.Type == kind && s.Generate && value != nil && after.Get(s.Key) == nil {
+			makes := p.Type == kind && s.Generate && s.Applies(receive)
+			if value := before.Get(s.Key); makes && value != nil && after.Get(s.Key) == nil {
 				out.Members = append(out.Members, document.Member{Key: s.Key, Value: value})
 			}
 		}

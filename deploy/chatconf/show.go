@@ -252,7 +252,15 @@ func valuesText(statement *document.Node) string {
 	return strings.Join(list, " ")
 }
 
-// printHealth prints the state of the webhook, and what failed last.
+// connectionText says what the states of a connection mean.
+var connectionText = map[string]string{
+	chat.ConnectionConnecting: "the connection is not open; a process tries to open it",
+	chat.ConnectionRefused:    "the connection cannot be opened before the configuration changes",
+	chat.ConnectionLost:       "the process that has the connection gave no news for some minutes",
+	chat.ConnectionAbsent:     "no process has the connection; run 'chatconf serve' or 'chatconf connect'",
+}
+
+// printHealth prints the state of the webhook or the connection, and what failed last.
 func (v *verb) printHealth(h *chat.Health) error {
 	if h == nil {
 		return nil
@@ -262,15 +270,6 @@ func (v *verb) printHealth(h *chat.Health) error {
 	}
 	rows := [][]string{{"Last callback", shortDate(h.LastCallbackDate), "", ""},
 		{"Last message", shortDate(h.LastCommandDate), "", ""}}
-	for _, last := range []struct {
-		what string
-		of   *chat.HealthError
-	}{{"Refused callback", h.LastError}, {"Undelivered command", h.LastDeliveryError},
-		{"Mention of another name", h.LastMention}, {"Undelivered event", h.LastEventError}} {
-		if last.of != nil {
-			rows = append(rows, []string{last.what, shortDate(last.of.Date), last.of.Step, last.of.Reason})
-		}
-	}
 	says := map[string]string{
 		chat.HealthWorking: "the last callback of the platform was genuine",
 		chat.HealthFailing: "the last callback of the platform was refused",
@@ -278,6 +277,31 @@ func (v *verb) printHealth(h *chat.Health) error {
 	}[h.State]
 	if step := failingStep(h); step != "" {
 		says += " at the step " + step
+	}
+	var connectionError *chat.HealthError
+	if c := h.Connection; c != nil {
+		connectionError = c.LastError
+		note := count(int(c.Reconnects), "reconnect")
+		if c.Holder != "" {
+			note += ", held by " + c.Holder
+		}
+		rows = append(rows, []string{"Connection " + c.State, shortDate(c.SinceDate), "", note},
+			[]string{"Last delivery", shortDate(c.LastFrameDate), "", ""})
+		if text := connectionText[c.State]; text != "" {
+			says = text
+		} else if h.State == chat.HealthWorking {
+			says = "the connection is open"
+		}
+	}
+	for _, last := range []struct {
+		what string
+		of   *chat.HealthError
+	}{{"Connection error", connectionError}, {"Refused callback", h.LastError},
+		{"Undelivered command", h.LastDeliveryError},
+		{"Mention of another name", h.LastMention}, {"Undelivered event", h.LastEventError}} {
+		if last.of != nil {
+			rows = append(rows, []string{last.what, shortDate(last.of.Date), last.of.Step, last.of.Reason})
+		}
 	}
 	state := paint(v.out, oneLine(h.State), colorOf(h.State))
 	if _, err := fmt.Fprintf(v.out, "%s: %s.\n", state, oneLine(says)); err != nil {

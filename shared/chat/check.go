@@ -112,7 +112,7 @@ func (k *checker) lookAtSecrets(r *record) {
 	}
 	if p != nil && root != nil {
 		for _, setting := range p.Settings {
-			required := setting.Required && setting.Applies(receiveOf(root))
+			required := setting.Required && setting.Applies(command.ReceiveOf(root))
 			if setting.Secret && (required || root.Get(setting.Key) != nil) {
 				wanted = append(wanted, setting.Key)
 			}

@@ -219,7 +219,7 @@ func (p *platform) settleObject(out *settled, root *document.Node, keep func(str
 			out.wrong(path, "unknown key for type %s; %s", p.Type, p.suggest(m.Key))
 		}
 	}
-	receive := receiveOf(root)
+	receive := command.ReceiveOf(root)
 	for _, setting := range p.Settings {
 		if root.Get(setting.Key) != nil || !setting.Applies(receive) {
 			continue
@@ -247,12 +247,6 @@ func (p *platform) settleObject(out *settled, root *document.Node, keep func(str
 	}
 	p.checkNeeds(out, root, receive)
 	return nil
-}
-
-// receiveOf returns the Receive of a Configuration. If that is invalid, only settings of every
-// Receive apply.
-func receiveOf(root *document.Node) string {
-	return root.TextOf(command.KeyReceive, command.ReceiveWebhook)
 }
 
 // checkNeeds checks that settings which depend on each other are all present. Half of the settings

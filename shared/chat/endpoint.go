@@ -174,7 +174,7 @@ func (e *endpoints) make(c scope, r *record) (*command.Endpoint, error) {
 		Life:     r.life(),
 		Created:  r.Created,
 		Active:   r.Status == StatusActive,
-		Receive:  receiveOf(root),
+		Receive:  command.ReceiveOf(root),
 		Language: root.TextOf(command.KeyLanguage, command.English),
 		BotName:  root.TextOf(keyBotName, ""),
 		RamRole:  r.RamRole,

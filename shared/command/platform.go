@@ -1,5 +1,7 @@
 package command
 
+import "chatconf/shared/document"
+
 // A Platform describes a chat platform for the control plane: its names and its settings. Package
 // platform verifies and answers callbacks.
 type Platform struct {
@@ -42,6 +44,10 @@ func (s Setting) Applies(receive string) bool { return s.For == "" || s.For == r
 // KeyReceive is the key of a Configuration that says how messages come. Platforms find it in their
 // settings, too, if it is not the default.
 const KeyReceive = "Receive"
+
+// ReceiveOf returns the Receive of a Configuration. If that is invalid, only settings of every
+// Receive apply.
+func ReceiveOf(root *document.Node) string { return root.TextOf(KeyReceive, ReceiveWebhook) }
 
 // Values of the key Receive.
 const (
