@@ -26,7 +26,7 @@ type checked interface{ Check(*chat.Service) error }
 // NewAction binds the operation name to a method of the service. The fields of Req are the
 // parameters, named by a tag; the fields of Resp are the members of the answer.
 func NewAction[Req, Resp any](name string, method func(*chat.Service, context.Context, *Req) (*Resp, error)) Action {
-	plan := newPlan[Req]()
+	plan := newPlan(reflect.TypeFor[Req]())
 	request, answer := reflect.TypeFor[Req](), reflect.TypeFor[Resp]()
 	do := func(ctx context.Context, s *chat.Service, p params) (any, error) {
 		in := new(Req)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"reflect"
 	"time"
 )
 
@@ -39,7 +40,7 @@ func (t *Throttle) Buckets() int { return len(t.buckets) }
 // Fill reads parameters into a new request.
 func Fill[Req any](p url.Values) (*Req, error) {
 	in := new(Req)
-	if err := newPlan[Req]().fill(in, params(p)); err != nil {
+	if err := newPlan(reflect.TypeFor[Req]()).fill(in, params(p)); err != nil {
 		return nil, err
 	}
 	return in, nil

@@ -265,8 +265,8 @@ type planned struct {
 }
 
 // newPlan returns the plan of a request type. It panics if a field has a type that no reader knows.
-func newPlan[Req any]() plan {
-	t := reflect.TypeFor[Req]()
+// It has no type parameter: a function would link it once for each request.
+func newPlan(t reflect.Type) plan {
 	var out plan
 	for i := range t.NumField() {
 		f := t.Field(i)
