@@ -74,7 +74,6 @@ type bot struct {
 	stream   callback.Stream    // made with settings; nil: none yet
 	attempts int                // in a row that failed
 	replaced int                // ends in a row by another program
-	refused  bool               // the last attempt, for good
 	last     journal.Connection // the last news
 
 	mu  sync.Mutex
@@ -94,11 +93,37 @@ func (b *bot) run() {
 		if !b.takeSlot() {
 			continue // another process has taken it, or the bot stops
 		}
-		if t := b.options.Leases.claim(b.context, b.ref); t != nil {
-			b.hold(t)
+		t := b.options.Leases.claim(b.context, b.ref)
+		refused := t != nil && b.hold(t)
+		if <-b.slots; refused {
+			b.waitForChange()
 		}
-		<-b.slots
 	}
+}
+
+// waitForChange waits until the settings, which were refused, may be other ones. The bot keeps its
+// lease, so that no other process tries them too, and leaves its slot to others.
+func (b *bot) waitForChange() {
+	alive := time.NewTicker(aliveEvery)
+	defer alive.Stop()
+	for {
+		select {
+		case <-b.changed:
+			b.attempts, b.replaced = 0, 0
+			return
+		case <-alive.C:
+			b.note(b.last)
+		case <-b.context.Done():
+			b.release()
+			return
+		}
+	}
+}
+
+// release gives the lease back.
+func (b *bot) release() {
+	b.options.Leases.release(b.context, b.ref)
+	b.note(journal.Connection{State: journal.Released})
 }
 
 // takeSlot waits until this process may hold one more connection. It returns false if that is of no
@@ -129,26 +154,27 @@ func (b *bot) takeSlot() bool {
 	}
 }
 
-// hold holds the connection until the bot stops or the term is over. After a panic it starts again.
-func (b *bot) hold(t *term) {
+// hold holds the connection until the bot stops, the term is over, or its settings are refused, which
+// it reports. After a panic it starts again.
+func (b *bot) hold(t *term) (refused bool) {
 	for {
 		err := b.safely(func() error { return b.serve(t) })
 		b.setLink(nil)
 		b.links.Wait()
 		switch {
 		case b.context.Err() != nil:
-			b.options.Leases.release(b.context, b.ref)
-			b.note(journal.Connection{State: journal.Released})
-			return
+			b.release()
+			return false
+		case errors.Is(err, errRefused):
+			return true
 		case err == nil: // the term is over
 			b.note(journal.Connection{State: journal.Lost, Step: StepLease, Reason: "the tables did not answer this " +
 				"process in time, so it closed the connection; another process may open it"})
-			return
+			return false
 		}
 		b.note(journal.Connection{State: journal.Failed, Step: StepOpen, Reason: err.Error()})
 		b.stream = nil
 		_ = invoke.Sleep(b.context, b.pause())
-		b.attempts++
 	}
 }
 
@@ -168,7 +194,11 @@ func (b *bot) safely(do func() error) (err error) {
 	return do()
 }
 
-// serve opens a connection whenever one is due. It returns when the bot stops or the term is over.
+// errRefused is the error of settings with which no connection can be opened.
+var errRefused = errors.New("the platform refused the settings")
+
+// serve opens a connection whenever one is due. It returns when the bot stops or the term is over,
+// and errRefused.
 func (b *bot) serve(t *term) error {
 	ctx := b.context
 	due := time.NewTimer(0)
@@ -190,8 +220,12 @@ func (b *bot) serve(t *term) error {
 		case <-t.Done():
 			return nil
 		case <-due.C:
-			if wait, again := b.connect(ctx, t); again {
+			wait, err := b.connect(ctx, t)
+			switch {
+			case err != nil && !isFinal(err):
 				due.Reset(wait)
+			case err != nil && b.link() == nil:
+				return errRefused
 			}
 			quiet.Reset(silence)
 		case err := <-ended:
@@ -199,7 +233,7 @@ func (b *bot) serve(t *term) error {
 			due.Reset(b.lost(now, err))
 		case reason := <-renew:
 			b.log(slog.LevelInfo, "a connection is replaced", "reason", reason)
-			due.Reset(0)
+			due.Reset(b.renewal(now))
 		case <-quiet.C:
 			if now == nil {
 				continue
@@ -224,9 +258,7 @@ func (b *bot) serve(t *term) error {
 				b.note(journal.Connection{State: journal.Lost, Step: StepRead, Frame: now.frame(),
 					Reason: "the clock jumped: this machine slept, and the platform has given up the connection"})
 			}
-			if !b.refused {
-				due.Reset(0)
-			}
+			due.Reset(0)
 		case <-alive.C:
 			if now != nil {
 				b.note(journal.Connection{State: journal.Alive, Frame: now.frame()})
@@ -280,31 +312,32 @@ func (b *bot) load(ctx context.Context) error {
 	return nil
 }
 
-// connect opens a connection, which takes the place of the one in use. If again, it is to be tried
-// again after a time.
-func (b *bot) connect(ctx context.Context, t *term) (wait time.Duration, again bool) {
+// connect opens a connection, which takes the place of the one in use. After an error that is not
+// final it is to be tried again after a time. What came too late is no error.
+func (b *bot) connect(ctx context.Context, t *term) (wait time.Duration, err error) {
 	before := b.link()
 	opened, err := b.open(ctx, t)
-	if b.refused = err != nil && isFinal(err); err == nil {
+	switch {
+	case err == nil:
 		b.setLink(opened)
 		b.note(journal.Connection{State: journal.Connected})
 		b.log(slog.LevelInfo, "connected")
-		return 0, false
-	}
-	if ctx.Err() != nil || t.Err() != nil {
-		return 0, false
+		return 0, nil
+	case ctx.Err() != nil || t.Err() != nil:
+		return 0, nil
 	}
 	wait = b.pause()
-	b.attempts++
-	b.log(slog.LevelWarn, "not connected", "error", err, "again", !b.refused)
-	if before == nil { // else the one in use still delivers
-		n := journal.Connection{State: journal.Failed, Step: StepOpen, Reason: err.Error()}
-		if b.refused {
-			n.State = journal.Refused
-		}
-		b.note(n)
+	b.log(slog.LevelWarn, "not connected", "error", err, "again", !isFinal(err))
+	if before != nil { // it still delivers
+		before.rival = true
+		return wait, err
 	}
-	return wait, !b.refused
+	n := journal.Connection{State: journal.Failed, Step: StepOpen, Reason: err.Error()}
+	if isFinal(err) {
+		n.State = journal.Refused
+	}
+	b.note(n)
+	return wait, err
 }
 
 // isFinal reports whether an error says that no retry can help.
@@ -319,20 +352,35 @@ var errOver = errors.New("this process could not renew its lease in time")
 // errSlow is the error of a connection that is not opened within signInTime.
 var errSlow = errors.New("the platform did not accept the connection in time")
 
+// enter waits for a place.
+func enter(ctx context.Context, places chan<- struct{}) error {
+	select {
+	case places <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // open opens a connection.
 func (b *bot) open(ctx context.Context, t *term) (*link, error) {
-	select {
-	case b.opens <- struct{}{}:
-		defer func() { <-b.opens }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	ctx, cancel := context.WithTimeout(ctx, signInTime)
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(t, cancel)()
-	if err := b.load(ctx); err != nil {
+	if err := enter(ctx, b.loads); err != nil {
 		return nil, err
 	}
+	err := b.load(ctx)
+	if <-b.loads; err != nil {
+		return nil, err
+	}
+	opens := b.opens[b.kind]
+	if err := enter(ctx, opens); err != nil {
+		return nil, err
+	}
+	defer func() { <-opens }()
+	ctx, cancel = context.WithTimeout(ctx, signInTime)
+	defer cancel()
 	if !b.options.Leases.valid(t) {
 		return nil, errOver
 	}
@@ -346,19 +394,28 @@ func (b *bot) open(ctx context.Context, t *term) (*link, error) {
 	return b.newLink(conn, t), nil
 }
 
+// renewal returns when another connection is opened after one: at once, or if this one was not open
+// for long, after a pause. A platform may give each connection up as soon as it is open.
+func (b *bot) renewal(l *link) time.Duration {
+	if time.Since(l.opened) >= steady {
+		b.attempts = 0
+		return 0
+	}
+	return b.pause()
+}
+
 // lost says why a connection ended, and returns when another one is opened.
 func (b *bot) lost(l *link, err error) time.Duration {
 	if time.Since(l.opened) >= steady {
 		b.attempts = 0
 	}
+	wait := b.pause()
 	if time.Since(l.opened) >= longestReplaced {
 		b.replaced = 0
 	}
 	n := journal.Connection{State: journal.Lost, Step: StepRead, Reason: err.Error(), Frame: l.frame()}
-	wait := b.pause()
-	b.attempts++
 	var ended *callback.Ended
-	if errors.As(err, &ended) && ended.Replaced {
+	if errors.As(err, &ended) && ended.Replaced && !l.rival {
 		n.Step = StepReplaced
 		wait = min(replacedPause<<min(b.replaced, 10), longestReplaced)
 		wait += rand.N(wait / 4)
@@ -369,9 +426,11 @@ func (b *bot) lost(l *link, err error) time.Duration {
 	return wait
 }
 
-// pause returns a pause before the next attempt.
+// pause returns a pause before the next attempt, and counts it.
 func (b *bot) pause() time.Duration {
-	return rand.N(min(firstPause<<min(b.attempts, 10), longestPause))
+	longest := min(firstPause<<min(b.attempts, 10), longestPause)
+	b.attempts++
+	return rand.N(longest)
 }
 
 // note gives news to health, and remembers it for the next time.

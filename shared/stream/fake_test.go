@@ -2,6 +2,7 @@ package stream_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,7 +42,9 @@ type world struct {
 	skew     time.Duration
 	opening  int // connections that are being opened, and the most at once
 	most     int
-	slow     time.Duration // of Open of a stream
+	slow     time.Duration     // of Open of a stream
+	greet    func(*conn)       // of each connection that is opened
+	kinds    map[string]string // of bots; default Fake
 	log      bytes.Buffer
 }
 
@@ -117,7 +120,7 @@ func (w *world) options() stream.Options {
 			if w.unopened != nil {
 				return nil, w.unopened
 			}
-			return &command.Endpoint{Name: of.Name, Type: "Fake", Settings: w.settings[of.Name]}, nil
+			return &command.Endpoint{Name: of.Name, Type: cmp.Or(w.kinds[of.Name], "Fake"), Settings: w.settings[of.Name]}, nil
 		},
 		Streams: map[string]func(callback.Settings, *callback.Client) (callback.Stream, error){
 			"Fake": func(s callback.Settings, _ *callback.Client) (callback.Stream, error) {
@@ -273,6 +276,9 @@ func (o *opener) Open(ctx context.Context, d callback.Dialer) (callback.Connecti
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.conns[o.bot] = append(o.conns[o.bot], c)
+	if o.greet != nil {
+		o.greet(c)
+	}
 	return c, nil
 }
 

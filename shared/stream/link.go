@@ -25,6 +25,7 @@ type link struct {
 	over    chan struct{} // closed when reading has ended
 	leave   chan struct{} // closed by retire
 	overlap bool          // read on for a while after leave
+	rival   bool          // this process tried to replace it; of the goroutine of the bot
 	once    sync.Once
 	last    atomic.Pointer[time.Time] // when the last delivery came; nil: none did
 

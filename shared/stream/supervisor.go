@@ -59,8 +59,9 @@ const (
 )
 
 const (
-	// opening is how many connections are opened concurrently, and atOnce how many deliveries are
-	// handled concurrently, each at most of them for one connection.
+	// opening is how many connections to one platform are opened concurrently, and how many
+	// configurations are read for that. atOnce is how many deliveries are handled concurrently, each
+	// at most of them for one connection.
 	opening = 16
 	atOnce  = 256
 	each    = 32
@@ -77,9 +78,10 @@ const (
 // A Supervisor holds the connections of a process. It is safe for concurrent use.
 type Supervisor struct {
 	options Options
-	turns   chan struct{} // a place for each delivery that is handled
-	opens   chan struct{} // a place for each connection that is being opened
-	slots   chan struct{} // a place for each connection
+	turns   chan struct{}            // a place for each delivery that is handled
+	loads   chan struct{}            // a place for each configuration that is being read
+	opens   map[string]chan struct{} // by Type, a place for each connection that is being opened
+	slots   chan struct{}            // a place for each connection
 
 	context context.Context // of the bots; set by Start
 	stop    context.CancelFunc
@@ -101,10 +103,15 @@ func New(o Options) (*Supervisor, error) {
 		o.Now = time.Now
 	}
 	o.Max, o.Poll = cmp.Or(o.Max, DefaultMax), cmp.Or(o.Poll, DefaultPoll)
+	opens := make(map[string]chan struct{}, len(o.Streams))
+	for kind := range o.Streams {
+		opens[kind] = make(chan struct{}, opening)
+	}
 	return &Supervisor{
 		options: o,
 		turns:   make(chan struct{}, atOnce),
-		opens:   make(chan struct{}, opening),
+		loads:   make(chan struct{}, opening),
+		opens:   opens,
 		slots:   make(chan struct{}, o.Max),
 		wake:    make(chan struct{}, 1),
 		bots:    make(map[command.Ref]*bot),

@@ -263,6 +263,7 @@ func TestARenewedConnectionTakesThePlaceBeforeTheOldOneEnds(t *testing.T) {
 		w.put("a", "s")
 		w.start()
 		old := w.only("a")
+		time.Sleep(time.Minute)
 		for range 3 {
 			old.next <- &callback.Delivery{Renew: "the platform asks for a new connection"}
 		}
