@@ -68,7 +68,11 @@ func TestARoleWithConnections(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	of := command.Ref{Account: app.DefaultAccountID, Region: app.DefaultRegion, Name: "ops"}
+	bots, err := opened.Service.Streams(t.Context())
+	if err != nil || len(bots) != 1 {
+		t.Fatalf("%+v: %v", bots, err)
+	}
+	of := bots[0].Ref
 	message := &command.Message{ID: "m1", Conversation: "c1", User: "u1", Text: "restart i-1", Sent: time.Now(),
 		ReplyTo: command.ReplyTo{Kind: callback.ReplyStream, ID: "user/u1"}}
 	response := opened.Arrive(t.Context(), of, answerer{}, &callback.Received{Message: message}, nil)

@@ -242,7 +242,7 @@ func (s *Supervisor) Send(ctx context.Context, of command.Ref, to command.ReplyT
 	s.mu.Lock()
 	b := s.bots[named(of)]
 	s.mu.Unlock()
-	if b == nil {
+	if b == nil || b.ref.Life != of.Life {
 		return errNotConnected
 	}
 	return b.send(ctx, to, text)

@@ -638,6 +638,11 @@ func TestAnswersOverAConnection(t *testing.T) {
 			t.Errorf("sent %v: %v", c.sent, err)
 		}
 		w.do(func() { w.refuse = func(string) error { return errors.New("down") } })
+		other := ref("a")
+		other.Life = "2"
+		if err := s.Send(t.Context(), other, to, "done"); err == nil || len(c.sent) != 1 {
+			t.Errorf("an answer of another life was sent: %v", err)
+		}
 		c.next <- &callback.Ended{Reason: "gone"}
 		synctest.Wait()
 		for _, name := range []string{"a", "unknown"} {

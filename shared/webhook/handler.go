@@ -11,6 +11,7 @@ import (
 
 	"chatconf/shared/chat"
 	"chatconf/shared/command"
+	"chatconf/shared/fault"
 	"chatconf/shared/invoke"
 	"chatconf/shared/journal"
 	"chatconf/shared/platform/callback"
@@ -159,9 +160,10 @@ func (h *Handler) serve(ctx context.Context, r *http.Request, c *entry) *callbac
 }
 
 // Arrive handles what came over a connection that chatconf opened, which proves it: it is decided,
-// recorded and dispatched as a callback is. The configuration is that of ref as it is now. refused
-// is the reason if it could not be read; else received is not nil. The answer has the status 200 if
-// the delivery needs no repetition, 401 if it was refused, and another one if it failed.
+// recorded and dispatched as a callback is. The configuration is that of ref as it is now; it must
+// still be of the same life, for which the connection was opened. refused is the reason if it could
+// not be read; else received is not nil. The answer has the status 200 if the delivery needs no
+// repetition, 401 if it was refused, and another one if it failed.
 func (h *Handler) Arrive(ctx context.Context, ref command.Ref, a callback.Answerer, received *callback.Received,
 	refused error) (out *callback.Response) {
 	c := &entry{started: h.now(), ref: ref, stream: true}
@@ -180,7 +182,10 @@ func (h *Handler) Arrive(ctx context.Context, ref command.Ref, a callback.Answer
 	}()
 	defer invoke.Recover("webhook", &panicked)
 	e, err := h.service.OpenConfiguration(ctx, ref)
-	if err != nil {
+	switch {
+	case fault.CodeOf(err) == fault.NotFound, err == nil && e.Life != ref.Life:
+		return c.refuse(callback.StepFind, "the configuration of this connection was deleted")
+	case err != nil:
 		return c.fail(err, unavailable)
 	}
 	c.platform = e.Type
