@@ -349,7 +349,7 @@ func (s *splits) join(f *frame) ([]byte, error) {
 	}
 	p := s.all[i]
 	if p.parts[seq] == nil { // a part that comes again is the same
-		p.parts[seq] = part
+		p.parts[seq] = slices.Clone(part) // alone, not with the rest of a large frame
 		p.missing--
 		p.size += len(part)
 		s.size += len(part)

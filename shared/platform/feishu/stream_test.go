@@ -35,7 +35,7 @@ func streamSettings(pairs ...string) callback.Settings {
 }
 
 // connect opens a connection over a socket.
-func connect(t testing.TB, socket *platformtest.Socket, pairs ...string) callback.Connection {
+func connect(t testing.TB, socket callback.Dialer, pairs ...string) callback.Connection {
 	t.Helper()
 	p := platformtest.NewServer(t, now, []string{"open.feishu.cn"},
 		func(platformtest.Request) (int, string) { return 200, granted })
@@ -489,6 +489,32 @@ func TestPayloadsInParts(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, got, test.want)
 		}
 	}
+}
+
+// TestPartsKeepNoFrames holds that a small part does not keep the memory of a large frame: only the
+// parts are counted.
+func TestPartsKeepNoFrames(t *testing.T) {
+	whole := said("user", "text", `{"text":"restart i-1"}`, p2p)
+	conn := connect(t, reused{platformtest.NewSocket(part("m", 2, 0, whole[:10]), part("m", 2, 1, whole[10:])),
+		make([]byte, 4096)})
+	if d, err := conn.Next(t.Context()); err != nil || d.Received == nil || d.Received.Message.Text != "restart i-1" {
+		t.Errorf("%+v: %v", d, err)
+	}
+}
+
+// A reused is a socket that reads all frames into the same memory.
+type reused struct {
+	*platformtest.Socket
+	memory []byte
+}
+
+// Dial implements callback.Dialer.
+func (r reused) Dial(context.Context, callback.Dial) (callback.Socket, error) { return r, nil }
+
+// Read implements callback.Socket.
+func (r reused) Read(ctx context.Context) ([]byte, error) {
+	b, err := r.Socket.Read(ctx)
+	return r.memory[:copy(r.memory, b)], err
 }
 
 // TestIncompletePayloadsAreDropped holds that parts of payloads that never become whole are dropped
