@@ -33,6 +33,7 @@ const (
 	answerTime    = 5 * time.Second // until the answer to a command
 	maxWaiting    = 500             // commands without an answer
 	maxID         = 256             // bytes of a req_id
+	maxEarly      = 16              // frames that come before the answer to aibot_subscribe
 )
 
 // The commands of frames.
@@ -109,6 +110,7 @@ type connection struct {
 	*reader
 	socket     callback.Socket
 	unanswered atomic.Int32 // pings
+	early      [][]byte     // frames that came before the answer to aibot_subscribe
 
 	mu      sync.Mutex
 	waiting map[string]chan string // each for the code of the answer to a command, by req_id
@@ -163,7 +165,7 @@ func isOwn(id string) bool {
 		strings.HasPrefix(id, cmdSend+"_")
 }
 
-// subscribe signs in, before anything else is read.
+// subscribe signs in. What comes before the answer is kept for Next, since WeCom sends it once.
 func (c *connection) subscribe(ctx context.Context, s *stream) error {
 	ctx, cancel := context.WithTimeout(ctx, signInTime)
 	defer cancel()
@@ -184,7 +186,11 @@ func (c *connection) subscribe(ctx context.Context, s *stream) error {
 		switch {
 		case err != nil:
 			return fmt.Errorf("wecom: %s: %w", cmdSubscribe, err)
-		case f.cmd != "" || f.id != id: // not the answer
+		case f.cmd == "" && f.id != id: // the answer to something else
+		case f.cmd != "" && len(c.early) >= maxEarly:
+			return fmt.Errorf("wecom: %s: other frames came, and no answer", cmdSubscribe)
+		case f.cmd != "":
+			c.early = append(c.early, b)
 		case f.code == "0":
 			return nil
 		default:
@@ -232,9 +238,19 @@ func (c *connection) Next(ctx context.Context) (*callback.Delivery, error) {
 	}
 }
 
+// read returns the next frame.
+func (c *connection) read(ctx context.Context) ([]byte, error) {
+	if len(c.early) == 0 {
+		return c.socket.Read(ctx)
+	}
+	b := c.early[0]
+	c.early = c.early[1:]
+	return b, nil
+}
+
 // next reads a frame. It returns neither a delivery nor an error for the answer to a command.
 func (c *connection) next(ctx context.Context) (*callback.Delivery, error) {
-	b, err := c.socket.Read(ctx)
+	b, err := c.read(ctx)
 	if err != nil {
 		return nil, err
 	}

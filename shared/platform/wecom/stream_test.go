@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"chatconf/shared/command"
+	"chatconf/shared/dispatch"
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/platformtest"
 	"chatconf/shared/platform/wecom"
@@ -94,6 +95,39 @@ func next(t testing.TB, c callback.Connection) *callback.Delivery {
 		t.Fatal(err)
 	}
 	return d
+}
+
+// WeCom sends a message once, perhaps right before the answer to aibot_subscribe.
+func TestMessagesBeforeTheAnswerAreKept(t *testing.T) {
+	for name, count := range map[string]int{"one": 1, "several": 16, "too many": 17} {
+		socket := platformtest.NewSocket()
+		answer := answering(t, nil)
+		socket.Reply = func(written string) []string {
+			return append(slices.Repeat([]string{push("aibot_msg_callback", direct)}, count), answer(written)...)
+		}
+		s, err := wecom.Platform{}.NewStream(streamSettings(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := s.Open(t.Context(), socket)
+		if count > 16 {
+			if err == nil || !socket.Closed() || !dispatch.Retryable(err) {
+				t.Errorf("%s: %v, closed %v", name, err, socket.Closed())
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range count {
+			if d := next(t, c); d.Received == nil || d.Received.Message.ID != "m1" {
+				t.Errorf("%s: %+v", name, d)
+			}
+		}
+		if _, err := c.Next(t.Context()); err == nil {
+			t.Errorf("%s: a frame came twice", name)
+		}
+	}
 }
 
 func push(cmd, body string) string {
