@@ -306,7 +306,7 @@ func (b *bot) load(ctx context.Context) error {
 	}
 	stream, err := newStream(settings, b.options.Client)
 	if err != nil {
-		return err
+		return callback.Final("%v", err) // a setting is missing
 	}
 	b.stream, b.kind, b.settings = stream, e.Type, settings
 	return nil

@@ -125,7 +125,7 @@ func (w *world) options() stream.Options {
 		Streams: map[string]func(callback.Settings, *callback.Client) (callback.Stream, error){
 			"Fake": func(s callback.Settings, _ *callback.Client) (callback.Stream, error) {
 				if s["Secret"] == "" {
-					return nil, callback.Final("Secret is missing")
+					return nil, errors.New("Secret is missing")
 				}
 				return &opener{w, s["Name"].Reveal(), s["Secret"].Reveal()}, nil
 			},
