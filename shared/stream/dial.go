@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -69,8 +71,11 @@ func (d dialer) Dial(ctx context.Context, to callback.Dial) (callback.Socket, er
 		HTTPHeader: header})
 	switch {
 	case err != nil && response != nil && response.StatusCode != http.StatusSwitchingProtocols:
-		return nil, &callback.CallError{What: to.What, Code: response.Header.Get(to.CodeHeader),
-			Status: response.StatusCode, Again: true}
+		if code := response.Header.Get(to.CodeHeader); code != "" {
+			return nil, &callback.CallError{What: to.What, Code: code, Status: response.StatusCode, Again: true}
+		}
+		return nil, fmt.Errorf("%s: the answer has status %d and opens no WebSocket; a proxy or a firewall in between "+
+			"may not let it through", to.What, response.StatusCode)
 	case err != nil:
 		return nil, dial.NewError(to.What, err)
 	}
@@ -132,11 +137,18 @@ func (s *socket) Read(ctx context.Context) ([]byte, error) {
 // ended returns why the connection ended.
 func (s *socket) ended(err error) error {
 	var closed websocket.CloseError
-	if errors.As(err, &closed) {
-		return &callback.Ended{Reason: fmt.Sprintf("%s: the platform closed the connection with code %d", s.what,
-			closed.Code)}
+	var why string
+	switch {
+	case errors.As(err, &closed):
+		why = fmt.Sprintf("the platform closed the connection with code %d", closed.Code)
+	case errors.Is(err, websocket.ErrMessageTooBig):
+		why = fmt.Sprintf("the platform sent a message of more than %d bytes", maxMessage)
+	case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed):
+		why = "the connection broke"
+	default:
+		why = dial.Why(err)
 	}
-	return &callback.Ended{Reason: s.what + ": " + dial.Why(err)}
+	return &callback.Ended{Reason: s.what + ": " + why}
 }
 
 // Write implements callback.Socket.

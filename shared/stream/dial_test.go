@@ -180,10 +180,11 @@ func TestWhyAConnectionIsNotOpened(t *testing.T) {
 		transport http.RoundTripper
 		want      string
 	}{
-		"nobody listens":        {at(closed.Addr().String()), "the connection was refused"},
-		"an unknown authority":  {at(server.Listener.Addr().String()), "the certificate is not valid for the host"},
-		"a server without TLS":  {at(plain.Listener.Addr().String()), "the server does not speak TLS"},
-		"an answer with status": {listen(t, http.NotFound), "status 404"},
+		"nobody listens":       {at(closed.Addr().String()), "the connection was refused"},
+		"an unknown authority": {at(server.Listener.Addr().String()), "the certificate is not valid for the host"},
+		"a server without TLS": {at(plain.Listener.Addr().String()), "the server does not speak TLS"},
+		"an answer with status": {listen(t, http.NotFound), "test: the connection: the answer has status 404 and " +
+			"opens no WebSocket; a proxy or a firewall in between may not let it through"},
 		"a redirect": {listen(t, func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "https://gw.example.com/planted", http.StatusFound)
 		}), "status 302"},
@@ -230,14 +231,14 @@ func TestWhyAConnectionEnds(t *testing.T) {
 		"a message that is too long": {func(ctx context.Context, c *websocket.Conn) {
 			_ = c.Write(ctx, websocket.MessageText, make([]byte, 1<<20+1))
 			_, _, _ = c.Read(ctx)
-		}, "the connection broke, or the answer was not HTTP"},
+		}, "the platform sent a message of more than 1048576 bytes"},
 		"a message of another kind": {func(ctx context.Context, c *websocket.Conn) {
 			_ = c.Write(ctx, websocket.MessageBinary, []byte("planted"))
 		}, "the platform sent a message of type MessageBinary, not MessageText"},
 		"a close frame": {func(_ context.Context, c *websocket.Conn) {
 			_ = c.Close(4001, "planted")
 		}, "the platform closed the connection with code 4001"},
-		"a cut": {func(_ context.Context, c *websocket.Conn) { _ = c.CloseNow() }, ""},
+		"a cut": {func(_ context.Context, c *websocket.Conn) { _ = c.CloseNow() }, "test: the connection: the connection broke"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := dialed(t, listen(t, accept(t, test.do)), to())
