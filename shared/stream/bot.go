@@ -154,8 +154,8 @@ func (b *bot) takeSlot() bool {
 	}
 }
 
-// hold holds the connection until the bot stops, the term is over, or its settings are refused, which
-// it reports. After a panic it starts again.
+// hold holds the connection until the bot stops, the term is over, or its settings are refused. It
+// reports whether they are. After a panic it starts again.
 func (b *bot) hold(t *term) (refused bool) {
 	for {
 		err := b.safely(func() error { return b.serve(t) })

@@ -238,7 +238,9 @@ func TestWhyAConnectionEnds(t *testing.T) {
 		"a close frame": {func(_ context.Context, c *websocket.Conn) {
 			_ = c.Close(4001, "planted")
 		}, "the platform closed the connection with code 4001"},
-		"a cut": {func(_ context.Context, c *websocket.Conn) { _ = c.CloseNow() }, "test: the connection: the connection broke"},
+		"a cut": {func(_ context.Context, c *websocket.Conn) {
+			_ = c.CloseNow()
+		}, "test: the connection: the connection broke"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := dialed(t, listen(t, accept(t, test.do)), to())

@@ -120,7 +120,8 @@ func (w *world) options() stream.Options {
 			if w.unopened != nil {
 				return nil, w.unopened
 			}
-			return &command.Endpoint{Name: of.Name, Type: cmp.Or(w.kinds[of.Name], "Fake"), Settings: w.settings[of.Name]}, nil
+			return &command.Endpoint{Name: of.Name, Type: cmp.Or(w.kinds[of.Name], "Fake"),
+				Settings: w.settings[of.Name]}, nil
 		},
 		Streams: map[string]func(callback.Settings, *callback.Client) (callback.Stream, error){
 			"Fake": func(s callback.Settings, _ *callback.Client) (callback.Stream, error) {

@@ -60,8 +60,8 @@ const (
 
 const (
 	// opening is how many connections to one platform are opened concurrently, and how many
-	// configurations are read for that. atOnce is how many deliveries are handled concurrently, each
-	// at most of them for one connection.
+	// configurations are read for that. atOnce is how many deliveries are handled concurrently,
+	// each at most of them for one connection.
 	opening = 16
 	atOnce  = 256
 	each    = 32
