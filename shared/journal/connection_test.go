@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -65,17 +66,34 @@ func TestNewsAtTheSameTime(t *testing.T) {
 // A countedTable takes every write, and fails the first ones.
 type countedTable struct {
 	table.Table
+	mu     sync.Mutex
 	fails  int
 	writes []table.Change
 }
 
 func (c *countedTable) Write(_ context.Context, _ string, change table.Change) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.fails > 0 {
 		c.fails--
 		return errors.New("the disk is on fire")
 	}
 	c.writes = append(c.writes, change)
 	return nil
+}
+
+// taken returns the writes so far.
+func (c *countedTable) taken() []table.Change {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.writes
+}
+
+// fail lets the next writes fail.
+func (c *countedTable) fail(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.fails = n
 }
 
 // News that come soon after other ones are written without a third note or a reader.
@@ -91,25 +109,26 @@ func TestNewsAreWrittenSoon(t *testing.T) {
 			begun := time.Now()
 			j.NoteLater(t.Context(), ref, connectionNote(journal.Connected))
 			synctest.Wait()
-			if len(counted.writes) != 1 {
-				t.Fatalf("%s: %d writes at first", about, len(counted.writes))
+			if len(counted.taken()) != 1 {
+				t.Fatalf("%s: %d writes at first", about, len(counted.taken()))
 			}
-			counted.fails = fails
+			counted.fail(fails)
 			j.NoteLater(t.Context(), ref, connectionNote(journal.Lost))
 			j.NoteLater(t.Context(), ref, connectionNote(journal.Connected))
 			synctest.Wait()
-			if len(counted.writes) != 1 {
-				t.Errorf("%s: %d writes at once", about, len(counted.writes))
+			if len(counted.taken()) != 1 {
+				t.Errorf("%s: %d writes at once", about, len(counted.taken()))
 			}
 			time.Sleep(6 * time.Second)
 			synctest.Wait()
-			if len(counted.writes) != 2-fails {
-				t.Errorf("%s: %d writes after %v", about, len(counted.writes), time.Since(begun))
+			if len(counted.taken()) != 2-fails {
+				t.Errorf("%s: %d writes after %v", about, len(counted.taken()), time.Since(begun))
 			}
 			j.NoteLater(t.Context(), ref, connectionNote(journal.Alive))
 			time.Sleep(6 * time.Second)
 			synctest.Wait()
-			last := counted.writes[len(counted.writes)-1]
+			writes := counted.taken()
+			last := writes[len(writes)-1]
 			if want := 1 + 2*fails; len(last.Puts) != want || len(last.Adds) != fails {
 				t.Errorf("%s: the last write has %d puts and %d adds", about, len(last.Puts), len(last.Adds))
 			}
