@@ -64,8 +64,8 @@ func TestReceive(t *testing.T) {
 			`Configuration.WeChatAgentId: "x" is not 1 to 20 digits. Configuration.WeChatBotId: is missing, and ` +
 				"Receive Stream needs it; write 1 to 128 printable ASCII characters without blanks (Bot ID of an " +
 				"intelligent robot (智能机器人), such as aib…). Configuration.WeChatBotSecret: is missing, and Receive " +
-				"Stream needs it; write 1 to 256 printable ASCII characters without blanks (Secret of the long " +
-				"connection of that robot)."},
+				"Stream needs it; write 1 to 256 printable ASCII characters without blanks (Secret of the " +
+				"intelligent robot)."},
 		{"WeCom by stream, with a token of before alone", "WeChat", chattest.With(streamWeChat,
 			`"WeChatTokenPrevious":"planted"`),
 			"Configuration.WeChatToken: is missing; WeChatTokenPrevious needs it."},

@@ -19,7 +19,7 @@ func setup(webhookURL, language string) []string {
 				"callbackUrl 填写同一地址，apiSecret 填写 DingTalkCardSecret 的值。",
 			"如需延迟回复，在权限管理中申请 qyapi_robot_sendmsg。",
 			"把机器人添加到群。",
-			"@机器人 发送 whoami，回复中有写入 Permissions 的 id。",
+			"@机器人 发送 whoami，回复中包含要填入 Permissions 的 id。",
 		}
 	}
 	return []string{
@@ -44,14 +44,14 @@ func streamSetup(language string) []string {
 	if language == command.Chinese {
 		return []string{
 			"打开 https://open-dev.dingtalk.com ，进入 Client ID 为 DingTalkClientId 的企业内部应用。",
-			"应用能力 > 机器人：开启机器人，消息接收模式选择 Stream 模式，不需要填写地址。",
+			"应用能力 > 机器人：开启机器人，消息接收模式选择 Stream 模式，无需填写地址。",
 			"版本管理与发布：发布应用。未发布的应用收到的消息没有发送者的 userid，会被拒绝。",
 			"把 BotName 设为机器人的名称，用于识别富文本消息中的 @机器人。",
 			"如果机器人的 robotCode 与 Client ID 不同，填入 DingTalkRobotCode。",
-			"互动卡片的回调也从这条连接到达，不需要注册地址。",
+			"互动卡片的回调也通过该连接推送，无需注册回调地址。",
 			"如需延迟回复，在权限管理中申请 qyapi_robot_sendmsg。",
 			"把机器人添加到群。",
-			"@机器人 发送 whoami，回复中有写入 Permissions 的 id。",
+			"@机器人 发送 whoami，回复中包含要填入 Permissions 的 id。",
 		}
 	}
 	return []string{

@@ -22,7 +22,7 @@ func setup(webhookURL, language string) []string {
 			"权限管理：开通 im:message.group_at_msg:readonly、im:message.p2p_msg:readonly 与 im:message:send_as_bot。",
 			"创建并发布版本。",
 			"把机器人添加到群。",
-			"@机器人 发送 whoami，回复中有写入 Permissions 的 id。",
+			"@机器人 发送 whoami，回复中包含要填入 Permissions 的 id。",
 		}
 	}
 	return []string{
@@ -53,7 +53,8 @@ func streamSetup(language string) []string {
 			"打开 https://open.feishu.cn/app （Lark 为 https://open.larksuite.com/app ），" +
 				"进入 App ID 为 FeishuAppId 的企业自建应用。",
 			"添加应用能力：添加机器人。",
-			"事件与回调 > 事件配置：订阅方式选择使用长连接接收事件。飞书会立即检查连接，请在 chatconf 已连接时保存。",
+			"事件与回调 > 事件配置：订阅方式选择使用长连接接收事件。保存时飞书会检查长连接，" +
+				"请先确认机器人的连接状态为 Connected。",
 			"添加事件 im.message.receive_v1（接收消息）。",
 			"如果有机器人菜单，再添加事件 application.bot.menu_v6；菜单项的 event_key 即为命令。",
 			"把 BotName 设为机器人在飞书中的名称。群消息中 @ 了哪个机器人，只能凭名称判断；" +
@@ -62,20 +63,20 @@ func streamSetup(language string) []string {
 			"权限管理：开通 im:message.group_at_msg:readonly、im:message.p2p_msg:readonly 与 im:message:send_as_bot。",
 			"创建并发布版本。",
 			"把机器人添加到群。",
-			"@机器人 发送 whoami，回复中有写入 Permissions 的 id。",
+			"@机器人 发送 whoami，回复中包含要填入 Permissions 的 id。",
 		}
 	}
 	return []string{
 		"Open https://open.feishu.cn/app (Lark: https://open.larksuite.com/app ) and select the custom app whose " +
 			"App ID is FeishuAppId.",
 		"Add the bot capability.",
-		"Events and callbacks > Event configuration: select receiving events through the long connection. Feishu " +
-			"checks the connection at once, so save while chatconf is connected.",
+		"Events and callbacks > Event configuration: select receiving events through the long connection (长连接). " +
+			"Save when the bot's health says Connected, because Feishu then checks the connection.",
 		"Add the event im.message.receive_v1.",
 		"If the bot has a menu, add the event application.bot.menu_v6. The event_key of an item is its command.",
 		"Set BotName to the bot's name in Feishu. In a group only the name identifies the mentioned bot; without " +
 			"it, a message to another bot can be read as a command.",
-		"Callback configuration: select receiving callbacks through the long connection, and add the callback " +
+		"Callback configuration: select receiving callbacks through the long connection, too, and add the callback " +
 			"card.action.trigger.",
 		"Permissions: enable im:message.group_at_msg:readonly, im:message.p2p_msg:readonly and " +
 			"im:message:send_as_bot.",

@@ -11,12 +11,12 @@ func setup(webhookURL, language string) []string {
 			"打开 https://api.slack.com/apps ，进入应用。",
 			"Basic Information：把 Signing Secret 填入 SlackSigningSecret。",
 			"Slash Commands > Create New Command：Command 例如 /ops，Request URL 填写：" + webhookURL,
-			"Event Subscriptions：打开，Request URL 填写同一地址，bot events 添加 app_mention 与 message.im。",
-			"Interactivity & Shortcuts：打开，Request URL 填写同一地址。",
+			"Event Subscriptions：开启，Request URL 填写同一地址，bot events 添加 app_mention 与 message.im。",
+			"Interactivity & Shortcuts：开启，Request URL 填写同一地址。",
 			"OAuth & Permissions：添加 commands、app_mentions:read、im:history、chat:write。",
-			"把应用安装到工作区，把 Bot User OAuth Token 填入 SlackBotToken。",
+			"把应用安装到工作区，然后把 Bot User OAuth Token 填入 SlackBotToken。",
 			"把工作区的 id 填入 SlackTeamId。",
-			"在频道中发送 /ops whoami，回复中有写入 Permissions 的 id。",
+			"在频道中发送 /ops whoami，回复中包含要填入 Permissions 的 id。",
 		}
 	}
 	return []string{
@@ -38,15 +38,15 @@ func streamSetup(language string) []string {
 	if language == command.Chinese {
 		return []string{
 			"打开 https://api.slack.com/apps ，进入应用。",
-			"Socket Mode：打开 Enable Socket Mode。",
-			"Basic Information > App-Level Tokens：生成带有 connections:write 的令牌，填入 SlackAppToken。",
-			"Slash Commands > Create New Command：Command 例如 /ops，不需要 Request URL。",
-			"Event Subscriptions：打开，bot events 添加 app_mention 与 message.im。",
-			"Interactivity & Shortcuts：打开。",
+			"Socket Mode：开启 Enable Socket Mode。",
+			"Basic Information > App-Level Tokens：生成 scope 为 connections:write 的令牌，填入 SlackAppToken。",
+			"Slash Commands > Create New Command：Command 例如 /ops，无需填写 Request URL。",
+			"Event Subscriptions：开启，bot events 添加 app_mention 与 message.im。",
+			"Interactivity & Shortcuts：开启。",
 			"OAuth & Permissions：添加 commands、app_mentions:read、im:history、chat:write。",
-			"把应用安装到工作区，把 Bot User OAuth Token 填入 SlackBotToken。",
+			"把应用安装到工作区，然后把 Bot User OAuth Token 填入 SlackBotToken。",
 			"把工作区的 id 填入 SlackTeamId。",
-			"在频道中发送 /ops whoami，回复中有写入 Permissions 的 id。",
+			"在频道中发送 /ops whoami，回复中包含要填入 Permissions 的 id。",
 		}
 	}
 	return []string{

@@ -14,7 +14,7 @@ func setup(webhookURL, language string) []string {
 			"回调 URL 填写：" + webhookURL,
 			"创建 Webhook，把安全令牌填入 TeamsWebhookSecret。Teams 只显示一次令牌。",
 			"把租户 id 填入 TeamsTenantId。",
-			"在频道中 @名称 发送 whoami，回复中有写入 Permissions 的 id。",
+			"在频道中 @名称 发送 whoami，回复中包含要填入 Permissions 的 id。",
 		}
 	}
 	return []string{

@@ -30,9 +30,9 @@ func (p Platform) NewChecker(s callback.Settings, client *callback.Client) (comm
 	return &checker{sender: app, aibot: s.Get("WeChatAibot") == "true"}, nil
 }
 
-// errNoCalls is the error of a robot without an app. To sign in again would end its connection.
-const errNoCalls = command.Uncheckable("WeCom has no calls for an intelligent robot with a connection; " +
-	"the health says whether it is connected")
+// errNoCalls is the error of a robot without an app. A second sign-in would end its connection.
+const errNoCalls = command.Uncheckable("WeCom has no API to check an intelligent robot with a connection; " +
+	"see the step connection")
 
 const notFound = "60111"
 

@@ -17,7 +17,7 @@ func setup(webhookURL, language string) []string {
 			"企业可信 IP：填写本服务的出口 IP，否则企业微信拒绝延迟回复（错误码 60020）。",
 			"如需智能机器人，创建时选择 API 模式，填写同样的 URL、Token、EncodingAESKey，并把 WeChatAibot 设为 true。",
 			"使用智能机器人时，把 BotName 设为机器人的名称，用于识别群消息正文中的 @名称。",
-			"向应用发送 whoami，回复中有写入 Permissions 的 id。",
+			"向应用发送 whoami，回复中包含要填入 Permissions 的 id。",
 		}
 	}
 	return []string{
@@ -41,21 +41,21 @@ func streamSetup(language string) []string {
 	if language == command.Chinese {
 		return []string{
 			"打开 https://work.weixin.qq.com/wework_admin ，安全与管理 > 管理工具 > 智能机器人，创建机器人，选择 API 模式。",
-			"连接方式选择长连接，不需要填写 URL。",
+			"连接方式选择长连接，无需填写 URL。",
 			"把 Bot ID 填入 WeChatBotId，把 Secret 填入 WeChatBotSecret。",
-			"一个机器人只能有一条长连接：不要让其他程序使用同一个 Bot ID，否则两者会互相断开。",
+			"一个机器人只能有一条长连接：请勿在其他程序中使用同一个 Bot ID，否则双方会互相挤掉线。",
 			"把 BotName 设为机器人的名称，用于识别群消息正文中的 @名称。",
 			"设置机器人的可见范围，或把它添加到群。",
-			"@机器人 发送 whoami，回复中有写入 Permissions 的 id。",
+			"@机器人 发送 whoami，回复中包含要填入 Permissions 的 id。",
 		}
 	}
 	return []string{
 		"Open https://work.weixin.qq.com/wework_admin , Security and management > Tools > Intelligent robots " +
 			"(智能机器人), and create a robot in API mode.",
-		"Select the long connection. It needs no URL.",
+		"Select the long connection (长连接). It needs no URL.",
 		"Copy the Bot ID into WeChatBotId, and the Secret into WeChatBotSecret.",
-		"A robot has only one long connection. Let no other program use this Bot ID; the two would disconnect " +
-			"each other.",
+		"A robot has only one connection. Do not use this Bot ID in another program: the two programs would " +
+			"disconnect each other.",
 		"Set BotName to the robot's name. It identifies the robot's mention in a group.",
 		"Set who can see the robot, or add it to a group.",
 		"Mention the robot and send whoami. The answer has the ids for Permissions.",

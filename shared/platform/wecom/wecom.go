@@ -45,7 +45,7 @@ func (Platform) Description() command.Platform {
 			{Key: "WeChatBotId", Required: true, Shape: command.Visible(1, 128), For: command.ReceiveStream,
 				Help: "Bot ID of an intelligent robot (智能机器人), such as aib…"},
 			{Key: "WeChatBotSecret", Required: true, Secret: true, Shape: command.Visible(1, 256),
-				For: command.ReceiveStream, Help: "Secret of the long connection of that robot"},
+				For: command.ReceiveStream, Help: "Secret of the intelligent robot"},
 			{Key: "WeChatAibot", Shape: command.TrueOrFalse(),
 				Help: "true to also accept callbacks of an intelligent robot (智能机器人)"},
 		},
