@@ -206,6 +206,37 @@ func TestABotAnswersOverItsConnection(t *testing.T) {
 	})
 }
 
+// The gateway tells the id of a message that was written, and the record is found by it.
+func TestAMessageIsFollowed(t *testing.T) {
+	written := map[string][]string{"DingTalk": {"robot"}, "Feishu": {"message", "v1"}, "Slack": {"command", "event"},
+		"WeChat": {"aibot"}}
+	overAll(t, func(t *testing.T, g *streamtest.Gateway) {
+		b := newBench(t, g, streamtest.Settings(g.Type))
+		streams, err := b.Service.Streams(b.Context())
+		if err != nil || len(streams) != 1 || len(written[g.Type]) == 0 {
+			t.Fatalf("%v, %v", streams, err)
+		}
+		e, err := b.Service.OpenConfiguration(b.Context(), streams[0].Ref)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, mode := range written[g.Type] {
+			for _, id := range []string{"", "m-" + mode} {
+				begun := time.Now()
+				p, err := b.push(platformsim.Message{ID: id, Text: "restart " + mode, Mode: mode, Direct: id == ""})
+				if err != nil || p.MessageID == "" {
+					t.Fatalf("%s: %+v, %v", mode, p, err)
+				}
+				synctest.Wait()
+				m, recorded, err := b.Service.FollowSent(b.Context(), e, p.MessageID)
+				if err != nil || !recorded || m.ID == "" || m.Time.Before(begun) {
+					t.Errorf("%s %q: %+v, recorded %v, %v", mode, p.MessageID, m, recorded, err)
+				}
+			}
+		}
+	})
+}
+
 // Whichever call of a table fails, or ends the process after it was done: what was acknowledged is
 // recorded, and nothing is recorded twice.
 func TestNothingAcknowledgedIsLost(t *testing.T) {

@@ -74,9 +74,12 @@ func (k *Maker) feishuHeader(m Message, kind string) object {
 // feishuMessage is a message, as an event of version 2.
 func feishuMessage(k *Maker, m Message) (*Callback, error) { return k.feishu(feishuSaid(k, m).bytes()) }
 
+// feishuMessageID is the id of a message, or of the message with a card.
+func feishuMessageID(m Message) string { return "om_" + m.ID }
+
 // feishuSaid is the event of a message.
 func feishuSaid(k *Maker, m Message) object {
-	said := object{"message_id": "om_" + m.ID, "create_time": k.millis(),
+	said := object{"message_id": feishuMessageID(m), "create_time": k.millis(),
 		"chat_id": cmp.Or(m.Conversation, "oc_example"), "chat_type": "group", "message_type": "text",
 		"content": object{"text": "@_user_1 " + m.Text}.String(),
 		"mentions": []object{{"key": "@_user_1", "id": object{"open_id": "ou_bot"},
@@ -101,7 +104,7 @@ func feishuFirst(k *Maker, m Message) (*Callback, error) {
 func feishuSaidFirst(k *Maker, m Message) object {
 	event := object{"type": "message", "app_id": k.Settings.Get("FeishuAppId"), "tenant_key": "exampletenant",
 		"open_id": m.User, "msg_type": "text",
-		"open_chat_id": cmp.Or(m.Conversation, "oc_example"), "open_message_id": "om_" + m.ID,
+		"open_chat_id": cmp.Or(m.Conversation, "oc_example"), "open_message_id": feishuMessageID(m),
 		"chat_type": "group", "is_mention": true,
 		"text": "<at open_id=\"ou_bot\">@example</at> " + m.Text, "text_without_at_bot": " " + m.Text}
 	if m.Direct {
@@ -126,7 +129,7 @@ func feishuPressed(k *Maker, m Message) object {
 		"operator": object{"tenant_key": "exampletenant", "open_id": m.User},
 		"token":    "c-example", "host": "im_message",
 		"action": object{"tag": "button", "value": object{"command": m.Text}},
-		"context": object{"open_message_id": "om_" + m.ID,
+		"context": object{"open_message_id": feishuMessageID(m),
 			"open_chat_id": cmp.Or(m.Conversation, "oc_example")}}}
 }
 
@@ -175,7 +178,7 @@ func feishuOldCard(k *Maker, m Message) (*Callback, error) {
 // feishuPressedFlat is a card's button in the older callback.
 func feishuPressedFlat(_ *Maker, m Message) object {
 	return object{"open_id": m.User, "tenant_key": "exampletenant", "token": "c-" +
-		m.ID, "open_message_id": "om_" + m.ID,
+		m.ID, "open_message_id": feishuMessageID(m),
 		"open_chat_id": cmp.Or(m.Conversation, "oc_example"),
 		"action":       object{"tag": "button", "value": object{"command": m.Text}}}
 }

@@ -225,7 +225,7 @@ func (g *dingtalkGateway) Push(ctx context.Context, s callback.Settings, m Messa
 	var body func(k *Maker, m Message) object
 	switch m.Mode {
 	case "", "robot":
-		d.topic, d.read, body = dingtalkRobotTopic, dingtalkReadRobot, dingtalkRobotBody
+		d.topic, d.read, body, d.message = dingtalkRobotTopic, dingtalkReadRobot, dingtalkRobotBody, m.ID
 	case "card":
 		d.topic, d.read, body = dingtalkCardTopic, dingtalkReadCard, dingtalkCardBody
 	default:
@@ -239,11 +239,7 @@ func (g *dingtalkGateway) Push(ctx context.Context, s callback.Settings, m Messa
 		id := random(16)
 		return id, [][]byte{dingtalkFrame("CALLBACK", d.topic, id, g.Now(), body(k, m))}, nil
 	}
-	out, err := g.push(ctx, s, d)
-	if d.topic == dingtalkRobotTopic {
-		out.MessageID = m.ID
-	}
-	return out, err
+	return g.push(ctx, s, d)
 }
 
 // dingtalkRead reads an acknowledgement up to its response, which may be null.

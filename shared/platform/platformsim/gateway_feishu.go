@@ -226,17 +226,18 @@ type feishuPush struct {
 	frame string
 	body  func(*Maker, Message) object
 	read  func(body []byte) (string, error)
+	said  bool // it is a message that somebody wrote, and has an id of its own
 }
 
 // feishuPushes are what can be delivered, by mode. The documents do not say in which frames a
 // card's buttons come: reports contradict each other.
 var feishuPushes = map[string]feishuPush{
-	"message":    {"event", feishuSaid, nothing},
-	"v1":         {"event", feishuSaidFirst, nothing},
-	"menu":       {"event", feishuChosen, nothing},
-	"card":       {"event", feishuPressed, feishuToast},
-	"card-frame": {"card", feishuPressed, feishuToast},
-	"old-card":   {"card", feishuPressedFlat, nothing},
+	"message":    {"event", feishuSaid, nothing, true},
+	"v1":         {"event", feishuSaidFirst, nothing, true},
+	"menu":       {"event", feishuChosen, nothing, false},
+	"card":       {"event", feishuPressed, feishuToast, false},
+	"card-frame": {"card", feishuPressed, feishuToast, false},
+	"old-card":   {"card", feishuPressedFlat, nothing, false},
 }
 
 // Push implements Gateway.
@@ -253,7 +254,11 @@ func (g *feishuGateway) Push(ctx context.Context, s callback.Settings, m Message
 	m.ID = cmp.Or(m.ID, random(12))
 	payload := p.body(k, m).bytes()
 	var delivered []feishuFrame // the last time
-	return g.push(ctx, s, delivery{most: feishuMost, limit: feishuLimit,
+	message := ""
+	if p.said {
+		message = feishuMessageID(m)
+	}
+	return g.push(ctx, s, delivery{most: feishuMost, limit: feishuLimit, message: message,
 		frames: func(c *gatewayConn, _ int) (string, [][]byte, error) {
 			id := random(16)
 			delivered = g.frames(c, p.frame, id, payload)

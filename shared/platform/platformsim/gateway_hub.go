@@ -169,6 +169,8 @@ type delivery struct {
 	topic string        // in the platform's terms
 	most  int           // deliveries, unless one is acknowledged
 	limit time.Duration // for an acknowledgement
+	// message is the id of the message that chatconf's receiver reads, empty if that is not known.
+	message string
 	// unanswered says that the platform wants none: it only takes the answer, if one comes in time.
 	unanswered bool
 	// frames returns what delivers the message over a connection, the first time with attempt 0,
@@ -183,7 +185,7 @@ type delivery struct {
 // program asks for it, when its time is over, and when the connection has ended.
 func (h *hub) push(ctx context.Context, s callback.Settings, d delivery) (Pushed, error) {
 	app, _ := h.app(s)
-	var out Pushed
+	out := Pushed{MessageID: d.message}
 	for out.Deliveries < d.most {
 		c, err := h.pick(ctx, app, d.topic)
 		if err != nil {

@@ -190,7 +190,7 @@ func (g *slackGateway) Push(ctx context.Context, s callback.Settings, m Message)
 	var payload func(m Message) object
 	switch m.Mode {
 	case "", "command":
-		d.topic, d.read = "slash_commands", slackReadCommand
+		d.topic, d.read, d.message = "slash_commands", slackReadCommand, m.ID
 		payload = func(m Message) object {
 			out := object{}
 			for name, values := range slackCommandForm(k, m) {
@@ -199,7 +199,7 @@ func (g *slackGateway) Push(ctx context.Context, s callback.Settings, m Message)
 			return out
 		}
 	case "event":
-		d.topic, d.most = "events_api", slackMost
+		d.topic, d.most, d.message = "events_api", slackMost, slackChannel(m)+"/"+slackTS(m.ID)
 		payload = func(m Message) object { return slackEventBody(k, m) }
 	case "button":
 		d.topic = "interactive"

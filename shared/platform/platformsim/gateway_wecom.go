@@ -233,7 +233,7 @@ func (g *wecomGateway) Push(ctx context.Context, s callback.Settings, m Message)
 	case "", "aibot":
 		body := wecomSaid(k, m)
 		body["create_time"] = k.Now.Unix()
-		return g.push(ctx, s, delivery{most: 1, limit: wecomLimit, unanswered: true,
+		return g.push(ctx, s, delivery{most: 1, limit: wecomLimit, unanswered: true, message: m.ID,
 			frames: func(*gatewayConn, int) (string, [][]byte, error) {
 				id := g.expectAnswer(robot, false)
 				return id, [][]byte{wecomCallback("aibot_msg_callback", id, body)}, nil
