@@ -363,7 +363,7 @@ func withoutPackage(err error) string { return strings.TrimPrefix(err.Error(), "
 
 // checkMode returns the requested kind of callback, if all its parameters are present.
 func checkMode(platformType string, in *sendRequest) (string, error) {
-	messages, checks := platformsim.Modes(platformType)
+	messages, checks := modesOf(platformType)
 	mode := in.Mode
 	if mode == "" && len(messages) > 0 {
 		mode = messages[0]

@@ -9,15 +9,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/platform"
 )
 
 // completeNext completes an argument after the first one, which is the name of a bot.
 func (v *verb) completeNext(cmd *cobra.Command, args []string, start string) ([]string, cobra.ShellCompDirective) {
-	ctx := cmd.Context()
-	if ctx == nil { // cobra completes without one
-		ctx = context.Background()
-	}
-	ctx, cancel := context.WithTimeout(ctx, completeTimeout)
+	ctx, cancel := completing(cmd)
 	defer cancel()
 	if err := v.connect(); err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
@@ -48,6 +45,39 @@ func (v *verb) completeNext(cmd *cobra.Command, args []string, start string) ([]
 	return slices.DeleteFunc(found, func(word string) bool {
 		return !strings.HasPrefix(word, start) || slices.Contains(args, word) || printable(word) != word
 	}), directive
+}
+
+// completing returns the context of a completion, for which a person waits.
+func completing(cmd *cobra.Command) (context.Context, context.CancelFunc) {
+	ctx := cmd.Context()
+	if ctx == nil { // cobra completes without one
+		ctx = context.Background()
+	}
+	return context.WithTimeout(ctx, completeTimeout)
+}
+
+// completeModes completes --mode of 'chatconf send': with the modes of the bot if its name is there,
+// else with those of all platforms.
+func (v *verb) completeModes(cmd *cobra.Command, args []string, start string) ([]string, cobra.ShellCompDirective) {
+	v.completes = true
+	ctx, cancel := completing(cmd)
+	defer cancel()
+	only := ""
+	if len(args) > 0 && v.connect() == nil {
+		if c, err := v.get(ctx, args[0]); err == nil {
+			only = c.Type
+		}
+	}
+	var found []string
+	for _, p := range platform.All().Descriptions() {
+		if only == "" || p.Type == only {
+			messages, checks := modesOf(p.Type)
+			found = slices.Concat(found, messages, checks)
+		}
+	}
+	slices.Sort(found)
+	return slices.DeleteFunc(slices.Compact(found), func(mode string) bool { return !strings.HasPrefix(mode, start) }),
+		cobra.ShellCompDirectiveNoFileComp
 }
 
 // completeRevisions returns the revisions of a bot, the newest first, each with what it was.

@@ -23,7 +23,7 @@ import (
 )
 
 func newSend() *cobra.Command {
-	var flags clientFlags
+	var v verb // for its flags and completion
 	var in sendRequest
 	var store, output string
 	var timeout, wait time.Duration
@@ -54,6 +54,10 @@ send such an answer through the platform's API, because the platform does not kn
 keeps the answer in the record, encrypted, and the tool prints it if it arrives within --wait.
 A header proves to the service that ` + sendAction + ` made the callback.
 
+With --mode stream the message goes over the connection that the service has opened for a bot with
+"Receive":"Stream". A stand-in for the platform sends it, so this needs 'chatconf serve --emulate'
+with the platform, such as --emulate slack. You see the answers that the stand-in gets.
+
 Modes by platform; the first is the default, and a check carries no message:
 ` + describeModes() + `
 Some modes need additional settings:
@@ -64,6 +68,7 @@ callback, or an error occurred; 2 the command line is invalid.`,
   chatconf send ops --user manager4220 --direct help
   chatconf send ops --user manager4220 --message-id 7 status    # a second time it is a duplicate
   chatconf send ops --mode check
+  chatconf send ops --user manager4220 --mode stream whoami
   chatconf send ops --user manager4220 --dry-run -o json status`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 || len(args) > 2 {
@@ -76,7 +81,7 @@ callback, or an error occurred; 2 the command line is invalid.`,
 			if err := checkOutput(output); err != nil {
 				return err
 			}
-			in.Name = args[0]
+			in.Name, in.RegionID = args[0], v.region
 			if seconds := int64((wait + time.Second - 1) / time.Second); cmd.Flags().Changed("wait") {
 				in.WaitSeconds = &seconds
 			}
@@ -95,7 +100,7 @@ callback, or an error occurred; 2 the command line is invalid.`,
 			if store != storeFile {
 				send = sendByStore
 			}
-			sent, err := send(ctx, &flags, store, &in)
+			sent, err := send(ctx, &v.clientFlags, store, &in)
 			if err != nil {
 				return err
 			}
@@ -107,13 +112,15 @@ callback, or an error occurred; 2 the command line is invalid.`,
 			return errors.Join(err, sent.refusal())
 		},
 	}
-	flags.add(cmd)
+	v.add(cmd)
+	cmd.ValidArgsFunction = v.completeArgument
 	cmd.Flags().StringVar(&in.UserID, "user", "", "user id of the sender, as the platform writes it")
 	cmd.Flags().StringVar(&in.UserName, "user-name", "", "display name of the sender (default the user id)")
 	cmd.Flags().StringVar(&in.ConversationID, "conversation", "",
 		"conversation id, as the platform writes it (default an example)")
 	cmd.Flags().BoolVar(&in.Direct, "direct", false, "send the message in a direct conversation with the bot")
-	cmd.Flags().StringVar(&in.Mode, "mode", "", "kind of callback (default the first mode of the platform)")
+	cmd.Flags().StringVar(&in.Mode, "mode", "", "what the platform sends (default the first mode of the platform)")
+	cmd.RegisterFlagCompletionFunc("mode", v.completeModes)
 	cmd.Flags().StringVar(&in.MessageID, "message-id", "",
 		"id of the message; use it twice to send a duplicate (default generated)")
 	cmd.Flags().BoolVar(&in.Previous, "previous", false,
@@ -121,7 +128,7 @@ callback, or an error occurred; 2 the command line is invalid.`,
 	cmd.Flags().BoolVar(&in.DryRun, "dry-run", false, "print the callback as with -v, and do not post it")
 	cmd.Flags().BoolVar(&in.ShowURL, "show-url", false,
 		"print as with -v, including the webhook's URL with its token")
-	cmd.Flags().StringVar(&in.RegionID, "region", "", "region of the configuration (default the region of the service)")
+	cmd.Flags().StringVar(&v.region, "region", "", "region of the configuration (default the region of the service)")
 	cmd.Flags().StringVar(&store, "store", storeFile,
 		"use the tables of a store instead of a local service: tablestore or dynamodb")
 	cmd.Flags().DurationVar(&wait, "wait", defaultWait, "how long to wait for a late answer")
@@ -135,13 +142,22 @@ callback, or an error occurred; 2 the command line is invalid.`,
 func describeModes() string {
 	var b strings.Builder
 	for _, p := range platform.All().Descriptions() {
-		messages, checks := platformsim.Modes(p.Type)
+		messages, checks := modesOf(p.Type)
 		for i, check := range checks {
 			checks[i] = check + " (a check)"
 		}
 		fmt.Fprintf(&b, "  %-9s %s\n", p.Type, strings.Join(append(messages, checks...), ", "))
 	}
 	return b.String()
+}
+
+// modesOf returns the modes of a platform: those with a message, and those that check the URL.
+func modesOf(platformType string) (messages, checks []string) {
+	messages, checks = platformsim.Modes(platformType)
+	if standInOf(platformType) != "" {
+		messages = append(messages, modeStream)
+	}
+	return messages, checks
 }
 
 // describeNeeds lists the settings that only some modes need, one line for each such mode.
@@ -161,11 +177,11 @@ func describeNeeds() string {
 	return b.String()
 }
 
-// checkMessage returns an error if something is missing for every platform. A named mode may be a
-// check, which needs nothing.
+// checkMessage returns an error if something is missing for every platform. Another mode than
+// stream may be a check, which needs nothing.
 func checkMessage(in *sendRequest) error {
 	switch {
-	case in.Mode != "":
+	case in.Mode != "" && in.Mode != modeStream:
 		return nil
 	case in.Text == "":
 		return errors.New("the message is missing; write it in quotes after the name")

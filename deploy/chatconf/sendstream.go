@@ -65,12 +65,7 @@ func (p *simulator) sendStream(ctx context.Context, s *chat.Service, e *command.
 func checkStream(e *command.Endpoint, in *sendRequest, gateway platformsim.Gateway) error {
 	var wrong []error
 	if gateway == nil {
-		name := ""
-		for value, platform := range standIns {
-			if platform == e.Type {
-				name = value
-			}
-		}
+		name := standInOf(e.Type)
 		if name == "" {
 			return fault.Invalid("Mode", "Mode %s is unknown to %s: chatconf opens no connections to it.", modeStream,
 				e.Type)

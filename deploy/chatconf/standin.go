@@ -31,6 +31,16 @@ var standIns = map[string]string{
 	"dingtalk": "DingTalk", "feishu": "Feishu", "slack": "Slack", "wecom": "WeChat",
 }
 
+// standInOf returns the value of --emulate for a type; empty if there is none.
+func standInOf(platformType string) string {
+	for value, of := range standIns {
+		if of == platformType {
+			return value
+		}
+	}
+	return ""
+}
+
 // standInGateways are the gateways of the platforms that this process stands in for, by type. A nil
 // *standInGateways is empty.
 type standInGateways struct {

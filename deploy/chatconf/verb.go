@@ -73,13 +73,7 @@ func newVerbWithout(cmd *cobra.Command, run func(context.Context, *verb, []strin
 		v.hidden, v.pause = v.readHidden, pauseFor
 		return run(cmd.Context(), v, args)
 	}
-	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, start string) ([]string, cobra.ShellCompDirective) {
-		v.completes = true
-		if len(args) > 0 {
-			return v.completeNext(cmd, args, start)
-		}
-		return v.complete(cmd.Context(), start), cobra.ShellCompDirectiveNoFileComp
-	}
+	cmd.ValidArgsFunction = v.completeArgument
 	v.add(cmd)
 	cmd.Flags().StringVar(&v.region, "region", "", "region of the configuration (default the region of the service)")
 	outputFlag(cmd, &v.output)
@@ -93,6 +87,16 @@ func (v *verb) ask(ctx context.Context, action string, params map[string]string,
 		all[name] = value
 	}
 	return v.client.ask(ctx, action, all, ifMatch, answer)
+}
+
+// completeArgument completes the name of a bot, and what may follow it.
+func (v *verb) completeArgument(cmd *cobra.Command, args []string, start string) ([]string,
+	cobra.ShellCompDirective) {
+	v.completes = true
+	if len(args) > 0 {
+		return v.completeNext(cmd, args, start)
+	}
+	return v.complete(cmd.Context(), start), cobra.ShellCompDirectiveNoFileComp
 }
 
 // complete returns the names of configurations that start with a text. Completion never fails.
