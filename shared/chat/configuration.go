@@ -329,11 +329,21 @@ func (m *mistakes) checkText(path string, n *document.Node, shape command.Shape)
 		}
 		m.wrong(path, "is %v; write a string of %s%s", n.Kind, shape.Want, form)
 	case !shape.Fits(n.Text):
-		m.wrong(path, "%s is not %s", fault.Quote(n.Text), shape.Want)
+		m.wrong(path, "%s is not %s%s", fault.Quote(n.Text), shape.Want, inItsCase(n.Text, shape.Words))
 	default:
 		return true
 	}
 	return false
+}
+
+// inItsCase says how to write a text that is one of some words in another case.
+func inItsCase(text string, words []string) string {
+	for _, word := range words {
+		if strings.EqualFold(text, word) {
+			return "; write " + word
+		}
+	}
+	return ""
 }
 
 // checkReceive checks for a way in which messages of the platform can come.

@@ -164,7 +164,7 @@ func TestConsoleNamesThatDoNotAgree(t *testing.T) {
 		{"DingTalk", `{"ClientId":"a","ClientSecret":"planted","Token":"planted"}`,
 			"Configuration.DingTalkEncodingAesKey: is missing; Token needs it."},
 		{"Feishu", `{"AppId":"a","AppSecret":"planted","EncryptKey":"planted","OldCards":"True"}`,
-			`Configuration.OldCards: "True" is not true or false.`},
+			`Configuration.OldCards: "True" is not true or false; write true.`},
 		{"Feishu", `{"AppId":"a","AppSecret":"planted","EncryptKey":"planted","OldCards":null}`,
 			"Configuration.OldCards: is true, false or null"},
 	} {

@@ -45,7 +45,7 @@ func TestReceive(t *testing.T) {
 		{"Teams by stream", "Teams", stream(minTeams), "Configuration.Receive: Microsoft Teams has no connections " +
 			"that chatconf can open; write Webhook, or leave it out."},
 		{"another word", "Slack", `{"Receive":"stream"}`,
-			`Configuration.Receive: "stream" is not Webhook or Stream.`},
+			`Configuration.Receive: "stream" is not Webhook or Stream; write Stream.`},
 		{"no text", "DingTalk", chattest.With(minDingTalk, `"Receive":7`),
 			`Configuration.Receive: is a number; write a string of Webhook or Stream.`},
 		{"Slack by stream, without its token", "Slack", stream(chattest.Slack),

@@ -3,7 +3,6 @@ package journal
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"chatconf/shared/command"
 	"chatconf/shared/seal"
@@ -23,8 +22,7 @@ func keptPlace(r command.Ref) seal.Place { return placeOf(r, "#Kept/"+r.ID) }
 
 // A SentMessage is the result of a message of SendChatMessage.
 type SentMessage struct {
-	ID      string    // of the record
-	Time    time.Time // of the record, in milliseconds
+	ID      string // of the record
 	Outcome Outcome
 	Detail  string
 	Answer  string // the kept answer; empty if none yet
@@ -46,7 +44,7 @@ func (j *Journal) Follow(ctx context.Context, ref command.Ref,
 	if err != nil {
 		return SentMessage{}, false, err
 	}
-	m = SentMessage{ID: ref.ID, Time: found.Time, Outcome: found.Outcome, Detail: found.Detail}
+	m = SentMessage{ID: ref.ID, Outcome: found.Outcome, Detail: found.Detail}
 	if len(found.Kept) > 0 {
 		answer, err := j.ring.Open(keptPlace(ref), found.Kept)
 		if err != nil {

@@ -25,6 +25,9 @@ type Gateway interface {
 	// platform's deliveries is acknowledged, it fails; of WeCom, which knows no acknowledgement, it
 	// waits a while for the answer. Slack delivers only events more than once.
 	Push(ctx context.Context, s callback.Settings, m Message) (Pushed, error)
+	// MessageID returns the id that chatconf's receivers read from a message with an ID; empty if
+	// that is not known.
+	MessageID(m Message) string
 	// Connections returns how many connections the app of the settings has.
 	Connections(s callback.Settings) int
 	// Disturb disturbs the connections of the app of the settings. It fails if there are none.

@@ -221,11 +221,11 @@ func (g *dingtalkGateway) Push(ctx context.Context, s callback.Settings, m Messa
 		g.robots[app] = append(g.robots[app], code)
 	}
 	g.mu.Unlock()
-	d := delivery{most: dingtalkMost, limit: dingtalkLimit}
+	d := delivery{most: dingtalkMost, limit: dingtalkLimit, message: g.MessageID(m)}
 	var body func(k *Maker, m Message) object
 	switch m.Mode {
 	case "", "robot":
-		d.topic, d.read, body, d.message = dingtalkRobotTopic, dingtalkReadRobot, dingtalkRobotBody, m.ID
+		d.topic, d.read, body = dingtalkRobotTopic, dingtalkReadRobot, dingtalkRobotBody
 	case "card":
 		d.topic, d.read, body = dingtalkCardTopic, dingtalkReadCard, dingtalkCardBody
 	default:
@@ -240,6 +240,14 @@ func (g *dingtalkGateway) Push(ctx context.Context, s callback.Settings, m Messa
 		return id, [][]byte{dingtalkFrame("CALLBACK", d.topic, id, g.Now(), body(k, m))}, nil
 	}
 	return g.push(ctx, s, d)
+}
+
+// MessageID implements Gateway.
+func (g *dingtalkGateway) MessageID(m Message) string {
+	if m.Mode == "card" {
+		return ""
+	}
+	return m.ID
 }
 
 // dingtalkRead reads an acknowledgement up to its response, which may be null.

@@ -254,11 +254,7 @@ func (g *feishuGateway) Push(ctx context.Context, s callback.Settings, m Message
 	m.ID = cmp.Or(m.ID, random(12))
 	payload := p.body(k, m).bytes()
 	var delivered []feishuFrame // the last time
-	message := ""
-	if p.said {
-		message = feishuMessageID(m)
-	}
-	return g.push(ctx, s, delivery{most: feishuMost, limit: feishuLimit, message: message,
+	return g.push(ctx, s, delivery{most: feishuMost, limit: feishuLimit, message: g.MessageID(m),
 		frames: func(c *gatewayConn, _ int) (string, [][]byte, error) {
 			id := random(16)
 			delivered = g.frames(c, p.frame, id, payload)
@@ -271,6 +267,14 @@ func (g *feishuGateway) Push(ctx context.Context, s callback.Settings, m Message
 		read: func(acknowledgement []byte) (string, bool, error) {
 			return readFeishuAcknowledgement(delivered, acknowledgement, p.read)
 		}})
+}
+
+// MessageID implements Gateway.
+func (g *feishuGateway) MessageID(m Message) string {
+	if !feishuPushes[cmp.Or(m.Mode, "message")].said {
+		return ""
+	}
+	return feishuMessageID(m)
 }
 
 // feishuPart is how long a part is, if an event comes in parts.

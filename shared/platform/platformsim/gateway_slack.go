@@ -186,11 +186,11 @@ func (g *slackGateway) Push(ctx context.Context, s callback.Settings, m Message)
 		return Pushed{}, fmt.Errorf("platformsim: Slack: %w", err)
 	}
 	m.ID = cmp.Or(m.ID, random(12))
-	d := delivery{most: 1, limit: slackLimit, read: slackReadNothing}
+	d := delivery{most: 1, limit: slackLimit, read: slackReadNothing, message: g.MessageID(m)}
 	var payload func(m Message) object
 	switch m.Mode {
 	case "", "command":
-		d.topic, d.read, d.message = "slash_commands", slackReadCommand, m.ID
+		d.topic, d.read = "slash_commands", slackReadCommand
 		payload = func(m Message) object {
 			out := object{}
 			for name, values := range slackCommandForm(k, m) {
@@ -199,7 +199,7 @@ func (g *slackGateway) Push(ctx context.Context, s callback.Settings, m Message)
 			return out
 		}
 	case "event":
-		d.topic, d.most, d.message = "events_api", slackMost, slackChannel(m)+"/"+slackTS(m.ID)
+		d.topic, d.most = "events_api", slackMost
 		payload = func(m Message) object { return slackEventBody(k, m) }
 	case "button":
 		d.topic = "interactive"
@@ -226,6 +226,17 @@ func (g *slackGateway) Push(ctx context.Context, s callback.Settings, m Message)
 		return id, [][]byte{envelope.bytes()}, nil
 	}
 	return g.push(ctx, s, d)
+}
+
+// MessageID implements Gateway.
+func (g *slackGateway) MessageID(m Message) string {
+	switch m.Mode {
+	case "", "command":
+		return m.ID
+	case "event":
+		return slackChannel(m) + "/" + slackTS(m.ID)
+	}
+	return ""
 }
 
 // slackRead returns the payload of an acknowledgement, empty if it has no members.

@@ -233,7 +233,7 @@ func (g *wecomGateway) Push(ctx context.Context, s callback.Settings, m Message)
 	case "", "aibot":
 		body := wecomSaid(k, m)
 		body["create_time"] = k.Now.Unix()
-		return g.push(ctx, s, delivery{most: 1, limit: wecomLimit, unanswered: true, message: m.ID,
+		return g.push(ctx, s, delivery{most: 1, limit: wecomLimit, unanswered: true, message: g.MessageID(m),
 			frames: func(*gatewayConn, int) (string, [][]byte, error) {
 				id := g.expectAnswer(robot, false)
 				return id, [][]byte{wecomCallback("aibot_msg_callback", id, body)}, nil
@@ -254,6 +254,14 @@ func (g *wecomGateway) Push(ctx context.Context, s callback.Settings, m Message)
 		return Pushed{Deliveries: 1}, nil
 	}
 	return Pushed{}, fmt.Errorf("platformsim: unknown mode %q of WeChat; use aibot or button", m.Mode)
+}
+
+// MessageID implements Gateway.
+func (g *wecomGateway) MessageID(m Message) string {
+	if m.Mode == "button" {
+		return ""
+	}
+	return m.ID
 }
 
 // expectAnswer returns a new req_id.
