@@ -175,7 +175,8 @@ func (p *simulator) send(s *chat.Service, ctx context.Context, in *sendRequest) 
 	if err != nil {
 		return nil, err
 	}
-	if in.Mode == modeStream {
+	// A bot with a connection is spoken to over it if that is possible.
+	if in.Mode == modeStream || in.Mode == "" && e.Receive == command.ReceiveStream && p.gateways.gateway(e.Type) != nil {
 		return p.sendStream(ctx, s, e, in, wait)
 	}
 	mode, err := checkMode(e.Type, in)
@@ -198,7 +199,7 @@ func (p *simulator) send(s *chat.Service, ctx context.Context, in *sendRequest) 
 	maker := &platformsim.Maker{Settings: settings, Now: p.now()}
 	sent, err := maker.Make(e.Type, mode, said)
 	if err != nil {
-		return nil, notMade(err)
+		return nil, notMade(e, err)
 	}
 	hide := hider(e, address, in.ShowURL)
 	req, err := sent.Request(address.Reveal())
@@ -212,7 +213,7 @@ func (p *simulator) send(s *chat.Service, ctx context.Context, in *sendRequest) 
 		Body:   hide(string(sent.Body)),
 	}}
 	if out.Ignored, err = ignored(maker, e.Type, mode, said); err != nil {
-		return nil, notMade(err)
+		return nil, notMade(e, err)
 	}
 	if in.DryRun {
 		return out, nil
@@ -244,7 +245,12 @@ func (p *simulator) send(s *chat.Service, ctx context.Context, in *sendRequest) 
 }
 
 // notMade returns the caller's error for a callback that cannot be made.
-func notMade(err error) error {
+func notMade(e *command.Endpoint, err error) error {
+	if e.Receive == command.ReceiveStream {
+		return fault.Invalid("Mode", "The callback cannot be made: %s. Messages to %s come over a connection: start the "+
+			"service with 'chatconf serve --emulate %s', and use Mode %s.", withoutPackage(err), fault.Quote(e.Name),
+			standInOf(e.Type), modeStream)
+	}
 	return fault.Invalid("Mode", "The callback cannot be made: %s.", withoutPackage(err))
 }
 
@@ -535,12 +541,24 @@ func (r *sendResponse) printWire(b *strings.Builder) {
 		}
 	}
 	if r.Mode == modeStream {
-		b.WriteString("The message went over the connection of the bot; there was no callback.\n")
+		r.printRecord(b)
 		return
 	}
 	part(r.Request.Method+" "+r.Request.Url, r.Request.Header, r.Request.Body)
 	if a := r.Answer; a != nil {
 		part(fmt.Sprintf("%d %s, in %d ms", a.Status, http.StatusText(a.Status), a.Milliseconds), a.Header, a.Body)
+	}
+}
+
+// printRecord writes what became of a message over the connection.
+func (r *sendResponse) printRecord(b *strings.Builder) {
+	if r.Answer == nil {
+		return
+	}
+	fmt.Fprintf(b, "The message went over the connection of %s, and was acknowledged in %d ms.\n", printable(r.Name),
+		r.Answer.Milliseconds)
+	if r.CommandId != "" {
+		fmt.Fprintf(b, "Its record is %s: %s.\n", printable(r.CommandId), printable(string(r.Outcome)))
 	}
 }
 

@@ -56,7 +56,8 @@ A header proves to the service that ` + sendAction + ` made the callback.
 
 With --mode stream the message goes over the connection that the service has opened for a bot with
 "Receive":"Stream". A stand-in for the platform sends it, so this needs 'chatconf serve --emulate'
-with the platform, such as --emulate slack. You see the answers that the stand-in gets.
+with the platform, such as --emulate slack. There it is the default for such a bot. You see the
+answers that the stand-in gets.
 
 Modes by platform; the first is the default, and a check carries no message:
 ` + describeModes() + `

@@ -468,7 +468,7 @@ func TestSendThatIsRefused(t *testing.T) {
 	for args, want := range map[string]string{
 		"missing help --user u": "EntityNotExists.ChatConfiguration (404)",
 		"ops help --user u --mode pigeon": `Mode "pigeon" is unknown to Slack; ` +
-			`use command, event, button, check.`,
+			`use command, event, button, stream, check.`,
 		"ops help --mode event":                       "MissingParameter.UserId (400)",
 		"ops --user u --mode event":                   "MissingParameter.Text (400)",
 		"bare help --user u --mode old-card":          "FeishuVerificationToken is not set",

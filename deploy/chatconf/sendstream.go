@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"chatconf/shared/chat"
@@ -27,36 +28,44 @@ func (p *simulator) sendStream(ctx context.Context, s *chat.Service, e *command.
 		return nil, err
 	}
 	settings := callback.Settings(e.Settings)
+	hide := hider(e, "", false)
+	said := platformsim.Message{
+		ID: in.MessageID, User: in.UserID, UserName: in.UserName, Conversation: in.ConversationID,
+		Direct: in.Direct, Text: in.Text.Reveal(),
+	}
+	out := &sendResponse{Name: e.Name, Type: e.Type, Mode: modeStream}
+	if said.ID != "" {
+		var err error
+		if _, out.Duplicate, err = s.FollowSent(ctx, e, gateway.MessageID(said)); err != nil {
+			return nil, err
+		}
+	}
 	before := len(gateway.Sent(settings))
 	begun := p.now()
 	bounded, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
-	pushed, err := gateway.Push(bounded, settings, platformsim.Message{
-		ID: in.MessageID, User: in.UserID, UserName: in.UserName, Conversation: in.ConversationID,
-		Direct: in.Direct, Text: in.Text.Reveal(),
-	})
-	out := &sendResponse{Name: e.Name, Type: e.Type, Mode: modeStream}
+	pushed, err := gateway.Push(bounded, settings, said)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded) && pushed.Deliveries == 0:
 		out.Problem = "the service has no connection for the bot; 'chatconf show " + e.Name + "' says why"
 	case err != nil:
-		out.Problem = withoutPackage(err)
+		out.Problem = hide(withoutPackage(err))
 	case pushed.Again:
 		out.Problem = "the service could not record the message and asked for it again; its log says why"
 	default:
-		out.Answer = &sentAnswer{Status: http.StatusOK, Text: pushed.Answer,
+		out.Answer = &sentAnswer{Status: http.StatusOK, Text: hide(pushed.Answer),
 			Milliseconds: p.now().Sub(begun).Milliseconds()}
 	}
-	if !out.ok() || pushed.MessageID == "" {
+	if !out.ok() || out.Duplicate {
 		return out, nil
 	}
 	became, err := p.follow(ctx, s, e, pushed.MessageID, wait)
 	if err != nil {
 		return nil, err
 	}
-	out.CommandId, out.Outcome, out.Detail = became.ID, became.Outcome, became.Detail
+	out.CommandId, out.Outcome, out.Detail = became.ID, became.Outcome, hide(became.Detail)
 	if sent := gateway.Sent(settings); len(sent) > before {
-		out.Later = sent[len(sent)-1]
+		out.Later = hide(strings.Join(sent[before:], "\n\n"))
 	}
 	return out, nil
 }

@@ -1,12 +1,161 @@
 package main
 
 import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
+	"chatconf/shared/app"
 	"chatconf/shared/command"
+	"chatconf/shared/journal"
+	"chatconf/shared/platform"
 	"chatconf/shared/platform/platformsim"
 )
+
+// serveStandIns starts the service as 'chatconf serve' has it, with stand-ins for all platforms, and
+// returns the flags that find it.
+func serveStandIns(t *testing.T) (at []string) {
+	t.Helper()
+	data := newData(t)
+	settings, err := localSettings(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings.Addr = "127.0.0.1:0"
+	var names []string
+	for name := range standIns {
+		names = append(names, name)
+	}
+	gateways, err := openStandIns(names, &settings, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(gateways.close)
+	role, closeTargets, err := localRole(&settings, "", nil, gateways)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	started, stopped := make(chan struct{}), make(chan error, 1)
+	go func() {
+		stopped <- app.ServeLocal(ctx, settings, func(app.Started) { close(started) }, role)
+	}()
+	select {
+	case <-started:
+	case err := <-stopped:
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		stop()
+		if err := <-stopped; err != nil {
+			t.Error(err)
+		}
+		if err := closeTargets(); err != nil {
+			t.Error(err)
+		}
+	})
+	return []string{"--data", data}
+}
+
+// streamPlanting are secrets of bots with connections.
+var streamPlanting = map[string]string{
+	"DingTalk": `"DingTalkClientId":"dingexample","DingTalkClientSecret":"PLANTED-1"`,
+	"Feishu":   `"FeishuAppId":"cli_example","FeishuAppSecret":"PLANTED-1"`,
+	"Slack":    `"SlackAppToken":"xapp-1-A0EXAMPLE-1-PLANTED"`,
+	"WeChat":   `"WeChatBotId":"aibexample","WeChatBotSecret":"PLANTED-1"`,
+}
+
+// A bot of each platform answers over the connection that the service opens to the stand-in: at
+// once or later, as the platform does it. It is recorded as by a webhook, and nothing leaks.
+func TestSendOverConnections(t *testing.T) {
+	at := serveStandIns(t)
+	streams := platform.All().Streams()
+	if len(streams) != len(standIns) {
+		t.Errorf("%d platforms have connections, and %d stand-ins", len(streams), len(standIns))
+	}
+	for platformType := range streams {
+		t.Run(platformType, func(t *testing.T) {
+			t.Parallel()
+			name := strings.ToLower(platformType)
+			mustRun(t, append([]string{"call", "CreateChatConfiguration", "Name=" + name, "Type=" + platformType,
+				`Configuration={"Receive":"Stream",` + streamPlanting[platformType] + "," + permissions + "}"}, at...)...)
+			send := func(user, text string, more ...string) string {
+				t.Helper()
+				out := mustRun(t, slices.Concat([]string{"send", name, "--user", user, text}, more, at)...)
+				if leak.MatchString(out) {
+					t.Errorf("%s: %s", text, out)
+				}
+				return out
+			}
+			stream := []string{"--mode", modeStream}
+			for _, said := range []struct{ user, text, shows string }{
+				{"manager4220", "restart i-123", "restart was accepted."},
+				{"manager4220", "whoami", "Your user id is manager4220"},
+				{"manager4220", "drop i-123", "You may not run drop here."},
+				{"stranger7", "restart i-123", "You may not run restart here."},
+			} {
+				if out := send(said.user, said.text, stream...); !strings.HasPrefix(out,
+					platformType+" shows:\n\n  "+said.shows) {
+					t.Errorf("%s says %s: %s", said.user, said.text, out)
+				}
+			}
+			// It is the default for such a bot.
+			var sent sendResponse
+			text := send("manager4220", "restart i-124", "-o", "json")
+			if err := json.Unmarshal([]byte(text), &sent); err != nil || sent.Mode != modeStream || sent.Answer == nil ||
+				!strings.Contains(sent.Answer.Text+sent.Later, "accepted") || sent.Duplicate {
+				t.Errorf("%v: %s", err, text)
+			}
+			if sent.CommandId == "" || sent.Outcome != journal.OutcomeRecorded && sent.Outcome != journal.OutcomeDelivered {
+				t.Errorf("the record is %q, %s", sent.CommandId, sent.Outcome)
+			}
+			out := mustRun(t, append([]string{"call", "ListChatCommands", "Name=" + name, "User=manager4220",
+				"Command=restart"}, at...)...)
+			if !strings.Contains(out, sent.CommandId) || strings.Count(out, `"Decision": "Allowed"`) != 2 {
+				t.Errorf("%s is not in %s", sent.CommandId, out)
+			}
+			if out := send("manager4220", "help", "-v"); !regexp.MustCompile(`\n\nThe message went over the connection of ` +
+				name + `, and was acknowledged in \d+ ms\.\nIts record is \S+: (Recorded|Delivered)\.\n$`).MatchString(out) {
+				t.Errorf("with -v: %s", out)
+			}
+			if platformType != "WeChat" { // which waits seconds for an answer that never comes
+				duplicate := append([]string{"--message-id", "7"}, stream...)
+				send("manager4220", "help", duplicate...)
+				if out := send("manager4220", "help", duplicate...); out != platformType+
+					" shows nothing: the message is a duplicate, and nothing was done.\n" {
+					t.Errorf("a duplicate: %s", out)
+				}
+			}
+			out = mustRun(t, append([]string{"show", name}, at...)...)
+			if !strings.Contains(out, "Working: the connection is open.\n") ||
+				rowOf(out, "Connection Connected") == "" || leak.MatchString(out) {
+				t.Errorf("show: %s", out)
+			}
+		})
+	}
+}
+
+// A person who mixes connections and webhooks up is told what to do.
+func TestSendToTheOtherKindOfBot(t *testing.T) {
+	at, _ := newSendService(t)
+	mustRun(t, append([]string{"call", "CreateChatConfiguration", "Name=ops", "Type=Slack",
+		`Configuration={"Receive":"Stream",` + streamPlanting["Slack"] + "}"}, at...)...)
+	for line, want := range map[string]string{
+		"send ops --user u help":               "start the service with 'chatconf serve --emulate slack', and use Mode stream",
+		"send ops --user u --mode stream help": "start the service with 'chatconf serve --emulate slack'",
+		"send ops --mode stream help":          "the sender is missing; use --user",
+		"send ops --mode stream --user u":      "the message is missing",
+		"send ops --mode socket --user u help": `Mode "socket" is unknown to Slack; use command, event, button, stream`,
+	} {
+		if _, err := run(t, "", append(strings.Fields(line), at...)...); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q in it", line, err, want)
+		}
+	}
+}
 
 // What keeps a message from going over a connection is said, all at once.
 func TestAMessageThatGoesOverNoConnection(t *testing.T) {

@@ -298,15 +298,19 @@ func welcome(w io.Writer, settings app.Settings, s app.Started, d *deployment, e
 		trust = " --ca-cert " + shellQuote(s.Certificate)
 	}
 	program, build := self()
+	bot, app, say := gateways.firstBot()
+	if say != "" {
+		say = fmt.Sprintf("  %s send%s%s ops%s\n", program, where, trust, say)
+	}
 	fmt.Fprintf(w, `
 A first call, from another shell%[3]s:
 
-  %[2]s call%[1]s%[4]s CreateChatConfiguration Name=ops Type=DingTalk \
-    Configuration='{"DingTalkClientId":"dingexample","DingTalkClientSecret":"not-a-real-secret"}'
-
+  %[2]s call%[1]s%[4]s CreateChatConfiguration Name=ops Type=%[5]s \
+    Configuration='{%[6]s}'
+%[7]s
 For SDKs and the aliyun CLI:  eval "$(%[2]s env%[1]s)"
 
-`, where, program, build, trust)
+`, where, program, build, trust, bot, app, say)
 }
 
 // self returns the command that runs this program, for people to paste, and how to build it first.

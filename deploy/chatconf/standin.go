@@ -31,6 +31,14 @@ var standIns = map[string]string{
 	"dingtalk": "DingTalk", "feishu": "Feishu", "slack": "Slack", "wecom": "WeChat",
 }
 
+// exampleApps are the settings of a bot to try with a stand-in, by type.
+var exampleApps = map[string]string{
+	"DingTalk": `"DingTalkClientId":"dingexample","DingTalkClientSecret":"not-a-real-secret"`,
+	"Feishu":   `"FeishuAppId":"cli_example","FeishuAppSecret":"not-a-real-secret"`,
+	"Slack":    `"SlackAppToken":"xapp-1-A0EXAMPLE-1-not-a-real-token"`,
+	"WeChat":   `"WeChatBotId":"aibexample","WeChatBotSecret":"not-a-real-secret"`,
+}
+
 // standInOf returns the value of --emulate for a type; empty if there is none.
 func standInOf(platformType string) string {
 	for value, of := range standIns {
@@ -155,14 +163,25 @@ func (g *standInGateways) gateway(platform string) platformsim.Gateway {
 	return g.of[platform]
 }
 
-// introduce prints for which platforms this process stands in, and how to try it.
+// introduce prints for which platforms this process stands in.
 func (g *standInGateways) introduce(w io.Writer) {
 	if g == nil {
 		return
 	}
 	fmt.Fprintf(w, "  stand-ins        for %s: calls and connections to them lead into this process\n",
-		strings.Join(slices.Sorted(maps.Keys(g.of)), ", "))
+		strings.Join(g.types(), ", "))
 	fmt.Fprintf(w, "    accept         every app with any secret\n")
-	fmt.Fprintf(w, "    try            a bot with \"Receive\":\"Stream\", and then\n"+
-		"                   chatconf send NAME --mode stream --user alice \"whoami\"\n")
+}
+
+// types returns the types of the platforms, sorted.
+func (g *standInGateways) types() []string { return slices.Sorted(maps.Keys(g.of)) }
+
+// firstBot returns the type and the settings of a bot for a first call, and how to say something to
+// a bot with a name: with a platform that this process stands in for, it works at once.
+func (g *standInGateways) firstBot() (platformType, settings, send string) {
+	if g == nil {
+		return "DingTalk", exampleApps["DingTalk"], ""
+	}
+	of := g.types()[0]
+	return of, `"Receive":"Stream",` + exampleApps[of], " --mode stream --user alice whoami"
 }
