@@ -176,7 +176,8 @@ func (p *simulator) send(s *chat.Service, ctx context.Context, in *sendRequest) 
 		return nil, err
 	}
 	// A bot with a connection is spoken to over it if that is possible.
-	if in.Mode == modeStream || in.Mode == "" && e.Receive == command.ReceiveStream && p.gateways.gateway(e.Type) != nil {
+	byDefault := e.Receive == command.ReceiveStream && p.gateways.gateway(e.Type) != nil
+	if in.Mode == modeStream || in.Mode == "" && byDefault {
 		return p.sendStream(ctx, s, e, in, wait)
 	}
 	mode, err := checkMode(e.Type, in)
@@ -247,9 +248,9 @@ func (p *simulator) send(s *chat.Service, ctx context.Context, in *sendRequest) 
 // notMade returns the caller's error for a callback that cannot be made.
 func notMade(e *command.Endpoint, err error) error {
 	if e.Receive == command.ReceiveStream {
-		return fault.Invalid("Mode", "The callback cannot be made: %s. Messages to %s come over a connection: start the "+
-			"service with 'chatconf serve --emulate %s', and use Mode %s.", withoutPackage(err), fault.Quote(e.Name),
-			standInOf(e.Type), modeStream)
+		return fault.Invalid("Mode", "The callback cannot be made: %s. Messages to %s come over a connection: start "+
+			"the service with 'chatconf serve --emulate %s', and use Mode %s.", withoutPackage(err),
+			fault.Quote(e.Name), standInOf(e.Type), modeStream)
 	}
 	return fault.Invalid("Mode", "The callback cannot be made: %s.", withoutPackage(err))
 }

@@ -56,8 +56,8 @@ func completing(cmd *cobra.Command) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, completeTimeout)
 }
 
-// completeModes completes --mode of 'chatconf send': with the modes of the bot if its name is there,
-// else with those of all platforms.
+// completeModes completes --mode of 'chatconf send': with the modes of the bot if there is a
+// name, else with those of all platforms.
 func (v *verb) completeModes(cmd *cobra.Command, args []string, start string) ([]string, cobra.ShellCompDirective) {
 	v.completes = true
 	ctx, cancel := completing(cmd)

@@ -16,7 +16,7 @@ import (
 	"chatconf/shared/platform/platformsim"
 )
 
-// serveStandIns starts the service as 'chatconf serve' has it, with stand-ins for all platforms, and
+// serveStandIns starts the service as 'chatconf serve' does, with stand-ins for all platforms. It
 // returns the flags that find it.
 func serveStandIns(t *testing.T) (at []string) {
 	t.Helper()
@@ -82,7 +82,8 @@ func TestSendOverConnections(t *testing.T) {
 			t.Parallel()
 			name := strings.ToLower(platformType)
 			mustRun(t, append([]string{"call", "CreateChatConfiguration", "Name=" + name, "Type=" + platformType,
-				`Configuration={"Receive":"Stream",` + streamPlanting[platformType] + "," + permissions + "}"}, at...)...)
+				`Configuration={"Receive":"Stream",` + streamPlanting[platformType] + "," + permissions + "}"},
+				at...)...)
 			send := func(user, text string, more ...string) string {
 				t.Helper()
 				out := mustRun(t, slices.Concat([]string{"send", name, "--user", user, text}, more, at)...)
@@ -106,11 +107,12 @@ func TestSendOverConnections(t *testing.T) {
 			// It is the default for such a bot.
 			var sent sendResponse
 			text := send("manager4220", "restart i-124", "-o", "json")
-			if err := json.Unmarshal([]byte(text), &sent); err != nil || sent.Mode != modeStream || sent.Answer == nil ||
-				!strings.Contains(sent.Answer.Text+sent.Later, "accepted") || sent.Duplicate {
+			if err := json.Unmarshal([]byte(text), &sent); err != nil || sent.Mode != modeStream ||
+				sent.Answer == nil || !strings.Contains(sent.Answer.Text+sent.Later, "accepted") || sent.Duplicate {
 				t.Errorf("%v: %s", err, text)
 			}
-			if sent.CommandId == "" || sent.Outcome != journal.OutcomeRecorded && sent.Outcome != journal.OutcomeDelivered {
+			if sent.CommandId == "" ||
+				sent.Outcome != journal.OutcomeRecorded && sent.Outcome != journal.OutcomeDelivered {
 				t.Errorf("the record is %q, %s", sent.CommandId, sent.Outcome)
 			}
 			out := mustRun(t, append([]string{"call", "ListChatCommands", "Name=" + name, "User=manager4220",
@@ -118,8 +120,9 @@ func TestSendOverConnections(t *testing.T) {
 			if !strings.Contains(out, sent.CommandId) || strings.Count(out, `"Decision": "Allowed"`) != 2 {
 				t.Errorf("%s is not in %s", sent.CommandId, out)
 			}
-			if out := send("manager4220", "help", "-v"); !regexp.MustCompile(`\n\nThe message went over the connection of ` +
-				name + `, and was acknowledged in \d+ ms\.\nIts record is \S+: (Recorded|Delivered)\.\n$`).MatchString(out) {
+			record := regexp.MustCompile(`\n\nThe message went over the connection of ` + name +
+				`, and was acknowledged in \d+ ms\.\nIts record is \S+: (Recorded|Delivered)\.\n$`)
+			if out := send("manager4220", "help", "-v"); !record.MatchString(out) {
 				t.Errorf("with -v: %s", out)
 			}
 			if platformType != "WeChat" { // which waits seconds for an answer that never comes
@@ -145,13 +148,14 @@ func TestSendToTheOtherKindOfBot(t *testing.T) {
 	mustRun(t, append([]string{"call", "CreateChatConfiguration", "Name=ops", "Type=Slack",
 		`Configuration={"Receive":"Stream",` + streamPlanting["Slack"] + "}"}, at...)...)
 	for line, want := range map[string]string{
-		"send ops --user u help":               "start the service with 'chatconf serve --emulate slack', and use Mode stream",
-		"send ops --user u --mode stream help": "start the service with 'chatconf serve --emulate slack'",
+		"send ops --user u help":               "serve --emulate slack', and use Mode stream",
+		"send ops --user u --mode stream help": "serve --emulate slack'",
 		"send ops --mode stream help":          "the sender is missing; use --user",
 		"send ops --mode stream --user u":      "the message is missing",
 		"send ops --mode socket --user u help": `Mode "socket" is unknown to Slack; use command, event, button, stream`,
 	} {
-		if _, err := run(t, "", append(strings.Fields(line), at...)...); err == nil || !strings.Contains(err.Error(), want) {
+		_, err := run(t, "", append(strings.Fields(line), at...)...)
+		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q in it", line, err, want)
 		}
 	}

@@ -132,7 +132,8 @@ func TestMistakesInActions(t *testing.T) {
 		{action(`"Parameters":[{"Name":"a-b"},{"Name":"A_B"}]`), `@.Parameters[1].Name: "A_B" is the same name as ` +
 			`that of @.Parameters[0]; choose another one.`},
 		{param(`"Typ":"Enum"`), `@.Parameters[0].Typ: unknown key; did you mean Type?`},
-		{param(`"Type":"enum"`), `@.Parameters[0].Type: "enum" is not String or Integer or Boolean or Enum; write Enum.`},
+		{param(`"Type":"enum"`),
+			`@.Parameters[0].Type: "enum" is not String or Integer or Boolean or Enum; write Enum.`},
 		{param(`"Type":"Enum"`), `@.Parameters[0].Values: is missing; write the values of the Enum.`},
 		{param(`"Type":"Enum","Values":["a","a"]`), `@.Parameters[0].Values[1]: "a" is listed twice.`},
 		{param(`"Type":"Enum","Values":["test","Test"]`),
