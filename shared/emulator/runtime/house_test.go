@@ -288,9 +288,9 @@ func (j *journal) wait(t testing.TB, prefix string) string {
 // eventually waits until a condition holds.
 func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
-	for limit := time.Now().Add(10 * time.Second); !is(); stdruntime.Gosched() {
+	for limit := time.Now().Add(time.Minute); !is(); stdruntime.Gosched() {
 		if time.Now().After(limit) {
-			t.Fatalf("%s: not within ten seconds", what)
+			t.Fatalf("%s: not within a minute", what)
 		}
 	}
 }
