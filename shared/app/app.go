@@ -117,7 +117,7 @@ func wire(s Settings, t Tables, ring *seal.Ring, around around, r Role) (*App, e
 	}
 	a := &App{Service: service, Keys: keys, Journal: kept}
 	if a.Handler, err = r.open(&parts{App: a, settings: s, tables: t, around: around, targets: r.targets,
-		outbox: outbox, opener: r.streams}); err != nil {
+		outbox: outbox, ring: ring, opener: r.streams}); err != nil {
 		return nil, err
 	}
 	return a, nil

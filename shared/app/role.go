@@ -11,6 +11,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -73,6 +74,8 @@ type parts struct {
 	around
 	targets map[string]dispatch.Target
 	outbox  *announce.Outbox // of the events of changes; nil: changes are not announced
+	ring    *seal.Ring
+	rpc     *rpc.Handler // of a role that serves actions; nil: not made yet
 	opener  func(StreamParts) (Streams, error)
 
 	transport http.RoundTripper // to the platforms; nil: not made yet
@@ -120,6 +123,7 @@ func (p *parts) api(actions []rpc.Action) (serve.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.rpc = handler
 	return &apiHandler{handler, caller}, nil
 }
 
@@ -251,6 +255,46 @@ type paged struct {
 func (h *paged) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == h.path {
 		h.page.ServeHTTP(w, r)
+		return
+	}
+	h.Handler.ServeHTTP(w, r)
+}
+
+// SiteParts are what a site of the process itself is made of.
+type SiteParts struct {
+	API  *rpc.Handler
+	Ring *seal.Ring
+}
+
+// Under returns the role with a site of its own: it gets all requests whose path is prefix, or
+// begins with prefix and a slash. It must authenticate them itself. The role must serve actions.
+func (r Role) Under(prefix string, site func(SiteParts) (http.Handler, error)) Role {
+	open := r.open
+	r.open = func(p *parts) (serve.Handler, error) {
+		handler, err := open(p)
+		if err != nil {
+			return nil, err
+		}
+		if p.rpc == nil {
+			return nil, fmt.Errorf("app: a site at %s needs a role that serves actions", prefix)
+		}
+		page, err := site(SiteParts{API: p.rpc, Ring: p.ring})
+		return &sited{handler, prefix, page}, err
+	}
+	return r
+}
+
+// A sited handler has a site beside what it serves.
+type sited struct {
+	serve.Handler
+	prefix string
+	site   http.Handler
+}
+
+// ServeHTTP implements http.Handler.
+func (h *sited) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if rest, ok := strings.CutPrefix(r.URL.Path, h.prefix); ok && (rest == "" || rest[0] == '/') {
+		h.site.ServeHTTP(w, r)
 		return
 	}
 	h.Handler.ServeHTTP(w, r)
