@@ -81,6 +81,8 @@ var rooms = []room{
 	// Requests and connections.
 	{"shared/rpc", []string{"shared/accesskey", "shared/fault", "shared/secret", "shared/chat", "shared/invoke",
 		"shared/policy", "shared/table", "shared/document", "shared/rpc/sign"}, nil},
+	{"shared/console", []string{"shared/accesskey", "shared/chat", "shared/command", "shared/document",
+		"shared/fault", "shared/invoke", "shared/journal", "shared/seal", "shared/secret"}, nil},
 	{"shared/serve", []string{"shared/invoke", "shared/document", "shared/secret"}, nil},
 	{"shared/webhook", []string{"shared/journal", "shared/fault", "shared/command", "shared/secret", "shared/chat",
 		"shared/invoke", "shared/platform/callback"}, nil},
@@ -378,7 +380,7 @@ func TestFunctionsLinkNothingThatKeepsTheLinkerFromDropping(t *testing.T) {
 	for _, folder := range []string{"shared/table/tabletest", "shared/platform/platformtest",
 		"shared/platform/platformsim", "shared/stream", "shared/stream/streamtest", "shared/webhook/webhooktest",
 		"shared/serve/servetest",
-		"shared/cloud/cloudtest", "shared/dispatch/dispatchtest", "deploy/chatconf"} {
+		"shared/cloud/cloudtest", "shared/console", "shared/dispatch/dispatchtest", "deploy/chatconf"} {
 		if seen[folder] {
 			t.Errorf("functions link %s", folder)
 		}

@@ -1,0 +1,225 @@
+package console
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/command"
+	"chatconf/shared/document"
+	"chatconf/shared/fault"
+	"chatconf/shared/secret"
+)
+
+// A botPage is what the page of one bot shows.
+type botPage struct {
+	Name     string
+	Settings settingsPart
+	Health   healthPart
+	Tab      string // of the pages of this bot
+}
+
+// A settingsPart is what the settings of a bot say.
+type settingsPart struct {
+	part
+	chat.Configuration
+	Tags        []string
+	Rows        []settingRow
+	Statements  []statementRow
+	Others      []namedText // members of Outputs but the steps
+	Steps       []string    // of the set-up
+	ConsoleURL  string      // of the platform
+	MaskedParts bool        // a value of Outputs has a masked part
+}
+
+// A settingRow is one key of the settings.
+type settingRow struct {
+	Key, Help, Value, Since string
+	Required, Secret, Set   bool
+}
+
+// A statementRow is one statement of Permissions.
+type statementRow struct {
+	Effect, Principals, Commands, Conversations, Role, Rest string
+}
+
+type namedText struct{ Name, Text string }
+
+// A healthPart is the health of a bot.
+type healthPart struct {
+	part
+	chat.Health
+	Moments []namedText   // name and date
+	Errors  []healthError // the failing one first
+}
+
+// A healthError is the last error of a kind.
+type healthError struct {
+	chat.HealthError
+	What    string
+	Advice  string // empty if there is none for the step
+	Failing bool
+}
+
+func (v *visit) showBot() error {
+	name := v.r.PathValue("name")
+	page := botPage{Name: name, Tab: "overview"}
+	var answer chat.GetResponse
+	err := v.api.Call(v.r.Context(), "GetChatConfiguration", map[string]string{"Name": name}, &answer)
+	if page.Settings.part, err = partOf(err); err != nil {
+		return err
+	}
+	if page.Settings.Lacks == "" {
+		if page.Settings, err = v.settingsOf(&answer.ChatConfiguration); err != nil {
+			return err
+		}
+	}
+	var health chat.HealthResponse
+	err = v.api.Call(v.r.Context(), "GetChatConfigurationHealth", map[string]string{"Name": name}, &health)
+	if page.Health.part, err = partOf(err); err != nil {
+		return err
+	}
+	if page.Health.Lacks == "" {
+		page.Health = v.healthOf(&health.Health)
+	}
+	if page.Settings.Lacks != "" && page.Health.Lacks != "" { // then not even that there is such a bot
+		return &fault.Error{Code: fault.NoPermission,
+			Denied: &fault.AccessDenied{AuthAction: page.Settings.Lacks}}
+	}
+	return v.show(http.StatusOK, "bot", "bot", page, visible(name))
+}
+
+// settingsOf returns the settings of a bot, in the order of its platform's declaration.
+func (v *visit) settingsOf(c *chat.Configuration) (settingsPart, error) {
+	out := settingsPart{Configuration: *c, Tags: tagsOf(c.Tags)}
+	root, err := document.Parse("Configuration", c.Configuration)
+	if err != nil {
+		return settingsPart{}, fmt.Errorf("console: %q: %w", c.Name, err)
+	}
+	since := make(map[string]string)
+	for _, state := range c.Secrets {
+		since[state.Key] = state.SinceDate
+	}
+	for _, p := range v.console.options.Platforms {
+		if p.Type == c.Type {
+			out.ConsoleURL = p.Console
+			out.Rows = settingRows(p, root, since)
+		}
+	}
+	out.Statements = statementsOf(root)
+	out.readOutputs(c.Outputs)
+	return out, nil
+}
+
+// settingRows returns the keys that a platform declares, and what a bot has of them. Permissions
+// are left out: they have a table of their own.
+func settingRows(p command.Platform, root *document.Node, since map[string]string) (rows []settingRow) {
+	for _, f := range chat.FormOf(p).Fields {
+		node := root.Get(f.Key)
+		if f.Key == command.KeyPermissions || node == nil && f.Common {
+			continue
+		}
+		row := settingRow{Key: f.Key, Help: f.Help, Required: f.Required, Secret: f.Form.Secret, Set: node != nil,
+			Since: since[f.Key]}
+		if node != nil && !row.Secret {
+			row.Value = valueOf(node)
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// valueOf returns a value of the settings as text.
+func valueOf(n *document.Node) string {
+	switch n.Kind {
+	case document.Object, document.Array:
+		return n.String()
+	}
+	return n.Text
+}
+
+// statementsOf returns the statements of Permissions.
+func statementsOf(root *document.Node) (rows []statementRow) {
+	list := root.Get(command.KeyPermissions)
+	if list == nil {
+		return nil
+	}
+	for _, n := range list.Items {
+		row := statementRow{Effect: n.TextOf("Effect", "Deny"), Role: n.TextOf("RamRole", "")}
+		var rest []string
+		for _, m := range n.Members {
+			switch m.Key {
+			case "Effect", "RamRole":
+			case "Principals":
+				row.Principals = listed(m.Value)
+			case "Commands":
+				row.Commands = listed(m.Value)
+			case "Conversations":
+				row.Conversations = listed(m.Value)
+			default:
+				rest = append(rest, m.Key+": "+valueOf(m.Value))
+			}
+		}
+		row.Rest = strings.Join(rest, "; ")
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// listed returns the texts of a list, or one text.
+func listed(n *document.Node) string {
+	if n.Kind != document.Array {
+		return valueOf(n)
+	}
+	texts := make([]string, len(n.Items))
+	for i, item := range n.Items {
+		texts[i] = valueOf(item)
+	}
+	return strings.Join(texts, ", ")
+}
+
+// readOutputs reads the Outputs of a bot. Without the right form there are none.
+func (s *settingsPart) readOutputs(text string) {
+	root, err := document.Parse("Outputs", text)
+	if err != nil {
+		return
+	}
+	for _, m := range root.Members {
+		value := valueOf(m.Value)
+		s.MaskedParts = s.MaskedParts || strings.Contains(value, secret.Mask)
+		if m.Key == "Setup" {
+			s.Steps = strings.Split(value, "\n")
+		} else {
+			s.Others = append(s.Others, namedText{m.Key, value})
+		}
+	}
+}
+
+// healthOf returns the health of a bot, with what to do.
+func (v *visit) healthOf(h *chat.Health) healthPart {
+	out := healthPart{Health: *h}
+	for _, moment := range []namedText{{"health.callback", h.LastCallbackDate}, {"health.success", h.LastSuccessDate},
+		{"health.command", h.LastCommandDate}} {
+		out.Moments = append(out.Moments, namedText{v.word(moment.Name), moment.Text})
+	}
+	failing := failureOf(h)
+	add := func(what string, e *chat.HealthError) {
+		if e == nil {
+			return
+		}
+		one := healthError{HealthError: *e, What: v.word(what), Failing: e == failing}
+		if hasWord("step." + e.Step) {
+			one.Advice = v.word("step." + e.Step)
+		}
+		out.Errors = append(out.Errors, one)
+	}
+	if h.Connection != nil {
+		add("health.connerror", h.Connection.LastError)
+	}
+	add("health.error", h.LastError)
+	add("health.delivery", h.LastDeliveryError)
+	add("health.mention", h.LastMention)
+	add("health.event", h.LastEventError)
+	return out
+}

@@ -1,0 +1,232 @@
+// Package console serves the web console: HTML made by the server, over the actions of the API.
+//
+// A person signs in with an access key. Everything that a page shows or does is an action in the
+// name of that key, so the policies of the API decide. Pages work without JavaScript, load nothing
+// from elsewhere, and never have a secret in them.
+package console
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"chatconf/shared/accesskey"
+	"chatconf/shared/command"
+	"chatconf/shared/fault"
+	"chatconf/shared/invoke"
+	"chatconf/shared/seal"
+)
+
+// Prefix is the path of the console; all its pages are under it.
+const Prefix = "/console"
+
+// maxForm is the size of a form that is sent, in bytes.
+const maxForm = 16 << 10
+
+// An API calls actions in the name of one access key. Parameters are as in a JSON body of the API;
+// answer is a pointer to the type of the answer.
+//
+// Errors are those of package fault. KeyNotFound means that the key is not valid any more.
+type API interface {
+	Call(ctx context.Context, action string, params map[string]string, answer any) error
+}
+
+// Options are the parts of a Console.
+type Options struct {
+	Ring      *seal.Ring // seals sessions
+	Platforms []command.Platform
+	// Key finds an access key, with its secret. KeyNotFound: it does not exist.
+	Key func(ctx context.Context, id string) (*accesskey.Key, error)
+	// API returns what calls actions in the name of a key. Answers must not contain secrets, even
+	// if the key may reveal them.
+	API func(id string) API
+	// NoteUse notes that a key was used; nil: nothing is noted.
+	NoteUse func(ctx context.Context, id string)
+	Now     func() time.Time // default time.Now
+}
+
+// A Console serves the pages under Prefix.
+type Console struct {
+	options  Options
+	now      func() time.Time
+	attempts *attempts
+	ended    *endedSessions
+	handler  http.Handler
+}
+
+var _ http.Handler = (*Console)(nil)
+
+// New returns a console. It does no I/O.
+func New(o Options) (*Console, error) {
+	if o.Ring == nil || o.Key == nil || o.API == nil || len(o.Platforms) == 0 {
+		return nil, errors.New("console: a console needs a key ring, access keys, an API and platforms")
+	}
+	c := &Console{options: o, now: o.Now}
+	if c.now == nil {
+		c.now = time.Now
+	}
+	c.attempts, c.ended = newAttempts(c.now), newEndedSessions(c.now)
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /console/static/{file}", c.static)
+	open := func(pattern string, show func(*visit) error) { mux.Handle(pattern, c.serve(show, false)) }
+	open("GET /console/signin", (*visit).showSignIn)
+	open("POST /console/signin", (*visit).signIn)
+	open("POST /console/signout", (*visit).signOut)
+	closed := func(pattern string, show func(*visit) error) { mux.Handle(pattern, c.serve(show, true)) }
+	closed("GET /console/{$}", (*visit).showBots)
+	closed("GET /console/bots/{name}", (*visit).showBot)
+	closed("GET /console/bots/{name}/commands", (*visit).showCommands)
+	closed("GET /console/bots/{name}/history", (*visit).showHistory)
+	closed("GET /console/commands", (*visit).showCommands)
+	closed("/", func(*visit) error { return errNoPage })
+	same := http.NewCrossOriginProtection()
+	same.SetDenyHandler(c.serve(func(*visit) error { return errCrossOrigin }, false))
+	c.handler = same.Handler(mux)
+	return c, nil
+}
+
+// The errors of requests that no action has refused.
+var (
+	errNoPage      = &pageError{status: http.StatusNotFound, word: "error.page"}
+	errCrossOrigin = &pageError{status: http.StatusForbidden, word: "error.crossorigin"}
+	errForm        = &pageError{status: http.StatusBadRequest, word: "error.form"}
+)
+
+// headers are those of every answer. A form posts only to this site, and no other site can show a
+// page in a frame. The referrer stays within the site, so that browsers send the header Origin.
+var headers = map[string]string{
+	"Content-Security-Policy": "default-src 'self'; object-src 'none'; frame-ancestors 'none'; " +
+		"base-uri 'none'; form-action 'self'",
+	"X-Content-Type-Options":     "nosniff",
+	"Referrer-Policy":            "same-origin",
+	"Cross-Origin-Opener-Policy": "same-origin",
+	"Cache-Control":              "no-store",
+}
+
+// ServeHTTP implements http.Handler.
+func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	for name, value := range headers {
+		w.Header().Set(name, value)
+	}
+	if r.URL.Path == Prefix {
+		http.Redirect(w, r, Prefix+"/", http.StatusSeeOther)
+		return
+	}
+	c.handler.ServeHTTP(w, r)
+}
+
+// A visit is one request for a page.
+type visit struct {
+	console  *Console
+	w        http.ResponseWriter
+	r        *http.Request
+	language language
+	session  *session       // nil: not signed in
+	key      *accesskey.Key // of the session, without its secret
+	api      API            // in the name of the key
+	status   int            // of the answer
+}
+
+// serve returns a handler that answers a visit and logs one line. A closed page is only for a
+// person who is signed in.
+func (c *Console) serve(show func(*visit) error, closed bool) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		started := c.now()
+		v := &visit{console: c, w: w, r: r, language: chooseLanguage(w, r)}
+		err := v.answer(show, closed)
+		v.log(started, err)
+	})
+}
+
+// answer shows a page, or why it cannot be shown. Its error is for the log.
+func (v *visit) answer(show func(*visit) error, closed bool) error {
+	err := guarded(func() error {
+		signedIn, err := v.open()
+		if err != nil {
+			return err
+		}
+		if closed && !signedIn {
+			return v.askToSignIn()
+		}
+		return show(v)
+	})
+	switch {
+	case err == nil:
+		return nil
+	case fault.CodeOf(err) == fault.KeyNotFound: // since the look at the session
+		v.forget()
+		return v.askToSignIn()
+	}
+	return v.showError(err)
+}
+
+// guarded calls show and returns a panic as an error.
+func guarded(show func() error) (err error) {
+	defer invoke.Recover("console", &err)
+	return show()
+}
+
+// log writes the line of a visit, without the query, which may name people.
+func (v *visit) log(started time.Time, err error) {
+	ctx, level := v.r.Context(), slog.LevelInfo
+	if v.status >= http.StatusInternalServerError || err != nil {
+		level = slog.LevelError
+	}
+	caller := ""
+	if v.key != nil {
+		caller = v.key.ID
+	} else if v.status >= http.StatusBadRequest {
+		ctx = invoke.Repeatable(ctx, "console refused "+http.StatusText(v.status))
+	}
+	inv := invoke.From(ctx)
+	attrs := []slog.Attr{
+		slog.String("method", v.r.Method),
+		slog.String("path", v.r.URL.Path[:min(len(v.r.URL.Path), 256)]),
+		slog.String("caller", caller),
+		slog.Int("status", v.status),
+		slog.Float64("duration_ms", float64(v.console.now().Sub(started).Microseconds())/1000),
+		slog.String("request_id", inv.RequestID),
+		slog.String("source_ip", inv.SourceIP),
+	}
+	if err != nil {
+		attrs = append(attrs, slog.Any("error", err))
+	}
+	invoke.Logger(ctx).LogAttrs(ctx, level, "console", attrs...)
+}
+
+// source returns the address that attempts to sign in are counted by: of IPv6 the network.
+func (v *visit) source() string {
+	text := invoke.From(v.r.Context()).SourceIP
+	if text == "" {
+		text, _, _ = net.SplitHostPort(v.r.RemoteAddr)
+	}
+	if ip := net.ParseIP(text); ip != nil && ip.To4() == nil {
+		return ip.Mask(net.CIDRMask(64, 128)).String()
+	}
+	return text
+}
+
+// isSecure reports whether the browser speaks TLS with this process.
+func (v *visit) isSecure() bool { return v.r.TLS != nil || invoke.From(v.r.Context()).Secure }
+
+// redirect sends the browser to another page of the console, with GET.
+func (v *visit) redirect(path string) error {
+	v.status = http.StatusSeeOther
+	http.Redirect(v.w, v.r, path, v.status)
+	return nil
+}
+
+// localPath returns the path of a page of the console, with its query. What is not one becomes the
+// first page.
+func localPath(text string) string {
+	path, _, _ := strings.Cut(text, "?")
+	if !strings.HasPrefix(path, Prefix+"/") || strings.Contains(path, "..") || strings.Contains(path, "//") ||
+		strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r == '\\' || r >= 0x7f }) {
+		return Prefix + "/"
+	}
+	return text
+}

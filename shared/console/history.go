@@ -1,0 +1,73 @@
+package console
+
+import (
+	"net/http"
+
+	"chatconf/shared/chat"
+)
+
+// A historyPage is what the page of the history of a bot shows.
+type historyPage struct {
+	Name      string
+	Tab       string
+	Revisions []chat.Revision
+	pager
+}
+
+// A diffPage is what the page of one revision shows.
+type diffPage struct {
+	Name string
+	Tab  string
+	chat.Revision
+	Changes []changeRow
+}
+
+// A changeRow is one value that differs.
+type changeRow struct {
+	Path          string
+	Before, After string
+	Had, Has      bool // whether there is a value before, and after
+}
+
+func (v *visit) showHistory() error {
+	name := v.r.PathValue("name")
+	query := v.r.URL.Query()
+	if revision := query.Get("revision"); revision != "" {
+		return v.showRevision(name, revision, query.Get("compared"))
+	}
+	params := map[string]string{"Name": name, "MaxResults": pageSize}
+	if token := query.Get("page"); token != "" {
+		params["NextToken"] = token
+	}
+	var answer chat.ListRevisionsResponse
+	if err := v.api.Call(v.r.Context(), "ListChatConfigurationRevisions", params, &answer); err != nil {
+		return err
+	}
+	page := historyPage{Name: name, Tab: "history", Revisions: answer.ChatConfigurationRevisions,
+		pager: v.pagerOf(answer.NextToken)}
+	return v.show(http.StatusOK, "history", "history.of", page, visible(name))
+}
+
+// showRevision shows what one revision changed.
+func (v *visit) showRevision(name, revision, compared string) error {
+	params := map[string]string{"Name": name, "Revision": revision}
+	if compared != "" {
+		params["Compared"] = compared
+	}
+	var answer chat.GetRevisionResponse
+	if err := v.api.Call(v.r.Context(), "GetChatConfigurationRevision", params, &answer); err != nil {
+		return err
+	}
+	page := diffPage{Name: name, Tab: "history", Revision: answer.ChatConfigurationRevision}
+	for _, ch := range answer.ChatConfigurationRevision.Changes {
+		row := changeRow{Path: ch.Path, Had: ch.Before != nil, Has: ch.After != nil}
+		if row.Had {
+			row.Before = *ch.Before
+		}
+		if row.Has {
+			row.After = *ch.After
+		}
+		page.Changes = append(page.Changes, row)
+	}
+	return v.show(http.StatusOK, "diff", "history.revision", page, page.Revision.Revision, visible(name))
+}

@@ -1,0 +1,290 @@
+package console
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/json"
+	"hash/maphash"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"chatconf/shared/accesskey"
+	"chatconf/shared/fault"
+	"chatconf/shared/invoke"
+	"chatconf/shared/seal"
+	"chatconf/shared/secret"
+)
+
+const (
+	// sessionAge is how long a session lasts.
+	sessionAge = 12 * time.Hour
+	// sessionCookie is the name of the cookie with the session.
+	sessionCookie = "chatconf_session"
+)
+
+// sessionPlace is where sessions are sealed. No configuration and no access key has such a place.
+var sessionPlace = seal.Place{Account: "#Console", Region: "#Console", Name: "#Console", Field: "Session"}
+
+// A session is what the cookie of a person says, sealed.
+type session struct {
+	ID      string    `json:"id"`
+	Key     string    `json:"key"`    // the access key's id
+	Digest  []byte    `json:"digest"` // of the key's secret: a key with another secret has no session
+	Expires time.Time `json:"expires"`
+}
+
+// digest returns the digest of a secret.
+func digest(s secret.Text) []byte {
+	sum := sha256.Sum256([]byte("chatconf/console/v1\x00" + s.Reveal()))
+	return sum[:]
+}
+
+// open finds the session of the visit's cookie, and its key. A session of a key that is revoked,
+// expired or has another secret is over.
+func (v *visit) open() (signedIn bool, err error) {
+	cookie, err := v.r.Cookie(sessionCookie)
+	if err != nil {
+		return false, nil // no cookie
+	}
+	s, ok := v.console.readSession(cookie.Value)
+	if !ok {
+		return false, nil
+	}
+	key, err := v.console.validKey(v.r.Context(), s.Key)
+	if err != nil || key == nil || subtle.ConstantTimeCompare(digest(key.Secret), s.Digest) != 1 {
+		return false, err
+	}
+	v.enter(s, key)
+	return true, nil
+}
+
+// enter makes a visit that of a person who is signed in.
+func (v *visit) enter(s *session, key *accesskey.Key) {
+	shown := *key
+	shown.Secret = ""
+	v.session, v.key, v.api = s, &shown, v.console.options.API(key.ID)
+	if v.console.options.NoteUse != nil {
+		v.console.options.NoteUse(v.r.Context(), key.ID)
+	}
+}
+
+// forget makes a visit that of a stranger.
+func (v *visit) forget() { v.session, v.key, v.api = nil, nil, nil }
+
+// validKey returns an access key that may be used now, nil without one.
+func (c *Console) validKey(ctx context.Context, id string) (*accesskey.Key, error) {
+	key, err := c.options.Key(ctx, id)
+	switch {
+	case err != nil && fault.CodeOf(err) == fault.KeyNotFound:
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case !key.Active || key.Expired(c.now()) || key.Secret == "":
+		return nil, nil
+	}
+	return key, nil
+}
+
+// readSession returns the session of a cookie, if this service sealed it and it is not over.
+func (c *Console) readSession(text string) (*session, bool) {
+	sealed, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil {
+		return nil, false
+	}
+	plain, err := c.options.Ring.Open(sessionPlace, sealed)
+	if err != nil {
+		return nil, false
+	}
+	s := new(session)
+	if json.Unmarshal(plain, s) != nil || !c.now().Before(s.Expires) || c.ended.has(s.ID) {
+		return nil, false
+	}
+	return s, true
+}
+
+// start signs a person in with a key.
+func (v *visit) start(key *accesskey.Key) error {
+	s := &session{ID: rand.Text(), Key: key.ID, Digest: digest(key.Secret), Expires: v.console.now().Add(sessionAge)}
+	text, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	sealed, err := v.console.options.Ring.Seal(sessionPlace, text)
+	if err != nil {
+		return err
+	}
+	v.setSession(base64.RawURLEncoding.EncodeToString(sealed), int(sessionAge/time.Second))
+	v.enter(s, key)
+	return nil
+}
+
+// setSession sets the cookie of the session. A negative age removes it.
+func (v *visit) setSession(value string, age int) {
+	http.SetCookie(v.w, &http.Cookie{Name: sessionCookie, Value: value, Path: Prefix, MaxAge: age,
+		HttpOnly: true, Secure: v.isSecure(), SameSite: http.SameSiteStrictMode})
+}
+
+// endedSessions are the sessions that were signed out and are not expired. Only this process knows
+// them: after a restart a copy of such a cookie is valid again until it expires.
+type endedSessions struct {
+	now func() time.Time
+	mu  sync.Mutex
+	ids map[string]time.Time // when they expire
+}
+
+func newEndedSessions(now func() time.Time) *endedSessions {
+	return &endedSessions{now: now, ids: make(map[string]time.Time)}
+}
+
+// end ends a session. Only a person who is signed in can end one, so the sessions are few.
+func (e *endedSessions) end(s *session) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now := e.now()
+	for id, expires := range e.ids {
+		if !now.Before(expires) {
+			delete(e.ids, id)
+		}
+	}
+	e.ids[s.ID] = s.Expires
+}
+
+func (e *endedSessions) has(id string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	_, ok := e.ids[id]
+	return ok
+}
+
+// Attempts to sign in that may fail within attemptWindow.
+const (
+	attemptsPerKey    = 10
+	attemptsPerSource = 30
+	attemptWindow     = 5 * time.Minute
+)
+
+// attempts counts failed attempts to sign in, by key and by source. Names share counters by their
+// hash, so strangers cannot fill memory, nor push a counter out.
+type attempts struct {
+	now  func() time.Time
+	seed maphash.Seed
+
+	mu   sync.Mutex
+	keys [4096]attemptCounter
+	from [4096]attemptCounter
+}
+
+type attemptCounter struct {
+	began  time.Time
+	failed int
+}
+
+func newAttempts(now func() time.Time) *attempts {
+	return &attempts{now: now, seed: maphash.MakeSeed()}
+}
+
+// begin reports whether an attempt may be made, and counts it as failed. If it succeeds, call undo.
+func (a *attempts) begin(id, source string) (undo func(), ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	key := &a.keys[maphash.String(a.seed, id)%uint64(len(a.keys))]
+	from := &a.from[maphash.String(a.seed, source)%uint64(len(a.from))]
+	now := a.now()
+	for _, counter := range []*attemptCounter{key, from} {
+		if now.Sub(counter.began) >= attemptWindow {
+			*counter = attemptCounter{began: now}
+		}
+	}
+	if key.failed >= attemptsPerKey || from.failed >= attemptsPerSource {
+		return nil, false
+	}
+	key.failed++
+	from.failed++
+	return func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		key.failed, from.failed = max(0, key.failed-1), max(0, from.failed-1)
+	}, true
+}
+
+// A signInPage is what the page for signing in shows.
+type signInPage struct {
+	Next  string // where to go then
+	ID    string // the access key id that was typed
+	Wrong string // why it was refused; empty at first
+}
+
+// askToSignIn sends a stranger to the page for signing in, and from there back.
+func (v *visit) askToSignIn() error {
+	to := Prefix + "/signin"
+	if v.r.Method == http.MethodGet && v.r.URL.RequestURI() != Prefix+"/" {
+		to += "?next=" + url.QueryEscape(v.r.URL.RequestURI())
+	}
+	return v.redirect(to)
+}
+
+func (v *visit) showSignIn() error {
+	next := localPath(v.r.URL.Query().Get("next"))
+	if v.key != nil {
+		return v.redirect(next)
+	}
+	return v.show(http.StatusOK, "signin", "signin.title", signInPage{Next: next})
+}
+
+// signIn starts a session for the holder of a key. Every refusal has the same sentence and takes
+// the same steps, so that nobody learns which ids exist.
+func (v *visit) signIn() error {
+	if err := v.readForm(); err != nil {
+		return err
+	}
+	id, typed := v.r.PostForm.Get("id"), secret.Text(v.r.PostForm.Get("secret"))
+	page := signInPage{Next: localPath(v.r.PostForm.Get("next")), ID: id[:min(len(id), 128)]}
+	undo, ok := v.console.attempts.begin(id, v.source())
+	if !ok {
+		page.Wrong = v.word("signin.toomany")
+		v.w.Header().Set("Retry-After", "300")
+		return v.show(http.StatusTooManyRequests, "signin", "signin.title", page)
+	}
+	key, err := v.console.validKey(v.r.Context(), id)
+	if err != nil {
+		return err
+	}
+	var known secret.Text // of an unknown key empty, which no key has
+	if key != nil {
+		known = key.Secret
+	}
+	if same := subtle.ConstantTimeCompare(digest(typed), digest(known)); same != 1 || key == nil {
+		invoke.Logger(v.r.Context()).WarnContext(invoke.Repeatable(v.r.Context(), "console sign-in refused"),
+			"sign-in refused", "source_ip", v.source())
+		page.Wrong = v.word("signin.wrong")
+		return v.show(http.StatusUnauthorized, "signin", "signin.title", page)
+	}
+	undo()
+	if err := v.start(key); err != nil {
+		return err
+	}
+	return v.redirect(page.Next)
+}
+
+// signOut ends the session.
+func (v *visit) signOut() error {
+	if v.session != nil {
+		v.console.ended.end(v.session)
+	}
+	v.setSession("", -1)
+	return v.redirect(Prefix + "/signin")
+}
+
+// readForm reads a form that was posted.
+func (v *visit) readForm() error {
+	v.r.Body = http.MaxBytesReader(v.w, v.r.Body, maxForm)
+	if err := v.r.ParseForm(); err != nil {
+		return errForm
+	}
+	return nil
+}

@@ -1,0 +1,331 @@
+package console_test
+
+import (
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"chatconf/shared/accesskey"
+	"chatconf/shared/chat/chattest"
+	"chatconf/shared/console"
+	"chatconf/shared/policy"
+	"chatconf/shared/seal"
+)
+
+const sessionCookie = "chatconf_session"
+
+func TestTheSessionCookieIsProtected(t *testing.T) {
+	s := newSite(t)
+	for _, secure := range []bool{false, true} {
+		s.secure = secure
+		b := s.browser()
+		resp := b.do(http.MethodPost, "/console/signin", url.Values{"id": {owner}, "secret": {keySecret}})
+		var found *http.Cookie
+		for _, c := range resp.Cookies() {
+			if c.Name == sessionCookie {
+				found = c
+			}
+		}
+		if found == nil {
+			t.Fatalf("there is no cookie: %d", resp.StatusCode)
+		}
+		if !found.HttpOnly || found.SameSite != http.SameSiteStrictMode || found.Path != "/console" ||
+			found.MaxAge != 12*3600 || found.Domain != "" || found.Secure != secure {
+			t.Errorf("over TLS %v: the cookie is %+v", secure, found)
+		}
+		if strings.Contains(found.Value, owner) || strings.Contains(found.Value, keySecret) {
+			t.Errorf("the cookie is readable: %s", found.Value)
+		}
+	}
+}
+
+func TestASessionEnds(t *testing.T) {
+	inactive := false
+	for name, end := range map[string]func(*site, *browser){
+		"after 12 hours": func(s *site, _ *browser) { s.Clock.Advance(12 * time.Hour) },
+		"when its person signs out": func(s *site, b *browser) {
+			copied := b.cookies[sessionCookie]
+			if got := b.do(http.MethodPost, "/console/signout", nil).StatusCode; got != http.StatusSeeOther {
+				s.T.Errorf("sign out: %d", got)
+			}
+			if _, kept := b.cookies[sessionCookie]; kept {
+				s.T.Error("the browser keeps the cookie")
+			}
+			b.cookies[sessionCookie] = copied
+		},
+		"when its key is revoked": func(s *site, _ *browser) {
+			if _, err := s.keys.Update(s.T.Context(), "", owner, accesskey.Change{Active: &inactive}); err != nil {
+				s.T.Fatal(err)
+			}
+		},
+		"when its key is deleted": func(s *site, _ *browser) {
+			if err := s.keys.Delete(s.T.Context(), "", owner); err != nil {
+				s.T.Fatal(err)
+			}
+		},
+		"when its key gets another secret": func(s *site, _ *browser) {
+			if err := s.keys.Delete(s.T.Context(), "", owner); err != nil {
+				s.T.Fatal(err)
+			}
+			s.addKey(owner, policy.Owner(), func(k *accesskey.Key) { k.Secret = planted + "-another-secret" })
+		},
+		"when its key expires": func(s *site, _ *browser) {
+			expires := s.Clock.Now().Add(time.Hour)
+			if _, err := s.keys.Update(s.T.Context(), "", owner, accesskey.Change{Expires: &expires}); err != nil {
+				s.T.Fatal(err)
+			}
+			s.Clock.Advance(time.Hour)
+		},
+		"when the key ring is another one": func(s *site, b *browser) {
+			s.options.Ring = chattest.NewRing(s.T, 2)
+			var err error
+			if s.console, err = console.New(s.options); err != nil {
+				s.T.Fatal(err)
+			}
+		},
+		"when the cookie is changed": func(_ *site, b *browser) {
+			sealed, err := base64.RawURLEncoding.DecodeString(b.cookies[sessionCookie])
+			if err != nil {
+				b.T.Fatal(err)
+			}
+			sealed[len(sealed)-20] ^= 1
+			b.cookies[sessionCookie] = base64.RawURLEncoding.EncodeToString(sealed)
+		},
+		"when the cookie is cut": func(_ *site, b *browser) {
+			b.cookies[sessionCookie] = b.cookies[sessionCookie][:40]
+		},
+		"when the cookie is not base64": func(_ *site, b *browser) { b.cookies[sessionCookie] = "!!" },
+		"when the cookie is a value that was sealed elsewhere": func(s *site, b *browser) {
+			b.cookies[sessionCookie] = sealedAt(s, seal.Place{Account: "#Console", Region: "#Console",
+				Name: "#Console", Field: "Other"}, s.Clock.Now().Add(time.Hour))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			b := s.browser().signIn(owner)
+			s.Clock.Advance(11 * time.Hour)
+			if !b.isSignedIn() {
+				t.Fatal("the session is over too early")
+			}
+			end(s, b)
+			if b.isSignedIn() {
+				t.Error("the session goes on")
+			}
+			if status, page := b.get("/console/bots/ops"); status != http.StatusSeeOther {
+				t.Errorf("a page is shown: %d\n%s", status, page)
+			}
+		})
+	}
+}
+
+// A key whose policies change has the new ones in the same session.
+func TestChangedPoliciesCountAtOnce(t *testing.T) {
+	s := newSite(t)
+	b := s.browser().signIn(owner)
+	b.page("/console/")
+	none := mustPolicy(t, `{"Effect":"Deny","Action":"oos:*","Resource":"*"}`)
+	change := accesskey.Change{Policies: []*policy.Policy{none}}
+	if _, err := s.keys.Update(t.Context(), "", owner, change); err != nil {
+		t.Fatal(err)
+	}
+	if status, _ := b.get("/console/"); status != http.StatusForbidden {
+		t.Errorf("status = %d, want 403", status)
+	}
+}
+
+func TestSignInRefuses(t *testing.T) {
+	s := newSite(t)
+	inactive := false
+	s.addKey("CCKoff", policy.Owner())
+	if _, err := s.keys.Update(t.Context(), "", "CCKoff", accesskey.Change{Active: &inactive}); err != nil {
+		t.Fatal(err)
+	}
+	s.addKey("CCKold", policy.Owner(), func(k *accesskey.Key) { k.Expires = s.Clock.Now().Add(time.Minute) })
+	s.Clock.Advance(time.Minute)
+	var first string
+	for name, in := range map[string][2]string{
+		"a wrong secret":  {owner, "not-the-secret"},
+		"no secret":       {owner, ""},
+		"an unknown key":  {"CCKnobody", keySecret},
+		"no key at all":   {"", ""},
+		"a revoked key":   {"CCKoff", keySecret},
+		"an expired key":  {"CCKold", keySecret},
+		"a hostile id":    {`k#/%00'"<>`, "x"},
+		"a very long key": {strings.Repeat("k", 10_000), "x"},
+	} {
+		b := s.browser()
+		resp := b.do(http.MethodPost, "/console/signin", url.Values{"id": {in[0]}, "secret": {in[1]}})
+		if resp.StatusCode != http.StatusUnauthorized || b.cookies[sessionCookie] != "" {
+			t.Errorf("%s: %d, cookies %v", name, resp.StatusCode, b.cookies)
+		}
+		if b.isSignedIn() {
+			t.Errorf("%s signs in", name)
+		}
+		var text strings.Builder
+		if err := resp.Write(&text); err != nil {
+			t.Fatal(err)
+		}
+		_, alert, _ := strings.Cut(text.String(), `role="alert"`)
+		alert, _, _ = strings.Cut(alert, "</p>")
+		if first == "" {
+			first = alert
+		}
+		if alert != first || !strings.Contains(alert, "is wrong, or the key is not active") {
+			t.Errorf("%s: the sentence is %q, another one is %q", name, alert, first)
+		}
+	}
+	if strings.Contains(s.log.String(), keySecret) || strings.Contains(s.log.String(), "not-the-secret") {
+		t.Errorf("the log has a secret:\n%s", s.log.String())
+	}
+}
+
+// A store that cannot answer is not a wrong secret.
+func TestSignInWithoutAStore(t *testing.T) {
+	s := newSite(t)
+	s.options.Key = nil
+	o := newSite(t).options
+	o.Key = func(_ ctx, _ string) (*accesskey.Key, error) { return nil, errors.New(planted) }
+	var err error
+	if s.console, err = console.New(o); err != nil {
+		t.Fatal(err)
+	}
+	b := s.browser()
+	resp := b.do(http.MethodPost, "/console/signin", url.Values{"id": {owner}, "secret": {keySecret}})
+	if resp.StatusCode != http.StatusInternalServerError {
+		t.Errorf("sign in: %d, want 500", resp.StatusCode)
+	}
+}
+
+func TestAttemptsAreBounded(t *testing.T) {
+	s := newSite(t)
+	b := s.browser()
+	attempt := func(id, source, typed string) int {
+		s.source = source
+		return b.trySignIn(id, typed)
+	}
+	for i := range 10 {
+		if got := attempt(owner, "192.0.2."+string(rune('0'+i)), "wrong"); got != http.StatusUnauthorized {
+			t.Fatalf("attempt %d on one key: %d", i, got)
+		}
+	}
+	if got := attempt(owner, "192.0.2.99", keySecret); got != http.StatusTooManyRequests {
+		t.Errorf("attempt 11 on one key: %d, want 429", got)
+	}
+	s.Clock.Advance(5 * time.Minute)
+	if got := attempt(owner, "192.0.2.99", keySecret); got != http.StatusSeeOther {
+		t.Errorf("after five minutes: %d", got)
+	}
+	delete(b.cookies, sessionCookie)
+	for i := range 30 {
+		// IPv6: one network is one source
+		got := attempt("CCK"+string(rune('a'+i)), "2001:db8::"+string(rune('1'+i%9)), "wrong")
+		if got != http.StatusUnauthorized {
+			t.Fatalf("attempt %d of one source: %d", i, got)
+		}
+	}
+	if got := attempt(owner, "2001:db8::f", keySecret); got != http.StatusTooManyRequests {
+		t.Errorf("attempt 31 of one source: %d, want 429", got)
+	}
+	if got := attempt(owner, "2001:db8:1::f", keySecret); got != http.StatusSeeOther {
+		t.Errorf("another source: %d", got)
+	}
+}
+
+// Signing in often is not an attack.
+func TestSuccessesDoNotCount(t *testing.T) {
+	s := newSite(t)
+	for range 40 {
+		s.browser().signIn(owner)
+	}
+}
+
+func TestAfterSigningInThePageIsShown(t *testing.T) {
+	s := newSite(t)
+	b := s.browser()
+	resp := b.do(http.MethodGet, "/console/commands?user=u1", nil)
+	if got, want := resp.Header.Get("Location"), "/console/signin?next=%2Fconsole%2Fcommands%3Fuser%3Du1"; got != want {
+		t.Errorf("Location = %q, want %q", got, want)
+	}
+	wantText(t, b.page(resp.Header.Get("Location")), `name="next" value="/console/commands?user=u1"`)
+	for next, want := range map[string]string{
+		"/console/commands?user=u1":  "/console/commands?user=u1",
+		"":                           "/console/",
+		"https://evil.example.com/":  "/console/",
+		"//evil.example.com/console": "/console/",
+		"/console/../webhook":        "/console/",
+		"/console//evil.example.com": "/console/",
+		`/console/\evil.example.com`: "/console/",
+		"/console/\r\nX: y":          "/console/",
+		"javascript:alert(1)":        "/console/",
+	} {
+		resp := s.browser().do(http.MethodPost, "/console/signin", url.Values{"id": {owner}, "secret": {keySecret},
+			"next": {next}})
+		if got := resp.Header.Get("Location"); got != want {
+			t.Errorf("next %q leads to %q, want %q", next, got, want)
+		}
+	}
+	b.signIn(owner)
+	resp = b.do(http.MethodGet, "/console/signin?next=/console/commands", nil)
+	if got, want := resp.Header.Get("Location"), "/console/commands"; got != want {
+		t.Errorf("a person who is signed in is sent to %q, want %q", got, want)
+	}
+}
+
+func TestOtherSitesCannotPost(t *testing.T) {
+	s := newSite(t)
+	for name, set := range map[string]func(http.Header){
+		"a cross-site form": func(h http.Header) { h.Set("Sec-Fetch-Site", "cross-site") },
+		"a sibling's form":  func(h http.Header) { h.Set("Sec-Fetch-Site", "same-site") },
+		"another site's script": func(h http.Header) {
+			h["Sec-Fetch-Site"] = nil
+			h.Set("Origin", "https://evil.example.com")
+		},
+		"a page without a place": func(h http.Header) {
+			h["Sec-Fetch-Site"] = nil
+			h.Set("Origin", "null")
+		},
+	} {
+		b := s.browser().signIn(owner)
+		set(b.header)
+		for _, path := range []string{"/console/signin", "/console/signout"} {
+			resp := b.do(http.MethodPost, path, url.Values{"id": {owner}, "secret": {keySecret}})
+			if resp.StatusCode != http.StatusForbidden || len(resp.Cookies()) > 0 {
+				t.Errorf("%s to %s: %d, cookies %v", name, path, resp.StatusCode, resp.Cookies())
+			}
+		}
+		b.header = make(http.Header)
+		if !b.isSignedIn() {
+			t.Errorf("%s signs out", name)
+		}
+	}
+}
+
+// A form is not read without end.
+func TestFormsAreBounded(t *testing.T) {
+	s := newSite(t)
+	if got := s.browser().trySignIn(owner, strings.Repeat("x", 20<<10)); got != http.StatusBadRequest {
+		t.Errorf("a form of 20 KiB: %d, want 400", got)
+	}
+}
+
+// Only what is shown to everyone is shown to a stranger.
+func TestStrangersSeeNothing(t *testing.T) {
+	s := newSite(t)
+	s.Bot("ops")
+	for _, path := range append(allPages("ops"), "/console/nothing", "/console/bots/absent") {
+		if status, page := s.browser().get(path); status != http.StatusSeeOther || strings.Contains(page, "<table") {
+			t.Errorf("GET %s: %d\n%s", path, status, page)
+		}
+	}
+}
+
+// sealedAt returns the cookie of a session that is sealed at a place.
+func sealedAt(s *site, at seal.Place, expires time.Time) string {
+	s.T.Helper()
+	return encodeCookie(s, at, `{"id":"x","key":"`+owner+`","digest":"`+digestOf(keySecret)+`","expires":"`+
+		expires.Format(time.RFC3339)+`"}`)
+}

@@ -1,0 +1,280 @@
+package console
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// A language of the pages.
+type language int
+
+// The languages.
+const (
+	english language = iota
+	chinese
+	languages
+)
+
+// languageCookie is the name of the cookie with the language that a person chose.
+const languageCookie = "chatconf_lang"
+
+func (l language) tag() string { return [languages]string{"en", "zh-CN"}[l] }
+
+// languageOf returns the language of a tag such as zh-TW.
+func languageOf(tag string) (language, bool) {
+	switch primary, _, _ := strings.Cut(strings.ToLower(strings.TrimSpace(tag)), "-"); primary {
+	case "en":
+		return english, true
+	case "zh":
+		return chinese, true
+	}
+	return english, false
+}
+
+// chooseLanguage returns the language of the parameter lang, which a cookie then remembers, else
+// that of the cookie, else the first of the browser that the console has.
+func chooseLanguage(w http.ResponseWriter, r *http.Request) language {
+	if l, ok := languageOf(r.URL.Query().Get("lang")); ok {
+		http.SetCookie(w, &http.Cookie{Name: languageCookie, Value: l.tag(), Path: Prefix, MaxAge: 365 * 24 * 3600,
+			HttpOnly: true, Secure: r.TLS != nil, SameSite: http.SameSiteStrictMode})
+		return l
+	}
+	if cookie, err := r.Cookie(languageCookie); err == nil {
+		if l, ok := languageOf(cookie.Value); ok {
+			return l
+		}
+	}
+	for tag := range strings.SplitSeq(r.Header.Get("Accept-Language"), ",") {
+		tag, _, _ = strings.Cut(tag, ";")
+		if l, ok := languageOf(tag); ok {
+			return l
+		}
+	}
+	return english
+}
+
+// say returns a word, with its arguments put in. An unknown name is an error of ours, which a test
+// finds; the page then shows the name.
+func (l language) say(name string, args ...any) string {
+	text, ok := words[name]
+	switch {
+	case !ok:
+		return name
+	case len(args) > 0:
+		return fmt.Sprintf(text[l], args...)
+	}
+	return text[l]
+}
+
+// hasWord reports whether there is a word.
+func hasWord(name string) bool { _, ok := words[name]; return ok }
+
+// words are all texts of the pages, in each language.
+var words = map[string][languages]string{
+	"console":   {"chatconf console", "chatconf 控制台"},
+	"skip":      {"Skip to content", "跳到正文"},
+	"nav":       {"Pages", "页面"},
+	"language":  {"中文", "English"},
+	"signedin":  {"Signed in as %s", "已登录：%s"},
+	"signout":   {"Sign out", "退出登录"},
+	"bots":      {"Bots", "机器人"},
+	"bot":       {"Bot %s", "机器人 %s"},
+	"commands":  {"Commands", "命令"},
+	"history":   {"History", "历史"},
+	"overview":  {"Overview", "概览"},
+	"next":      {"Next page", "下一页"},
+	"first":     {"First page", "第一页"},
+	"listpages": {"Pages of the list", "列表翻页"},
+	"filter":    {"Filter", "筛选"},
+	"clear":     {"Clear filters", "清除筛选"},
+	"any":       {"Any", "不限"},
+	"none":      {"none", "无"},
+	"never":     {"never", "从未"},
+	"name":      {"Name", "名称"},
+	"type":      {"Type", "类型"},
+	"status":    {"Status", "状态"},
+	"health":    {"Health", "健康"},
+	"tags":      {"Tags", "标签"},
+	"tag":       {"Tag", "标签"},
+	"updated":   {"Updated", "更新时间"},
+	"created":   {"Created", "创建时间"},
+	"revision":  {"Revision", "版本"},
+	"role":      {"Role", "角色"},
+	"group":     {"Resource group", "资源组"},
+	"lacks":     {"This access key may not see this. It needs the permission %s.", "此访问密钥无权查看，需要权限 %s。"},
+	"lackspart": {
+		"Of %d bots this access key may not see the health. It needs the permission %s.",
+		"此访问密钥无权查看 %d 个机器人的健康状况，需要权限 %s。",
+	},
+
+	"signin.title":  {"Sign in", "登录"},
+	"signin.lead":   {"Use an access key of this service.", "请使用本服务的访问密钥登录。"},
+	"signin.id":     {"Access key id", "访问密钥 ID"},
+	"signin.secret": {"Access key secret", "访问密钥 Secret"},
+	"signin.do":     {"Sign in", "登录"},
+	"signin.help": {
+		"The first key of a local service is in the file access-key.json of its data directory.",
+		"本地服务的首个密钥保存在数据目录的 access-key.json 文件中。",
+	},
+	"signin.session": {"You stay signed in for 12 hours.", "登录状态保持 12 小时。"},
+	"signin.wrong": {
+		"The access key id or its secret is wrong, or the key is not active.",
+		"访问密钥 ID 或 Secret 错误，或密钥未启用。",
+	},
+	"signin.toomany": {"There were too many attempts. Try again in 5 minutes.", "尝试次数过多，请 5 分钟后再试。"},
+
+	"error.title": {"This page cannot be shown", "无法显示此页面"},
+	"error.page":  {"There is no such page.", "页面不存在。"},
+	"error.crossorigin": {
+		"The request came from another site. Open the console and try again.",
+		"请求来自其他网站。请打开控制台后重试。",
+	},
+	"error.form":       {"The form could not be read. Go back and try again.", "无法读取表单，请返回重试。"},
+	"error.forbidden":  {"The access key may not do this.", "此访问密钥无权执行该操作。"},
+	"error.permission": {"It needs the permission %s.", "需要权限 %s。"},
+	"error.nexttoken": {
+		"This page of the list is not valid any more. Start again at its first page.",
+		"列表的这一页已失效，请从第一页重新开始。",
+	},
+	"error.unavailable": {"The service cannot answer now. Try again in a moment.", "服务暂时无法响应，请稍后重试。"},
+	"error.internal":    {"An error occurred in the service.", "服务发生错误。"},
+	"error.id":          {"The log has the details under the request id %s.", "详情见日志，请求 ID 为 %s。"},
+	"error.home":        {"Go to the bots", "前往机器人列表"},
+
+	"bots.search":  {"Name begins with", "名称开头"},
+	"bots.taghint": {"such as env=prod", "例如 env=prod"},
+	"bots.empty":   {"There is no bot yet. Make the first one in a terminal:", "还没有机器人。请在终端中创建第一个："},
+	"bots.nomatch": {"No bot on this page matches the filters.", "本页没有符合筛选条件的机器人。"},
+	"bots.count":   {"%d bots", "共 %d 个机器人"},
+
+	"bot.settings":   {"Settings", "设置"},
+	"bot.key":        {"Key", "键"},
+	"bot.value":      {"Value", "值"},
+	"bot.secretset":  {"set; secrets are never shown", "已设置；密钥从不显示"},
+	"bot.unset":      {"not set", "未设置"},
+	"bot.required":   {"required", "必填"},
+	"bot.since":      {"since", "自"},
+	"bot.who":        {"Who may run what", "谁可以运行什么"},
+	"bot.effect":     {"Effect", "效果"},
+	"bot.principals": {"People", "人员"},
+	"bot.mayrun":     {"Commands", "命令"},
+	"bot.where":      {"Conversations", "会话"},
+	"bot.anywhere":   {"everywhere", "所有会话"},
+	"bot.rule": {
+		"Without a statement that allows a command, it is denied. A statement that denies wins.",
+		"没有允许的语句时，命令被拒绝；拒绝语句优先。",
+	},
+	"bot.nobody": {
+		"No statement allows a command yet. Add Permissions to the settings.",
+		"还没有语句允许任何命令。请在设置中添加 Permissions。",
+	},
+	"bot.setup":   {"Set-up", "接入步骤"},
+	"bot.outputs": {"Values for the platform", "平台所需的值"},
+	"bot.masked": {
+		"Secret parts are shown as ******. To see them, write in a terminal:",
+		"密钥部分显示为 ******。如需查看，请在终端运行：",
+	},
+	"bot.platform": {"Open the platform's console", "打开平台控制台"},
+
+	"health.callback":  {"Last callback", "最近回调"},
+	"health.success":   {"Last success", "最近成功"},
+	"health.command":   {"Last command", "最近命令"},
+	"health.error":     {"Last refused callback", "最近被拒绝的回调"},
+	"health.delivery":  {"Last failed dispatch", "最近派发失败"},
+	"health.mention":   {"Last message to another name", "最近提到其他名称的消息"},
+	"health.event":     {"Last event not delivered", "最近未送达的事件"},
+	"health.conn":      {"Connection", "连接"},
+	"health.connerror": {"Last error of the connection", "最近连接错误"},
+	"health.step":      {"Step: %s", "步骤：%s"},
+	"health.do":        {"What to do: %s", "处理方法：%s"},
+	"health.silent":    {"The platform has never called. Follow the set-up steps below.", "平台从未调用。请按下方步骤接入。"},
+
+	"step.token": {
+		"The URL in the platform's console has a wrong token. Copy the present URL there.",
+		"平台控制台中的 URL 令牌错误，请重新复制当前 URL。",
+	},
+	"step.request": {
+		"The request is not one of this platform. Check that the URL belongs to a bot of this type.",
+		"请求不是该平台的格式。请检查 URL 是否属于此类型的机器人。",
+	},
+	"step.configuration": {"A setting is missing or invalid. Correct the settings.", "某项设置缺失或无效，请更正设置。"},
+	"step.signature": {
+		"The secret here differs from the one in the platform's console. Copy it again.",
+		"此处的密钥与平台控制台不一致，请重新复制。",
+	},
+	"step.freshness": {
+		"The request is too old, or from the future. Check the clock of this machine.",
+		"请求过旧或来自未来，请检查本机时钟。",
+	},
+	"step.decrypt": {
+		"The encryption key here differs from the one in the platform's console. Copy it again.",
+		"此处的加密密钥与平台控制台不一致，请重新复制。",
+	},
+	"step.receive id": {
+		"The request is for another app or tenant. Compare the ids with the platform's console.",
+		"请求属于其他应用或租户，请与平台控制台核对 ID。",
+	},
+	"step.decode": {
+		"The message could not be read. See the reason, and report it if it persists.",
+		"无法读取消息，请查看原因；若持续出现请反馈。",
+	},
+	"step.replay": {
+		"The same request came twice with another content. See the reason.",
+		"同一请求以不同内容重复到达，请查看原因。",
+	},
+	"step.deliver": {"The target could not be called. Check the target and the role.", "无法调用目标，请检查目标和角色。"},
+	"step.mention": {
+		"The message mentions another name. Correct BotName if it is this bot's name.",
+		"消息提到了其他名称。若它是此机器人的名称，请更正 BotName。",
+	},
+	"step.announce": {
+		"The event could not be delivered. Check CHATCONF_EVENTS of the service.",
+		"事件无法送达，请检查服务的 CHATCONF_EVENTS。",
+	},
+	"step.open": {
+		"The connection was refused. Check the app's credentials and its stream mode.",
+		"连接被拒绝，请检查应用凭证及其 Stream 模式。",
+	},
+	"step.read":     {"The connection broke. It is opened again by itself.", "连接中断，系统会自动重连。"},
+	"step.replaced": {"Another client uses the same app. Stop the other one.", "其他客户端正在使用同一应用，请停止它。"},
+	"step.limit": {
+		"The service holds as many connections as it may. Raise CHATCONF_MAX_STREAMS.",
+		"服务的连接数已达上限，请调高 CHATCONF_MAX_STREAMS。",
+	},
+
+	"commands.of":       {"Commands of %s", "%s 的命令"},
+	"commands.date":     {"Date", "时间"},
+	"commands.bot":      {"Bot", "机器人"},
+	"commands.user":     {"User", "用户"},
+	"commands.userid":   {"User id", "用户 ID"},
+	"commands.direct":   {"direct", "单聊"},
+	"commands.command":  {"Command", "命令"},
+	"commands.decision": {"Decision", "裁决"},
+	"commands.state":    {"State", "状态"},
+	"commands.target":   {"Target", "目标"},
+	"commands.since":    {"Since", "起始"},
+	"commands.ago":      {"such as 24h, or a date", "例如 24h 或日期"},
+	"commands.detail":   {"Detail", "详情"},
+	"commands.empty": {
+		"No command matches. Send the bot a message in chat, or widen the filters.",
+		"没有符合的命令。请在聊天中给机器人发消息，或放宽筛选。",
+	},
+	"commands.attempts": {"attempts: %d", "尝试次数：%d"},
+
+	"history.of":       {"History of %s", "%s 的历史"},
+	"history.what":     {"Change", "变更"},
+	"history.who":      {"By", "操作者"},
+	"history.changes":  {"Values changed", "变更数量"},
+	"history.diff":     {"Show the changes", "查看变更"},
+	"history.revision": {"Revision %d of %s", "%[2]s 的版本 %[1]d"},
+	"history.compared": {"Compared with revision %d.", "与版本 %d 比较。"},
+	"history.start":    {"There is no earlier revision of this bot to compare with.", "没有更早的版本可供比较。"},
+	"history.path":     {"Value", "项"},
+	"history.before":   {"Before", "之前"},
+	"history.after":    {"After", "之后"},
+	"history.same":     {"Nothing that is shown differs.", "没有可显示的差异。"},
+	"history.back":     {"All revisions", "所有版本"},
+	"history.empty":    {"There is no history.", "没有历史记录。"},
+	"history.restored": {"restored revision %d", "恢复版本 %d"},
+}
