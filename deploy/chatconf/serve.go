@@ -17,6 +17,7 @@ import (
 
 	"chatconf/shared/app"
 	"chatconf/shared/command"
+	"chatconf/shared/console"
 	"chatconf/shared/dispatch/program"
 	"chatconf/shared/emulator/localcloud"
 	"chatconf/shared/emulator/runtime"
@@ -249,7 +250,7 @@ func localRole(settings *app.Settings, cloud string, emulated *emulators, gatewa
 	role app.Role, closeTargets func() error, err error,
 ) {
 	role = app.Everything(slices.Concat(serveActions(gateways, trusted(*settings)...), backupActions())...).
-		Streaming(openStreams)
+		Streaming(openStreams).Under(console.Prefix, openConsole)
 	for path, name := range schemas {
 		role = role.At(path, schemaPage(name))
 	}
