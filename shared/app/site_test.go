@@ -28,7 +28,8 @@ func TestARoleWithASite(t *testing.T) {
 	defer l.Close()
 	for path, want := range map[string]bool{
 		"/console": true, "/console/": true, "/console/bots/ops": true,
-		"/": false, "/consoles": false, "/healthz": false, "/x/console": false, "/webhook/1/cn-hangzhou/console/x": false,
+		"/": false, "/consoles": false, "/healthz": false, "/x/console": false,
+		"/webhook/1/cn-hangzhou/console/x": false,
 	} {
 		w := httptest.NewRecorder()
 		l.Handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
