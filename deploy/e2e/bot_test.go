@@ -331,9 +331,9 @@ type health struct {
 	LastError, LastDeliveryError                                                 *struct{ Date, Step, Reason string }
 	Counters                                                                     map[string]int64
 	Connection                                                                   *struct {
-		State, SinceDate, LastFrameDate string
-		Reconnects                      int64
-		LastError                       *struct{ Date, Step, Reason string }
+		State, SinceDate, LastFrameDate, Holder string
+		Reconnects                              int64
+		LastError                               *struct{ Date, Step, Reason string }
 	}
 }
 

@@ -3,6 +3,8 @@ package e2e_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -24,9 +26,9 @@ func (g *streamGateway) leads() []string {
 
 // newStreamBot creates a bot whose messages come over a connection, and in which everyone may
 // restart.
-func newStreamBot(t *testing.T, s *service, p streamPlatform) *bot {
+func newStreamBot(t *testing.T, s *service, name string, p streamPlatform) *bot {
 	t.Helper()
-	return newBotWith(t, s, p.name, "ops", p.settings, object{"Receive": "Stream", "Permissions": []object{{
+	return newBotWith(t, s, p.name, name, p.settings, object{"Receive": "Stream", "Permissions": []object{{
 		"Effect": "Allow", "Principals": []string{"*"}, "Commands": []string{"restart"}, "Conversations": []string{"*"},
 	}}})
 }
@@ -57,7 +59,7 @@ func TestBotsWorkOverConnections(t *testing.T) {
 			t.Parallel()
 			g := startStreamGateway(t, p)
 			s := serve(t, g.leads()...)
-			b := newStreamBot(t, s, p)
+			b := newStreamBot(t, s, "ops", p)
 			g.restarts(t, "i-123")
 			g.ask(t, object{"Do": "disturb", "How": "cut"})
 			g.restarts(t, "i-124")
@@ -93,5 +95,99 @@ func TestBotsWorkOverConnections(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// domains tell the hosts of a platform.
+var domains = map[string]string{"DingTalk": "dingtalk", "Feishu": "feishu", "Slack": "slack", "WeChat": "weixin"}
+
+// leadsToAll are the settings with which a service takes gateways for their platforms.
+func leadsToAll(t *testing.T, gateways []*streamGateway) []string {
+	t.Helper()
+	var addresses []string
+	var roots []byte
+	for _, g := range gateways {
+		for _, host := range slices.Concat(platformHosts, streamHosts) {
+			if strings.Contains(host, domains[g.platform.name]) {
+				addresses = append(addresses, host+"="+g.address)
+			}
+		}
+		roots = append(roots, must(os.ReadFile(g.roots))(t)...)
+	}
+	file := filepath.Join(t.TempDir(), "roots.pem")
+	if err := os.WriteFile(file, roots, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return []string{"CHATCONF_ROOTS=" + file, "CHATCONF_PLATFORM_ADDRESSES=" + strings.Join(addresses, ",")}
+}
+
+// connect starts a process that holds the connections of bots of functions.
+func connect(t *testing.T, s *service, env ...string) *service {
+	t.Helper()
+	c := command{args: []string{"connect", "--store", store.name}, env: slices.Concat(tableEnv(s.data), env,
+		[]string{"CHATCONF_KEYRING=file:" + filepath.Join(s.data, "keyring.json")})}
+	p := c.start(t, s.data)
+	await(t, "connect has started", func() bool {
+		return strings.Contains(p.stdout.String(), "chatconf holds the connections of bots")
+	})
+	return p
+}
+
+// Functions hold no connections, so a process does it for them. Another one takes over when it is
+// killed, and when it is stopped. Every message is recorded once, where the functions show it.
+func TestConnectForFunctions(t *testing.T) {
+	if functions.target != targetLambda {
+		t.Skip("only where the tables of functions outlive them")
+	}
+	t.Parallel()
+	s := serve(t)
+	var gateways []*streamGateway
+	var bots []*bot
+	for _, p := range streamPlatforms {
+		gateways = append(gateways, startStreamGateway(t, p))
+		bots = append(bots, newStreamBot(t, s, strings.ToLower(p.name), p))
+	}
+	env := leadsToAll(t, gateways)
+	within := func(limit time.Duration, what string) {
+		t.Helper()
+		begun := time.Now()
+		for _, g := range gateways {
+			g.restarts(t, what)
+		}
+		if took := time.Since(begun); took > limit {
+			t.Errorf("restart %s is answered everywhere after %v, want at most %v", what, took, limit)
+		} else {
+			t.Logf("restart %s is answered everywhere after %v", what, took)
+		}
+	}
+	first := connect(t, s, env...)
+	within(30*time.Second, "i-1")
+	second := connect(t, s, env...)
+	within(10*time.Second, "i-2")
+	first.kill()
+	within(30*time.Second, "i-3")
+	third := connect(t, s, env...)
+	second.stop()
+	within(15*time.Second, "i-4")
+	for _, b := range bots {
+		b.awaitHealth(t, "the third process has the connection", func(h health) bool {
+			c := h.Connection
+			return h.State == "Working" && c != nil &&
+				strings.HasSuffix(c.Holder, fmt.Sprintf("/%d", third.cmd.Process.Pid))
+		})
+		var said []string
+		for _, r := range b.records(t) {
+			said = append(said, r.Arguments[0])
+		}
+		slices.Sort(said)
+		if want := []string{"i-1", "i-2", "i-3", "i-4"}; !slices.Equal(said, want) {
+			t.Errorf("%s has recorded %q, want %q", b.name, said, want)
+		}
+	}
+	third.stop()
+	for _, g := range gateways {
+		if n := g.ask(t, object{"Do": "connections"}).Connections; n != 0 {
+			t.Errorf("%s has %d connections after the end", g.platform.name, n)
+		}
 	}
 }

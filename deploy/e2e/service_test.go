@@ -59,6 +59,15 @@ func serveOn(t *testing.T, data string, env ...string) *service {
 // serve starts the service that a command is of, on a data directory.
 func (c command) serve(t *testing.T, data string) *service {
 	t.Helper()
+	s := c.start(t, data)
+	s.awaitEndpoint()
+	s.readKey()
+	return s
+}
+
+// start starts a process that is killed at the end of the test at the latest.
+func (c command) start(t *testing.T, data string) *service {
+	t.Helper()
 	s := &service{t: t, data: data, stdout: newOutput(), stderr: newOutput(), ended: make(chan struct{})}
 	s.cmd = exec.Command(chatconf, c.args...)
 	s.cmd.Env = append(cleanEnviron(t), c.env...)
@@ -74,8 +83,6 @@ func (c command) serve(t *testing.T, data string) *service {
 		s.kill()
 		reportCrash(t, s.stderr.String())
 	})
-	s.awaitEndpoint()
-	s.readKey()
 	return s
 }
 
