@@ -326,18 +326,20 @@ func (b *bot) connect(ctx context.Context, t *term) (wait time.Duration, err err
 	case ctx.Err() != nil || t.Err() != nil:
 		return 0, nil
 	}
-	wait = b.pause()
-	b.log(slog.LevelWarn, "not connected", "error", err, "again", !isFinal(err))
-	if before != nil { // it still delivers
-		before.rival = true
-		return wait, err
-	}
 	n := journal.Connection{State: journal.Failed, Step: StepOpen, Reason: err.Error()}
 	if isFinal(err) {
 		n.State = journal.Refused
 	}
-	b.note(n)
-	return wait, err
+	if n != b.last { // the same is noted now and then anyway
+		b.log(slog.LevelWarn, "not connected", "error", err, "again", !isFinal(err))
+		if before == nil { // else the one in use still delivers
+			b.note(n)
+		}
+	}
+	if before != nil {
+		before.rival = true
+	}
+	return b.pause(), err
 }
 
 // isFinal reports whether an error says that no retry can help.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -184,6 +185,29 @@ func TestARefusedReplacementIsToldAfterAJumpOfTheClock(t *testing.T) {
 		w.do(func() { w.skew = time.Hour })
 		time.Sleep(10 * time.Second)
 		if n := w.lastNote("a"); n.State != journal.Refused || n.Reason != "the secret was revoked" {
+			t.Errorf("noted %+v", n)
+		}
+	})
+}
+
+// While the network is gone for hours, the log and health are told once, and health now and then.
+func TestTheSameErrorIsToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.put("a", "s")
+		w.refuse = func(string) error { return errors.New("the host name was not found") }
+		w.start()
+		time.Sleep(2 * time.Hour)
+		if n := strings.Count(w.logged(), "not connected"); n != 1 {
+			t.Errorf("logged %d times in two hours", n)
+		}
+		if n := len(w.noted("a")); n < 50 || n > 70 {
+			t.Errorf("noted %d times in two hours", n)
+		}
+		w.do(func() { w.refuse = func(string) error { return errors.New("the connection was refused") } })
+		time.Sleep(time.Minute)
+		if n := w.lastNote("a"); n.Reason != "the connection was refused" ||
+			!strings.Contains(w.logged(), "the connection was refused") {
 			t.Errorf("noted %+v", n)
 		}
 	})
