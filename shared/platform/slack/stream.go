@@ -3,7 +3,6 @@ package slack
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"time"
 
 	"chatconf/shared/command"
@@ -92,9 +91,6 @@ func greet(ctx context.Context, socket callback.Socket) error {
 	case err == nil && f.Type == "hello":
 		return nil
 	case err == nil && f.Type == "disconnect":
-		if err := f.disabled(); err != nil {
-			return err
-		}
 		return &callback.Ended{Reason: f.disconnected()}
 	}
 	return &callback.Ended{Reason: "slack: Socket Mode: Slack did not greet"}
@@ -118,18 +114,17 @@ func readFrame(text []byte) (*frame, error) {
 	return f, nil
 }
 
+// off is the reason if Socket Mode is turned off. No change of the configuration turns it on, so it
+// is tried again.
+const off = "link_disabled"
+
 // disconnected is why Slack ends the connection.
 func (f *frame) disconnected() string {
-	return fmt.Sprintf("slack: Socket Mode: Slack ends the connection: %s", command.Printable(f.Reason, 64))
-}
-
-// disabled returns an error if the app no longer uses Socket Mode, which no retry can fix.
-func (f *frame) disabled() error {
-	if f.Reason != "link_disabled" {
-		return nil
+	text := "slack: Socket Mode: Slack ends the connection: " + command.Printable(f.Reason, 64)
+	if f.Reason == off {
+		text += "; turn on Socket Mode of the app"
 	}
-	return callback.Final("%s; turn on Socket Mode of the app, and then save this configuration again",
-		f.disconnected())
+	return text
 }
 
 // A connection is one of Socket Mode.
@@ -150,10 +145,9 @@ func (c *connection) Next(ctx context.Context) (*callback.Delivery, error) {
 		switch {
 		case err != nil:
 			return &callback.Delivery{Refused: err}, nil
+		case f.Type == "disconnect" && f.Reason == off:
+			return nil, &callback.Ended{Reason: f.disconnected()}
 		case f.Type == "disconnect":
-			if err := f.disabled(); err != nil {
-				return nil, err
-			}
 			return &callback.Delivery{Renew: f.disconnected()}, nil
 		case f.Envelope != "":
 			return c.deliver(f), nil

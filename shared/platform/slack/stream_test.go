@@ -117,7 +117,7 @@ func TestOpenFails(t *testing.T) {
 		"an end": {socket: platformtest.NewSocket(`{"type":"disconnect","reason":"too_many_websockets"}`),
 			want: "too_many_websockets"},
 		"Socket Mode is off": {socket: platformtest.NewSocket(`{"type":"disconnect","reason":"link_disabled"}`),
-			want: "turn on Socket Mode", final: true},
+			want: "turn on Socket Mode"},
 	} {
 		t.Run(about, func(t *testing.T) {
 			status, body, socket := 200, opened, test.socket
@@ -236,7 +236,7 @@ func TestNext(t *testing.T) {
 
 func TestSocketModeIsSwitchedOff(t *testing.T) {
 	c, _ := connected(t, `{"type":"disconnect","reason":"link_disabled"}`)
-	if _, err := c.Next(t.Context()); err == nil || dispatch.Retryable(err) ||
+	if _, err := c.Next(t.Context()); err == nil || !dispatch.Retryable(err) ||
 		!strings.Contains(err.Error(), "turn on Socket Mode") {
 		t.Errorf("%v", err)
 	}
