@@ -277,7 +277,7 @@ func (h *HealthConnection) finding(status string) command.Finding {
 		f.Reason = "the process that has the connection gave no news since " + h.SinceDate + "; " + run
 	case h.State == ConnectionRefused:
 		f.Reason = "the connection cannot be opened before the configuration changes; it was refused" +
-			h.LastError.text()
+			h.LastError.text() + "; if the mistake was only at the platform, set Status to Inactive and then to Active"
 	default:
 		f.Reason = "the connection is not open, and a process tries to open it; the last error was" + h.LastError.text()
 	}

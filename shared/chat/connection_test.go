@@ -97,7 +97,8 @@ func TestHealthOfAConnection(t *testing.T) {
 			connected{State: "Refused", SinceDate: at(16), LastFrameDate: at(3), Holder: "host/1", Reconnects: 1,
 				LastError: failed(16, "open", "SlackAppToken is not valid")},
 			"Failed the connection cannot be opened before the configuration changes; it was refused on " + at(16) +
-				", at the step open: SlackAppToken is not valid"},
+				", at the step open: SlackAppToken is not valid; if the mistake was only at the platform, set " +
+				"Status to Inactive and then to Active"},
 		{"silence, which means nothing then", func() { h.Clock.Advance(5 * time.Minute) }, chat.HealthFailing,
 			connected{State: "Refused", SinceDate: at(16), LastFrameDate: at(3), Holder: "host/1", Reconnects: 1,
 				LastError: failed(16, "open", "SlackAppToken is not valid")},
