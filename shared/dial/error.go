@@ -39,9 +39,15 @@ func Why(err error) string {
 	var unverified *tls.CertificateVerificationError
 	var noTLS tls.RecordHeaderError
 	var network net.Error
+	var proxy *net.OpError
+	var refused proxyRefused
 	switch {
 	case errors.Is(err, ErrForbidden):
 		return ErrForbidden.Error()
+	case errors.As(err, &refused):
+		return refused.Error()
+	case errors.As(err, &proxy) && proxy.Op == "proxyconnect":
+		return "the proxy of HTTPS_PROXY: " + Why(proxy.Err)
 	case errors.Is(err, context.Canceled):
 		return "the call was canceled"
 	case errors.As(err, &lookup) && lookup.IsNotFound:

@@ -53,12 +53,26 @@ func NewRestricted(allow func(netip.Addr) bool, extra *Roots) *http.Transport {
 	return t
 }
 
+// A proxyRefused is the error of a proxy that does not connect, with its status.
+type proxyRefused int
+
+// Error says which proxy that is.
+func (p proxyRefused) Error() string {
+	return fmt.Sprintf("the proxy of HTTPS_PROXY refused the connection with status %d", int(p))
+}
+
 // NewRedirected returns a transport that connects to other addresses in place of some hosts, by
 // host and port, such as to a simulator of a platform. It uses no proxy for them. A server at such
 // an address still proves that it is the host: by a certificate that chains to extra, if that is
 // not nil, or to the roots of the machine. Extra is trusted for no other host.
 func NewRedirected(addresses map[string]string, extra *Roots) *http.Transport {
 	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.OnProxyConnectResponse = func(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
+		if answer.StatusCode != http.StatusOK {
+			return proxyRefused(answer.StatusCode)
+		}
+		return nil
+	}
 	if len(addresses) == 0 {
 		return t
 	}

@@ -138,3 +138,28 @@ func TestRedirectedHostsAlone(t *testing.T) {
 		t.Errorf("without addresses: %v, %v, want the proxy", got, err)
 	}
 }
+
+// Somebody behind a proxy must see that the proxy is at fault, and not the platform.
+func TestAProxyThatDoesNotConnect(t *testing.T) {
+	refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusProxyAuthRequired)
+	}))
+	t.Cleanup(refusing.Close)
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	for address, want := range map[string]string{
+		refusing.URL: "the platform: the proxy of HTTPS_PROXY refused the connection with status 407",
+		gone.URL:     "the platform: the proxy of HTTPS_PROXY: the connection was refused",
+	} {
+		proxy, err := url.Parse(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		transport := dial.NewRedirected(nil, nil)
+		transport.Proxy = http.ProxyURL(proxy)
+		_, err = (&http.Client{Transport: transport}).Get("https://example.com/planted")
+		if got := dial.NewError("the platform", err).Error(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
