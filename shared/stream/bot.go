@@ -102,7 +102,8 @@ func (b *bot) run() {
 }
 
 // waitForChange waits until the settings, which were refused, may be other ones. The bot keeps its
-// lease, so that no other process tries them too, and leaves its slot to others.
+// lease, so that no other process tries them too, and leaves its slot to others. If this process
+// loses the lease, it waits no longer.
 func (b *bot) waitForChange() {
 	alive := time.NewTicker(aliveEvery)
 	defer alive.Stop()
@@ -112,6 +113,9 @@ func (b *bot) waitForChange() {
 			b.attempts, b.replaced = 0, 0
 			return
 		case <-alive.C:
+			if !b.options.Leases.holds(b.ref) {
+				return
+			}
 			b.note(b.last)
 		case <-b.context.Done():
 			b.release()

@@ -398,6 +398,17 @@ func (l *Leases) look() (done func()) {
 	return func() { count(-1) }
 }
 
+// holds reports whether this process has the lease of a configuration.
+func (l *Leases) holds(ref command.Ref) bool {
+	if l == nil {
+		return true
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, ours := l.held[botKey(ref)]
+	return ours
+}
+
 // isFree is free without the wait.
 func (l *Leases) isFree(ref command.Ref) bool {
 	if l == nil {

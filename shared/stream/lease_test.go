@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"chatconf/shared/command"
 	"chatconf/shared/invoke"
 	"chatconf/shared/journal"
 	"chatconf/shared/platform/callback"
@@ -434,4 +435,37 @@ func TestProcessesNeverHoldOneConnectionTogether(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A process whose settings were refused says nothing more of them once another one has the lease.
+func TestARefusalIsForgottenWithItsLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, tab := newWorld(t), newTable(t)
+		w.put("a", "s")
+		w.refuse = func(string) error { return callback.Final("the app is not published") }
+		var said []journal.Connection // by p1
+		p1 := w.process("p1", tab, nil, func(o *stream.Options) {
+			o.Note = func(_ context.Context, _ command.Ref, n journal.Connection) {
+				w.do(func() { said = append(said, n) })
+			}
+		})
+		time.Sleep(20 * time.Second)
+		if synctest.Wait(); len(said) == 0 || said[len(said)-1].State != journal.Refused {
+			t.Fatalf("p1 noted %+v", said)
+		}
+		p1.set(func() { p1.cut = true })
+		w.do(func() { w.refuse = nil })
+		w.process("p2", tab, nil)
+		time.Sleep(time.Minute)
+		if w.holder("a") != "p2" {
+			t.Fatalf("held by %q", w.holder("a"))
+		}
+		p1.set(func() { p1.cut = false })
+		time.Sleep(5 * time.Minute)
+		w.do(func() { said = nil })
+		time.Sleep(10 * time.Minute)
+		if w.only("a").process.name != "p2" || len(said) > 0 {
+			t.Errorf("p1 noted %+v", said)
+		}
+	})
 }
