@@ -66,6 +66,10 @@ anyone who may save a configuration can have any of them run, with parameters of
 its parents and the files must belong to you or to root, and only their owner may write them. This
 needs Linux or macOS. How programs are started is in deploy/vm/README.md.
 
+A web console is at /console. You sign in with an access key, and see what that key may see: bots
+with their health and settings, who may run what, commands, and history. It changes nothing yet, and
+shows no secrets. It is not there with --target fc or lambda.
+
 /openapi.json describes the API in OpenAPI 3.1, and /schema/bot.json is the JSON Schema of a bot
 file. Anyone who can reach the service can read them.
 

@@ -51,7 +51,7 @@ type site struct {
 
 func newSite(t testing.TB, adjust ...func(*console.Options)) *site {
 	t.Helper()
-	s := &site{House: chattest.New(t, chat.Options{}), source: "192.0.2.1"}
+	s := &site{House: chattest.New(t, chat.Options{Quota: 100_000}), source: "192.0.2.1"}
 	db, err := file.Open(filepath.Join(t.TempDir(), "keys.db"), file.Options{Now: s.Clock.Now})
 	if err != nil {
 		t.Fatal(err)

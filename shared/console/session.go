@@ -236,8 +236,8 @@ func (v *visit) showSignIn() error {
 	return v.show(http.StatusOK, "signin", "signin.title", signInPage{Next: next})
 }
 
-// signIn starts a session for the holder of a key. Every refusal has the same sentence and takes
-// the same steps, so that nobody learns which ids exist.
+// signIn starts a session for the holder of a key. Every refusal has the same sentence, so that it
+// does not say which ids exist.
 func (v *visit) signIn() error {
 	if err := v.readForm(); err != nil {
 		return err
