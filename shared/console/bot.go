@@ -204,22 +204,24 @@ func (v *visit) healthOf(h *chat.Health) healthPart {
 		out.Moments = append(out.Moments, namedText{v.word(moment.Name), moment.Text})
 	}
 	failing := failureOf(h)
-	add := func(what string, e *chat.HealthError) {
+	add := func(what, advice string, e *chat.HealthError) {
 		if e == nil {
 			return
 		}
 		one := healthError{HealthError: *e, What: v.word(what), Failing: e == failing}
-		if hasWord("step." + e.Step) {
-			one.Advice = v.word("step." + e.Step)
+		if hasWord(advice) {
+			one.Advice = v.word(advice)
 		}
 		out.Errors = append(out.Errors, one)
 	}
-	if h.Connection != nil {
-		add("health.connerror", h.Connection.LastError)
+	if h.Connection != nil && h.Connection.LastError != nil {
+		add("health.connerror", "step."+h.Connection.LastError.Step, h.Connection.LastError)
 	}
-	add("health.error", h.LastError)
-	add("health.delivery", h.LastDeliveryError)
-	add("health.mention", h.LastMention)
-	add("health.event", h.LastEventError)
+	if h.LastError != nil {
+		add("health.error", "step."+h.LastError.Step, h.LastError)
+	}
+	add("health.delivery", "advice.delivery", h.LastDeliveryError)
+	add("health.mention", "advice.mention", h.LastMention)
+	add("health.event", "advice.event", h.LastEventError)
 	return out
 }

@@ -224,6 +224,28 @@ func TestEveryWordIsInBothLanguages(t *testing.T) {
 	}
 }
 
+// Every step where a callback or a connection can fail has a sentence on what to do.
+func TestEveryStepHasAnAdvice(t *testing.T) {
+	step := regexp.MustCompile(`(?m)^\s+Step[A-Z][A-Za-z]*\s+(?:Step )?= "([a-z ]+)"`)
+	n := 0
+	for _, file := range []string{"../platform/callback/receiver.go", "../stream/supervisor.go", "../journal/health.go"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range step.FindAllStringSubmatch(string(text), -1) {
+			n++
+			// Nobody sees the health of a bot that is not found.
+			if _, ok := consoleWords()["step."+m[1]]; !ok && m[1] != "find" {
+				t.Errorf("there is no advice for the step %q", m[1])
+			}
+		}
+	}
+	if n < 15 {
+		t.Errorf("only %d steps were found", n)
+	}
+}
+
 // A page with its assets is small.
 func TestPagesAreSmall(t *testing.T) {
 	s := newSite(t)

@@ -223,14 +223,25 @@ var words = map[string][languages]string{
 		"The same request came twice with another content. See the reason.",
 		"同一请求以不同内容重复到达，请查看原因。",
 	},
-	"step.deliver": {"The target could not be called. Check the target and the role.", "无法调用目标，请检查目标和角色。"},
-	"step.mention": {
+	"advice.delivery": {
+		"The target could not be called. Check the target and the role.",
+		"无法调用目标，请检查目标和角色。",
+	},
+	"advice.mention": {
 		"The message mentions another name. Correct BotName if it is this bot's name.",
 		"消息提到了其他名称。若它是此机器人的名称，请更正 BotName。",
 	},
-	"step.announce": {
+	"advice.event": {
 		"The event could not be delivered. Check CHATCONF_EVENTS of the service.",
 		"事件无法送达，请检查服务的 CHATCONF_EVENTS。",
+	},
+	"step.deliver": {
+		"The platform refused an answer. See the reason, and check the app's permissions.",
+		"平台拒绝了回复，请查看原因并检查应用权限。",
+	},
+	"step.lease": {
+		"The tables of the service did not answer. Check its store; the connection is opened again by itself.",
+		"服务的数据表没有响应，请检查存储；系统会自动重连。",
 	},
 	"step.open": {
 		"The connection was refused. Check the app's credentials and its stream mode.",
