@@ -228,7 +228,8 @@ func TestEveryWordIsInBothLanguages(t *testing.T) {
 func TestEveryStepHasAnAdvice(t *testing.T) {
 	step := regexp.MustCompile(`(?m)^\s+Step[A-Z][A-Za-z]*\s+(?:Step )?= "([a-z ]+)"`)
 	n := 0
-	for _, file := range []string{"../platform/callback/receiver.go", "../stream/supervisor.go", "../journal/health.go"} {
+	for _, file := range []string{"../platform/callback/receiver.go", "../stream/supervisor.go",
+		"../journal/health.go"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
