@@ -416,8 +416,8 @@ func writeAccessKey(path string, key AccessKey) error {
 }
 
 // ReadEndpoint returns where the service on a data directory listens, or last listened. It returns
-// an error if others may read the file. A service writes none like that, but a checkout of somebody
-// else's repository has such files, and requests with secrets would go where they say.
+// an error if others may read the file. A service never writes such a file, but a cloned repository
+// may contain one. Requests with secrets would then go to the address in it.
 func ReadEndpoint(data string) (string, error) {
 	path := filepath.Join(data, endpointFile)
 	info, err := os.Stat(path)
@@ -425,8 +425,8 @@ func ReadEndpoint(data string) (string, error) {
 		return "", err
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 && runtime.GOOS != "windows" {
-		return "", fmt.Errorf("%s has the mode %#o, and 'chatconf serve' writes it with 0600: another program "+
-			"made it; remove it, or name the service with --endpoint", path, mode)
+		return "", fmt.Errorf("%s has the mode %#o, and 'chatconf serve' writes it with 0600; if another program "+
+			"made the file, remove it, or name the service with --endpoint", path, mode)
 	}
 	text, err := os.ReadFile(path)
 	return strings.TrimSpace(string(text)), err

@@ -45,7 +45,7 @@ type Role struct {
 	checkers func(Settings) (map[string]chat.NewChecker, error)
 	// targets are targets of this process, in addition to those of every process
 	targets map[string]dispatch.Target
-	// streams are of a process that opens connections to platforms; see Streaming
+	// streams makes the connections of a process to platforms; see Streaming
 	streams func(StreamParts) (Streams, error)
 }
 
@@ -194,7 +194,8 @@ func (p *parts) localWebhook() (serve.Handler, error) {
 	return &requestsOnly{handler}, nil
 }
 
-// platforms returns what calls the platforms. A process has one, with all access tokens.
+// platforms returns the client that calls the platforms, and its transport. A process has one
+// client, which keeps all access tokens.
 func (p *parts) platforms() (http.RoundTripper, *callback.Client, error) {
 	if p.client == nil {
 		transport, err := p.settings.platformTransport()

@@ -14,7 +14,7 @@ import (
 	"chatconf/shared/webhook"
 )
 
-// StreamParts are what the connections of a process to chat platforms are made of.
+// StreamParts are what a process needs to open connections to chat platforms.
 type StreamParts struct {
 	Service *chat.Service
 	Journal *journal.Journal
@@ -34,25 +34,25 @@ type Streams interface {
 	Start(context.Context)
 	// Send answers a message over the connection of a configuration. Its error is that of a Sender.
 	Send(ctx context.Context, of command.Ref, to command.ReplyTo, text string) error
-	// Closing them finishes what has arrived.
+	// Close finishes the deliveries that have arrived, and closes the connections.
 	io.Closer
 }
 
-// Streaming returns the role with connections to chat platforms. Only a process that stays has
-// them, so no function links what opens them.
+// Streaming returns the role with connections to chat platforms. Only a process that runs all the
+// time has them. No function links the code that opens them.
 func (r Role) Streaming(open func(StreamParts) (Streams, error)) Role {
 	r.streams = open
 	return r
 }
 
 // Connect is the role of a process that only holds connections: it serves neither requests nor
-// events. It dispatches commands itself; the cloud that read returns has the targets.
+// events. It dispatches commands itself. The targets are in the cloud that read returns.
 func Connect(read dispatch.CloudReader, open func(StreamParts) (Streams, error)) Role {
 	return Role{cloud: read, open: (*parts).localWebhook}.Streaming(open)
 }
 
-// openStreams opens the connections of a process that has them. What arrives goes to the handler
-// that arrive returns.
+// openStreams makes the connections of a process whose role has them; Start opens them. Deliveries
+// go to the handler that arrive returns.
 func (p *parts) openStreams(arrive func() *webhook.Handler) error {
 	if p.opener == nil {
 		return nil

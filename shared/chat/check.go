@@ -156,7 +156,7 @@ func (k *checker) lookAtIndex(item table.Item) {
 func (k *checker) lookAtStream(item table.Item) {
 	switch r := k.streams[item.Sort]; {
 	case r == nil:
-		k.problem("stream %q stands for no configuration", item.Sort)
+		k.problem("stream %q belongs to no active configuration with Receive Stream", item.Sort)
 	case r.Revision != item.Revision:
 		k.problem("stream %q has revision %d; the configuration is at %d", item.Sort, item.Revision, r.Revision)
 	case r.life() != string(item.Value):

@@ -126,7 +126,7 @@ func TestCheckReportsExactlyWhatIsBroken(t *testing.T) {
 		{"a stream that is dropped", func(*house) change { return drop("s#two") },
 			[]string{`stream "s#two" is missing`}},
 		{"a stream of a configuration without one", func(*house) change { return put("s#one", "", 2) },
-			[]string{`stream "s#one" stands for no configuration`}},
+			[]string{`stream "s#one" belongs to no active configuration with Receive Stream`}},
 		{"a stream of another revision", func(*house) change { return put("s#two", "", 1) },
 			[]string{`stream "s#two" has revision 1; the configuration is at 2`}},
 		{"a stream of another life", func(*house) change { return put("s#two", "1-1", 2) },

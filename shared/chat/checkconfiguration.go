@@ -255,26 +255,26 @@ func (s *Service) checkedHealth(ctx context.Context, c scope, r *record) (string
 	case h.State == HealthFailing:
 		f.State, f.Reason = command.FindingFailed, "the last callback was refused"+h.LastError.text()
 	case h.Connection != nil:
-		f.State, f.Reason = command.FindingPassed, "the connection is open since "+h.Connection.SinceDate
+		f.State, f.Reason = command.FindingPassed, "the connection has been open since "+h.Connection.SinceDate
 	default:
 		f.State, f.Reason = command.FindingPassed, "the last callback was on "+h.LastCallbackDate
 	}
 	return step, f, err
 }
 
-// finding returns what a connection that is not open says of a configuration with a status.
+// finding returns the finding for a connection that is not open. status is the configuration's.
 func (h *HealthConnection) finding(status string) command.Finding {
 	const run = "run 'chatconf serve' or 'chatconf connect'"
 	f := command.Finding{State: command.FindingFailed}
 	switch {
 	case h.State == ConnectionAbsent && status != StatusActive:
-		f.State, f.Reason = command.FindingNotPossible, "there is no connection, since Status is "+status
+		f.State, f.Reason = command.FindingNotPossible, "no connection is open, because Status is "+status
 	case h.State == ConnectionAbsent && h.SinceDate == "":
 		f.State, f.Reason = command.FindingNotPossible, "no process has opened the connection yet; "+run
 	case h.State == ConnectionAbsent:
-		f.Reason = "no process has the connection since " + h.SinceDate + "; " + run
+		f.Reason = "no process has held the connection since " + h.SinceDate + "; " + run
 	case h.State == ConnectionLost:
-		f.Reason = "the process that has the connection gave no news since " + h.SinceDate + "; " + run
+		f.Reason = "the process that holds the connection has reported nothing since " + h.SinceDate + "; " + run
 	case h.State == ConnectionRefused:
 		f.Reason = "the connection cannot be opened before the configuration changes; it was refused" +
 			h.LastError.text() + "; if the mistake was only at the platform, set Status to Inactive and then to Active"
@@ -284,7 +284,7 @@ func (h *HealthConnection) finding(status string) command.Finding {
 	return f
 }
 
-// text returns the words that tell of an error behind a sentence; nothing for nil.
+// text returns the date, step and reason of an error, to end a sentence with; nothing for nil.
 func (e *HealthError) text() string {
 	if e == nil {
 		return ""

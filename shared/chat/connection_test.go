@@ -62,12 +62,14 @@ func TestHealthOfAConnection(t *testing.T) {
 				", at the step open: the network is down https://api.slack.com/apps"},
 		{"success", connection(journal.Connected, "", ""), chat.HealthWorking,
 			connected{State: "Connected", SinceDate: at(3), Holder: "host/1",
-				LastError: failed(2, "open", "the network is down")}, "Passed the connection is open since " + at(3)},
+				LastError: failed(2, "open", "the network is down")},
+			"Passed the connection has been open since " + at(3)},
 		{"a delivery", func() {
 			note(journal.Note{Connection: journal.Connection{State: journal.Alive, Holder: "host/1",
 				Frame: h.Clock.Now().Add(-time.Minute)}})
 		}, chat.HealthWorking, connected{State: "Connected", SinceDate: at(3), LastFrameDate: at(3), Holder: "host/1",
-			LastError: failed(2, "open", "the network is down")}, "Passed the connection is open since " + at(3)},
+			LastError: failed(2, "open", "the network is down")},
+			"Passed the connection has been open since " + at(3)},
 		{"a delivery for another workspace", func() {
 			note(journal.Note{Counter: journal.CountRefused, Step: "receive id", Reason: "another workspace"})
 		}, chat.HealthFailing, connected{State: "Connected", SinceDate: at(3), LastFrameDate: at(3), Holder: "host/1",
@@ -87,11 +89,12 @@ func TestHealthOfAConnection(t *testing.T) {
 			e := h.Open("one")
 			h.MustRecord(e, chattest.Arrival(t, e, "m1", "u1", "restart"))
 		}, chat.HealthWorking, connected{State: "Connected", SinceDate: at(8), LastFrameDate: at(3), Holder: "host/1",
-			Reconnects: 1, LastError: failed(7, "limit", "too many")}, "Passed the connection is open since " + at(8)},
+			Reconnects: 1, LastError: failed(7, "limit", "too many")},
+			"Passed the connection has been open since " + at(8)},
 		{"silence", func() { h.Clock.Advance(5 * time.Minute) }, chat.HealthFailing,
 			connected{State: "Lost", SinceDate: at(8), LastFrameDate: at(3), Holder: "host/1", Reconnects: 1,
 				LastError: failed(7, "limit", "too many")},
-			"Failed the process that has the connection gave no news since " + at(8) +
+			"Failed the process that holds the connection has reported nothing since " + at(8) +
 				"; run 'chatconf serve' or 'chatconf connect'"},
 		{"a refusal", connection(journal.Refused, "open", "SlackAppToken is not valid"), chat.HealthFailing,
 			connected{State: "Refused", SinceDate: at(16), LastFrameDate: at(3), Holder: "host/1", Reconnects: 1,
@@ -111,11 +114,11 @@ func TestHealthOfAConnection(t *testing.T) {
 				LastError: failed(23, "open", "no")}, "Failed the connection is not open, and a process tries"},
 		{"the end of the process", connection(journal.Released, "", ""), chat.HealthFailing,
 			connected{State: "Absent", SinceDate: at(25), LastFrameDate: at(3), Holder: "host/1", Reconnects: 1,
-				LastError: failed(23, "open", "no")}, "Failed no process has the connection since " + at(25) +
+				LastError: failed(23, "open", "no")}, "Failed no process has held the connection since " + at(25) +
 				"; run 'chatconf serve' or 'chatconf connect'"},
 		{"a status", func() { h.MustUpdate(&chat.UpdateRequest{Name: "one", Status: "Inactive"}) }, chat.HealthWorking,
 			connected{State: "Absent", SinceDate: at(25), LastFrameDate: at(3), Holder: "host/1", Reconnects: 1,
-				LastError: failed(23, "open", "no")}, "NotPossible there is no connection, since Status is Inactive"},
+				LastError: failed(23, "open", "no")}, "NotPossible no connection is open, because Status is Inactive"},
 	} {
 		if i > 0 {
 			h.Clock.Advance(time.Minute)

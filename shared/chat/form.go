@@ -34,8 +34,8 @@ type Form struct {
 	Values *Form         // of their values
 }
 
-// A Case is what holds for an object if its Receive, which is ReceiveWebhook by default, has a
-// value.
+// A Case has the rules of an object for one value of its key Receive. Without the key the value is
+// ReceiveWebhook.
 type Case struct {
 	Receive  string
 	Required []string            // keys in addition to required fields
@@ -77,7 +77,7 @@ func FormOf(description command.Platform) Form {
 	return Form{Fields: fields, Cases: p.cases()}
 }
 
-// cases returns what each Receive of a platform asks for. It has none if they ask for the same.
+// cases returns a Case for each Receive of a platform; none if their rules are the same.
 func (p *platform) cases() (cases []Case) {
 	if !slices.ContainsFunc(p.Settings, func(s command.Setting) bool { return s.For != "" }) {
 		return nil

@@ -38,8 +38,8 @@ const (
 	ConnectionConnected  = "Connected"  // it is open
 	ConnectionConnecting = "Connecting" // a process tries to open it
 	ConnectionRefused    = "Refused"    // it cannot be opened before the configuration changes
-	ConnectionLost       = "Lost"       // its process gave no news for some minutes
-	ConnectionAbsent     = "Absent"     // no process has it
+	ConnectionLost       = "Lost"       // the process that holds it has reported nothing for journal.Quiet
+	ConnectionAbsent     = "Absent"     // no process holds it
 )
 
 // A HealthConnection is the state of the connection that chatconf opens for a configuration. The
@@ -48,10 +48,10 @@ type HealthConnection struct {
 	State         string // Connected, Connecting, Refused, Lost or Absent
 	SinceDate     string // since when it has this state
 	LastFrameDate string // of the last delivery over it
-	Reconnects    int64  // how often another connection was opened
-	// LastError is why it was last not connected. Its step is open, read, replaced or limit.
+	Reconnects    int64  // how often it was opened again
+	// LastError is why it was last not open. Its step is open, read, replaced, lease or limit.
 	LastError *HealthError `json:",omitempty"`
-	Holder    string       `json:",omitempty"` // the process that has it, or had it last
+	Holder    string       `json:",omitempty"` // the process that holds it, or held it last
 }
 
 // Health is the state of a configuration's webhook and its connection. The date of an event that
@@ -84,7 +84,7 @@ type Health struct {
 type HealthError struct {
 	Date string
 	// token, request, configuration, signature, freshness, decrypt, receive id, decode, replay,
-	// deliver, mention or announce; of a connection: open, read, replaced or limit
+	// deliver, mention or announce; of a connection: open, read, replaced, lease or limit
 	Step   string
 	Reason string
 }

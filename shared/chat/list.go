@@ -117,8 +117,8 @@ func (s *Service) List(ctx context.Context, in *ListRequest) (*ListResponse, err
 // healthsAtOnce is how many healths a list reads at a time.
 const healthsAtOnce = 8
 
-// addHealth adds their health to the summaries of records, and returns how many the caller may not
-// get.
+// addHealth adds health to the summaries of records. denied is the number of records whose health
+// the caller may not get.
 func (s *Service) addHealth(ctx context.Context, c scope, of []*record, to []Summary) (denied int64, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

@@ -356,9 +356,9 @@ func (s *Service) show(c scope, r *record) (Configuration, error) {
 // nothing. An update that changes nothing makes no revision. With CheckOnly it changes nothing,
 // keeps no ClientToken, and says what it would change; the caller also needs Get for that.
 //
-// For new Tags the caller needs TagResources or UntagResources, by what changes. Each permission
-// for the update is then needed also with the new tags. So no update does what separate requests
-// could not do.
+// For new Tags the caller needs TagResources, UntagResources or both, depending on what changes.
+// Each permission for the update is then needed with the new tags, too. So an update can do only
+// what separate requests could do.
 //
 // Errors: MissingParameter, InvalidParameter, NotFound, Conflict, IdempotencyMismatch,
 // NoPermission, InvalidRegion.
@@ -525,8 +525,8 @@ func (s *Service) change(ctx context.Context, do modification) error {
 		if do.shows {
 			needs = append(needs, need{action: actionPrefix + actionGet, of: of})
 		}
-		// A request for another revision gets a Conflict, whatever roles and tags are in it: nobody
-		// learns stored values by trying.
+		// A request for another revision gets a Conflict, whatever roles and tags it has. So nobody
+		// can find out stored values by trying.
 		stale := there && do.revision != nil && *do.revision != before.Revision
 		if do.tags != nil && (!may || there && !stale) {
 			needs = append(needs, c.retagNeeds(ctx, actions, do.name, seen.tags(), *do.tags)...)

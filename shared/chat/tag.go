@@ -231,8 +231,8 @@ func (s *Service) retagSteps(ctx context.Context, c scope, action string, names 
 	return steps, problem
 }
 
-// tagNeeds returns the permissions to change tags. As for retagSteps, they are needed with the tags
-// before and after. with says which tags those before are, if not the present ones.
+// tagNeeds returns the permissions to change tags. As in retagSteps, they are needed with the tags
+// before and with the tags after. with names the tags before if they are not the present ones.
 func (c scope) tagNeeds(ctx context.Context, name string, before, after map[string]string, with string) []need {
 	var needs []need
 	of, to := c.request(ctx, name, before), c.request(ctx, name, after)
@@ -243,8 +243,8 @@ func (c scope) tagNeeds(ctx context.Context, name string, before, after map[stri
 	return needs
 }
 
-// retagNeeds returns the permissions for new tags in a request that needs the given actions in any
-// case: also those actions, with the new tags.
+// retagNeeds returns the permissions for new tags in a request that needs the given actions. Those
+// actions are needed with the new tags, too.
 func (c scope) retagNeeds(ctx context.Context, actions []string, name string,
 	before, after map[string]string) []need {
 	needs := c.tagNeeds(ctx, name, before, after, "")
@@ -258,7 +258,7 @@ func (c scope) retagNeeds(ctx context.Context, actions []string, name string,
 	return needs
 }
 
-// tagActions returns the actions that make the tags before those after.
+// tagActions returns the actions that change the tags before into the tags after.
 func tagActions(before, after map[string]string) (actions []string) {
 	for key, value := range after {
 		if was, there := before[key]; !there || was != value {

@@ -18,8 +18,8 @@ type Finding struct {
 	Page   string // of the platform's console, where to correct it; empty for its first page
 }
 
-// An Uncheckable is the error of making a Checker for a configuration that its platform has no API
-// to check, and says why. That is not a mistake.
+// An Uncheckable is the error of NewChecker if the platform has no API to check a configuration.
+// Its text says why. It is not a mistake of the user.
 type Uncheckable string
 
 // Error returns why.

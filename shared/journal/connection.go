@@ -16,8 +16,8 @@ import (
 // ref must have the Life of the configuration, as that of a chat.StreamBot has.
 type Connection struct {
 	State  ConnectionState
-	Step   string    // where it failed, such as open, read, replaced or limit
-	Reason string    // why it is not connected: what is wrong and what would be right; no secret and no address
+	Step   string    // where it failed: open, read, replaced, lease or limit
+	Reason string    // why it is not open: what is wrong and what would be right; no secret and no address
 	Holder string    // the process, for people, such as <host>/<process id>
 	Frame  time.Time // when the last delivery came over it; zero if none
 }
@@ -32,7 +32,7 @@ type ConnectionState string
 const (
 	Lost      ConnectionState = "Lost"      // it ended, and another one is opened
 	Failed    ConnectionState = "Failed"    // it could not be opened, and this is tried again
-	Excess    ConnectionState = "Excess"    // it is not opened: the process holds no more connections
+	Excess    ConnectionState = "Excess"    // it is not opened: the process holds as many as it may
 	Refused   ConnectionState = "Refused"   // it cannot be opened before the configuration changes
 	Released  ConnectionState = "Released"  // the process has closed it for good
 	Connected ConnectionState = "Connected" // the platform has accepted it
@@ -57,16 +57,17 @@ func (c Connection) at(now time.Time) Moment {
 // A ConnectionHealth is what is known of the connection of a configuration.
 type ConnectionHealth struct {
 	State      ConnectionState // the last one; Connected for Alive; empty if there was none
-	Since      time.Time       // the beginning of State; of a lost connection also if others failed since
+	Since      time.Time       // the beginning of State; failed attempts after a loss do not change it
 	Seen       time.Time       // the last news
 	Frame      time.Time       // the last delivery; zero if none
 	Holder     string          // the process that had the last news
-	Reconnects int64           // how often another connection was opened
-	Error      Moment          // why it was last not connected
+	Reconnects int64           // how often it was opened again
+	Error      Moment          // why it was last not open
 }
 
-// Connection returns what is known of the connection of a configuration that was last changed at a
-// time. One that was Refused before has Failed: it is tried again.
+// Connection returns what is known of the connection of a configuration. changed is when the
+// configuration was last changed. A connection that was Refused before has Failed, since it is
+// tried again.
 func (h *Health) Connection(changed time.Time) ConnectionHealth {
 	out := ConnectionHealth{Reconnects: max(h.Count[countConnected]-1, 0)}
 	for _, state := range connectionStates {

@@ -21,8 +21,8 @@ func NewRegister(t Table, partition string) *Register {
 	return &Register{table: t, under: partition, added: make(map[string]struct{})}
 }
 
-// Add adds a partition. Call it before a write into that partition which must be found. The first
-// time in this process, it costs one Write.
+// Add adds a partition. Call it before the first write into that partition. The first call for a
+// partition in this process costs one Write; later calls cost nothing.
 func (r *Register) Add(ctx context.Context, partition string) error {
 	r.mu.Lock()
 	_, added := r.added[partition]

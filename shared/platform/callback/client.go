@@ -128,8 +128,8 @@ func (a *Answer) Refused(what, code string, again bool) error {
 }
 
 // NotOpened returns the error of an answer that opens no connection. wrong says what is wrong with
-// the settings, by the platform's code; no retry can fix that. Any other code may pass, such as one
-// that depends on what is switched on in the platform's console.
+// the settings, by the platform's code; no retry can fix that. Any other code may be temporary: it
+// may depend on what is switched on in the platform's console.
 func (a *Answer) NotOpened(what, code string, wrong map[string]string) error {
 	refused := a.Refused(what, code, true)
 	if why := wrong[code]; why != "" {

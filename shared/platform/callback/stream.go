@@ -29,13 +29,13 @@ type Stream interface {
 type Connection interface {
 	Answerer
 	// Next waits for the next delivery. It answers by itself what belongs to the protocol alone,
-	// such as the platform's pings. After an error the connection is of no use; an *Ended says why
-	// it ended.
+	// such as the platform's pings. After an error the connection delivers nothing more; an *Ended
+	// says why it ended.
 	Next(ctx context.Context) (*Delivery, error)
 	// PingEvery is how often Ping must be called; zero means never.
 	PingEvery() time.Duration
 	// Ping sends the heartbeat of the platform's own protocol. It returns an error if the platform
-	// did not answer the last ones.
+	// did not answer the last heartbeats.
 	Ping(ctx context.Context) error
 	// Close ends the connection, and Next.
 	Close() error
@@ -58,8 +58,9 @@ type Delivery struct {
 	// its place before this one ends. Such a delivery has nothing else.
 	Renew string
 	// Acknowledge tells the platform that the delivery was recorded, with the answer. It is nil if
-	// the platform waits for nothing. A Response with another status than 200 says that the
-	// delivery was not recorded: 401 if it was refused, else that it is to be delivered again.
+	// the platform waits for nothing. A Response with a status other than 200 says that the
+	// delivery was not recorded. 401 means that it was refused. Any other status asks the platform
+	// to deliver it again.
 	Acknowledge func(context.Context, *Response) error
 }
 
@@ -87,13 +88,13 @@ type Dial struct {
 	Hosts   []string
 	Headers map[string]secret.Text
 	Binary  bool // messages are binary; else text
-	// CodeHeader is the header that has the platform's code if it refuses the connection; empty if
-	// none has.
+	// CodeHeader is the response header with the platform's code if it refuses the connection;
+	// empty if the platform has no such header.
 	CodeHeader string
 }
 
-// A Socket is a WebSocket connection. It finds out by itself that the other side is gone, and then
-// Read fails. One goroutine reads; any may write. Its errors hold no address and no secret.
+// A Socket is a WebSocket connection. It detects by itself that the other side is gone; then Read
+// fails. One goroutine reads, any number may write. Its errors hold no address and no secret.
 type Socket interface {
 	// Read returns the next message. An *Ended says why the other side has closed the connection.
 	Read(ctx context.Context) ([]byte, error)
@@ -101,6 +102,6 @@ type Socket interface {
 	Close() error
 }
 
-// ReplyStream is the Kind of a ReplyTo over the connection by which the message came. Only the
+// ReplyStream is the Kind of a ReplyTo over the connection over which the message came. Only the
 // process that holds the connection can send such an answer.
 const ReplyStream = "stream"

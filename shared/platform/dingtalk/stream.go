@@ -31,8 +31,8 @@ const (
 // wrongApp says what is wrong with the settings of an app, by the code of connections/open.
 var wrongApp = map[string]string{"authFailed": badApp, "invalidClientIdOrSecret": badApp}
 
-const badApp = "DingTalk does not accept DingTalkClientId with DingTalkClientSecret; copy both from Credentials of " +
-	"the app, and publish the app"
+const badApp = "DingTalk does not accept DingTalkClientId with DingTalkClientSecret; copy both from the app's page " +
+	"Credentials, and publish the app"
 
 // A stream opens connections of the Stream mode.
 // https://open.dingtalk.com/document/direction/stream-mode-protocol-access-description
@@ -134,7 +134,7 @@ func (c *connection) Next(ctx context.Context) (*callback.Delivery, error) {
 		switch {
 		case err != nil:
 			return &callback.Delivery{Refused: err}, nil
-		case f.kind == typeSystem: // a ping has a value in its data that is echoed
+		case f.kind == typeSystem: // the answer to a ping repeats its data
 			if err := c.write(ctx, f, codeOK, f.data); err != nil {
 				return nil, err
 			}
@@ -153,7 +153,7 @@ func (c *connection) Next(ctx context.Context) (*callback.Delivery, error) {
 	}
 }
 
-// disconnected is why DingTalk ends the connection.
+// disconnected returns why DingTalk ends the connection.
 func (f *frame) disconnected() string {
 	why := "dingtalk: Stream mode: DingTalk ends the connection"
 	data, err := callback.Object("data", f.data)

@@ -3,7 +3,7 @@ package feishu
 // Open decrypts a ciphertext with a key.
 var Open = open
 
-// A Frame is a frame of a long connection, for tests.
+// A Frame is a frame of a connection, for tests.
 type Frame struct {
 	SeqID, LogID    uint64
 	Service, Method int32

@@ -6,8 +6,8 @@ import (
 	"math"
 )
 
-// A frame is one message of a long connection, in Protocol Buffers. The fields and their numbers
-// are those of the official client; all up to method are required.
+// A frame is one message of a connection, in Protocol Buffers. The fields and their numbers are
+// those of the official client; the first four are required.
 // https://github.com/larksuite/oapi-sdk-go/blob/v3_main/ws/pbbp2.pb.go
 type frame struct {
 	seqID, logID    uint64   // 1, 2
@@ -38,7 +38,7 @@ func (f *frame) header(key string) string {
 }
 
 // errFrame is the error of every frame that cannot be decoded.
-var errFrame = errors.New("it is not a frame of a long connection")
+var errFrame = errors.New("the message is not a valid frame")
 
 // The wire types.
 // https://protobuf.dev/programming-guides/encoding/#structure
@@ -75,7 +75,7 @@ func cut(b []byte) (f field, rest []byte, err error) {
 		size = 8
 	case wire32:
 		size = 4
-	default: // groups, which nobody uses any more
+	default: // groups, which are no longer used
 		err = errFrame
 	}
 	if err != nil || size > uint64(len(b)) {

@@ -16,8 +16,8 @@ import (
 	"chatconf/shared/secret"
 )
 
-// The long connection of an app. Feishu documents it only by its official clients, whose source
-// says what follows.
+// The connection of an app, which Feishu calls long connection (长连接). Feishu does not document
+// its protocol; what follows is from the source of the official clients.
 // https://github.com/larksuite/oapi-sdk-go/blob/v3_main/ws/client.go
 // https://open.feishu.cn/document/server-docs/event-subscription-guide/event-subscription-configure-/request-url-configuration-case
 
@@ -82,7 +82,7 @@ func (Platform) NewStream(s callback.Settings, client *callback.Client) (callbac
 	return out, nil
 }
 
-// Open implements callback.Stream: it asks for an address, which is good for one connection.
+// Open implements callback.Stream: it asks for an address, which is valid for one connection.
 func (s *stream) Open(ctx context.Context, d callback.Dialer) (callback.Connection, error) {
 	c := &connection{reader: &s.reader, now: s.client.Now, split: splits{now: s.client.Now}}
 	c.every.Store(int64(pingEvery))
@@ -99,7 +99,7 @@ func (s *stream) Open(ctx context.Context, d callback.Dialer) (callback.Connecti
 		return nil, errAddress
 	}
 	c.service = int32(service)
-	c.socket, err = d.Dial(ctx, callback.Dial{What: "feishu: long connection", URL: address, Binary: true,
+	c.socket, err = d.Dial(ctx, callback.Dial{What: "feishu: connection", URL: address, Binary: true,
 		Hosts: []string{".feishu.cn", ".larksuite.com"}, CodeHeader: "Handshake-Autherrcode"})
 	if err != nil {
 		return nil, limited(err)
@@ -107,7 +107,7 @@ func (s *stream) Open(ctx context.Context, d callback.Dialer) (callback.Connecti
 	return c, nil
 }
 
-// errAddress is the error of an address that holds no id for pings.
+// errAddress is the error of an address without service_id, which pings need.
 var errAddress = errors.New("feishu: callback/ws/endpoint: the address for the connection has no service_id")
 
 // Codes that open no connection, by what is wrong with the settings.
@@ -150,12 +150,12 @@ func (s *stream) address(ctx context.Context, c *connection) (secret.Text, error
 // limited explains the error of an app that has too many connections.
 func limited(err error) error {
 	if callback.CodeOf(err) == "1000040350" {
-		return fmt.Errorf("%w: the app has as many connections as Feishu allows; end those of other programs", err)
+		return fmt.Errorf("%w: the app has as many connections as Feishu allows; close those of other programs", err)
 	}
 	return err
 }
 
-// A connection is a long connection.
+// A connection is a connection to Feishu.
 type connection struct {
 	*reader
 	socket     callback.Socket
@@ -201,9 +201,9 @@ func (c *connection) Next(ctx context.Context) (*callback.Delivery, error) {
 		if err != nil {
 			return nil, err
 		}
-		c.unanswered.Store(0) // whatever comes shows that Feishu is there
+		c.unanswered.Store(0) // any frame shows that Feishu is there
 		f, err := decodeFrame(b)
-		if err != nil { // it names no message, so it cannot be acknowledged
+		if err != nil { // without its message_id, it cannot be acknowledged
 			return &callback.Delivery{Refused: callback.Refuse(callback.StepDecode, "feishu: %v", err)}, nil
 		}
 		switch f.method {
@@ -230,7 +230,7 @@ func (c *connection) control(f *frame) {
 // data reads a data frame. It returns nil if parts of the payload are still missing.
 func (c *connection) data(f *frame) *callback.Delivery {
 	kind := f.header(headerType)
-	if kind != typeEvent && kind != typeCard { // not acknowledged by the official clients either
+	if kind != typeEvent && kind != typeCard { // the official clients do not acknowledge it either
 		return &callback.Delivery{Received: &callback.Received{Kind: "frame/" + kind}}
 	}
 	d := &callback.Delivery{Acknowledge: c.acknowledge(f, c.now())}
@@ -385,7 +385,7 @@ func count(text string, otherwise int) (int, error) {
 	}
 	n, err := strconv.ParseUint(text, 10, 16)
 	if err != nil {
-		return 0, callback.Refuse(callback.StepDecode, "feishu: the number of parts or of a part is not a number")
+		return 0, callback.Refuse(callback.StepDecode, "feishu: the header sum or seq of a part is not a number")
 	}
 	return int(n), nil
 }

@@ -127,7 +127,7 @@ func TestOpen(t *testing.T) {
 		"no service":             {status: 200, answer: granting(`"URL":"` + gateway + `"`), again: true},
 		"a service of no number": {status: 200, answer: granting(`"URL":"` + gateway + `99999999999"`), again: true},
 		"the connection fails": {status: 200, answer: granted, again: true,
-			dial: &callback.CallError{What: "feishu: long connection", Status: 500, Again: true}},
+			dial: &callback.CallError{What: "feishu: connection", Status: 500, Again: true}},
 		"too many connections, at the connection": {status: 200, answer: granted, again: true,
 			dial: &callback.CallError{What: "x", Code: "1000040350", Status: 403, Again: true},
 			says: "as many connections"},

@@ -27,12 +27,12 @@ const (
 var wrongTokens = map[string]string{
 	"invalid_auth": badAppToken, "not_authed": badAppToken, "token_revoked": badAppToken,
 	"token_expired": badAppToken, "account_inactive": badAppToken,
-	"not_allowed_token_type": "SlackAppToken is a token of another kind; an app-level token is such as xapp-…",
-	"missing_scope":          "SlackAppToken lacks the scope connections:write; generate another token with it",
+	"not_allowed_token_type": "SlackAppToken is not an app-level token; such a token begins with xapp-",
+	"missing_scope":          "SlackAppToken lacks the scope connections:write; generate a token with this scope",
 }
 
 const badAppToken = "Slack does not accept SlackAppToken; generate an app-level token with the scope " +
-	"connections:write in Basic Information of the app"
+	"connections:write on the app's page Basic Information"
 
 // A stream opens connections of Socket Mode.
 // https://docs.slack.dev/apis/events-api/using-socket-mode
@@ -93,7 +93,7 @@ func greet(ctx context.Context, socket callback.Socket) error {
 	case err == nil && f.Type == "disconnect":
 		return &callback.Ended{Reason: f.disconnected()}
 	}
-	return &callback.Ended{Reason: "slack: Socket Mode: Slack did not greet"}
+	return &callback.Ended{Reason: "slack: Socket Mode: Slack did not send its first message, hello"}
 }
 
 // A frame is what Slack sends over a connection. Its payload is read as the body of a callback is.
@@ -109,20 +109,20 @@ func readFrame(text []byte) (*frame, error) {
 	f := new(frame)
 	if err := json.Unmarshal(text, f); err != nil {
 		// The error may quote it.
-		return nil, callback.Refuse(callback.StepDecode, "a frame is not the JSON of Socket Mode")
+		return nil, callback.Refuse(callback.StepDecode, "a frame is not valid JSON of Socket Mode")
 	}
 	return f, nil
 }
 
-// off is the reason if Socket Mode is turned off. No change of the configuration turns it on, so it
-// is tried again.
+// off is Slack's reason if Socket Mode is turned off. A change of the configuration cannot turn it
+// on, so chatconf tries to connect again.
 const off = "link_disabled"
 
-// disconnected is why Slack ends the connection.
+// disconnected returns why Slack ends the connection.
 func (f *frame) disconnected() string {
 	text := "slack: Socket Mode: Slack ends the connection: " + command.Printable(f.Reason, 64)
 	if f.Reason == off {
-		text += "; turn on Socket Mode of the app"
+		text += "; turn on Socket Mode in the app"
 	}
 	return text
 }
@@ -207,7 +207,7 @@ func (c *connection) acknowledge(ctx context.Context, id string, r *callback.Res
 	switch r.Status {
 	case 200:
 		out.Payload = r.Body
-	case 401: // to deliver it again changes nothing
+	case 401: // another delivery would be refused, too
 	default:
 		return nil
 	}

@@ -51,8 +51,8 @@ func (Platform) NewSender(s callback.Settings, client *callback.Client) (callbac
 // errNoApp is the error of what only an app can send.
 var errNoApp = callback.Final("wecom: WeChatCorpId, WeChatAgentId or WeChatSecret is not set")
 
-// errElsewhere is the error of an answer that goes over a connection. Another process may have it,
-// or this one may have it again soon.
+// errElsewhere is the error of an answer that goes over a connection, if this process does not hold
+// it. Another process may hold it, or this process may open it again soon.
 var errElsewhere = errors.New("wecom: only the process that holds the robot's connection can send this answer")
 
 // Send implements callback.Sender: as a message of the app to one person, or by an intelligent
@@ -154,6 +154,5 @@ func refusal(answer *callback.Answer, what string) error {
 	return answer.Refused(what, code, passing(code))
 }
 
-// passing reports whether a retry may succeed: the platform is busy, or it was called too often or
-// too often at once.
+// passing reports whether a retry may succeed: the platform is busy, or there were too many calls.
 func passing(code string) bool { return code == "-1" || code == "45009" || code == "45033" }

@@ -17,12 +17,12 @@ import (
 	"chatconf/shared/secret"
 )
 
-// The connection of an intelligent robot (智能机器人). A robot has one: a new connection takes the
-// place of the old one, which is told so.
+// The connection of an intelligent robot (智能机器人). A robot has only one. When another program
+// connects, WeCom sends disconnected_event over the old connection and closes it.
 // https://developer.work.weixin.qq.com/document/path/101463
 // https://www.npmjs.com/package/@wecom/aibot-node-sdk
 
-// gateway is the only host that is connected to.
+// gateway is the only host that a connection may lead to.
 const gateway = "openws.work.weixin.qq.com"
 
 // Limits of a connection. The times are those of the official client.
@@ -46,7 +46,7 @@ const (
 	cmdSend      = "aibot_send_msg"
 )
 
-// What ReplyTo.ID begins with: WeCom does not tell the id of a person from that of a chat.
+// Prefixes of ReplyTo.ID, since the id of a person can look like that of a chat.
 const (
 	ofUser = "user/"
 	ofChat = "chat/"
@@ -103,7 +103,7 @@ var wrong = map[string]string{
 }
 
 const wrongBot = "copy WeChatBotId and WeChatBotSecret from the robot's page; the robot must be in API mode with the " +
-	"long connection"
+	"long connection (长连接)"
 
 // A connection is the connection of a robot.
 type connection struct {
@@ -230,7 +230,7 @@ func (c *connection) Next(ctx context.Context) (*callback.Delivery, error) {
 	for {
 		d, err := c.next(ctx)
 		if err != nil {
-			c.end.Do(func() { close(c.ended) }) // nobody reads the answers to commands any more
+			c.end.Do(func() { close(c.ended) }) // the answers to commands are no longer read
 		}
 		if d != nil || err != nil {
 			return d, err
@@ -262,7 +262,7 @@ func (c *connection) next(ctx context.Context) (*callback.Delivery, error) {
 		c.unanswered.Store(0)
 		return c.deliver(f)
 	case f.code == notSubscribed:
-		return nil, &callback.Ended{Reason: "wecom: WeCom no longer counts this connection as the robot's (" +
+		return nil, &callback.Ended{Reason: "wecom: WeCom delivers nothing more over this connection (code " +
 			notSubscribed + ")"}
 	case f.code == "0":
 		c.unanswered.Store(0)
@@ -270,9 +270,9 @@ func (c *connection) next(ctx context.Context) (*callback.Delivery, error) {
 	return c.answered(f), nil
 }
 
-// answered passes the code of an answer on to the command. Nobody waits for that of an answer to a
-// message, since WeCom would bound how many messages are handled at once. Its refusal is for the
-// owner of the configuration to see.
+// answered passes the code of an answer on to the command that waits for it. An answer to a message
+// has no such command: waiting would limit how many messages are handled at once. If WeCom refuses
+// an answer to a message, answered returns a delivery that tells the owner of the configuration.
 func (c *connection) answered(f frame) *callback.Delivery {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -285,7 +285,7 @@ func (c *connection) answered(f frame) *callback.Delivery {
 		return nil
 	}
 	return &callback.Delivery{Refused: callback.Refuse(callback.StepDeliver,
-		"WeCom refused the answer to a message with code %s", f.code)}
+		"WeCom refused an answer; its code is %s", f.code)}
 }
 
 // deliver reads a message or an event. WeCom waits for no acknowledgement, except for an answer
@@ -326,7 +326,7 @@ func (c *connection) call(ctx context.Context, cmd string, body any) error {
 	c.mu.Lock()
 	if len(c.waiting) >= maxWaiting {
 		c.mu.Unlock()
-		return fmt.Errorf("wecom: %s: too many commands wait for their answers", cmd)
+		return fmt.Errorf("wecom: %s: too many commands wait for an answer of WeCom", cmd)
 	}
 	c.waiting[id] = wait
 	c.mu.Unlock()
@@ -345,7 +345,7 @@ func (c *connection) call(ctx context.Context, cmd string, body any) error {
 	case code = <-wait:
 	case <-c.ended:
 		select {
-		case code = <-wait: // it was the last that was read
+		case code = <-wait: // the answer was the last frame that was read
 		default:
 			return fmt.Errorf("wecom: %s: the connection ended before the answer", cmd)
 		}
@@ -376,7 +376,7 @@ func (c *connection) Send(ctx context.Context, to command.ReplyTo, text string) 
 		body.Chat, body.Kind = chat, 2
 	}
 	if to.Kind != toStream || body.Chat == "" {
-		return callback.Final("wecom: there is no way to answer by %q over a connection", to.Kind)
+		return callback.Final("wecom: an answer of the kind %q cannot be sent over a connection", to.Kind)
 	}
 	return c.call(ctx, cmdSend, body)
 }
