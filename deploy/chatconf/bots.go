@@ -35,9 +35,9 @@ func newBots() *cobra.Command {
 end in * to match all names that begin with it.
 
 HEALTH is Working, Failing or Silent: whether the last callback of the platform was genuine, was
-refused, or never came. If chatconf connects to the platform, it also says whether the connection is
-open. It is a hyphen where the access key may not see it. --no-health leaves it out. With -o wide
-there are more columns, and the step that failed last.`,
+refused, or never came. If Receive is Stream, HEALTH also says whether the connection is open. It is
+a hyphen if the access key may not see it. --no-health leaves it out. With -o wide there are more
+columns, such as the step that failed last.`,
 		Example: `  chatconf bots
   chatconf bots 'ops-*' --type DingTalk --status Active
   chatconf bots --tag env=prod -o wide`,
@@ -116,8 +116,8 @@ func (v *verb) bots(ctx context.Context, whole bool, filters ...chat.Filter) ([]
 	return all, err
 }
 
-// botsWithHealth is bots with their health, if that is wanted. It returns why some have none; empty
-// if all have one.
+// botsWithHealth returns bots, with their health if that is wanted, and why the health of some bots
+// is missing; empty if none is missing.
 func (v *verb) botsWithHealth(ctx context.Context, wanted bool, filters []chat.Filter) (
 	all []listed, why string, err error,
 ) {
@@ -313,7 +313,7 @@ func failingStep(h *chat.Health) string {
 	last := h.LastError
 	if c := h.Connection; c != nil && c.State != chat.ConnectionConnected {
 		if last = c.LastError; c.State == chat.ConnectionLost || c.State == chat.ConnectionAbsent {
-			last = &chat.HealthError{Step: "connection"} // nobody tries
+			last = &chat.HealthError{Step: "connection"} // no process tries to open it
 		}
 	}
 	if h.State != chat.HealthFailing || last == nil {

@@ -402,7 +402,7 @@ func (p *pages) next(params map[string]string, token string, n int) (bool, error
 		return false, nil
 	}
 	if p.seen[token] || p.empty > maxEmpty {
-		return false, errors.New("the list of the service has no end: it repeats its pages; " +
+		return false, errors.New("the service repeats the pages of the list without end; " +
 			"check that it is a chatconf service")
 	}
 	if p.seen == nil {
@@ -455,8 +455,8 @@ func answerError(resp *http.Response, answer []byte) error {
 		resp.StatusCode, message, detail, fault.RequestId)}
 }
 
-// deniedText returns the lines that say why a caller was refused. What is not known is shown as the
-// service has it.
+// deniedText returns the lines that say why a caller was refused. An unknown detail is shown as the
+// service sent it.
 func deniedText(detail json.RawMessage) string {
 	if len(detail) == 0 {
 		return ""

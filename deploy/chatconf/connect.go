@@ -17,7 +17,7 @@ import (
 	"chatconf/shared/stream"
 )
 
-// cloudOf are the clouds of stores, by the name of the store.
+// cloudOf has the cloud of each store.
 var cloudOf = map[string]string{storeTablestore: cloudAlibaba, storeDynamoDB: cloudAWS}
 
 func newConnect() *cobra.Command {
@@ -25,19 +25,20 @@ func newConnect() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "connect --store STORE",
 		Short: "Hold the connections of bots for functions in a cloud",
-		Long: `Open the connections of bots whose Receive is Stream, on the tables of deployed functions. A
-function cannot hold a connection, so a small process does: on a virtual machine, or in a container.
+		Long: `Open the connections of bots whose Receive is Stream, for functions in a cloud. A function cannot
+hold a connection. So this process does it, on a virtual machine or in a container. It uses the
+tables of the functions.
 
-What arrives is decided and recorded as the function webhook does it. Commands are dispatched in
-this process, each under its RamRole. It listens on no port. Of several such processes one holds the
-connection of a bot; another one takes it over when that one ends.
+Messages are decided and recorded as by the function webhook. Commands are dispatched in this
+process, each under its RamRole. It listens on no port. You can run several such processes: for each
+bot, one of them holds the connection. When that process ends, another one takes over.
 
-The environment is that of the functions: CHATCONF_KEYRING, the tables, and the account. For
-Tablestore it also needs ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET; for
-DynamoDB, what the AWS CLI would use. Which rights that identity needs is in deploy/fc/README.md and
-deploy/aws/README.md. CHATCONF_MAX_STREAMS limits the connections, to 1000 by default.
+The environment is that of the functions: CHATCONF_KEYRING, the tables, and the account. Tablestore
+also needs ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET. DynamoDB needs the same
+credentials as the AWS CLI. deploy/fc/README.md and deploy/aws/README.md list the rights that they
+need. CHATCONF_MAX_STREAMS limits the number of connections; the default is 1000.
 
-Ctrl-C or SIGTERM ends it: what has arrived is recorded and acknowledged first.`,
+Ctrl-C or SIGTERM ends it. Messages that have arrived are recorded and acknowledged first.`,
 		Example: `  CHATCONF_KEYRING=file:keyring.json chatconf connect --store tablestore
   CHATCONF_KEYRING=kms:AQIDAH… chatconf connect --store dynamodb`,
 		Args: noArgs,
@@ -68,8 +69,8 @@ Ctrl-C or SIGTERM ends it: what has arrived is recorded and acknowledged first.`
 	return cmd
 }
 
-// openConnect returns the process that holds connections, on the tables of functions. It sends
-// nothing.
+// openConnect returns the process that holds connections, on the tables of functions. It opens none
+// yet.
 func openConnect(store string, getenv func(string) string, names ...string) (*app.Function, error) {
 	read := func(getenv func(string) string) (cloud.Cloud, error) { return openStore(store, getenv) }
 	targets := func(getenv func(string) string) (dispatch.Cloud, error) {
@@ -111,7 +112,7 @@ func openStreams(p app.StreamParts) (app.Streams, error) {
 	return stream.New(o)
 }
 
-// processName returns what people know this process by.
+// processName returns a name of this process for people: host and process id.
 func processName() string {
 	host, err := os.Hostname()
 	if err != nil {

@@ -33,10 +33,10 @@ func TestHealthOfAConnection(t *testing.T) {
 			"Failing: the connection cannot be opened before the configuration changes.",
 			"Connection Refused - - 0 reconnects", "open"},
 		{chat.HealthFailing, refused, chat.HealthConnection{State: "Lost", LastError: down},
-			"Failing: the process that has the connection gave no news for some minutes.",
+			"Failing: the process that holds the connection has reported nothing for some minutes.",
 			"Refused callback 2026-11-23 08:00:00 receive id another workspace", "connection"},
 		{chat.HealthSilent, nil, chat.HealthConnection{State: "Absent"},
-			"Silent: no process has the connection; run 'chatconf serve' or 'chatconf connect'.",
+			"Silent: no process holds the connection; run 'chatconf serve' or 'chatconf connect'.",
 			"Last delivery - - -", ""},
 	} {
 		var out bytes.Buffer

@@ -91,7 +91,7 @@ func (v *verb) create(ctx context.Context, in *newBot, name string, args []strin
 	}
 	switch {
 	case in.from == "" && v.asks:
-		// What is wrong already is said before the questions. An update has the same rules.
+		// Mistakes so far are reported before the questions. An update has the same rules.
 		role := d.params["RamRole"]
 		if err := checkRequest(&chat.UpdateRequest{RegionID: v.region, Name: name, RamRole: &role,
 			Status: d.params["Status"]}); err != nil {
@@ -169,8 +169,8 @@ func (v *verb) askReceive(ctx context.Context, d *draft) error {
 	}
 	words := command.OneOf(command.ReceiveWebhook, command.ReceiveStream)
 	for {
-		text, err := v.askText(ctx, "Receive, Webhook if "+d.platform.Title+" can call a URL of yours, or Stream if "+
-			"chatconf shall connect to it (Enter: Webhook): ")
+		text, err := v.askText(ctx, "Receive, Webhook if "+d.platform.Title+" can call your service, or Stream to let "+
+			"chatconf connect to "+d.platform.Title+" (Enter: Webhook): ")
 		if err != nil || text == "" {
 			return err
 		}

@@ -121,7 +121,7 @@ func (v *verb) examine(ctx context.Context, names []string) []examined {
 		needed = needed || !checked[i].connects()
 	}
 	if !needed {
-		all[webhook] = passed("webhook", "no bot needs it, since chatconf connects to their platforms")
+		all[webhook] = passed("webhook", "no bot needs it: chatconf opens the connections to all platforms")
 	}
 	return append(all, checked...)
 }
@@ -362,7 +362,7 @@ func (v *verb) printExamined(all []examined) error {
 		}
 	}
 	header := []string{"CHECK", "STEP", "STATE", "REASON", "PAGE"}
-	if !slices.ContainsFunc(rows, func(row []string) bool { return row[1] != "" }) { // no step has anything to say
+	if !slices.ContainsFunc(rows, func(row []string) bool { return row[1] != "" }) { // no row has a step
 		header = []string{"CHECK", "STATE", "REASON"}
 		for i, row := range rows {
 			rows[i] = []string{row[0], row[2], row[3]}

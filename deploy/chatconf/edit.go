@@ -39,7 +39,7 @@ the bot meanwhile, you are shown what you both changed, and can edit the combine
 	}, func(ctx context.Context, v *verb, args []string) error { return v.edit(ctx, args[0]) })
 }
 
-// defaultEditor is the editor of a person who has chosen none.
+// defaultEditor is the editor if VISUAL and EDITOR are not set.
 const defaultEditor = "vi"
 
 // edit lets a person edit a bot until it is saved or given up.

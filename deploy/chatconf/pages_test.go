@@ -47,7 +47,7 @@ func TestAListWithoutAnEnd(t *testing.T) {
 			{"export", t.TempDir()}, {"apply", dir, "--yes"}, {"apply", dir, "--prune", "--yes"}, {"diff", dir}} {
 			asked = 0
 			out, err := run(t, "", append(args, at...)...)
-			if err == nil || out != "" || !strings.Contains(err.Error(), "the list of the service has no end") ||
+			if err == nil || out != "" || !strings.Contains(err.Error(), "repeats the pages of the list") ||
 				strings.Contains(err.Error(), ". ") {
 				t.Errorf("%s for %s: %q, %v", about, args, out, err)
 			}

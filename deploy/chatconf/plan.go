@@ -51,8 +51,8 @@ func (p botPlan) Format(s fmt.State, _ rune) { fmt.Fprintf(s, "%s %s", p.Action,
 type planner struct {
 	*verb
 	checks        bool // the service is chatconf: it knows CheckOnly, and Tags of an update
-	checksDeletes bool // it also knows CheckOnly of a deletion; each action may be a program of its own
-	reads         bool // the caller may be one that only reads; what it may not check is compared here
+	checksDeletes bool // it also knows CheckOnly of a deletion; each action may be another function
+	reads         bool // a plan without permission to write; what the service may not check is compared here
 	prune         bool
 }
 

@@ -55,9 +55,9 @@ keeps the answer in the record, encrypted, and the tool prints it if it arrives 
 A header proves to the service that ` + sendAction + ` made the callback.
 
 With --mode stream the message goes over the connection that the service has opened for a bot with
-"Receive":"Stream". A stand-in for the platform sends it, so this needs 'chatconf serve --emulate'
-with the platform, such as --emulate slack. There it is the default for such a bot. You see the
-answers that the stand-in gets.
+"Receive":"Stream". A stand-in for the platform sends the message. Start the stand-in with 'chatconf
+serve --emulate' and the platform, such as --emulate slack. Then this mode is the default for such a
+bot. You see the answers that the stand-in gets.
 
 Modes by platform; the first is the default, and a check carries no message:
 ` + describeModes() + `

@@ -51,7 +51,7 @@ func (p *simulator) sendStream(ctx context.Context, s *chat.Service, e *command.
 	case err != nil:
 		out.Problem = hide(withoutPackage(err))
 	case pushed.Again:
-		out.Problem = "the service could not record the message and asked for it again; its log says why"
+		out.Problem = "the service could not record the message, and asked for it again; its log says why"
 	default:
 		out.Answer = &sentAnswer{Status: http.StatusOK, Text: hide(pushed.Answer),
 			Milliseconds: p.now().Sub(begun).Milliseconds()}
@@ -76,7 +76,7 @@ func checkStream(e *command.Endpoint, in *sendRequest, gateway platformsim.Gatew
 	if gateway == nil {
 		name := standInOf(e.Type)
 		if name == "" {
-			return fault.Invalid("Mode", "Mode %s is unknown to %s: chatconf opens no connections to it.", modeStream,
+			return fault.Invalid("Mode", "Mode %s is not possible: chatconf opens no connections to %s.", modeStream,
 				e.Type)
 		}
 		wrong = append(wrong, fault.Invalid("Mode", "Mode %s needs a stand-in for %s; start the service with "+
@@ -92,7 +92,7 @@ func checkStream(e *command.Endpoint, in *sendRequest, gateway platformsim.Gatew
 		set  bool
 	}{{"Previous", in.Previous}, {"DryRun", in.DryRun}, {"ShowUrl", in.ShowURL}} {
 		if given.set {
-			wrong = append(wrong, fault.Invalid(given.name, "%s has no meaning with Mode %s; leave it out.", given.name,
+			wrong = append(wrong, fault.Invalid(given.name, "%s cannot be used with Mode %s; leave it out.", given.name,
 				modeStream))
 		}
 	}

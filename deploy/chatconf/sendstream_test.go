@@ -177,15 +177,15 @@ func TestAMessageThatGoesOverNoConnection(t *testing.T) {
 		want    []string
 	}{
 		"a platform without connections": {stream("Teams"), sendRequest{UserID: "u", Text: "help"}, nil,
-			[]string{"unknown to Teams"}},
+			[]string{"no connections to Teams"}},
 		"no stand-in": {stream("WeChat"), sendRequest{UserID: "u", Text: "help"}, nil,
 			[]string{"--emulate wecom"}},
 		"a bot with a webhook": {&command.Endpoint{Name: "ops", Type: "DingTalk"},
 			sendRequest{UserID: "u", Text: "help"}, gateway,
 			[]string{`needs Receive "Stream" in the Configuration of "ops", and it is "Webhook"`}},
 		"all at once": {&command.Endpoint{Name: "ops", Type: "Slack"}, sendRequest{Previous: true, DryRun: true,
-			ShowURL: true}, nil, []string{"--emulate slack", `Receive "Stream"`, "Previous has no meaning",
-			"DryRun has no meaning", "ShowUrl has no meaning", "UserId", "Text"}},
+			ShowURL: true}, nil, []string{"--emulate slack", `Receive "Stream"`, "Previous cannot be used",
+			"DryRun cannot be used", "ShowUrl cannot be used", "UserId", "Text"}},
 	} {
 		err := checkStream(test.e, &test.in, test.gateway)
 		for _, want := range test.want {

@@ -41,18 +41,18 @@ The first start creates the directory, a key ring (keyring.json) and an access k
 (access-key.json). Only you can read these files. If CHATCONF_ACCESS_KEY_ID and
 CHATCONF_ACCESS_KEY_SECRET are set at the first start, they become that key.
 
-A bot whose Receive is Stream needs no address that its platform can reach: the service opens a
-connection to the platform, and keeps one open while the bot is active. Of several services on the
-same tables, one holds the connection of a bot.
+A bot whose Receive is Stream needs no public address: the service opens a connection to the
+platform, and keeps it open while the bot is active. Several services may use the same tables. Then
+one of them holds the connection of a bot.
 
 --emulate oos,sts also starts emulators of Alibaba Cloud's OOS and STS on free ports of this
 machine. They have an account, three roles and a few templates, in memory. Their addresses and a
 call to try are printed. Where both run, targets of the type Oos run in them. With --target fc, the
 role ` + emulatedInvoker + ` may invoke the functions: it is for the RamRole of Function targets.
 
---emulate dingtalk,feishu,slack,wecom stands in for these platforms: calls and connections to them
-lead into this process, which accepts every app with any secret. So bots with "Receive":"Stream"
-work without a network, and 'chatconf send --mode stream' sends them messages.
+--emulate dingtalk,feishu,slack,wecom starts stand-ins for these platforms. Calls and connections to
+the platforms go to the stand-ins, which accept every app with any secret. So bots with
+"Receive":"Stream" work without a network. 'chatconf send --mode stream' sends them messages.
 
 --cloud alibaba or --cloud aws lets commands run in that cloud, each under its RamRole. The access
 key of the environment must be allowed to assume these roles: ALIBABA_CLOUD_ACCESS_KEY_ID and
@@ -189,7 +189,7 @@ CHATCONF_OWN_RIGHTS.`,
 	cmd.Flags().StringVar(&cloud, "cloud", "",
 		"cloud that commands may run in: alibaba or aws (default CHATCONF_CLOUD, else none)")
 	cmd.Flags().StringSliceVar(&emulate, "emulate", nil,
-		"what to stand in for: oos, sts, dingtalk, feishu, slack, wecom")
+		"what to emulate: oos, sts, dingtalk, feishu, slack, wecom")
 	cmd.Flags().StringVar(&programs, "programs", "",
 		"folder with the programs that commands may run (default CHATCONF_PROGRAMS, else none)")
 	return cmd
@@ -212,7 +212,7 @@ func seeAddr(err error) error {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return fmt.Errorf("%w; choose another address with --addr", err)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%w; choose a port from 1024 with --addr, or allow this program the lower ones", err)
+		return fmt.Errorf("%w; choose a port of at least 1024 with --addr, or allow lower ports to this program", err)
 	}
 	return fmt.Errorf("%w; choose an address of this machine with --addr, such as %s", err, app.DefaultAddr)
 }

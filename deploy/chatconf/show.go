@@ -256,8 +256,8 @@ func valuesText(statement *document.Node) string {
 var connectionText = map[string]string{
 	chat.ConnectionConnecting: "the connection is not open; a process tries to open it",
 	chat.ConnectionRefused:    "the connection cannot be opened before the configuration changes",
-	chat.ConnectionLost:       "the process that has the connection gave no news for some minutes",
-	chat.ConnectionAbsent:     "no process has the connection; run 'chatconf serve' or 'chatconf connect'",
+	chat.ConnectionLost:       "the process that holds the connection has reported nothing for some minutes",
+	chat.ConnectionAbsent:     "no process holds the connection; run 'chatconf serve' or 'chatconf connect'",
 }
 
 // printHealth prints the state of the webhook or the connection, and what failed last.

@@ -25,8 +25,7 @@ import (
 	"chatconf/shared/platform/platformsim"
 )
 
-// standIns are the types of the platforms for which a program can stand in, by the value of
-// --emulate.
+// standIns has the types of the platforms that have a stand-in, by the value of --emulate.
 var standIns = map[string]string{
 	"dingtalk": "DingTalk", "feishu": "Feishu", "slack": "Slack", "wecom": "WeChat",
 }
@@ -57,15 +56,15 @@ type standInGateways struct {
 }
 
 // openStandIns starts the gateways of the named platforms, all at one free port of this machine. It
-// makes the settings lead to them in place of the platforms. Every app and every secret is
-// accepted.
+// changes the settings so that calls and connections go to them, and not to the platforms. The
+// gateways accept every app with any secret.
 func openStandIns(names []string, settings *app.Settings, log *slog.Logger) (*standInGateways, error) {
 	if len(names) == 0 {
 		return nil, nil
 	}
 	if len(settings.PlatformAddresses) > 0 {
-		return nil, usagef("--emulate %s and CHATCONF_PLATFORM_ADDRESSES exclude each other: both say which "+
-			"addresses to call in place of a platform's", names[0])
+		return nil, usagef("--emulate %s and CHATCONF_PLATFORM_ADDRESSES exclude each other: both replace "+
+			"the addresses of a platform", names[0])
 	}
 	g := &standInGateways{of: make(map[string]platformsim.Gateway)}
 	handlers := make(map[string]http.Handler) // by host
@@ -102,7 +101,7 @@ func openStandIns(names []string, settings *app.Settings, log *slog.Logger) (*st
 	go func() {
 		defer close(ended)
 		if err := server.ServeTLS(listener, "", ""); !errors.Is(err, http.ErrServerClosed) {
-			log.Error("the platforms' stand-ins have ended", "error", err)
+			log.Error("the stand-ins for platforms have ended", "error", err)
 		}
 	}()
 	g.stop = func() {
@@ -168,7 +167,7 @@ func (g *standInGateways) introduce(w io.Writer) {
 	if g == nil {
 		return
 	}
-	fmt.Fprintf(w, "  stand-ins        for %s: calls and connections to them lead into this process\n",
+	fmt.Fprintf(w, "  stand-ins        for %s: calls and connections to these platforms come here\n",
 		strings.Join(g.types(), ", "))
 	fmt.Fprintf(w, "    accept         every app with any secret\n")
 }
