@@ -87,6 +87,10 @@ func checkStream(e *command.Endpoint, in *sendRequest, gateway platformsim.Gatew
 			"is %q.", modeStream, command.ReceiveStream, fault.Quote(e.Name),
 			cmp.Or(e.Receive, command.ReceiveWebhook)))
 	}
+	if !e.Active {
+		wrong = append(wrong, fault.Invalid("Mode", "Mode %s needs a connection, and the service opens none while %s "+
+			"is Inactive; run 'chatconf set %s Status=Active'.", modeStream, fault.Quote(e.Name), e.Name))
+	}
 	for _, given := range [...]struct {
 		name string
 		set  bool

@@ -3,17 +3,21 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"chatconf/shared/app"
 	"chatconf/shared/command"
 	"chatconf/shared/journal"
 	"chatconf/shared/platform"
+	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/platformsim"
+	"chatconf/shared/secret"
 )
 
 // serveStandIns starts the service as 'chatconf serve' does, with stand-ins for all platforms. It
@@ -168,7 +172,7 @@ func TestAMessageThatGoesOverNoConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	stream := func(platform string) *command.Endpoint {
-		return &command.Endpoint{Name: "ops", Type: platform, Receive: command.ReceiveStream}
+		return &command.Endpoint{Name: "ops", Type: platform, Receive: command.ReceiveStream, Active: true}
 	}
 	for about, test := range map[string]struct {
 		e       *command.Endpoint
@@ -180,7 +184,9 @@ func TestAMessageThatGoesOverNoConnection(t *testing.T) {
 			[]string{"no connections to Teams"}},
 		"no stand-in": {stream("WeChat"), sendRequest{UserID: "u", Text: "help"}, nil,
 			[]string{"--emulate wecom"}},
-		"a bot with a webhook": {&command.Endpoint{Name: "ops", Type: "DingTalk"},
+		"a bot that is off": {&command.Endpoint{Name: "ops", Type: "DingTalk", Receive: command.ReceiveStream},
+			sendRequest{UserID: "u", Text: "help"}, gateway, []string{"chatconf set ops Status=Active"}},
+		"a bot with a webhook": {&command.Endpoint{Name: "ops", Type: "DingTalk", Active: true},
 			sendRequest{UserID: "u", Text: "help"}, gateway,
 			[]string{`needs Receive "Stream" in the Configuration of "ops", and it is "Webhook"`}},
 		"all at once": {&command.Endpoint{Name: "ops", Type: "Slack"}, sendRequest{Previous: true, DryRun: true,
@@ -196,6 +202,45 @@ func TestAMessageThatGoesOverNoConnection(t *testing.T) {
 	}
 	if err := checkStream(stream("DingTalk"), &sendRequest{UserID: "u", Text: "help"}, gateway); err != nil {
 		t.Error(err)
+	}
+}
+
+// A pushing is a gateway to which messages come to a certain end.
+type pushing struct {
+	platformsim.Gateway
+	pushed platformsim.Pushed
+	err    error
+}
+
+func (p pushing) Push(context.Context, callback.Settings, platformsim.Message) (platformsim.Pushed, error) {
+	return p.pushed, p.err
+}
+
+// What the service did not do with a message is said, without the secrets of the bot.
+func TestAMessageThatIsNotAcknowledged(t *testing.T) {
+	gateway, err := platformsim.NewGateway("DingTalk", platformsim.GatewayOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &command.Endpoint{Name: "ops", Type: "DingTalk", Receive: command.ReceiveStream, Active: true,
+		Settings: map[string]secret.Text{"DingTalkClientId": "dingexample", "DingTalkClientSecret": "PLANTED-1"}}
+	for want, test := range map[string]pushing{
+		"the service has no connection for the bot; 'chatconf show ops' says why": {err: context.DeadlineExceeded},
+		"the answer is PLANTED": {err: errors.New("platformsim: the answer is PLANTED-1")},
+		"the service could not record the message and asked for it again; its log says why": {
+			pushed: platformsim.Pushed{Again: true, Deliveries: 3}},
+	} {
+		test.Gateway = gateway
+		gateways := &standInGateways{of: map[string]platformsim.Gateway{"DingTalk": test}}
+		p := &simulator{now: time.Now, gateways: gateways}
+		out, err := p.sendStream(t.Context(), nil, e, &sendRequest{UserID: "u", Text: "help"}, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want = strings.ReplaceAll(want, "PLANTED", secret.Mask)
+		if out.Problem != want || out.ok() || out.Answer != nil {
+			t.Errorf("%+v, want %q", out, want)
+		}
 	}
 }
 
