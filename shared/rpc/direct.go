@@ -64,6 +64,10 @@ func (d *Direct) Call(ctx context.Context, action string, given map[string]strin
 	return nil
 }
 
+// Admit counts a request of an access key, as one of the API. If the key has sent too many, it
+// returns after how many seconds the next may come.
+func (h *Handler) Admit(id string) (seconds int, ok bool) { return h.throttle.take(h.now(), id) }
+
 // Key returns the access key with an id, as Find of the handler's access keys does.
 func (h *Handler) Key(ctx context.Context, id string) (*accesskey.Key, error) {
 	return h.keys.Find(ctx, id)

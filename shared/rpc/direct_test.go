@@ -94,6 +94,25 @@ func TestCallsAreDeniedMore(t *testing.T) {
 	}
 }
 
+// A key has one limit for its requests, however they come.
+func TestRequestsInThisProcessAreLimited(t *testing.T) {
+	w := newWorld(t, func(o *rpc.Options) { o.Rate = 2 })
+	w.wantOK(w.do(create("ops")))
+	if _, ok := w.handler.Admit(admin.ID); !ok {
+		t.Error("the second request is refused")
+	}
+	if seconds, ok := w.handler.Admit(admin.ID); ok || seconds != 1 {
+		t.Errorf("the third request: %v, after %d seconds", ok, seconds)
+	}
+	if _, ok := w.handler.Admit(reader.ID); !ok {
+		t.Error("another key is refused")
+	}
+	w.clock.Add(time.Second)
+	if _, ok := w.handler.Admit(admin.ID); !ok {
+		t.Error("a second later the key is refused")
+	}
+}
+
 // A panic of an action is an error.
 func TestCallsSurviveAPanic(t *testing.T) {
 	panics := rpc.NewAction("GetPanic",
