@@ -22,6 +22,7 @@ func openConsole(p app.SiteParts) (http.Handler, error) {
 		Platforms: platform.All().Descriptions(),
 		Key:       p.API.Key,
 		API:       func(id string) console.API { return p.API.As(id, masked) },
+		Admit:     p.API.Admit,
 		NoteUse:   p.API.NoteUse,
 	})
 }

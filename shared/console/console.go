@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -44,6 +45,9 @@ type Options struct {
 	// API returns what calls actions in the name of a key. Answers must not contain secrets, even
 	// if the key may reveal them.
 	API func(id string) API
+	// Admit counts a request of a key. If it has sent too many, it returns how many seconds to wait.
+	// Nil: there is no limit.
+	Admit func(id string) (seconds int, ok bool)
 	// NoteUse notes that a key was used; nil: nothing is noted.
 	NoteUse func(ctx context.Context, id string)
 	Now     func() time.Time // default time.Now
@@ -93,6 +97,7 @@ func New(o Options) (*Console, error) {
 var (
 	errNoPage      = &pageError{status: http.StatusNotFound, word: "error.page"}
 	errCrossOrigin = &pageError{status: http.StatusForbidden, word: "error.crossorigin"}
+	errTooMany     = &pageError{status: http.StatusTooManyRequests, word: "error.toomany"}
 	errForm        = &pageError{status: http.StatusBadRequest, word: "error.form"}
 )
 
@@ -151,6 +156,12 @@ func (v *visit) answer(show func(*visit) error, closed bool) error {
 		}
 		if closed && !signedIn {
 			return v.askToSignIn()
+		}
+		if signedIn && v.console.options.Admit != nil {
+			if seconds, ok := v.console.options.Admit(v.key.ID); !ok {
+				v.w.Header().Set("Retry-After", strconv.Itoa(seconds))
+				return errTooMany
+			}
 		}
 		return show(v)
 	})

@@ -16,7 +16,9 @@ import (
 
 	"chatconf/shared/chat"
 	"chatconf/shared/chat/chattest"
+	"chatconf/shared/console"
 	"chatconf/shared/seal"
+	"chatconf/shared/secret"
 )
 
 type ctx = context.Context
@@ -132,6 +134,30 @@ func TestNoPageHasASecret(t *testing.T) {
 	}
 	wantNoText(t, string(text), planted)
 	wantNoText(t, s.log.String(), planted, token)
+}
+
+// A leaking API does not mask the secrets of a Configuration.
+type leaking struct{ console.API }
+
+func (l leaking) Call(ctx context.Context, action string, params map[string]string, answer any) error {
+	err := l.API.Call(ctx, action, params, answer)
+	if got, ok := answer.(*chat.GetResponse); ok {
+		c := &got.ChatConfiguration
+		c.Configuration = strings.ReplaceAll(c.Configuration, secret.Mask, planted)
+	}
+	return err
+}
+
+// The value of a secret setting is not on the page, even if the API showed it.
+func TestASecretSettingHasNoValue(t *testing.T) {
+	s := newSite(t, func(o *console.Options) {
+		api := o.API
+		o.API = func(id string) console.API { return leaking{api(id)} }
+	})
+	s.MustCreate("ops", func(in *chat.CreateRequest) { in.Configuration = slack(chattest.OpenToAll) })
+	page := s.browser().signIn(owner).page("/console/bots/ops")
+	wantText(t, page, "SlackSigningSecret", "secrets are never shown")
+	wantNoText(t, page, planted)
 }
 
 // hostile is what others may write: marks of HTML, quotes, and characters that change how the rest

@@ -304,6 +304,24 @@ func TestOtherSitesCannotPost(t *testing.T) {
 	}
 }
 
+// The limit of requests per second of a key counts here, too.
+func TestRequestsAreLimited(t *testing.T) {
+	left := 2
+	s := newSite(t, func(o *console.Options) {
+		o.Admit = func(id string) (int, bool) {
+			left--
+			return 7, left >= 0 && id == owner
+		}
+	})
+	b := s.browser().signIn(owner)
+	b.page("/console/")
+	b.page("/console/commands")
+	resp := b.do(http.MethodGet, "/console/", nil)
+	if resp.StatusCode != http.StatusTooManyRequests || resp.Header.Get("Retry-After") != "7" {
+		t.Errorf("the third request: %d, %v", resp.StatusCode, resp.Header)
+	}
+}
+
 // A form is not read without end.
 func TestFormsAreBounded(t *testing.T) {
 	s := newSite(t)

@@ -130,6 +130,7 @@ var words = map[string][languages]string{
 		"The request came from another site. Open the console and try again.",
 		"请求来自其他网站。请打开控制台后重试。",
 	},
+	"error.toomany":    {"The access key has sent too many requests. Wait a moment.", "此访问密钥的请求过多，请稍候。"},
 	"error.form":       {"The form could not be read. Go back and try again.", "无法读取表单，请返回重试。"},
 	"error.forbidden":  {"The access key may not do this.", "此访问密钥无权执行该操作。"},
 	"error.permission": {"It needs the permission %s.", "需要权限 %s。"},
