@@ -45,8 +45,8 @@ type Options struct {
 	// API returns what calls actions in the name of a key. Answers must not contain secrets, even
 	// if the key may reveal them.
 	API func(id string) API
-	// Admit counts a request of a key. If it has sent too many, it returns how many seconds to wait.
-	// Nil: there is no limit.
+	// Admit counts a request of a key. If the key has sent too many, it returns how many seconds
+	// to wait. Nil: there is no limit.
 	Admit func(id string) (seconds int, ok bool)
 	// NoteUse notes that a key was used; nil: nothing is noted.
 	NoteUse func(ctx context.Context, id string)
