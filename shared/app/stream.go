@@ -87,7 +87,7 @@ type streamSender struct {
 
 // Send implements dispatch.Sender.
 func (s *streamSender) Send(ctx context.Context, to command.ReplyTo, text string) error {
-	if to.Kind == callback.ReplyStream {
+	if to.Kind == command.ReplyStream {
 		return s.streams.Send(ctx, s.of, to, text)
 	}
 	return s.Sender.Send(ctx, to, text)

@@ -74,7 +74,7 @@ func TestARoleWithConnections(t *testing.T) {
 	}
 	of := bots[0].Ref
 	message := &command.Message{ID: "m1", Conversation: "c1", User: "u1", Text: "restart i-1", Sent: time.Now(),
-		ReplyTo: command.ReplyTo{Kind: callback.ReplyStream, ID: "user/u1"}}
+		ReplyTo: command.ReplyTo{Kind: command.ReplyStream, ID: "user/u1"}}
 	response := opened.Arrive(t.Context(), of, answerer{}, &callback.Received{Message: message}, nil)
 	if response.Status != http.StatusOK {
 		t.Fatalf("a message was answered with %d", response.Status)

@@ -105,6 +105,10 @@ type ReplyTo struct {
 	Uses    int         // how many answers it takes; zero if there is no limit
 }
 
+// ReplyStream is the Kind of a ReplyTo over the connection by which the message came. Only the
+// process that holds the connection can send such an answer.
+const ReplyStream = "stream"
+
 // Printable returns the printable ASCII characters of a text, at most that many bytes.
 func Printable(text string, most int) string {
 	var b strings.Builder

@@ -42,6 +42,9 @@ const (
 	// firstPause is the pause after the first attempt. It doubles each time, so a command fails
 	// after a quarter of an hour: later the sender may no longer want it.
 	firstPause = time.Minute
+	// streamAttempts is how often an answer over a connection is tried, once each firstPause. Any
+	// process may try it, and only the one that holds the connection can send it, if it is open.
+	streamAttempts = 20
 )
 
 // Options are what a Dispatcher needs.
@@ -150,7 +153,7 @@ func (d *Dispatcher) work(ctx context.Context, job *journal.Job) (result journal
 		return d.lost(job, "the chat configuration could not be read"), settled, nil
 	case err != nil:
 		return journal.Result{}, settled, err
-	case job.Answer != "" && job.Attempts <= Attempts:
+	case job.Answer != "" && job.Attempts <= attempts(job):
 		return d.answer(ctx, e, job)
 	case job.Operation.Execution != "" && job.Operation.State == "":
 		return d.follow(ctx, e, job)
@@ -213,7 +216,7 @@ func (d *Dispatcher) answer(ctx context.Context, e *command.Endpoint,
 	case sent:
 		return journal.Result{Outcome: journal.OutcomeDelivered, Answered: true, Detail: job.Operation.Detail},
 			settled, nil
-	case unsent.Again && job.Attempts < Attempts:
+	case unsent.Again && job.Attempts < attempts(job):
 		return journal.Result{Detail: unsent.Why, Cause: unsent.Cause}, retry, nil
 	case ended:
 		return journal.Result{Outcome: journal.OutcomeDelivered, Detail: joined(job.Operation.Detail, unsent.Why),
@@ -281,8 +284,19 @@ func errorOf(err error) *Error {
 	return &Error{Why: (&dial.Error{What: "the target", Err: err}).Error(), Again: true, Cause: err.Error()}
 }
 
+// attempts returns how often the answer of a job is tried.
+func attempts(job *journal.Job) int {
+	if job.ReplyTo.Kind == command.ReplyStream {
+		return streamAttempts
+	}
+	return Attempts
+}
+
 // next returns when a command is to be tried again.
 func (d *Dispatcher) next(job *journal.Job) time.Time {
+	if job.Answer != "" && job.ReplyTo.Kind == command.ReplyStream {
+		return d.options.Now().Add(firstPause)
+	}
 	return d.options.Now().Add(firstPause << (job.Attempts - 1))
 }
 

@@ -246,8 +246,9 @@ func (d *Dispatcher) ended(ctx context.Context, e *command.Endpoint, job *journa
 	}
 	op.Sends++
 	sent, unsent := d.send(ctx, e, job, text)
-	if !sent && unsent.Again && op.Polls > 0 {
-		// It ran for a while, so its result is worth another attempt to send it.
+	if !sent && unsent.Again && (op.Polls > 0 || job.ReplyTo.Kind == command.ReplyStream) {
+		// It ran for a while, so its result is worth another attempt to send it. A connection may
+		// be closed for now, or another process holds it.
 		op.State, op.Detail, job.Answer, job.Attempts = progress.State, progress.Detail, text, 1
 		return journal.Result{State: progress.State, Detail: unsent.Why, Cause: unsent.Cause}, running, nil
 	}

@@ -632,7 +632,7 @@ func TestAnswersOverAConnection(t *testing.T) {
 		w.put("a", "s")
 		s := w.start()
 		c := w.only("a")
-		to := command.ReplyTo{Kind: callback.ReplyStream, ID: "req-1"}
+		to := command.ReplyTo{Kind: command.ReplyStream, ID: "req-1"}
 		err := s.Send(t.Context(), ref("a"), to, "done")
 		if err != nil || !slices.Equal(c.sent, []string{"req-1: done"}) {
 			t.Errorf("sent %v: %v", c.sent, err)

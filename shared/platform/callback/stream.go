@@ -101,7 +101,3 @@ type Socket interface {
 	Write(ctx context.Context, message []byte) error
 	Close() error
 }
-
-// ReplyStream is the Kind of a ReplyTo over the connection over which the message came. Only the
-// process that holds the connection can send such an answer.
-const ReplyStream = "stream"

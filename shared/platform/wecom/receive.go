@@ -21,7 +21,7 @@ import (
 const (
 	toUser      = "user"         // ReplyTo.ID is a userid
 	toURL       = "response_url" // ReplyTo.URL is the intelligent robot's
-	toStream    = callback.ReplyStream
+	toStream    = command.ReplyStream
 	maxText     = 2048   // bytes of an app's text. https://developer.work.weixin.qq.com/document/path/90236
 	maxMarkdown = 20_480 // bytes of a robot's. https://developer.work.weixin.qq.com/document/path/101138
 )
