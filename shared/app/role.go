@@ -261,7 +261,7 @@ func (h *paged) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Handler.ServeHTTP(w, r)
 }
 
-// SiteParts are what a site of the process itself is made of.
+// SiteParts are what a process gives to a site of its own.
 type SiteParts struct {
 	API  *rpc.Handler
 	Ring *seal.Ring
@@ -285,7 +285,7 @@ func (r Role) Under(prefix string, site func(SiteParts) (http.Handler, error)) R
 	return r
 }
 
-// A sited handler has a site beside what it serves.
+// A sited handler sends requests under a prefix to a site, and all others to its Handler.
 type sited struct {
 	serve.Handler
 	prefix string

@@ -83,7 +83,7 @@ func (v *visit) showBot() error {
 	if page.Health.Lacks == "" {
 		page.Health = v.healthOf(&health.Health)
 	}
-	if page.Settings.Lacks != "" && page.Health.Lacks != "" { // then not even that there is such a bot
+	if page.Settings.Lacks != "" && page.Health.Lacks != "" { // so the page must not show that the bot exists
 		return &fault.Error{Code: fault.NoPermission,
 			Denied: &fault.AccessDenied{AuthAction: page.Settings.Lacks}}
 	}

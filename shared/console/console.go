@@ -42,8 +42,8 @@ type Options struct {
 	Platforms []command.Platform
 	// Key finds an access key, with its secret. KeyNotFound: it does not exist.
 	Key func(ctx context.Context, id string) (*accesskey.Key, error)
-	// API returns what calls actions in the name of a key. Answers must not contain secrets, even
-	// if the key may reveal them.
+	// API returns the API that calls actions in the name of a key. Its answers must not contain
+	// secrets, even if the key may reveal them.
 	API func(id string) API
 	// Admit counts a request of a key. If the key has sent too many, it returns how many seconds
 	// to wait. Nil: there is no limit.
@@ -231,8 +231,8 @@ func (v *visit) redirect(path string) error {
 	return nil
 }
 
-// localPath returns the path of a page of the console, with its query. What is not one becomes the
-// first page.
+// localPath returns the path of a page of the console, with its query. Any other path becomes that
+// of the first page.
 func localPath(text string) string {
 	path, _, _ := strings.Cut(text, "?")
 	if !strings.HasPrefix(path, Prefix+"/") || strings.Contains(path, "..") || strings.Contains(path, "//") ||

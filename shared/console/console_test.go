@@ -299,7 +299,7 @@ func TestListsHavePages(t *testing.T) {
 	if status, page := b.get("/console/?page=forged"); status != http.StatusBadRequest {
 		t.Errorf("a forged page: %d", status)
 	} else {
-		wantText(t, page, "Start again at its first page")
+		wantText(t, page, "Start again at the first page")
 	}
 }
 
@@ -315,7 +315,7 @@ func TestAKeyThatMayNotReadEverything(t *testing.T) {
 	s.addKey("CCKget", allow(`"oos:GetChatConfiguration"`))
 	s.addKey("CCKhealth", allow(`"oos:GetChatConfigurationHealth"`))
 	list := s.browser().signIn("CCKlist")
-	wantText(t, list.page("/console/"), "ops", "Of 1 bots", "oos:GetChatConfigurationHealth")
+	wantText(t, list.page("/console/"), "ops", "some bots (1)", "oos:GetChatConfigurationHealth")
 	status, page := list.get("/console/bots/ops")
 	if status != http.StatusForbidden {
 		t.Errorf("a bot that may not be read: %d", status)

@@ -89,7 +89,7 @@ func (e *pageError) Error() string { return english.say(e.word) }
 // An errorPage is what the page of an error shows.
 type errorPage struct {
 	Sentence   string
-	Permission string // that lacks; empty for another error
+	Permission string // the missing one; empty for another error
 	RequestID  string // to find the error in the log; empty if the person can help themselves
 }
 
@@ -127,7 +127,7 @@ func (v *visit) showError(err error) error {
 	return shown
 }
 
-// permissionOf returns the permission that lacks.
+// permissionOf returns the missing permission.
 func permissionOf(e *fault.Error) string {
 	if e.Denied == nil {
 		return ""
@@ -135,9 +135,9 @@ func permissionOf(e *fault.Error) string {
 	return e.Denied.AuthAction
 }
 
-// A part is a part of a page that a permission of its own is needed for.
+// A part is a part of a page that needs a permission of its own.
 type part struct {
-	Lacks string // the permission that lacks; empty if the part is there
+	Lacks string // the missing permission; empty if the part is there
 }
 
 // partOf returns whether a part of a page is there, by the error of its action. Another error than

@@ -254,7 +254,7 @@ func (v *visit) signIn() error {
 	if err != nil {
 		return err
 	}
-	var known secret.Text // of an unknown key empty, which no key has
+	var known secret.Text // empty for an unknown key; no key has an empty secret
 	if key != nil {
 		known = key.Secret
 	}
