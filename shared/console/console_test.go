@@ -226,7 +226,7 @@ func TestAllPagesShowABot(t *testing.T) {
 	s.MustRecord(e, chattest.Arrival(t, e, "m2", "u2", "stop i-123"))
 	b := s.browser().signIn(owner)
 	for path, want := range map[string][]string{
-		"/console/": {`href="/console/bots/ops"`, "Slack", "Active", "Working", "1 bots"},
+		"/console/": {`href="/console/bots/ops"`, "Slack", "Active", "Working", "Bots: 1"},
 		"/console/bots/ops": {"SlackSigningSecret", "secrets are never shown", "the ops bot", "OpsRole",
 			"******", "<ol>"},
 		"/console/bots/ops/commands":             {"restart i-123", "Denied", "the u1", "2026-11-23"},
