@@ -24,8 +24,8 @@ const (
 	signInTime = 30 * time.Second
 	// overlap is how long a connection is still read after another one has taken its place.
 	overlap = 15 * time.Second
-	// silence is how long nothing may be delivered before another connection takes the place of
-	// one. A connection can answer pings and deliver nothing.
+	// silence is how long a connection may deliver nothing before another one replaces it. A
+	// connection can answer pings and still deliver nothing.
 	silence = 30 * time.Minute
 	// aliveEvery is how often news is noted again, to show that this process is alive.
 	aliveEvery = 2 * time.Minute
@@ -38,8 +38,8 @@ const (
 	longestPause = 30 * time.Second
 	// steady is how long a connection must be open to start again with the first pause.
 	steady = time.Minute
-	// replacedPause is the first pause after another program has connected with the same bot. Two
-	// programs that do so would take turns without an end.
+	// replacedPause is the first pause after another program has connected with the same bot. With
+	// short pauses, the two programs would disconnect each other again and again.
 	replacedPause   = time.Minute
 	longestReplaced = 16 * time.Minute
 )
@@ -130,8 +130,8 @@ func (b *bot) release() {
 	b.note(journal.Connection{State: journal.Released})
 }
 
-// takeSlot waits until this process may hold one more connection. It returns false if that is of no
-// use any more.
+// takeSlot waits until this process may hold one more connection. It returns false if the bot
+// stops, or if another process has taken its connection.
 func (b *bot) takeSlot() bool {
 	select {
 	case b.slots <- struct{}{}:
@@ -173,7 +173,7 @@ func (b *bot) hold(t *term) (refused bool) {
 			return true
 		case err == nil: // the term is over
 			b.note(journal.Connection{State: journal.Lost, Step: StepLease, Reason: "the tables did not answer this " +
-				"process in time, so it closed the connection; another process may open it"})
+				"process in time, so this process closed the connection; another process may open it"})
 			return false
 		}
 		b.note(journal.Connection{State: journal.Failed, Step: StepOpen, Reason: err.Error()})
@@ -183,7 +183,7 @@ func (b *bot) hold(t *term) (refused bool) {
 }
 
 // errInside is the error of a panic. The log has the stack.
-var errInside = errors.New("chatconf failed inside; its log has the error")
+var errInside = errors.New("chatconf has an internal error; its log has the details")
 
 // safely calls do. A panic in it ends no other connection.
 func (b *bot) safely(do func() error) (err error) {
@@ -260,7 +260,7 @@ func (b *bot) serve(t *term) error {
 				b.setLink(nil)
 				now.cut()
 				b.note(journal.Connection{State: journal.Lost, Step: StepRead, Frame: now.frame(),
-					Reason: "the clock jumped: this machine slept, and the platform has given up the connection"})
+					Reason: "this machine slept, so the platform has given up the connection"})
 			}
 			due.Reset(0)
 		case <-alive.C:
@@ -288,7 +288,7 @@ func (b *bot) follows(ctx context.Context, now *link) bool {
 }
 
 // errUnread is the error of a configuration that could not be read.
-var errUnread = errors.New("the configuration could not be read from its table; the log has the error")
+var errUnread = errors.New("the configuration could not be read from its table; the log of chatconf has the error")
 
 // load reads the configuration, and makes a new stream of it if its settings have changed.
 func (b *bot) load(ctx context.Context) error {
@@ -352,7 +352,7 @@ func isFinal(err error) bool {
 	return errors.As(err, &known) && !known.Retryable()
 }
 
-// errOver is the error of a connection that is not opened, since the term is over.
+// errOver is the error of a connection that this process may not hold, since its term is over.
 var errOver = errors.New("this process could not renew its lease in time")
 
 // errSlow is the error of a connection that is not opened within signInTime.
@@ -439,7 +439,7 @@ func (b *bot) pause() time.Duration {
 	return rand.N(longest)
 }
 
-// note gives news to health, and remembers it for the next time.
+// note writes news of the connection to health, and remembers it to repeat it.
 func (b *bot) note(c journal.Connection) {
 	b.last = c
 	b.options.Note(b.context, b.ref, c)
@@ -457,8 +457,8 @@ func (b *bot) link() *link {
 	return b.now
 }
 
-// setLink takes a connection into use. The one before is still read for a while if there is another
-// one in its place, since the platform may deliver over both.
+// setLink takes a connection into use; nil: none. If it replaces another one, that one is still
+// read for a while, since the platform may deliver over both.
 func (b *bot) setLink(l *link) {
 	b.mu.Lock()
 	before := b.now

@@ -20,8 +20,8 @@ import (
 	"chatconf/shared/platform/callback"
 )
 
-// Limits of a connection. A platform's gateway that does not answer a ping in time is gone: a
-// half-open connection gives no other sign.
+// Limits of a connection. A gateway that does not answer a ping in time is gone. Only a ping finds
+// that out: a half-open connection shows no error.
 const (
 	maxMessage = 1 << 20 // bytes of a message
 	openTime   = 15 * time.Second
@@ -43,8 +43,8 @@ func NewDialer(transport http.RoundTripper) callback.Dialer {
 	}}
 }
 
-// errHost is the error of an address that may not be connected to. It came from a platform.
-var errHost = errors.New("the address is not wss at a host of the platform")
+// errHost is the error of an address of a platform to which chatconf does not connect.
+var errHost = errors.New("the address is not wss at one of the platform's hosts")
 
 // allows reports whether one of hosts is the host, or begins with a dot and is a parent of it.
 func allows(hosts []string, host string) bool {
@@ -53,8 +53,8 @@ func allows(hosts []string, host string) bool {
 	})
 }
 
-// Dial implements callback.Dialer. It rejects a URL with a user, a fragment, another scheme than
-// wss, or a host that is not in Hosts.
+// Dial implements callback.Dialer. It rejects a URL with a user, a fragment, a scheme other than
+// wss, a port other than 443, or a host that is not in Hosts.
 func (d dialer) Dial(ctx context.Context, to callback.Dial) (callback.Socket, error) {
 	u, err := url.Parse(to.URL.Reveal())
 	if err != nil || u.Scheme != "wss" || u.User != nil || u.Opaque != "" || u.Fragment != "" ||

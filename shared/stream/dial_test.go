@@ -145,7 +145,7 @@ func TestOnlyHostsOfThePlatformAreDialed(t *testing.T) {
 		"wss://gw.example.com@evil.example/", "wss://GW.example.com/", "wss://gw.example.com\n/", "%zz"} {
 		d := to(func(d *callback.Dial) { d.URL = secret.Text(wrong) })
 		_, err := stream.NewDialer(transport).Dial(t.Context(), d)
-		if err == nil || err.Error() != "test: the connection: the address is not wss at a host of the platform" {
+		if err == nil || err.Error() != "test: the connection: the address is not wss at one of the platform's hosts" {
 			t.Errorf("%q: %v", wrong, err)
 		}
 	}

@@ -64,8 +64,8 @@ type term struct {
 // Leases are the leases in a table. They are safe for concurrent use. Nil stands for a process that
 // is alone, and holds every lease.
 //
-// A process has an item of its own, which it renews. A process that finds that another one has not
-// renewed its item for deadAfter removes the item. From then on anyone may take the connections of
+// Each process has an item of its own, which it renews. If a process does not renew its item for
+// deadAfter, another process removes the item. From then on any process may take the connections of
 // that holder. A holder whose item is gone cannot renew it, and continues under another name. The
 // item of a configuration is written only when its holder changes, at the revision that was read,
 // so only one of several processes gets it.
@@ -329,7 +329,7 @@ func (l *Leases) remove(ctx context.Context, i table.Item) bool {
 func (l *Leases) readOwners(ctx context.Context) (map[string]owner, error) {
 	items, err := l.query(ctx, botPrefix)
 	if err != nil {
-		return nil, fmt.Errorf("stream: find who holds connections: %w", err)
+		return nil, fmt.Errorf("stream: read which process holds which connection: %w", err)
 	}
 	owners := make(map[string]owner, len(items))
 	for _, i := range items {

@@ -226,11 +226,12 @@ func (l *link) handle(d *callback.Delivery) {
 	}
 }
 
-// retries are the pauses before what was not recorded is recorded again. WeCom and perhaps DingTalk
-// deliver a message once, and the other platforms wait for three seconds.
+// retries are the pauses before chatconf tries again to record a delivery. WeCom, and perhaps
+// DingTalk, deliver a message only once. The other platforms wait three seconds.
 var retries = [...]time.Duration{200 * time.Millisecond, 600 * time.Millisecond}
 
-// arrive has a delivery recorded. What was recorded and not answered counts as a duplicate then.
+// arrive has a delivery recorded, with retries. If an earlier try had recorded it, the delivery
+// counts as a duplicate.
 func (l *link) arrive(d *callback.Delivery) *callback.Response {
 	for i := 0; ; i++ {
 		response := l.bot.options.Arrive(l.context, l.bot.ref, l.conn, d.Received, d.Refused)

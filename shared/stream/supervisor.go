@@ -221,7 +221,7 @@ func (s *Supervisor) watchClock() {
 		if last = now; !jumped {
 			continue
 		}
-		invoke.Logger(s.context).WarnContext(s.context, "the clock jumped: all connections are opened anew")
+		invoke.Logger(s.context).WarnContext(s.context, "the clock jumped: this process opens all connections again")
 		if s.options.Leases != nil {
 			s.options.Leases.expire()
 		}
@@ -269,7 +269,7 @@ func (s *Supervisor) Close() error {
 	select {
 	case <-ended:
 	case <-timer.C:
-		err = errors.New("stream: some connection did not end after it was closed")
+		err = errors.New("stream: a connection did not end in time after it was closed")
 	}
 	if s.options.Leases != nil {
 		s.expire()

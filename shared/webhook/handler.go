@@ -159,11 +159,13 @@ func (h *Handler) serve(ctx context.Context, r *http.Request, c *entry) *callbac
 	return h.handle(ctx, e, receiver, received, err, c)
 }
 
-// Arrive handles what came over a connection that chatconf opened, which proves it: it is decided,
-// recorded and dispatched as a callback is. The configuration is that of ref as it is now; it must
-// still be of the same life, for which the connection was opened. refused is the reason if it could
-// not be read; else received is not nil. The answer has the status 200 if the delivery needs no
-// repetition, 401 if it was refused, and another one if it failed.
+// Arrive handles a delivery that came over a connection that chatconf opened. The connection proves
+// it; it is decided, recorded and dispatched as a callback is. ref names the configuration, which
+// must still be of the life for which the connection was opened. If the delivery could not be read,
+// refused says why; else received is not nil.
+//
+// The answer has the status 200 if the delivery is done, 401 if it was refused, and another status
+// if it failed and must be delivered again.
 func (h *Handler) Arrive(ctx context.Context, ref command.Ref, a callback.Answerer, received *callback.Received,
 	refused error) (out *callback.Response) {
 	c := &entry{started: h.now(), ref: ref, stream: true}

@@ -22,7 +22,7 @@ type Gateway interface {
 	Hosts() []string
 	// Push delivers a message to a connection of the app of the settings, as the platform would,
 	// and waits for the acknowledgement. It waits for a connection if there is none. If none of the
-	// platform's deliveries is acknowledged, it fails; of WeCom, which knows no acknowledgement, it
+	// platform's deliveries is acknowledged, it fails. WeCom has no acknowledgement, so there it
 	// waits a while for the answer. Slack delivers only events more than once.
 	Push(ctx context.Context, s callback.Settings, m Message) (Pushed, error)
 	// MessageID returns the id that chatconf's receivers read from a message with an ID; empty if
@@ -35,7 +35,7 @@ type Gateway interface {
 	// Sent returns the answers that the app of the settings has sent later, by a call or over its
 	// connection, in their order.
 	Sent(s callback.Settings) []string
-	// Close ends all connections without a word. The gateway remains of use.
+	// Close breaks all connections. The gateway can still be used.
 	Close()
 }
 
@@ -66,7 +66,7 @@ type Disturbance string
 
 // The disturbances.
 const (
-	Cut     Disturbance = "cut"     // the connections break without a word
+	Cut     Disturbance = "cut"     // the connections break without a close message
 	Freeze  Disturbance = "freeze"  // the other side neither reads nor writes, and the connections stay open
 	Silence Disturbance = "silence" // pings are answered, but nothing is delivered to the present connections
 	Notice  Disturbance = "notice"  // the platform's own notice that the connection ends

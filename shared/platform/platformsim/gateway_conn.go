@@ -47,7 +47,7 @@ func (c *gatewayConn) end() {
 	_ = c.socket.CloseNow()
 }
 
-// cut ends the connection without a word.
+// cut ends the connection without a close message.
 func (c *gatewayConn) cut() {
 	c.silent.Store(true)
 	_ = c.pipe.Close()
@@ -60,7 +60,7 @@ func (c *gatewayConn) close(code websocket.StatusCode) {
 	}
 }
 
-// closeAfter ends the connection after a time, with last words, if it is still open then.
+// closeAfter ends the connection after a time, with a last message, if it is still open then.
 func (c *gatewayConn) closeAfter(d time.Duration, last ...[]byte) {
 	go func() {
 		select {
@@ -195,7 +195,7 @@ func (p *pipe) Write(b []byte) (int, error) {
 	return p.Conn.Write(b)
 }
 
-// Close implements net.Conn. Below TLS it closes the connection without a word.
+// Close implements net.Conn. It closes the connection below TLS, without a close message.
 func (p *pipe) Close() error {
 	if below, ok := p.Conn.(interface{ NetConn() net.Conn }); ok {
 		return below.NetConn().Close()

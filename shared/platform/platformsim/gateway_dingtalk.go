@@ -117,7 +117,7 @@ func (g *dingtalkGateway) open(w http.ResponseWriter, r *http.Request) {
 		"endpoint": "wss://" + hostOf(r, dingtalkConnect+":443") + "/connect"})
 }
 
-// connect serves a connection. A ticket is good for one, for a while.
+// connect serves a connection. A ticket is valid for one connection, and expires.
 func (g *dingtalkGateway) connect(w http.ResponseWriter, r *http.Request) {
 	ticket := r.URL.Query().Get("ticket")
 	g.mu.Lock()
@@ -168,8 +168,8 @@ type dingtalkAnswer struct {
 	Data string
 }
 
-// ping pings the program, at once and then now and then. A program that does not return what the
-// ping has is cut off.
+// ping pings the program at once, and then in intervals. A program that does not return the data of
+// the ping is cut off.
 func (g *dingtalkGateway) ping(c *gatewayConn) {
 	tick := time.NewTicker(dingtalkPing)
 	defer tick.Stop()

@@ -28,7 +28,7 @@ const (
 	larkConnect   = "msg-frontier.larksuite.com"
 )
 
-// Limits of Feishu's long connections.
+// Limits of Feishu's connections.
 // https://open.feishu.cn/document/server-docs/event-subscription-guide/event-subscription-configure-/request-url-configuration-case
 const (
 	feishuTicket = time.Minute
@@ -54,7 +54,7 @@ const (
 	feishuControlMethod = 0
 )
 
-// A feishuGateway stands in for the long connections of Feishu and of Lark.
+// A feishuGateway stands in for the servers of Feishu and of Lark.
 // https://open.feishu.cn/document/server-docs/event-subscription-guide/event-subscription-configure-/request-url-configuration-case
 type feishuGateway struct {
 	*hub
@@ -154,7 +154,7 @@ func (g *feishuGateway) endpoint(connect string) http.HandlerFunc {
 	}
 }
 
-// connect serves a connection. A ticket is good for one, for a while.
+// connect serves a connection. A ticket is valid for one connection, and expires.
 func (g *feishuGateway) connect(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	ticket := query.Get("ticket")

@@ -67,8 +67,8 @@ func (h *hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.mux.ServeHTTP(w, as)
 }
 
-// hostKey is the key of the host that a client knows the gateway by, if that is none of the
-// platform's.
+// hostKey is the key of the host under which a client calls the gateway, if that is not a host of
+// the platform.
 type hostKey struct{}
 
 func hostname(r *http.Request) string {

@@ -130,7 +130,7 @@ func (g *slackGateway) open(w http.ResponseWriter, r *http.Request) {
 		url.Values{"ticket": {ticket}, "app_id": {app}}.Encode()})
 }
 
-// connect serves a connection. A ticket is good for one, for a while.
+// connect serves a connection. A ticket is valid for one connection, and expires.
 func (g *slackGateway) connect(w http.ResponseWriter, r *http.Request) {
 	ticket := r.URL.Query().Get("ticket")
 	g.mu.Lock()
@@ -286,7 +286,7 @@ func slackForm(w http.ResponseWriter, r *http.Request) url.Values {
 	return form
 }
 
-// authorized serves a call with a bot's token. Every such token is good.
+// authorized serves a call with a bot's token. Every such token is accepted.
 func (g *slackGateway) authorized(serve func(w http.ResponseWriter, token string, form url.Values)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		form := slackForm(w, r)
