@@ -292,6 +292,10 @@ var errUnread = errors.New("the configuration could not be read from its table; 
 
 // load reads the configuration, and makes a new stream of it if its settings have changed.
 func (b *bot) load(ctx context.Context) error {
+	if err := enter(ctx, b.loads); err != nil {
+		return err
+	}
+	defer func() { <-b.loads }()
 	ctx, cancel := context.WithTimeout(ctx, pollTime)
 	defer cancel()
 	e, err := b.options.Open(ctx, b.ref)
@@ -373,11 +377,7 @@ func (b *bot) open(ctx context.Context, t *term) (*link, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(t, cancel)()
-	if err := enter(ctx, b.loads); err != nil {
-		return nil, err
-	}
-	err := b.load(ctx)
-	if <-b.loads; err != nil {
+	if err := b.load(ctx); err != nil {
 		return nil, err
 	}
 	opens := b.opens[b.kind]

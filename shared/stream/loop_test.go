@@ -119,12 +119,10 @@ func TestAPlatformThatDoesNotAnswerHoldsUpNoOther(t *testing.T) {
 			w.put(name, "s")
 			w.kinds[name] = "Other"
 		}
-		fake := w.options().Streams["Fake"]
 		w.start(func(o *stream.Options) {
 			o.Streams["Other"] = func(callback.Settings, *callback.Client) (callback.Stream, error) {
 				return hanging{}, nil
 			}
-			o.Streams["Fake"] = fake
 		})
 		time.Sleep(5 * time.Second)
 		w.put("a", "s")
@@ -210,5 +208,27 @@ func TestTheSameErrorIsToldOnce(t *testing.T) {
 			!strings.Contains(w.logged(), "the connection was refused") {
 			t.Errorf("noted %+v", n)
 		}
+	})
+}
+
+// A platform's code that panics takes no place away from the others.
+func TestAPanicTakesNoPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.kinds = make(map[string]string)
+		for i := range 20 {
+			name := fmt.Sprint("other", i)
+			w.put(name, "s")
+			w.kinds[name] = "Other"
+		}
+		w.start(func(o *stream.Options) {
+			o.Streams["Other"] = func(callback.Settings, *callback.Client) (callback.Stream, error) {
+				panic("in NewStream")
+			}
+		})
+		time.Sleep(5 * time.Second)
+		w.put("a", "s")
+		time.Sleep(3 * time.Second)
+		w.only("a")
 	})
 }
