@@ -136,7 +136,7 @@ func (e *Endpoint) Reply(c Command, d Decision) string {
 		return say(saidAccepted)
 	case d.Cause == CauseDefault:
 		names := e.Permissions.otherValues(&c)
-		lines := []string{say(saidDenied), who(), say(saidGrant, "grant", grant(c, names))}
+		lines := []string{say(saidDenied), who(), say(saidGrant, "grant", e.Grant(c))}
 		if len(names) > 0 {
 			lines = slices.Insert(lines, 1, d.Reason)
 		}
@@ -175,7 +175,7 @@ func (e *Endpoint) help(c Command) []string {
 			return []string{sentenceIn(e.Language, saidHelpCancel)}
 		case e.Actions.IsBuiltIn(name):
 		case a != nil && e.Permissions.mayRun(c.User, c.Conversation, a):
-			return a.describe(e.Language)
+			return a.Describe(e.Language)
 		case a == nil && e.Decide(Command{User: c.User, Conversation: c.Conversation, Name: name}).Allowed:
 			lines = append(lines, sentenceIn(e.Language, saidUndeclared))
 		default:
@@ -252,6 +252,10 @@ func patternOf(value string) string {
 	}
 	return string(runes)
 }
+
+// Grant returns the statement that would allow a command which no statement matches, as compact
+// JSON. It names the command's values only where other statements would allow other values.
+func (e *Endpoint) Grant(c Command) string { return grant(c, e.Permissions.otherValues(&c)) }
 
 // grant returns the statement that would allow the command to its user in its conversation, with
 // its values of the named parameters.

@@ -141,8 +141,8 @@ func (a *Action) example() string {
 	return Format(a.Name, args)
 }
 
-// describe returns the action for people: summary, usage, every parameter, and an example.
-func (a *Action) describe(language string) []string {
+// Describe returns the action for people: summary, usage, every parameter, and an example.
+func (a *Action) Describe(language string) []string {
 	say := func(p phrase, fill ...string) string { return sentenceIn(language, p, fill...) }
 	lines := []string{say(saidUsage, "usage", a.Usage())}
 	if a.Summary != "" {
