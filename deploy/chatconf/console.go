@@ -23,6 +23,7 @@ func openConsole(p app.SiteParts) (http.Handler, error) {
 		Key:       p.API.Key,
 		API:       func(id string) console.API { return p.API.As(id, masked) },
 		Admit:     p.API.Admit,
+		Sends:     true,
 		NoteUse:   p.API.NoteUse,
 	})
 }

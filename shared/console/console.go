@@ -48,6 +48,7 @@ type Options struct {
 	// Admit counts a request of a key. If the key has sent too many, it returns how many seconds
 	// to wait. Nil: there is no limit.
 	Admit func(id string) (seconds int, ok bool)
+	Sends bool // the API has SendChatMessage
 	// NoteUse notes that a key was used; nil: nothing is noted.
 	NoteUse func(ctx context.Context, id string)
 	Now     func() time.Time // default time.Now
@@ -85,6 +86,9 @@ func New(o Options) (*Console, error) {
 	closed("GET /console/bots/{name}", (*visit).showBot)
 	closed("GET /console/bots/{name}/commands", (*visit).showCommands)
 	closed("GET /console/bots/{name}/history", (*visit).showHistory)
+	closed("GET /console/bots/{name}/permissions", (*visit).showPermissions)
+	closed("GET /console/bots/{name}/try", (*visit).showTry)
+	closed("POST /console/bots/{name}/try", (*visit).try)
 	closed("GET /console/commands", (*visit).showCommands)
 	closed("/", func(*visit) error { return errNoPage })
 	same := http.NewCrossOriginProtection()

@@ -47,6 +47,9 @@ type site struct {
 	logMu   sync.Mutex
 	secure  bool // requests come over TLS
 	source  string
+	answer  *sentAnswer // of SendChatMessage; nil: as if the bot answered ok
+	sent    []sendRequest
+	sendErr error
 }
 
 func newSite(t testing.TB, adjust ...func(*console.Options)) *site {
@@ -59,14 +62,15 @@ func newSite(t testing.TB, adjust ...func(*console.Options)) *site {
 	t.Cleanup(func() { db.Close() })
 	s.keys = accesskey.New(db.Table("keys", file.TableOptions{}), nil, s.Ring, s.Clock.Now)
 	handler, err := rpc.NewHandler(rpc.Options{Service: s.Service, Keys: s.keys,
-		Tickets: db.Table("tickets", file.TableOptions{TTL: rpc.NonceAge}), Now: s.Clock.Now}, rpc.Actions()...)
+		Tickets: db.Table("tickets", file.TableOptions{TTL: rpc.NonceAge}), Now: s.Clock.Now},
+		append(rpc.Actions(), rpc.NewAction("SendChatMessage", s.send))...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	masked := mustPolicy(t, `{"Effect":"Deny","Action":"oos:RevealChatConfigurationOutputs","Resource":"*"}`)
 	s.options = console.Options{Ring: s.Ring, Platforms: platform.All().Descriptions(), Key: handler.Key,
-		API:     func(id string) console.API { return handler.As(id, masked) },
-		NoteUse: handler.NoteUse, Now: s.Clock.Now}
+		API:   func(id string) console.API { return handler.As(id, masked) },
+		Sends: true, NoteUse: handler.NoteUse, Now: s.Clock.Now}
 	for _, a := range adjust {
 		a(&s.options)
 	}
@@ -215,7 +219,9 @@ func slack(members ...string) secret.Text {
 // allPages are the paths of the pages for a person who is signed in, of a bot.
 func allPages(name string) []string {
 	bot := "/console/bots/" + url.PathEscape(name)
-	return []string{"/console/", bot, bot + "/commands", bot + "/history", bot + "/history?revision=1",
+	simulated := "?user=u1&conversation=c1&text=restart+i-123"
+	return []string{"/console/", bot, bot + "/permissions", bot + "/permissions" + simulated, bot + "/try",
+		bot + "/commands", bot + "/history", bot + "/history?revision=1",
 		"/console/commands"}
 }
 

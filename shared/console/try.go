@@ -1,0 +1,167 @@
+package console
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/command"
+	"chatconf/shared/fault"
+)
+
+// maxTried is how many recent commands the page to try a bot shows.
+const maxTried = "10"
+
+// sendAction speaks to a bot as its platform would. Only a local service has it.
+const sendAction = "SendChatMessage"
+
+// A tryPage is what the page to try a bot shows.
+type tryPage struct {
+	Name, Tab string
+	part
+	Hint               string // why the bot cannot be spoken to; empty if it can
+	User, Conversation string
+	Direct             bool
+	Said               string // what was sent, without secrets; empty if nothing was
+	Mistake            string // in what was typed
+	Answer             *sentMessage
+	Recent             []commandRow
+	RecentLacks        string // the permission to see the recent commands that lacks
+}
+
+// A sentMessage is what became of a message: a part of the answer of SendChatMessage.
+type sentMessage struct {
+	Answer *struct {
+		Status int
+		Text   string
+	}
+	Later     string
+	CommandId string
+	Outcome   string
+	Detail    string
+	Duplicate bool
+	Problem   string
+}
+
+// Silent reports whether the platform would show nothing.
+func (m *sentMessage) Silent() bool {
+	return m.Later == "" && m.Problem == "" && (m.Answer == nil || m.Answer.Text == "")
+}
+
+// Refused returns the status with which the bot refused the message; 0 if it did not.
+func (m *sentMessage) Refused() int {
+	if m.Answer == nil || m.Answer.Status/100 == 2 {
+		return 0
+	}
+	return m.Answer.Status
+}
+
+// errNoSend is the error of a service without SendChatMessage.
+var errNoSend = &pageError{status: http.StatusNotFound, word: "try.nosend"}
+
+// showTry shows the form to speak to a bot, if the key may.
+func (v *visit) showTry() error {
+	page := tryPage{Name: v.r.PathValue("name"), Tab: "try", User: v.r.URL.Query().Get("user"),
+		Conversation: v.r.URL.Query().Get("conversation")}
+	if !v.console.options.Sends {
+		return errNoSend
+	}
+	// Nothing is sent: this is whether the key may, and whether the bot can be spoken to.
+	err := v.api.Call(v.r.Context(), sendAction, map[string]string{"Name": page.Name, "UserId": "console",
+		"Text": "help", "DryRun": "true"}, new(sentMessage))
+	switch hint := mistakeOf(err); {
+	case hint != "" && paramOf(err) == "Mode":
+		page.Hint, err = hint, nil
+	case hint != "" && paramOf(err) == "DryRun": // the bot has a connection to a stand-in
+		err = nil
+	}
+	if page.part, err = partOf(err); err != nil {
+		return err
+	}
+	return v.showTried(http.StatusOK, page)
+}
+
+// try speaks to a bot, and shows what it answers.
+func (v *visit) try() error {
+	if !v.console.options.Sends {
+		return errNoSend
+	}
+	if err := v.readForm(); err != nil {
+		return err
+	}
+	form := v.r.PostForm
+	page := tryPage{Name: v.r.PathValue("name"), Tab: "try", User: strings.TrimSpace(form.Get("user")),
+		Conversation: strings.TrimSpace(form.Get("conversation")), Direct: form.Get("direct") != ""}
+	text := form.Get("text")
+	params := map[string]string{"Name": page.Name, "UserId": page.User, "Text": text}
+	if page.Conversation != "" {
+		params["ConversationId"] = page.Conversation
+	}
+	if page.Direct {
+		params["Direct"] = "true"
+	}
+	var answer sentMessage
+	err := v.api.Call(v.r.Context(), sendAction, params, &answer)
+	if page.Mistake = mistakeOf(err); page.Mistake != "" {
+		return v.showTried(http.StatusBadRequest, page)
+	}
+	if err != nil {
+		return err
+	}
+	page.Answer, page.Said = &answer, withoutValues(text)
+	return v.showTried(http.StatusOK, page)
+}
+
+// showTried shows the page, with the recent commands of the bot.
+func (v *visit) showTried(status int, page tryPage) error {
+	if page.Lacks == "" {
+		var answer chat.ListCommandsResponse
+		err := v.api.Call(v.r.Context(), "ListChatCommands", map[string]string{"Name": page.Name,
+			"MaxResults": maxTried}, &answer)
+		recent, err := partOf(err)
+		if err != nil {
+			return err
+		}
+		page.RecentLacks = recent.Lacks
+		for _, c := range answer.ChatCommands {
+			row := commandRowOf(c)
+			page.Recent = append(page.Recent, row)
+			if page.Answer != nil && c.Id == page.Answer.CommandId {
+				page.Said = row.Line // the record knows what is secret
+			}
+		}
+	}
+	return v.show(status, "try", "try.of", page, visible(page.Name))
+}
+
+// withoutValues returns the command of a message without its arguments, which may be secret.
+func withoutValues(text string) string {
+	name, args, err := command.Parse(text)
+	if err != nil {
+		return "…"
+	}
+	name, _ = command.Redact(name, nil)
+	if len(args) > 0 {
+		name += " …"
+	}
+	return name
+}
+
+// mistakeOf returns the sentence of an error in what a person typed; empty for another error.
+func mistakeOf(err error) string {
+	var e *fault.Error
+	if errors.As(err, &e) && (e.Code == fault.MissingParameter || e.Code == fault.InvalidParameter) {
+		return e.Message
+	}
+	return ""
+}
+
+// paramOf returns the parameter that an error is about; empty if it is about none.
+func paramOf(err error) string {
+	var e *fault.Error
+	if errors.As(err, &e) {
+		return e.Param
+	}
+	return ""
+}
