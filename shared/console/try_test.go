@@ -105,12 +105,17 @@ func TestAnswersOfABot(t *testing.T) {
 	}{
 		"an answer": {sentAnswer{Answer: &sentText{200, "ids of alice"}}, "whoami", []string{"ids of alice", "whoami",
 			"There is no command yet"}, []string{"nothing yet"}},
-		"nothing":        {sentAnswer{Answer: &sentText{200, ""}}, "restart", []string{"The platform shows nothing yet"}, nil},
-		"a duplicate":    {sentAnswer{Answer: &sentText{200, ""}, Duplicate: true}, "x", []string{"is a duplicate"}, []string{"nothing yet"}},
-		"refused":        {sentAnswer{Answer: &sentText{Status: 403}}, "x", []string{"with status 403"}, []string{"nothing yet"}},
-		"unreachable":    {sentAnswer{Problem: "the webhook did not answer"}, "x", []string{"did not answer"}, []string{"nothing yet"}},
-		"unread":         {sentAnswer{Answer: &sentText{200, "what?"}}, `"open secret`, []string{"what?"}, []string{"open secret"}},
-		"with arguments": {sentAnswer{Answer: &sentText{200, "no"}}, "restart pin=1234", []string{"restart …"}, []string{"1234"}},
+		"nothing": {sentAnswer{Answer: &sentText{200, ""}}, "restart", []string{"The platform shows nothing yet"}, nil},
+		"a duplicate": {sentAnswer{Answer: &sentText{200, ""}, Duplicate: true}, "x", []string{"is a duplicate"},
+			[]string{"nothing yet"}},
+		"refused": {sentAnswer{Answer: &sentText{Status: 403}}, "x", []string{"with status 403"},
+			[]string{"nothing yet"}},
+		"unreachable": {sentAnswer{Problem: "the webhook did not answer"}, "x", []string{"did not answer"},
+			[]string{"nothing yet"}},
+		"unread": {sentAnswer{Answer: &sentText{200, "what?"}}, `"open secret`, []string{"what?"},
+			[]string{"open secret"}},
+		"with arguments": {sentAnswer{Answer: &sentText{200, "no"}}, "restart pin=1234", []string{"restart …"},
+			[]string{"1234"}},
 	} {
 		t.Run(what, func(t *testing.T) {
 			s.answer = &test.answer
