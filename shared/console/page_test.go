@@ -185,7 +185,8 @@ func TestHostileTexts(t *testing.T) {
 		"/console/bots/" + url.PathEscape(hostile),
 		"/console/bots/ops/permissions" + query + "&conversation=c1&text=" + url.QueryEscape(hostile),
 		"/console/bots/ops/permissions?who=" + url.QueryEscape(hostile) + "&what=" + url.QueryEscape(hostile),
-		"/console/bots/" + url.PathEscape(hostile) + "/permissions", "/console/bots/" + url.PathEscape(hostile) + "/try",
+		"/console/bots/" + url.PathEscape(hostile) + "/permissions",
+		"/console/bots/" + url.PathEscape(hostile) + "/try",
 		"/console/bots/ops/try" + query + "&conversation=" + url.QueryEscape(hostile),
 		"/console/bots/ops/history?revision=" + url.QueryEscape(hostile),
 		"/console/commands?page=" + url.QueryEscape(hostile), "/console/signin?next=" + url.QueryEscape(hostile)} {
