@@ -225,5 +225,6 @@ func TestSDKsCancelApproveAndPage(t *testing.T) {
 
 func TestEmulateTakesKnownNames(t *testing.T) {
 	t.Parallel()
-	run(t, "serve", "--emulate", "oos,ecs").fails(t, 2, `unknown --emulate "ecs"; use oos, sts or both`)
+	run(t, "serve", "--emulate", "oos,ecs").fails(t, 2,
+		`unknown --emulate "ecs"; use one or more of oos, sts, dingtalk`)
 }
