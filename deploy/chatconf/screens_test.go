@@ -340,6 +340,7 @@ var differing = []struct {
 	{regexp.MustCompile(`digest:[0-9a-f]{16}`), "digest:xxxxxxxxxxxxxxxx"},
 	{regexp.MustCompile(`127\.0\.0\.1:\d{5}`), "127.0.0.1:PPPPP"},
 	{regexp.MustCompile(`bytes: \d+`), "bytes: N"},
+	{regexp.MustCompile(`Latency: \d+`), "Latency: N"},
 	{regexp.MustCompile(`\d+ MiB left *`), "N MiB left"},
 	{regexp.MustCompile(`go1\.[0-9.]+`), "go1.N"},
 }
