@@ -60,6 +60,7 @@ type Console struct {
 	now      func() time.Time
 	attempts *attempts
 	ended    *endedSessions
+	links    *links
 	handler  http.Handler
 }
 
@@ -74,13 +75,15 @@ func New(o Options) (*Console, error) {
 	if c.now == nil {
 		c.now = time.Now
 	}
-	c.attempts, c.ended = newAttempts(c.now), newEndedSessions(c.now)
+	c.attempts, c.ended, c.links = newAttempts(c.now), newEndedSessions(c.now), newLinks(c.now)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /console/static/{file}", c.static)
 	open := func(pattern string, show func(*visit) error) { mux.Handle(pattern, c.serve(show, false)) }
 	open("GET /console/signin", (*visit).showSignIn)
 	open("POST /console/signin", (*visit).signIn)
 	open("POST /console/signout", (*visit).signOut)
+	open("GET /console/enter", (*visit).showLink)
+	open("POST /console/enter", (*visit).useLink)
 	closed := func(pattern string, show func(*visit) error) { mux.Handle(pattern, c.serve(show, true)) }
 	closed("GET /console/{$}", (*visit).showBots)
 	closed("GET /console/bots/{name}", (*visit).showBot)

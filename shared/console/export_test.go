@@ -2,3 +2,6 @@ package console
 
 // Words are all texts of the pages.
 func Words() map[string][languages]string { return words }
+
+// CountLinks returns how many links a console keeps.
+func CountLinks(c *Console) int { return len(c.links.all) }

@@ -124,6 +124,18 @@ var words = map[string][languages]string{
 	},
 	"signin.toomany": {"There were too many attempts. Try again in 5 minutes.", "尝试次数过多，请 5 分钟后再试。"},
 
+	"link.lead": {"This link signs you in once, with this access key:", "此链接使用以下访问密钥登录一次："},
+	"link.key":  {"Access key", "访问密钥"},
+	"link.help": {
+		"If you did not ask for the link, close this page.",
+		"如果不是您请求的链接，请关闭此页面。",
+	},
+	"link.wrong": {
+		"The link is not valid: it was used, is older than 5 minutes, or is not one of this service. " +
+			"For another one, run 'chatconf open'.",
+		"链接无效：已被使用、超过 5 分钟或不属于本服务。请运行 'chatconf open' 获取新链接。",
+	},
+
 	"error.title": {"This page cannot be shown", "无法显示此页面"},
 	"error.page":  {"There is no such page.", "页面不存在。"},
 	"error.crossorigin": {
