@@ -79,7 +79,7 @@ func TestServeOpensConnections(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	role, closeTargets, err := localRole(&settings, "", nil, nil)
+	role, closeTargets, err := localRole(&settings, "", nil, nil, new(door))
 	if err != nil {
 		t.Fatal(err)
 	}

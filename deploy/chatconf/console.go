@@ -1,8 +1,6 @@
 package main
 
 import (
-	"net/http"
-
 	"chatconf/shared/app"
 	"chatconf/shared/console"
 	"chatconf/shared/platform"
@@ -11,7 +9,7 @@ import (
 
 // openConsole returns the web console of a service in this process. It shows nothing that is
 // secret, not even to a key that may reveal it.
-func openConsole(p app.SiteParts) (http.Handler, error) {
+func openConsole(p app.SiteParts) (*console.Console, error) {
 	masked, err := policy.Parse([]byte(`{"Version":"1","Statement":[{"Effect":"Deny",` +
 		`"Action":"oos:RevealChatConfigurationOutputs","Resource":"*"}]}`))
 	if err != nil {

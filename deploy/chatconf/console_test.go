@@ -22,7 +22,7 @@ func TestServeShowsTheConsole(t *testing.T) {
 		t.Fatal(err)
 	}
 	settings.Data = t.TempDir()
-	role, closeTargets, err := localRole(&settings, "", nil, nil)
+	role, closeTargets, err := localRole(&settings, "", nil, nil, new(door))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -79,7 +79,8 @@ is invalid; 3 with --exit-code, there are changes.`,
 	}
 	root.Args = onlyCommands
 	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-	root.AddCommand(newServe(), newConnect(), newBots(), newShow(), newCreate(), newSet(), newEdit(), newDelete(),
+	root.AddCommand(newServe(), newOpen(),
+		newConnect(), newBots(), newShow(), newCreate(), newSet(), newEdit(), newDelete(),
 		newWhoCan(), newCan(), newExport(), newApply(),
 		newCall(), newSend(), newLog(), newHistory(), newDiff(), newRestore(), newRotate(),
 		newCopy(), newContext(), newEnv(), newKeys(), newCheck(), newBackup(), newRestoreBackup(),

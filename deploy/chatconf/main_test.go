@@ -1024,15 +1024,15 @@ func TestWelcome(t *testing.T) {
 	} {
 		os.Args[0] = called
 		var b bytes.Buffer
-		welcome(&b, app.Settings{Data: app.DefaultData}, app.Started{Endpoint: "http://127.0.0.1:9000",
-			AccessKeyID: "CCKx", KeyFile: "x"}, nil, nil, nil)
+		welcome(t.Context(), &b, app.Settings{Data: app.DefaultData}, app.Started{Endpoint: "http://127.0.0.1:9000",
+			AccessKeyID: "CCKx", KeyFile: "x"}, nil, nil, nil, nil)
 		if !strings.Contains(b.String(), want) || strings.Contains(b.String(), "go run") {
 			t.Errorf("welcome of %s lacks %q:\n%s", called, want, &b)
 		}
 	}
 	var b bytes.Buffer
-	welcome(&b, app.Settings{Data: "my data", Programs: "/srv/programs"}, app.Started{
-		Endpoint: "http://127.0.0.1:9000", AccessKeyID: "CCKx", KeyFile: "my data/access-key.json"}, nil, nil, nil)
+	welcome(t.Context(), &b, app.Settings{Data: "my data", Programs: "/srv/programs"}, app.Started{
+		Endpoint: "http://127.0.0.1:9000", AccessKeyID: "CCKx", KeyFile: "my data/access-key.json"}, nil, nil, nil, nil)
 	for _, part := range []string{"http://127.0.0.1:9000", "CCKx", "my data/access-key.json",
 		"call --data 'my data' CreateChatConfiguration", `eval "$(`, "programs         in /srv/programs\n"} {
 		if !strings.Contains(b.String(), part) {

@@ -104,6 +104,11 @@ var screens = []shot{
 	}},
 	{line: "restore-backup backup.db --data restored"},
 	{line: "check --data restored"}, {line: "check"}, {line: "check --data nowhere"},
+	{line: "open", prepare: func(t *testing.T) {
+		t.Setenv("DISPLAY", "")
+		t.Setenv("WAYLAND_DISPLAY", "")
+	}},
+	{line: "open --print"}, {line: "open --data nowhere"},
 	{line: "serve --data fresh --addr 127.0.0.1:0", until: "For SDKs"},
 	{line: "serve --data restored --addr 127.0.0.1:0", until: "listens on"}, {line: "serve --addr foo"},
 	{line: "serve --data restored --target mars"},
@@ -342,6 +347,7 @@ var differing = []struct {
 	{regexp.MustCompile(`bytes: \d+`), "bytes: N"},
 	{regexp.MustCompile(`Latency: \d+`), "Latency: N"},
 	{regexp.MustCompile(`\d+ MiB left *`), "N MiB left"},
+	{regexp.MustCompile(`token=[A-Z2-7]{26}\b`), "token=XXXXXXXXXXXXXXXXXXXXXXXXXX"},
 	{regexp.MustCompile(`go1\.[0-9.]+`), "go1.N"},
 }
 

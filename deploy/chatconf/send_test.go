@@ -52,7 +52,9 @@ func newSendService(t *testing.T) (flags []string, local *app.Local) {
 		t.Fatal(err)
 	}
 	settings.WebhookBaseURL = "http://" + listener.Addr().String()
-	l, err := app.OpenLocal(t.Context(), settings, app.Actions(append(serveActions(nil), backupActions()...)...))
+	console := new(door)
+	l, err := app.OpenLocal(t.Context(), settings, app.Actions(slices.Concat(serveActions(nil), backupActions(),
+		console.actions())...).Under(consolePrefix, console.open))
 	if err != nil {
 		t.Fatal(err)
 	}

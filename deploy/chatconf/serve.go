@@ -17,7 +17,6 @@ import (
 
 	"chatconf/shared/app"
 	"chatconf/shared/command"
-	"chatconf/shared/console"
 	"chatconf/shared/dispatch/program"
 	"chatconf/shared/emulator/localcloud"
 	"chatconf/shared/emulator/runtime"
@@ -66,9 +65,10 @@ anyone who may save a configuration can have any of them run, with parameters of
 its parents and the files must belong to you or to root, and only their owner may write them. This
 needs Linux or macOS. How programs are started is in deploy/vm/README.md.
 
-A web console is at /console. You sign in with an access key, and see what that key may see: bots
-with their health and settings, who may run what, commands, and history. It changes nothing yet, and
-shows no secrets. It is not there with --target fc or lambda.
+A web console is at /console. You sign in with an access key, or by the link that 'chatconf open'
+makes, and see what that key may see: bots with their health and settings, who may run what,
+commands, and history. It changes nothing yet, and shows no secrets. It is not there with --target
+fc or lambda.
 
 /openapi.json describes the API in OpenAPI 3.1, and /schema/bot.json is the JSON Schema of a bot
 file. Anyone who can reach the service can read them.
@@ -162,12 +162,15 @@ CHATCONF_OWN_RIGHTS.`,
 			if target != targetLocal {
 				return seeAddr(serveTarget(cmd.Context(), cmd.OutOrStdout(), settings, target, dist, emulated))
 			}
-			role, closeTargets, err := localRole(&settings, cloud, emulated, gateways)
+			console := new(door)
+			role, closeTargets, err := localRole(&settings, cloud, emulated, gateways, console)
 			if err != nil {
 				return err
 			}
 			defer closeTargets() // after the service, which starts no program then
-			started := func(s app.Started) { welcome(cmd.OutOrStdout(), settings, s, nil, emulated, gateways) }
+			started := func(s app.Started) {
+				welcome(cmd.Context(), cmd.OutOrStdout(), settings, s, nil, emulated, gateways, console)
+			}
 			if store == storeFile {
 				return seeAddr(app.ServeLocal(cmd.Context(), settings, started, role))
 			}
@@ -230,7 +233,7 @@ func serveTarget(ctx context.Context, w io.Writer, settings app.Settings, target
 		return err // before the service listens
 	}
 	var d *deployment
-	started := func(s app.Started) { welcome(w, settings, s, d, emulated, nil) }
+	started := func(s app.Started) { welcome(ctx, w, settings, s, d, emulated, nil, nil) }
 	return app.Serve(ctx, settings, started, func(settings app.Settings) (app.Opened, error) {
 		o.settings, o.logger = settings, app.NewLogger(os.Stderr)
 		o.log = runtime.LogLines(o.logger)
@@ -250,11 +253,11 @@ func serveTarget(ctx context.Context, w io.Writer, settings app.Settings, target
 
 // localRole returns the role of a local service, with the targets that the settings name, and what
 // closes these. It puts the real path of the folder of programs into the settings.
-func localRole(settings *app.Settings, cloud string, emulated *emulators, gateways *standInGateways) (
+func localRole(settings *app.Settings, cloud string, emulated *emulators, gateways *standInGateways, console *door) (
 	role app.Role, closeTargets func() error, err error,
 ) {
-	role = app.Everything(slices.Concat(serveActions(gateways, trusted(*settings)...), backupActions())...).
-		Streaming(openStreams).Under(console.Prefix, openConsole)
+	role = app.Everything(slices.Concat(serveActions(gateways, trusted(*settings)...), backupActions(),
+		console.actions())...).Streaming(openStreams).Under(consolePrefix, console.open)
 	for path, name := range schemas {
 		role = role.At(path, schemaPage(name))
 	}
@@ -278,8 +281,8 @@ func localRole(settings *app.Settings, cloud string, emulated *emulators, gatewa
 
 // welcome prints the address of the service, its functions, emulators and programs if it has some,
 // and a first call.
-func welcome(w io.Writer, settings app.Settings, s app.Started, d *deployment, emulated *emulators,
-	gateways *standInGateways) {
+func welcome(ctx context.Context, w io.Writer, settings app.Settings, s app.Started, d *deployment,
+	emulated *emulators, gateways *standInGateways, console *door) {
 	fmt.Fprintf(w, "chatconf listens on %s\n", s.Endpoint)
 	if d != nil {
 		d.introduce(w, s.Endpoint)
@@ -289,20 +292,20 @@ func welcome(w io.Writer, settings app.Settings, s app.Started, d *deployment, e
 	if settings.Programs != "" {
 		fmt.Fprintf(w, "  programs         in %s\n", settings.Programs)
 	}
+	program, build := self()
+	where, trust := "", ""
+	if settings.Data != app.DefaultData {
+		where = " --data " + shellQuote(settings.Data)
+	}
+	if s.Certificate != "" {
+		trust = " --ca-cert " + shellQuote(s.Certificate)
+	}
+	console.introduce(ctx, w, s, program+" open"+where+trust)
 	if s.AccessKeyID == "" {
 		return
 	}
 	fmt.Fprintf(w, "  access key id    %s\n", s.AccessKeyID)
 	fmt.Fprintf(w, "  its secret       in %s\n", s.KeyFile)
-	where := ""
-	if settings.Data != app.DefaultData {
-		where = " --data " + shellQuote(settings.Data)
-	}
-	trust := ""
-	if s.Certificate != "" {
-		trust = " --ca-cert " + shellQuote(s.Certificate)
-	}
-	program, build := self()
 	bot, app, say := gateways.firstBot()
 	if say != "" {
 		say = fmt.Sprintf("  %s send%s%s ops%s\n", program, where, trust, say)

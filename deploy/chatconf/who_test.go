@@ -146,7 +146,8 @@ func TestKeyThatMayDoLittle(t *testing.T) {
 			"delete ops --yes", "create new --type Slack SlackSigningSecret=@secret", "export", "apply bots --yes",
 			"call GetChatConfigurationHealth Name=ops", "send ops help --user U1", "doctor", "keys list",
 			"keys create --name x --read-only", "keys update CCKexample --expires never", "keys disable CCKexample",
-			"keys enable CCKexample", "keys delete CCKexample", "keyring reseal", "backup backup.db"} {
+			"keys enable CCKexample", "keys delete CCKexample", "keyring reseal", "backup backup.db",
+			"open --print"} {
 			cmd, _, err := newRoot().Find(strings.Fields(line))
 			if err != nil {
 				t.Fatal(err)

@@ -114,8 +114,9 @@ var words = map[string][languages]string{
 	"signin.secret": {"Access key secret", "访问密钥 Secret"},
 	"signin.do":     {"Sign in", "登录"},
 	"signin.help": {
-		"The first key of a local service is in the file access-key.json of its data directory.",
-		"本地服务的首个密钥保存在数据目录的 access-key.json 文件中。",
+		"The first key of a local service is in the file access-key.json of its data directory. " +
+			"'chatconf open' signs you in without typing it.",
+		"本地服务的首个密钥保存在数据目录的 access-key.json 文件中。运行 'chatconf open' 可免输入登录。",
 	},
 	"signin.session": {"You stay signed in for 12 hours.", "登录状态保持 12 小时。"},
 	"signin.wrong": {
