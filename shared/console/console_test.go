@@ -221,8 +221,8 @@ func allPages(name string) []string {
 	bot := "/console/bots/" + url.PathEscape(name)
 	simulated := "?user=u1&conversation=c1&text=restart+i-123"
 	return []string{"/console/", bot, bot + "/permissions", bot + "/permissions" + simulated, bot + "/try",
-		bot + "/commands", bot + "/history", bot + "/history?revision=1",
-		"/console/commands"}
+		bot + "/commands", bot + "/history", bot + "/history?revision=1", "/console/commands", "/console/new",
+		"/console/new?type=Slack", bot + "/edit", bot + "/manage", bot + "/restore?revision=1"}
 }
 
 func TestAllPagesShowABot(t *testing.T) {

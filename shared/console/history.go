@@ -19,7 +19,8 @@ type diffPage struct {
 	Name string
 	Tab  string
 	chat.Revision
-	Changes []changeRow
+	Changes    []changeRow
+	MayRestore bool
 }
 
 // A changeRow is one value that differs.
@@ -59,6 +60,8 @@ func (v *visit) showRevision(name, revision, compared string) error {
 		return err
 	}
 	page := diffPage{Name: name, Tab: "history", Revision: answer.ChatConfigurationRevision}
+	page.MayRestore = v.may("RestoreChatConfiguration",
+		map[string]string{"Name": name, "Revision": revision, "ExpectedRevision": "0"})
 	for _, ch := range answer.ChatConfigurationRevision.Changes {
 		row := changeRow{Path: ch.Path, Had: ch.Before != nil, Has: ch.After != nil}
 		if row.Had {

@@ -45,15 +45,18 @@ type view struct {
 	Other    string // the same page in the other language
 	Section  string // the part of the console that the page belongs to
 	Key      string // name of the access key; empty if nobody is signed in
+	Notice   string // what was done just now; empty if nothing
+	Changes  *changes
 	Body     any
 }
 
 // show answers with a page. name is that of its template, and titleWord the word of its title.
 func (v *visit) show(status int, name, titleWord string, body any, args ...any) error {
 	page := view{Title: v.word(titleWord, args...), Language: v.language.tag(), Other: v.otherLanguage(),
-		Section: name, Body: body}
+		Section: name, Notice: v.notice(), Body: body}
 	if v.key != nil {
 		page.Key = v.key.Name
+		page.Changes = v.changes(name)
 	}
 	var out bytes.Buffer
 	if err := templates[v.language].ExecuteTemplate(&out, name, page); err != nil {
@@ -179,22 +182,24 @@ func assetPath(name string) (string, error) {
 // visible returns text with control characters and invisible ones escaped, such as marks that
 // change the direction of writing: nothing that others wrote may change how the rest is read.
 func visible(text string) string {
-	hidden := func(r rune) bool {
-		return r != '\n' && r != '\t' && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r)) ||
-			r == '\u2028' || r == '\u2029' || r == unicode.ReplacementChar
-	}
-	if !strings.ContainsFunc(text, hidden) {
+	if !strings.ContainsFunc(text, isHidden) {
 		return text
 	}
 	var b strings.Builder
 	for _, r := range text {
-		if hidden(r) {
+		if isHidden(r) {
 			fmt.Fprintf(&b, `\u%04x`, r)
 		} else {
 			b.WriteRune(r)
 		}
 	}
 	return b.String()
+}
+
+// isHidden reports whether visible escapes a character.
+func isHidden(r rune) bool {
+	return r != '\n' && r != '\t' && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r)) ||
+		r == '\u2028' || r == '\u2029' || r == unicode.ReplacementChar
 }
 
 // maxShort is how many characters of a text a table shows.

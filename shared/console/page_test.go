@@ -233,7 +233,7 @@ func TestEveryWordIsInBothLanguages(t *testing.T) {
 	}
 	var all strings.Builder
 	for _, file := range code {
-		if strings.HasSuffix(file, "_test.go") || file == "word.go" {
+		if strings.HasSuffix(file, "_test.go") || strings.HasPrefix(file, "word") {
 			continue
 		}
 		text, err := os.ReadFile(file)

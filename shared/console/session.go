@@ -281,8 +281,11 @@ func (v *visit) signOut() error {
 }
 
 // readForm reads a form that was posted.
-func (v *visit) readForm() error {
-	v.r.Body = http.MaxBytesReader(v.w, v.r.Body, maxForm)
+func (v *visit) readForm() error { return v.readFormOf(maxForm) }
+
+// readFormOf reads a form of at most so many bytes.
+func (v *visit) readFormOf(most int64) error {
+	v.r.Body = http.MaxBytesReader(v.w, v.r.Body, most)
 	if err := v.r.ParseForm(); err != nil {
 		return errForm
 	}

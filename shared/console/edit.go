@@ -1,0 +1,199 @@
+package console
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/command"
+	"chatconf/shared/fault"
+	"chatconf/shared/secret"
+)
+
+// maxBotForm is the size of the form of a bot: a Configuration is larger in a form.
+const maxBotForm = 8 * chat.MaxConfiguration
+
+// An editPage is the form of a bot.
+type editPage struct {
+	secret.Hidden
+	Name     string // empty for a new bot
+	Tab      string
+	Type     string
+	Platform string
+	Revision int64
+	*form
+	Changed  []*field // what somebody else changed meanwhile
+	Conflict bool
+	At       string // when they did
+}
+
+// A newPage lets a person choose a platform.
+type newPage struct{ Platforms []command.Platform }
+
+// platformOf returns the platform with a name.
+func (v *visit) platformOf(name string) (command.Platform, bool) {
+	for _, p := range v.console.options.Platforms {
+		if p.Type == name {
+			return p, true
+		}
+	}
+	return command.Platform{}, false
+}
+
+// botPath returns the path of the page of a bot, with a notice.
+func botPath(name, notice string) string {
+	return Prefix + "/bots/" + url.PathEscape(name) + "?notice=" + notice
+}
+
+func (v *visit) showNew() error {
+	p, ok := v.platformOf(v.r.URL.Query().Get("type"))
+	if !ok {
+		return v.show(http.StatusOK, "new", "edit.new", newPage{v.console.options.Platforms})
+	}
+	f, err := newForm(p, nil)
+	if err != nil {
+		return err
+	}
+	return v.showForm(http.StatusOK, editPage{Type: p.Type, Platform: p.Title, form: f})
+}
+
+// showForm answers with the form of a bot.
+func (v *visit) showForm(status int, page editPage) error {
+	page.conceal()
+	if page.Name == "" {
+		return v.show(status, "edit", "edit.newof", page, page.Platform)
+	}
+	page.Tab = "edit"
+	return v.show(status, "edit", "edit.of", page, visible(page.Name))
+}
+
+func (v *visit) create() error {
+	if err := v.readFormOf(maxBotForm); err != nil {
+		return err
+	}
+	p, ok := v.platformOf(v.r.PostForm.Get("Type"))
+	if !ok {
+		return errForm
+	}
+	f, err := newForm(p, nil)
+	if err != nil {
+		return err
+	}
+	page := editPage{Type: p.Type, Platform: p.Title, form: f}
+	f.read(v.r.PostForm)
+	params, ok := f.params()
+	params["Type"] = p.Type
+	var answer chat.WriteResponse
+	if done, err := v.send("CreateChatConfiguration", params, ok, page, &answer); !done {
+		return err
+	}
+	return v.redirect(botPath(answer.ChatConfiguration.Name, "created"))
+}
+
+// send calls an action with a form, or shows the form again with all mistakes. Without ok the form
+// has mistakes already, and the service only checks the rest.
+func (v *visit) send(action string, params map[string]string, ok bool, page editPage, answer any) (bool, error) {
+	if !ok {
+		params["CheckOnly"] = "true"
+	}
+	err := v.api.Call(v.r.Context(), action, params, answer)
+	if err == nil && ok {
+		return true, nil
+	}
+	if err != nil && !page.place(err) {
+		return false, err
+	}
+	return false, v.showForm(statusOf(err), page)
+}
+
+// statusOf returns the status of a form that is shown again.
+func statusOf(err error) int {
+	if fault.CodeOf(err) == fault.NoPermission {
+		return http.StatusForbidden
+	}
+	return http.StatusUnprocessableEntity
+}
+
+// formOf returns the form of the bot of the path, with its present values.
+func (v *visit) formOf() (editPage, error) {
+	var answer chat.GetResponse
+	params := map[string]string{"Name": v.r.PathValue("name")}
+	if err := v.api.Call(v.r.Context(), "GetChatConfiguration", params, &answer); err != nil {
+		return editPage{}, err
+	}
+	c := &answer.ChatConfiguration
+	p, ok := v.platformOf(c.Type)
+	if !ok {
+		return editPage{}, errors.New("console: the platform of a bot is unknown")
+	}
+	f, err := newForm(p, c)
+	if err != nil {
+		return editPage{}, err
+	}
+	return editPage{Name: c.Name, Type: c.Type, Platform: p.Title, Revision: c.Revision, form: f,
+		At: c.UpdatedDate}, nil
+}
+
+func (v *visit) showEdit() error {
+	page, err := v.formOf()
+	if err != nil {
+		return err
+	}
+	if !v.mayDo(actEdit, page.Name) {
+		return &fault.Error{Code: fault.NoPermission,
+			Denied: &fault.AccessDenied{AuthAction: "oos:UpdateChatConfiguration"}}
+	}
+	return v.showForm(http.StatusOK, page)
+}
+
+func (v *visit) update() error {
+	if err := v.readFormOf(maxBotForm); err != nil {
+		return err
+	}
+	revision, err := strconv.ParseInt(v.r.PostForm.Get("Revision"), 10, 64)
+	if err != nil {
+		return errForm
+	}
+	page, err := v.formOf()
+	if err != nil {
+		return err
+	}
+	page.read(v.r.PostForm)
+	if page.Revision != revision {
+		return v.showConflict(page)
+	}
+	params, ok := page.params()
+	params["Name"], params["Revision"] = page.Name, strconv.FormatInt(revision, 10)
+	var answer chat.WriteResponse
+	done, err := v.send("UpdateChatConfiguration", params, ok, page, &answer)
+	switch {
+	case fault.CodeOf(err) == fault.Conflict: // since the look at the revision
+		if page, err = v.formOf(); err != nil {
+			return err
+		}
+		page.read(v.r.PostForm)
+		return v.showConflict(page)
+	case !done:
+		return err
+	case answer.ChatConfiguration.Revision == revision:
+		return v.redirect(botPath(page.Name, "unchanged"))
+	}
+	return v.redirect(botPath(page.Name, "saved"))
+}
+
+// showConflict shows what somebody else changed, and what was typed. Saving again then writes over
+// the present revision.
+func (v *visit) showConflict(page editPage) error {
+	page.Conflict = true
+	page.Changed = page.merge()
+	return v.showForm(http.StatusConflict, page)
+}
+
+// may reports whether the key may do an action, as far as a request that changes nothing tells.
+// Only a refusal counts: after another error the action is offered.
+func (v *visit) may(action string, params map[string]string) bool {
+	var answer any
+	return fault.CodeOf(v.api.Call(v.r.Context(), action, params, &answer)) != fault.NoPermission
+}

@@ -1,0 +1,523 @@
+package console
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode/utf16"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/command"
+	"chatconf/shared/document"
+	"chatconf/shared/fault"
+	"chatconf/shared/secret"
+)
+
+// Kinds of inputs.
+const (
+	kindText   = "text"
+	kindChoice = "choice"
+	kindSecret = "secret" // always empty in a page; empty means unchanged
+	kindLines  = "lines"  // a list, one item per line
+	kindTags   = "tags"   // lines such as env=prod
+	kindJSON   = "json"
+)
+
+// underConfiguration is what the names of inputs for keys of the Configuration begin with. Other
+// names are those of parameters of the API. So errors of the service lead to their inputs.
+const underConfiguration = "Configuration."
+
+// A field is one input of the form of a bot.
+type field struct {
+	Name, Help string
+	Word       string // the word of its label; empty if the label is the key
+	Kind       string
+	Value      string   // as it is written in the input
+	Base       string   // digest of the value that the person began with
+	Choices    []choice // of kindChoice
+	Required   bool
+	Receive    string // the only Receive that uses it; empty: every one
+	Stored     bool   // a secret is stored
+	Remove     bool   // it is to be removed
+	Again      bool   // a secret that was typed has to be typed again
+	Wrong      []string
+	Theirs     *string // what somebody else wrote meanwhile, if the person changed the field too
+}
+
+// Key is the key of the Configuration; empty for a parameter.
+func (f *field) Key() string {
+	if key, ok := strings.CutPrefix(f.Name, underConfiguration); ok {
+		return key
+	}
+	return ""
+}
+
+// IsSecret and the others tell a template which input to make.
+func (f *field) IsSecret() bool { return f.Kind == kindSecret }
+
+// IsArea reports whether the input has several lines.
+func (f *field) IsArea() bool { return f.Kind == kindLines || f.Kind == kindTags || f.Kind == kindJSON }
+
+// IsChoice reports whether the input is a list of words.
+func (f *field) IsChoice() bool { return f.Kind == kindChoice }
+
+// Rows is the height of an area.
+func (f *field) Rows() int { return min(max(strings.Count(f.Value, "\n")+2, 3), 24) }
+
+// A form is the inputs for a bot, with the values that it has.
+type form struct {
+	secret.Hidden
+	Fields []*field
+	Wrong  []string // mistakes of no input
+
+	root  *document.Node      // the present Configuration; an empty object of a new bot
+	tags  map[string]string   // the present ones
+	shown map[string]string   // by name of the field: the present value as it is written in the input
+	typed map[string][]string // what was sent; nil at first
+}
+
+// newForm returns the form of a bot; c is nil for a new one.
+func newForm(p command.Platform, c *chat.Configuration) (*form, error) {
+	f := &form{root: &document.Node{Kind: document.Object}, shown: make(map[string]string)}
+	params := chat.Configuration{Status: chat.StatusActive}
+	states := make(map[string]string)
+	if c == nil {
+		f.Fields = append(f.Fields, &field{Name: "Name", Word: "name", Kind: kindText, Required: true})
+	} else {
+		root, err := document.Parse("Configuration", c.Configuration)
+		if err != nil {
+			return nil, fmt.Errorf("console: %q: %w", c.Name, err)
+		}
+		f.root, params = root, *c
+		for _, s := range c.Secrets {
+			states[s.Key] = s.SinceDate + s.Digest
+		}
+	}
+	f.tags = params.Tags
+	f.Fields = append(f.Fields,
+		&field{Name: "Status", Word: "status", Kind: kindChoice, Value: params.Status,
+			Choices: []choice{{Value: chat.StatusActive}, {Value: chat.StatusInactive}}},
+		&field{Name: "RamRole", Word: "role", Kind: kindText, Value: visible(params.RamRole)},
+		&field{Name: "Tags", Word: "tags", Kind: kindTags, Value: visible(strings.Join(tagsOf(params.Tags), "\n"))},
+		&field{Name: "ResourceGroupId", Word: "group", Kind: kindText, Value: visible(params.ResourceGroupId)})
+	declared := chat.FormOf(p).Fields
+	first := slices.IndexFunc(declared, func(d chat.Field) bool { return d.Key == command.KeyReceive })
+	declared = slices.Insert(slices.Delete(slices.Clone(declared), first, first+1), 0, declared[first])
+	for _, d := range declared {
+		one := fieldOf(p, d)
+		node := f.root.Get(d.Key)
+		if one.Kind == kindSecret {
+			one.Stored = node != nil
+			one.Base = digestOf(states[d.Key])
+		} else if node != nil {
+			one.Value = written(one.Kind, node)
+		}
+		f.Fields = append(f.Fields, one)
+	}
+	for _, one := range f.Fields {
+		one.Value = strings.TrimSpace(one.Value) // as it is sent
+		f.shown[one.Name] = one.Value
+		if one.Base == "" {
+			one.Base = digestOf(one.Value)
+		}
+		one.choose()
+	}
+	return f, nil
+}
+
+// fieldOf returns the input for a key that a platform declares.
+func fieldOf(p command.Platform, d chat.Field) *field {
+	out := &field{Name: underConfiguration + d.Key, Help: d.Help, Required: d.Required}
+	for _, s := range p.Settings {
+		if s.Key == d.Key {
+			out.Receive, out.Required = s.For, s.Required
+		}
+	}
+	switch shape := d.Form.Shape; {
+	case d.Form.Secret:
+		out.Kind = kindSecret
+	case shape.Words != nil:
+		out.Kind = kindChoice
+		out.Choices = []choice{{}}
+		for _, word := range shape.Words {
+			out.Choices = append(out.Choices, choice{Value: word})
+		}
+	case !shape.IsZero():
+		out.Kind = kindText
+	case d.Form.Items != nil && !d.Form.Items.Shape.IsZero():
+		out.Kind = kindLines
+	default:
+		out.Kind = kindJSON
+	}
+	return out
+}
+
+// choose marks the chosen word of a choice. A value that is not a word is offered too, so that
+// nothing is changed unseen.
+func (f *field) choose() {
+	if f.Kind != kindChoice {
+		return
+	}
+	known := false
+	for i := range f.Choices {
+		f.Choices[i].Text = f.Choices[i].Value
+		f.Choices[i].Chosen = f.Choices[i].Value == f.Value
+		known = known || f.Choices[i].Chosen
+	}
+	if !known {
+		f.Choices = append(f.Choices, choice{Value: visible(f.Value), Text: visible(f.Value), Chosen: true})
+	}
+}
+
+// written returns a value of the Configuration as it is written in an input.
+func written(kind string, n *document.Node) string {
+	switch kind {
+	case kindJSON:
+		return indented(n)
+	case kindLines:
+		lines := make([]string, len(n.Items))
+		for i, item := range n.Items {
+			lines[i] = visible(valueOf(item))
+		}
+		return strings.Join(lines, "\n")
+	}
+	return visible(valueOf(n))
+}
+
+// indented returns JSON in lines, with invisible characters escaped as JSON does.
+func indented(n *document.Node) string {
+	var out bytes.Buffer
+	if err := json.Indent(&out, []byte(n.String()), "", "  "); err != nil { // it is valid
+		return n.String()
+	}
+	var b strings.Builder
+	for _, r := range out.String() {
+		switch {
+		case !isHidden(r):
+			b.WriteRune(r)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.String()
+}
+
+// digestOf returns a short digest of a value, to find out later who changed it.
+func digestOf(value string) string {
+	sum := sha256.Sum256([]byte(value))
+	return hex.EncodeToString(sum[:8])
+}
+
+// read puts what was sent into the form.
+func (f *form) read(values map[string][]string) {
+	f.typed = values
+	get := func(name string) string {
+		if given := values[name]; len(given) > 0 {
+			return strings.TrimSpace(strings.ReplaceAll(given[0], "\r\n", "\n"))
+		}
+		return ""
+	}
+	for _, one := range f.Fields {
+		if one.Kind == kindSecret {
+			one.Remove = get("Remove."+one.Name) != ""
+			one.Again = get(one.Name) != ""
+			continue
+		}
+		if _, sent := values[one.Name]; sent {
+			one.Value = get(one.Name)
+		}
+		one.choose()
+	}
+}
+
+// merge makes the form go on after somebody else changed the bot: a value that the person did not
+// change is the present one, and one that both changed shows both. It returns what others changed.
+func (f *form) merge() (changed []*field) {
+	for _, one := range f.Fields {
+		base := ""
+		if given := f.typed["Base."+one.Name]; len(given) > 0 {
+			base = given[0]
+		}
+		theirs, now := base != one.Base, f.shown[one.Name]
+		if theirs {
+			changed = append(changed, one)
+		}
+		mine := digestOf(one.Value) != base
+		if one.Kind == kindSecret {
+			mine = one.Again || one.Remove
+		}
+		switch {
+		case one.Kind == kindSecret:
+			if mine && theirs {
+				one.Theirs = &now
+			}
+		case !mine:
+			one.Value = now
+		case theirs && one.Value != now:
+			one.Theirs = &now
+		}
+		one.choose()
+	}
+	return changed
+}
+
+// params returns the parameters of the API. Mistakes that only the form can have are put at their
+// inputs; ok tells that there are none. Without ok the parameters leave out all JSON, so that the
+// service can be asked for its mistakes in the rest.
+func (f *form) params() (params map[string]string, ok bool) {
+	params, ok = make(map[string]string), true
+	given := make(map[string]*document.Node)
+	for _, one := range f.Fields {
+		switch {
+		case one.Key() != "":
+			node, err := f.node(one)
+			if err != nil {
+				one.Wrong = append(one.Wrong, err.Error())
+				ok = false
+			}
+			given[one.Key()] = node
+		case one.Value == f.shown[one.Name]:
+			if one.Name == "Status" { // of a new bot, too
+				params[one.Name] = one.Value
+			}
+		case one.Kind == kindTags:
+			list, wrong := f.tagList(one.Value)
+			if one.Wrong = append(one.Wrong, wrong...); len(wrong) > 0 {
+				ok = false
+				continue
+			}
+			params[one.Name] = list
+		default:
+			params[one.Name] = one.Value
+		}
+	}
+	if !ok {
+		for _, one := range f.Fields {
+			if one.Kind == kindJSON {
+				delete(given, one.Key())
+			}
+		}
+	}
+	params["Configuration"] = f.document(given)
+	return params, ok
+}
+
+// document returns the Configuration with the given values, in the order that it has.
+func (f *form) document(given map[string]*document.Node) string {
+	out := &document.Node{Kind: document.Object}
+	add := func(key string, n *document.Node) {
+		if n != nil && out.Get(key) == nil {
+			out.Members = append(out.Members, document.Member{Key: key, Value: n})
+		}
+	}
+	known := make(map[string]bool)
+	for _, one := range f.Fields {
+		known[one.Key()] = true
+	}
+	for _, m := range f.root.Members {
+		if known[m.Key] {
+			add(m.Key, given[m.Key])
+		} else {
+			add(m.Key, m.Value)
+		}
+	}
+	for _, one := range f.Fields {
+		add(one.Key(), given[one.Key()])
+	}
+	return out.String()
+}
+
+// node returns the value of a key; nil if it has none.
+func (f *form) node(one *field) (*document.Node, error) {
+	present := f.root.Get(one.Key())
+	text := func(value string) *document.Node { return &document.Node{Kind: document.String, Text: value} }
+	if one.Kind == kindSecret {
+		typed := ""
+		if given := f.typed[one.Name]; len(given) > 0 {
+			typed = strings.TrimSpace(given[0])
+		}
+		switch {
+		case typed != "":
+			return text(typed), nil
+		case one.Remove:
+			return nil, nil
+		}
+		return present, nil
+	}
+	switch {
+	case one.Value == f.shown[one.Name]:
+		return present, nil
+	case one.Value == "":
+		return nil, nil
+	case one.Kind == kindLines:
+		return f.list(one, present), nil
+	case one.Kind == kindJSON:
+		n, err := document.Parse(one.Key(), one.Value)
+		if err != nil {
+			return nil, fmt.Errorf("%w; write JSON", err)
+		}
+		return n, nil
+	}
+	return text(one.Value), nil
+}
+
+// list returns a list of the lines of an input. A line that shows a present item is that item.
+func (f *form) list(one *field, present *document.Node) *document.Node {
+	known := make(map[string]string)
+	if present != nil {
+		for _, item := range present.Items {
+			known[visible(item.Text)] = item.Text
+		}
+	}
+	out := &document.Node{Kind: document.Array}
+	for line := range strings.SplitSeq(one.Value, "\n") {
+		line = strings.TrimSpace(line)
+		if line == "" {
+			continue
+		}
+		if item, ok := known[line]; ok {
+			line = item
+		}
+		out.Items = append(out.Items, &document.Node{Kind: document.String, Text: line})
+	}
+	return out
+}
+
+// tagList returns tags as the API takes them, and the mistakes in them.
+func (f *form) tagList(value string) (text string, wrong []string) {
+	known := make(map[string][2]string)
+	for key, value := range f.tags {
+		known[visible(key+"="+value)] = [2]string{key, value}
+	}
+	type tag struct{ Key, Value string }
+	list := []tag{}
+	seen := make(map[string]bool)
+	for line := range strings.SplitSeq(value, "\n") {
+		line = strings.TrimSpace(line)
+		if line == "" {
+			continue
+		}
+		key, text, ok := strings.Cut(line, "=")
+		if same, known := known[line]; known {
+			key, text, ok = same[0], same[1], true
+		}
+		switch {
+		case !ok:
+			wrong = append(wrong, fmt.Sprintf("tag %s has no value; write key=value", fault.Quote(line)))
+		case seen[key]:
+			wrong = append(wrong, fmt.Sprintf("tag %s is listed twice", fault.Quote(key)))
+		}
+		seen[key] = true
+		list = append(list, tag{key, text})
+	}
+	out, err := json.Marshal(list)
+	if err != nil { // it has only texts
+		wrong = append(wrong, err.Error())
+	}
+	return string(out), wrong
+}
+
+// mistake finds where a sentence about a path of the Configuration begins.
+var mistake = regexp.MustCompile(`(?:^|[.?] )(Configuration\.([A-Za-z]+)` +
+	`(?:\.[A-Za-z0-9_-]+|\[(?:[0-9]+|"(?:[^"\\]|\\.)*"…?)\])*: )`)
+
+// place puts the mistakes of an error at their inputs. It reports whether the error is one that a
+// person can correct in the form.
+func (f *form) place(err error) bool {
+	parts := fault.Parts(err)
+	for _, part := range parts {
+		switch part.Code {
+		case fault.MissingParameter, fault.InvalidParameter, fault.AlreadyExists, fault.QuotaExceeded:
+			f.put(part.Param, part.Message)
+		case fault.NoPermission:
+			f.Wrong = append(f.Wrong, part.Message)
+		default:
+			return false
+		}
+	}
+	return len(parts) > 0
+}
+
+// put puts a message, which may tell of several values of the Configuration, at its inputs.
+func (f *form) put(param, message string) {
+	at := func(name, sentence string) {
+		sentence = strings.TrimPrefix(strings.TrimSpace(sentence), underConfiguration)
+		i := slices.IndexFunc(f.Fields, func(one *field) bool { return one.Name == name })
+		switch {
+		case sentence == "":
+		case i < 0:
+			f.Wrong = append(f.Wrong, sentence)
+		default:
+			f.Fields[i].Wrong = append(f.Fields[i].Wrong, sentence)
+		}
+	}
+	starts := mistake.FindAllStringSubmatchIndex(message, -1)
+	if len(starts) == 0 {
+		at(param, message)
+		return
+	}
+	at(param, message[:starts[0][2]])
+	for i, m := range starts {
+		end := len(message)
+		if i+1 < len(starts) {
+			end = starts[i+1][2]
+		}
+		at(underConfiguration+message[m[4]:m[5]], message[m[2]:end])
+	}
+}
+
+// conceal takes secrets that were typed out of what the form shows again.
+func (f *form) conceal() {
+	for _, one := range f.Fields {
+		if one.Kind != kindJSON || one.Value == f.shown[one.Name] {
+			continue
+		}
+		one.Value, one.Again = concealed(one.Value)
+	}
+}
+
+// secretMember finds a member Secret, and its value, in text that need not be JSON.
+var secretMember = regexp.MustCompile(`(?i)(secret\\?"?\s*[:=]*\s*)("(?:[^"\\]|\\.)*"?|[^\s",}]+)`)
+
+// concealed returns JSON text without the secrets in it, and whether there were any.
+func concealed(text string) (out string, had bool) {
+	if n, err := document.Parse("", text); err == nil {
+		if had = concealIn(n); had {
+			return indented(n), true
+		}
+		return text, false
+	}
+	out = secretMember.ReplaceAllStringFunc(text, func(found string) string {
+		m := secretMember.FindStringSubmatch(found)
+		switch strings.Trim(m[2], `"`) {
+		case secret.Mask, "true", "false", "":
+			return found
+		}
+		had = true
+		return m[1] + `""`
+	})
+	return out, had
+}
+
+// concealIn empties the members Secret that are texts.
+func concealIn(n *document.Node) (had bool) {
+	for _, item := range n.Items {
+		had = concealIn(item) || had
+	}
+	for _, m := range n.Members {
+		is := strings.EqualFold(m.Key, "Secret") && m.Value.Kind == document.String
+		if is && !slices.Contains([]string{secret.Mask, "true", "false", ""}, m.Value.Text) {
+			m.Value.Text, had = "", true
+		}
+		had = concealIn(m.Value) || had
+	}
+	return had
+}

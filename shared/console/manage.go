@@ -1,0 +1,262 @@
+package console
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/fault"
+)
+
+// The acts that a person confirms by the name of the bot.
+const (
+	actRotate       = "rotate"
+	actRotateSecret = "rotatesecret"
+	actDelete       = "delete"
+	actEdit         = "edit" // the form; it is not confirmed
+)
+
+// A managePage has the acts that cannot be undone, or that stop what depends on a secret.
+type managePage struct {
+	Name     string
+	Tab      string
+	Revision int64
+	Secrets  []choice // the keys of secrets that can be rotated
+	Acts     map[string]*act
+	Nothing  bool // the key may do none of the acts
+}
+
+// An act is one form of the page.
+type act struct {
+	May   bool
+	Wrong []string // why it was refused
+	Grace string   // as it was typed
+}
+
+// A restorePage asks for the confirmation to restore a revision.
+type restorePage struct {
+	Name     string
+	Tab      string
+	Revision string
+	Expected string // the present revision; empty if the bot is deleted
+	Wrong    []string
+}
+
+// manageOf returns the page of a bot, with what the key may do.
+func (v *visit) manageOf() (managePage, error) {
+	var answer chat.GetResponse
+	params := map[string]string{"Name": v.r.PathValue("name")}
+	if err := v.api.Call(v.r.Context(), "GetChatConfiguration", params, &answer); err != nil {
+		return managePage{}, err
+	}
+	c := answer.ChatConfiguration
+	page := managePage{Name: c.Name, Tab: "manage", Revision: c.Revision, Acts: make(map[string]*act), Nothing: true}
+	for _, s := range c.Secrets {
+		if s.Key != webhookKey {
+			page.Secrets = append(page.Secrets, choice{Value: s.Key, Text: s.Key})
+		}
+	}
+	for _, name := range []string{actRotate, actRotateSecret, actDelete} {
+		may := v.mayDo(name, c.Name)
+		page.Nothing = page.Nothing && !may
+		page.Acts[name] = &act{May: may, Grace: strconv.Itoa(chat.DefaultGrace)}
+	}
+	return page, nil
+}
+
+// webhookKey is the key of a webhook's token among the secrets of a bot.
+const webhookKey = "Webhook"
+
+// mayDo reports whether the key may do an act on a bot. An action without CheckOnly is asked for
+// revision 0, which no bot has, so it is refused before it can change anything. A key without the
+// permission is refused for that.
+func (v *visit) mayDo(name, bot string) bool {
+	switch name {
+	case actEdit:
+		return v.may("UpdateChatConfiguration", map[string]string{"Name": bot, "CheckOnly": "true"})
+	case actDelete:
+		return v.may("DeleteChatConfiguration", map[string]string{"Name": bot, "CheckOnly": "true"})
+	case actRotate:
+		return v.may("RotateChatWebhook", map[string]string{"Name": bot, "Revision": "0"})
+	default:
+		return v.may("RotateChatSecret", map[string]string{"Name": bot, "Key": webhookKey, "Revision": "0"})
+	}
+}
+
+// changes are the pages that change a bot, as far as the key may.
+type changes struct {
+	Bot, Section string
+	Edit, Manage bool
+}
+
+// changes returns the pages that change the bot of the path; nil without one. section is the name
+// of the template of this page.
+func (v *visit) changes(section string) *changes {
+	bot := v.r.PathValue("name")
+	if bot == "" || section == "error" {
+		return nil
+	}
+	manage := slices.ContainsFunc([]string{actDelete, actRotate, actRotateSecret},
+		func(name string) bool { return v.mayDo(name, bot) })
+	return &changes{Bot: bot, Section: section, Edit: v.mayDo(actEdit, bot), Manage: manage}
+}
+
+func (v *visit) showManage() error {
+	page, err := v.manageOf()
+	if err != nil {
+		return err
+	}
+	return v.showManageOf(http.StatusOK, page)
+}
+
+func (v *visit) showManageOf(status int, page managePage) error {
+	return v.show(status, "manage", "manage.of", page, visible(page.Name))
+}
+
+func (v *visit) rotate() error {
+	return v.do(actRotate, "RotateChatWebhook", "rotated", "GraceSeconds")
+}
+
+func (v *visit) rotateSecret() error {
+	return v.do(actRotateSecret, "RotateChatSecret", "secretrotated", "Key", "Value", "GraceSeconds")
+}
+
+func (v *visit) delete() error { return v.do(actDelete, "DeleteChatConfiguration", "deleted") }
+
+// confirmed reports whether the name of the bot was typed.
+func (v *visit) confirmed() bool { return v.r.PostForm.Get("Confirm") == v.r.PathValue("name") }
+
+// do does one act with the fields of its form, or shows the page again with its mistakes.
+func (v *visit) do(name, action, notice string, fields ...string) error {
+	if err := v.readForm(); err != nil {
+		return err
+	}
+	bot := v.r.PathValue("name")
+	params := map[string]string{"Name": bot, "Revision": v.r.PostForm.Get("Revision")}
+	if _, err := strconv.ParseInt(params["Revision"], 10, 64); err != nil {
+		return errForm
+	}
+	for _, field := range fields {
+		if value := v.r.PostForm.Get(field); value != "" {
+			params[field] = value
+		}
+	}
+	wrong, status, err := v.attempt(action, params)
+	if err != nil {
+		return err
+	}
+	if wrong != nil {
+		page, err := v.manageOf()
+		if err != nil {
+			return err
+		}
+		to := page.Acts[name]
+		to.Wrong, to.May, to.Grace = wrong, true, v.r.PostForm.Get("GraceSeconds")
+		for i := range page.Secrets {
+			page.Secrets[i].Chosen = page.Secrets[i].Value == params["Key"]
+		}
+		return v.showManageOf(status, page)
+	}
+	if name == actDelete {
+		return v.redirect(Prefix + "/?notice=" + notice)
+	}
+	return v.redirect(botPath(bot, notice))
+}
+
+// attempt calls an action that a person has to confirm. It returns why it was refused, in sentences
+// for people, and the status of the page that says so.
+func (v *visit) attempt(action string, params map[string]string) (wrong []string, status int, err error) {
+	if !v.confirmed() {
+		return []string{v.word("manage.unconfirmed")}, http.StatusUnprocessableEntity, nil
+	}
+	var answer any
+	err = v.api.Call(v.r.Context(), action, params, &answer)
+	if err == nil {
+		return nil, 0, nil
+	}
+	for _, part := range fault.Parts(err) {
+		switch part.Code {
+		case fault.MissingParameter, fault.InvalidParameter, fault.QuotaExceeded:
+			status = http.StatusUnprocessableEntity
+		case fault.Conflict:
+			wrong, status = append(wrong, v.word("manage.conflict")), http.StatusConflict
+		case fault.NoPermission:
+			status = http.StatusForbidden
+		default:
+			return nil, 0, err
+		}
+		wrong = append(wrong, part.Message)
+	}
+	if wrong == nil {
+		return nil, 0, err
+	}
+	return wrong, status, nil
+}
+
+func (v *visit) showRestore() error {
+	page := restorePage{Name: v.r.PathValue("name"), Tab: "history", Revision: v.r.URL.Query().Get("revision")}
+	if _, err := strconv.ParseInt(page.Revision, 10, 64); err != nil {
+		return errNoPage
+	}
+	var answer chat.GetResponse
+	err := v.api.Call(v.r.Context(), "GetChatConfiguration", map[string]string{"Name": page.Name}, &answer)
+	switch {
+	case err == nil:
+		page.Expected = strconv.FormatInt(answer.ChatConfiguration.Revision, 10)
+	case fault.CodeOf(err) != fault.NotFound:
+		return err
+	}
+	return v.showRestoreOf(http.StatusOK, page)
+}
+
+func (v *visit) showRestoreOf(status int, page restorePage) error {
+	return v.show(status, "restore", "restore.of", page, page.Revision, visible(page.Name))
+}
+
+func (v *visit) restore() error {
+	if err := v.readForm(); err != nil {
+		return err
+	}
+	page := restorePage{Name: v.r.PathValue("name"), Tab: "history", Revision: v.r.PostForm.Get("Revision"),
+		Expected: v.r.PostForm.Get("ExpectedRevision")}
+	params := map[string]string{"Name": page.Name, "Revision": page.Revision}
+	if page.Expected != "" {
+		params["ExpectedRevision"] = page.Expected
+	}
+	for _, number := range []string{page.Revision, "0" + page.Expected} {
+		if _, err := strconv.ParseUint(number, 10, 63); err != nil {
+			return errForm
+		}
+	}
+	var status int
+	var err error
+	if page.Wrong, status, err = v.attempt("RestoreChatConfiguration", params); err != nil {
+		return err
+	}
+	if page.Wrong != nil {
+		return v.showRestoreOf(status, page)
+	}
+	return v.redirect(botPath(page.Name, "restored"))
+}
+
+// notices are the words of what was done, by the name that the address of a page has. Other names
+// say nothing.
+var notices = map[string]string{
+	"created":       "notice.created",
+	"saved":         "notice.saved",
+	"unchanged":     "notice.unchanged",
+	"restored":      "notice.restored",
+	"rotated":       "notice.rotated",
+	"secretrotated": "notice.secretrotated",
+	"deleted":       "notice.deleted",
+}
+
+// notice returns what was done just before the page is shown.
+func (v *visit) notice() string {
+	word, ok := notices[v.r.URL.Query().Get("notice")]
+	if !ok || v.r.Method != http.MethodGet {
+		return ""
+	}
+	return v.word(word)
+}
