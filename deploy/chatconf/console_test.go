@@ -1,7 +1,11 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"io"
 	"net/http"
+	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
 	"strings"
@@ -82,5 +86,69 @@ func TestServeShowsTheConsole(t *testing.T) {
 	if got := ask(http.MethodPost, "/webhook/"+settings.AccountID+"/"+settings.Region+"/ops/wrong", nil); got.Code ==
 		http.StatusSeeOther || strings.Contains(got.Body.String(), "<html") {
 		t.Errorf("a webhook: %d %s", got.Code, got.Body)
+	}
+}
+
+// A message of the console reaches the bot as the platform's would: it is decided, recorded and
+// answered.
+func TestTheConsoleSpeaksToABot(t *testing.T) {
+	data := newData(t)
+	settings, err := localSettings(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings.Addr = "127.0.0.1:0"
+	role, closeTargets, err := localRole(&settings, "", nil, nil, new(door))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	started, stopped := make(chan app.Started, 1), make(chan error, 1)
+	go func() { stopped <- app.ServeLocal(ctx, settings, func(s app.Started) { started <- s }, role) }()
+	defer func() {
+		stop()
+		if err := errors.Join(<-stopped, closeTargets()); err != nil {
+			t.Error(err)
+		}
+	}()
+	var at app.Started
+	select {
+	case at = <-started:
+	case err := <-stopped:
+		stopped <- err
+		t.Fatal(err)
+	}
+	create(t, []string{"--data", data}, "ops", "WeChat", `,"BotName":"ops"`)
+	key, err := app.ReadAccessKey(settings.Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	browser := &http.Client{Jar: jar}
+	post := func(path string, form url.Values) string {
+		t.Helper()
+		resp, err := browser.PostForm(at.Endpoint+path, form)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		text, err := io.ReadAll(resp.Body)
+		if err != nil || resp.StatusCode != http.StatusOK {
+			t.Fatalf("POST %s: %d, %v\n%s", path, resp.StatusCode, err, text)
+		}
+		return string(text)
+	}
+	post("/console/signin", url.Values{"id": {key.ID}, "secret": {key.Secret.Reveal()}})
+	page := post("/console/bots/ops/try", url.Values{"user": {"manager4220"}, "text": {"whoami"}})
+	if _, answer, found := strings.Cut(page, `class="lines"`); !found || !strings.Contains(answer, "manager4220") ||
+		leak.MatchString(page) {
+		t.Errorf("the answer is not on the page:\n%s", page)
+	}
+	page = post("/console/bots/ops/try", url.Values{"user": {"manager4220"}, "text": {"restart i-123"}})
+	if !strings.Contains(page, "<code>restart i-123</code>") || leak.MatchString(page) {
+		t.Errorf("the record is not on the page:\n%s", page)
 	}
 }
