@@ -92,6 +92,8 @@ func New(o Options) (*Console, error) {
 	closed("GET /console/bots/{name}/permissions", (*visit).showPermissions)
 	closed("GET /console/bots/{name}/try", (*visit).showTry)
 	closed("POST /console/bots/{name}/try", (*visit).try)
+	closed("GET /console/bots/{name}/commands/chart", (*visit).showChart)
+	closed("GET /console/commands/chart", (*visit).showChart)
 	closed("GET /console/commands", (*visit).showCommands)
 	closed("GET /console/new", (*visit).showNew)
 	closed("POST /console/new", (*visit).create)

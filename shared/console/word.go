@@ -253,6 +253,21 @@ var words = map[string][languages]string{
 	"simulate.default": {"Add a statement that allows it, such as:", "添加一条允许它的语句，例如："},
 	"simulate.message": {"Correct the message; the reason says how.", "请更正消息，原因中有说明。"},
 
+	"chart":        {"The last 24 hours by outcome", "最近 24 小时的结果"},
+	"chart.of":     {"The last 24 hours of %s", "%s 最近 24 小时的结果"},
+	"chart.hour":   {"Hour", "小时"},
+	"chart.done":   {"done", "已完成"},
+	"chart.open":   {"not finished", "未结束"},
+	"chart.failed": {"failed", "失败"},
+	"chart.denied": {"denied", "拒绝"},
+	"chart.total":  {"%d commands, at most %d in an hour.", "共 %d 条命令，每小时最多 %d 条。"},
+	"chart.cut": {
+		"These are the latest commands only. There were more in these 24 hours.",
+		"仅统计最近的命令，这 24 小时内还有更多命令。",
+	},
+	"chart.empty": {"There was no command in the last 24 hours.", "最近 24 小时没有命令。"},
+	"chart.list":  {"All commands", "所有命令"},
+
 	"try":    {"Try it", "试用"},
 	"try.of": {"Try %s", "试用 %s"},
 	"try.lead": {
