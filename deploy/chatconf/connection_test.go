@@ -30,7 +30,7 @@ func TestHealthOfAConnection(t *testing.T) {
 			"Failing: the connection is not open; a process tries to open it.",
 			"Connection error 2026-11-23 08:00:00 open the network is down", "open"},
 		{chat.HealthFailing, nil, chat.HealthConnection{State: "Refused", LastError: down},
-			"Failing: the connection cannot be opened before the configuration changes.",
+			"Failing: the connection was refused; chatconf tries again when the configuration changes.",
 			"Connection Refused - - 0 reconnects", "open"},
 		{chat.HealthFailing, refused, chat.HealthConnection{State: "Lost", LastError: down},
 			"Failing: the process that holds the connection has reported nothing for some minutes.",

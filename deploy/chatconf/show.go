@@ -255,7 +255,7 @@ func valuesText(statement *document.Node) string {
 // connectionText says what the states of a connection mean.
 var connectionText = map[string]string{
 	chat.ConnectionConnecting: "the connection is not open; a process tries to open it",
-	chat.ConnectionRefused:    "the connection cannot be opened before the configuration changes",
+	chat.ConnectionRefused:    "the connection was refused; chatconf tries again when the configuration changes",
 	chat.ConnectionLost:       "the process that holds the connection has reported nothing for some minutes",
 	chat.ConnectionAbsent:     "no process holds the connection; run 'chatconf serve' or 'chatconf connect'",
 }

@@ -276,8 +276,8 @@ func (h *HealthConnection) finding(status string) command.Finding {
 	case h.State == ConnectionLost:
 		f.Reason = "the process that holds the connection has reported nothing since " + h.SinceDate + "; " + run
 	case h.State == ConnectionRefused:
-		f.Reason = "the connection cannot be opened before the configuration changes; it was refused" +
-			h.LastError.text() + "; if the mistake was only at the platform, set Status to Inactive and then to Active"
+		f.Reason = "the connection was refused" + h.LastError.text() +
+			"; correct the configuration, or set Status to Inactive and then to Active to try again"
 	default:
 		f.Reason = "the connection is not open, and a process tries to open it; the last error was" + h.LastError.text()
 	}

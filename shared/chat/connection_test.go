@@ -99,9 +99,8 @@ func TestHealthOfAConnection(t *testing.T) {
 		{"a refusal", connection(journal.Refused, "open", "SlackAppToken is not valid"), chat.HealthFailing,
 			connected{State: "Refused", SinceDate: at(16), LastFrameDate: at(3), Holder: "host/1", Reconnects: 1,
 				LastError: failed(16, "open", "SlackAppToken is not valid")},
-			"Failed the connection cannot be opened before the configuration changes; it was refused on " + at(16) +
-				", at the step open: SlackAppToken is not valid; if the mistake was only at the platform, set " +
-				"Status to Inactive and then to Active"},
+			"Failed the connection was refused on " + at(16) + ", at the step open: SlackAppToken is not valid; " +
+				"correct the configuration, or set Status to Inactive and then to Active to try again"},
 		{"silence, which means nothing then", func() { h.Clock.Advance(5 * time.Minute) }, chat.HealthFailing,
 			connected{State: "Refused", SinceDate: at(16), LastFrameDate: at(3), Holder: "host/1", Reconnects: 1,
 				LastError: failed(16, "open", "SlackAppToken is not valid")},

@@ -37,7 +37,7 @@ const (
 const (
 	ConnectionConnected  = "Connected"  // it is open
 	ConnectionConnecting = "Connecting" // a process tries to open it
-	ConnectionRefused    = "Refused"    // it cannot be opened before the configuration changes
+	ConnectionRefused    = "Refused"    // it was refused; it is tried again when the configuration changes
 	ConnectionLost       = "Lost"       // the process that holds it has reported nothing for journal.Quiet
 	ConnectionAbsent     = "Absent"     // no process holds it
 )

@@ -33,7 +33,7 @@ const (
 	Lost      ConnectionState = "Lost"      // it ended, and another one is opened
 	Failed    ConnectionState = "Failed"    // it could not be opened, and this is tried again
 	Excess    ConnectionState = "Excess"    // it is not opened: the process holds as many as it may
-	Refused   ConnectionState = "Refused"   // it cannot be opened before the configuration changes
+	Refused   ConnectionState = "Refused"   // it was refused; it is tried again when the configuration changes
 	Released  ConnectionState = "Released"  // the process has closed it for good
 	Connected ConnectionState = "Connected" // the platform has accepted it
 	Alive     ConnectionState = "Alive"     // it is still open
