@@ -253,7 +253,7 @@ func TestAllPagesShowABot(t *testing.T) {
 
 func TestAnEmptyServiceSaysWhatToDo(t *testing.T) {
 	b := newSite(t).browser().signIn(owner)
-	wantText(t, b.page("/console/"), "There is no bot yet", "chatconf create NAME")
+	wantText(t, b.page("/console/"), "There is no bot yet", `yet. <a href="/console/new">`)
 	wantText(t, b.page("/console/commands"), "No command matches")
 }
 

@@ -226,7 +226,8 @@ func TestMistakesAreAtTheirInputs(t *testing.T) {
 			t.Errorf("%s is %q, and %q was typed", name, again.Get(name), form.Get(name))
 		}
 	}
-	wantText(t, page, "http://example.com", `aria-invalid="true"`)
+	wantText(t, page, "http://example.com", `aria-invalid="true"`, "Nothing was saved",
+		`<a href="#Configuration.SlackTeamId">SlackTeamId</a>`, `<a href="#RamRole">Role</a>`)
 
 	// Mistakes that only the form can have come with those of the service.
 	form.Set("Configuration.Actions", `{"deploy":{"Target":{"Type":"Http","Secret":"`+planted+`-a"`)
@@ -530,6 +531,41 @@ func (a odd) Call(_ ctx, _ string, _ map[string]string, answer any) error {
 		to.ChatConfiguration = a.bot
 	}
 	return nil
+}
+
+// A secret that was typed into JSON is not shown again, even if the JSON is broken. Its place is
+// empty, so that the mask of another secret does not take its place unseen.
+func TestSecretsInJSONAreNotShownAgain(t *testing.T) {
+	s := newSite(t)
+	b := s.browser().signIn(owner)
+	form := inputs(t, b.page("/console/new?type=Slack"), "/console/new")
+	for _, typed := range []string{
+		`{"Type":"Http","Secret":"PLANTED"}`,
+		`{"Type":"Http","Secret":["PLANTED",{"x":"PLANTED"}]}`,
+		`{"Type":"Http","secret":"a\"PLANTED"}`,
+		`{"Type":"Http","Nested":[{"Secret":{"a":"PLANTED"}}]}`,
+		`{"Type":"Http","Secret":"PLANTED"`,
+		`{"Type":"Http","Secret":"PLANTED`,
+		`{"Type":"Http","Secret":["PLANTED"`,
+		`{"Type":"Http" "Secret" "PLANTED"}`,
+		`{'Type':'Http','Secret':'PLANTED'}`,
+		`{Type:Http,Secret=PLANTED}`,
+		"{\"Secret\" :\n \"PLANTED\",}",
+		`{"Secret":"******","Secret":"PLANTED"}`,
+	} {
+		form.Set("Configuration.Target", typed)
+		page := b.refuse("/console/new", form, http.StatusUnprocessableEntity)
+		wantNoText(t, page, planted)
+		wantAt(t, page, "Configuration.Target", "Type it again")
+	}
+	for _, typed := range []string{`{"Type":"Http","Secret":"******"`, `{"Type":"Http","Secret":""`,
+		`[{"Name":"secret-id","Secret":true}`, `{"Summary":"a secret","x":1`} {
+		form.Set("Configuration.Target", typed)
+		again := inputs(t, b.refuse("/console/new", form, http.StatusUnprocessableEntity), "/console/new")
+		if got := again.Get("Configuration.Target"); got != typed {
+			t.Errorf("%s became %s", typed, got)
+		}
+	}
 }
 
 // A key that is revoked while the form is open has to sign in again, and writes nothing.

@@ -216,6 +216,16 @@ func digestOf(value string) string {
 	return hex.EncodeToString(sum[:8])
 }
 
+// Faulty are the inputs with mistakes.
+func (f *form) Faulty() (faulty []*field) {
+	for _, one := range f.Fields {
+		if len(one.Wrong) > 0 {
+			faulty = append(faulty, one)
+		}
+	}
+	return faulty
+}
+
 // read puts what was sent into the form.
 func (f *form) read(values map[string][]string) {
 	f.typed = values
@@ -484,10 +494,11 @@ func (f *form) conceal() {
 	}
 }
 
-// secretMember finds a member Secret, and its value, in text that need not be JSON.
-var secretMember = regexp.MustCompile(`(?i)(secret\\?"?\s*[:=]*\s*)("(?:[^"\\]|\\.)*"?|[^\s",}]+)`)
+// secretMember finds a member Secret and the beginning of its value in text that is not JSON.
+var secretMember = regexp.MustCompile(`(?i)(secret(?:["']\s*[:=]?|\s*[:=])[\s\[{"'\\]*)` +
+	`([^\s"',}\]:=\[{\\][^\s"',}\]]*)`)
 
-// concealed returns JSON text without the secrets in it, and whether there were any.
+// concealed returns the text of JSON without the secrets in it, and whether there were any.
 func concealed(text string) (out string, had bool) {
 	if n, err := document.Parse("", text); err == nil {
 		if had = concealIn(n); had {
@@ -497,25 +508,30 @@ func concealed(text string) (out string, had bool) {
 	}
 	out = secretMember.ReplaceAllStringFunc(text, func(found string) string {
 		m := secretMember.FindStringSubmatch(found)
-		switch strings.Trim(m[2], `"`) {
-		case secret.Mask, "true", "false", "":
+		if isNoSecret(m[2]) {
 			return found
 		}
 		had = true
-		return m[1] + `""`
+		return m[1]
 	})
 	return out, had
 }
 
-// concealIn empties the members Secret that are texts.
+// isNoSecret reports whether a value of a member Secret may be shown: a parameter's is true or
+// false.
+func isNoSecret(text string) bool {
+	return slices.Contains([]string{secret.Mask, "true", "false", "null", ""}, text)
+}
+
+// concealIn empties the members Secret.
 func concealIn(n *document.Node) (had bool) {
 	for _, item := range n.Items {
 		had = concealIn(item) || had
 	}
-	for _, m := range n.Members {
-		is := strings.EqualFold(m.Key, "Secret") && m.Value.Kind == document.String
-		if is && !slices.Contains([]string{secret.Mask, "true", "false", ""}, m.Value.Text) {
-			m.Value.Text, had = "", true
+	for i, m := range n.Members {
+		if strings.EqualFold(m.Key, "Secret") && (m.Value.Kind >= document.Array || !isNoSecret(m.Value.Text)) {
+			n.Members[i].Value, had = &document.Node{Kind: document.String}, true
+			continue
 		}
 		had = concealIn(m.Value) || had
 	}

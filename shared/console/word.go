@@ -158,7 +158,7 @@ var words = map[string][languages]string{
 
 	"bots.search":  {"Name begins with", "名称前缀"},
 	"bots.taghint": {"such as env=prod", "例如 env=prod"},
-	"bots.empty":   {"There is no bot yet. Create the first one in a terminal:", "还没有机器人。请在终端中创建第一个："},
+	"bots.empty":   {"There is no bot yet.", "还没有机器人。"},
 	"bots.nomatch": {"No bot on this page matches the filters.", "本页没有符合筛选条件的机器人。"},
 	"bots.count":   {"Bots: %d", "共 %d 个机器人"},
 
