@@ -45,7 +45,9 @@ func BenchmarkPages(b *testing.B) {
 	fill(s, 10_000, 100_000)
 	one := s.browser().signIn(owner)
 	for _, path := range []string{"/console/", "/console/?tag=env%3Dprod&status=Active", "/console/bots/bot-00000",
-		"/console/commands", "/console/bots/bot-00000/commands", "/console/bots/bot-00000/history"} {
+		"/console/commands", "/console/bots/bot-00000/commands",
+		"/console/bots/bot-00000/permissions?user=u1&conversation=c1&text=stop", "/console/bots/bot-00000/try",
+		"/console/commands/chart", "/console/bots/bot-00000/history"} {
 		b.Run(path, func(b *testing.B) {
 			for b.Loop() {
 				if got := one.do(http.MethodGet, path, nil).StatusCode; got != http.StatusOK {

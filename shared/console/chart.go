@@ -13,7 +13,7 @@ import (
 // A chart is of the last hours, and of so many lists of commands at most.
 const (
 	chartHours = 24
-	chartLists = 10
+	chartLists = 5
 )
 
 // The size of the chart: of an hour, the gap between two, and the height of the highest.

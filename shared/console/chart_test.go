@@ -56,10 +56,10 @@ func TestTheChartCountsCommandsByOutcome(t *testing.T) {
 func TestTheChartSaysWhenItIsCut(t *testing.T) {
 	s := newSite(t)
 	e := s.Bot("ops")
-	for i := range 1001 {
+	for i := range 501 {
 		s.MustRecord(e, chattest.Arrival(t, e, fmt.Sprint("m", i), "u1", "stop"))
 	}
-	wantText(t, s.browser().signIn(owner).page("/console/bots/ops/commands/chart"), "1000 commands",
+	wantText(t, s.browser().signIn(owner).page("/console/bots/ops/commands/chart"), "500 commands",
 		"latest commands only")
 }
 

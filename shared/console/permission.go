@@ -17,7 +17,7 @@ const (
 	maxRows          = 30
 	maxColumns       = 16
 	maxConversations = 20
-	maxMatched       = 5_000_000
+	maxMatched       = 2_000_000
 )
 
 // A permissionsPage is what the page of the permissions of a bot shows.

@@ -90,8 +90,9 @@ func TestSpeakingToABot(t *testing.T) {
 	chattest.Equal(t, "what was sent", s.sent, []sendRequest{{Name: "ops", UserID: "alice", ConversationID: "c1",
 		Direct: true, Text: "restart pin=hunter2"}})
 	wantText(t, page, "Accepted.\n&lt;b&gt;soon", "It &lt;i&gt;runs", ref.ID, "Delivered", "the detail",
-		"restart pin=******", `value="alice"`, "checked", `href="/console/bots/ops/commands"`)
+		"restart pin=******", `value="alice"`, "checked", `href="/console/bots/ops/commands#command-`+ref.ID+`"`)
 	wantNoText(t, page, "hunter2", planted)
+	wantText(t, b.page("/console/bots/ops/commands"), `id="command-`+ref.ID+`"`)
 }
 
 func TestAnswersOfABot(t *testing.T) {
