@@ -82,7 +82,7 @@ var rooms = []room{
 	{"shared/rpc", []string{"shared/accesskey", "shared/fault", "shared/secret", "shared/chat", "shared/invoke",
 		"shared/policy", "shared/table", "shared/document", "shared/rpc/sign"}, nil},
 	{"shared/console", []string{"shared/accesskey", "shared/chat", "shared/command", "shared/document",
-		"shared/fault", "shared/invoke", "shared/journal", "shared/seal", "shared/secret"}, nil},
+		"shared/fault", "shared/invoke", "shared/journal", "shared/policy", "shared/seal", "shared/secret"}, nil},
 	{"shared/serve", []string{"shared/invoke", "shared/document", "shared/secret"}, nil},
 	{"shared/webhook", []string{"shared/journal", "shared/fault", "shared/command", "shared/secret", "shared/chat",
 		"shared/invoke", "shared/platform/callback"}, nil},

@@ -22,6 +22,7 @@ type botsPage struct {
 	Total        int64 // 0: not known
 	HealthDenied int64
 	HealthNeeds  string
+	MayCreate    bool
 	pager
 }
 
@@ -100,6 +101,7 @@ func (v *visit) showBots() error {
 		page.Total = *answer.TotalCount
 	}
 	page.HealthDenied, page.HealthNeeds = answer.HealthDenied, "oos:GetChatConfigurationHealth"
+	page.MayCreate = v.mayCreate()
 	page.pager = v.pagerOf(answer.NextToken, "name", "type", "status", "tag")
 	page.Types = v.choices(page.Filters.Type, v.types()...)
 	page.Statuses = v.choices(page.Filters.Status, chat.StatusActive, chat.StatusInactive)

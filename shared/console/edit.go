@@ -4,11 +4,13 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 
 	"chatconf/shared/chat"
 	"chatconf/shared/command"
 	"chatconf/shared/fault"
+	"chatconf/shared/policy"
 	"chatconf/shared/secret"
 )
 
@@ -189,6 +191,15 @@ func (v *visit) showConflict(page editPage) error {
 	page.Conflict = true
 	page.Changed = page.merge()
 	return v.showForm(http.StatusConflict, page)
+}
+
+// mayCreate reports whether the key may create a bot with some name. The permission may depend on
+// the name, so only a key whose policies are all ReadOnly is known to lack it.
+func (v *visit) mayCreate() bool {
+	given := v.key.Policies
+	return len(given) == 0 || slices.ContainsFunc(given, func(p *policy.Policy) bool {
+		return p.String() != policy.ReadOnly().String()
+	})
 }
 
 // may reports whether the key may do an action, as far as a request that changes nothing tells.

@@ -398,7 +398,8 @@ func TestAKeyThatMayOnlyRead(t *testing.T) {
 	b := s.addReader()
 	for _, path := range []string{"/console/", "/console/bots/ops", "/console/bots/ops/commands",
 		"/console/bots/ops/history", "/console/bots/ops/history?revision=1", "/console/commands"} {
-		wantNoText(t, b.page(path), "/ops/edit", "/ops/manage", "/ops/restore", "/ops/delete", "/ops/rotate")
+		wantNoText(t, b.page(path), "/ops/edit", "/ops/manage", "/ops/restore", "/ops/delete", "/ops/rotate",
+			"/console/new")
 	}
 	wantText(t, b.page("/console/bots/ops/manage"), "may neither rotate")
 	if status, page := b.get("/console/bots/ops/edit"); status != http.StatusForbidden ||
@@ -531,6 +532,45 @@ func (a odd) Call(_ ctx, _ string, _ map[string]string, answer any) error {
 		to.ChatConfiguration = a.bot
 	}
 	return nil
+}
+
+// The service of another process answers with all mistakes in one text.
+func TestMistakesOfOneTextAreAtTheirInputs(t *testing.T) {
+	s, before := newSiteBetween(t)
+	s.Bot("ops")
+	b := s.browser().signIn(owner)
+	form := b.form("ops")
+	for _, c := range []struct {
+		err  *fault.Error
+		at   map[string]string // by input, all that is said there
+		text string            // on the page
+	}{
+		{&fault.Error{Code: fault.InvalidParameter, Param: "RamRole", Message: `RamRole "x" is wrong; use y. ` +
+			`Configuration.BotName: is long. Configuration.Permissions[1].Parameters["a b"]: is odd, is it? ` +
+			`Configuration.BotName: is bad. Configuration.Nothing: is unknown.`},
+			map[string]string{"RamRole": `RamRole "x" is wrong; use y.`, "Configuration.Target": "",
+				"Configuration.BotName":     "BotName: is long.\nBotName: is bad.",
+				"Configuration.Permissions": `Permissions[1].Parameters["a b"]: is odd, is it?`},
+			"Nothing: is unknown."},
+		{&fault.Error{Code: fault.QuotaExceeded, Param: "ChatConfiguration", Message: "The quota is 7."},
+			nil, "The quota is 7."},
+		{&fault.Error{Code: fault.InvalidParameter, Param: "Configuration", Message: "Configuration has 70000 bytes."},
+			nil, "Configuration has 70000 bytes."},
+	} {
+		*before = func(action string, params map[string]string) error {
+			if action == "UpdateChatConfiguration" && params["CheckOnly"] == "" {
+				return c.err
+			}
+			return nil
+		}
+		page := b.refuse("/console/bots/ops/edit", form, http.StatusUnprocessableEntity)
+		wantText(t, page, c.text)
+		for name, want := range c.at {
+			if got := mistakesAt(t, page, name); got != want {
+				t.Errorf("at %s the page says %q, want %q", name, got, want)
+			}
+		}
+	}
 }
 
 // A secret that was typed into JSON is not shown again, even if the JSON is broken. Its place is
