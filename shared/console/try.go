@@ -3,6 +3,7 @@ package console
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"chatconf/shared/chat"
@@ -26,8 +27,39 @@ type tryPage struct {
 	Said               string // what was sent, without secrets; empty if nothing was
 	Mistake            string // in what was typed
 	Answer             *sentMessage
+	Earlier, Kept      []exchange // of this visit: shown above the answer, and sent with the form
 	Recent             []commandRow
 	RecentLacks        string // the permission to see the recent commands that lacks
+}
+
+// maxKept is how much of a visit a form sends again, in bytes: less than the largest form.
+const maxKept = maxForm / 2
+
+// An exchange is a message to the bot and what it answered. Only the page keeps it.
+type exchange struct{ User, Said, Answered string }
+
+// earlierOf returns the exchanges that a form sends again.
+func earlierOf(form url.Values) (out []exchange) {
+	users, said, answered := form["who"], form["said"], form["answered"]
+	for i := range min(len(users), len(said), len(answered)) {
+		out = append(out, exchange{users[i], said[i], answered[i]})
+	}
+	return out
+}
+
+// keep returns the latest exchanges, as many as a form may send again.
+func keep(all []exchange) []exchange {
+	size := 0
+	for i := len(all) - 1; i >= 0; i-- {
+		e := all[i]
+		for _, text := range []string{e.User, e.Said, e.Answered} {
+			size += len(url.QueryEscape(visible(text))) + len("&answered=")
+		}
+		if size > maxKept {
+			return all[i+1:]
+		}
+	}
+	return all
 }
 
 // A sentMessage is what became of a message: a part of the answer of SendChatMessage.
@@ -46,7 +78,16 @@ type sentMessage struct {
 
 // Silent reports whether the platform would show nothing.
 func (m *sentMessage) Silent() bool {
-	return m.Later == "" && m.Problem == "" && (m.Answer == nil || m.Answer.Text == "")
+	return m.Problem == "" && m.Text() == ""
+}
+
+// Text returns what the platform would show, at once and later.
+func (m *sentMessage) Text() string {
+	now := ""
+	if m.Answer != nil {
+		now = m.Answer.Text
+	}
+	return strings.TrimSpace(now + "\n" + m.Later)
 }
 
 // Refused returns the status with which the bot refused the message; 0 if it did not.
@@ -92,7 +133,8 @@ func (v *visit) try() error {
 	}
 	form := v.r.PostForm
 	page := tryPage{Name: v.r.PathValue("name"), Tab: "try", User: strings.TrimSpace(form.Get("user")),
-		Conversation: strings.TrimSpace(form.Get("conversation")), Direct: form.Get("direct") != ""}
+		Conversation: strings.TrimSpace(form.Get("conversation")), Direct: form.Get("direct") != "",
+		Earlier: keep(earlierOf(form))}
 	text := form.Get("text")
 	params := map[string]string{"Name": page.Name, "UserId": page.User, "Text": text}
 	if page.Conversation != "" {
@@ -131,6 +173,10 @@ func (v *visit) showTried(status int, page tryPage) error {
 				page.Said = row.Line // the record knows what is secret
 			}
 		}
+	}
+	page.Kept = page.Earlier
+	if page.Answer != nil {
+		page.Kept = keep(append(page.Kept, exchange{page.User, page.Said, page.Answer.Text()}))
 	}
 	return v.show(status, "try", "try.of", page, visible(page.Name))
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -188,6 +189,49 @@ func TestSpeakingNeedsItsPermission(t *testing.T) {
 	if status, _ := s.browser().say("ops", said); status != http.StatusSeeOther || len(s.sent) != 1 {
 		t.Errorf("without a session: %d; sent %v", status, s.sent)
 	}
+}
+
+// The page shows the earlier messages of a visit, as far as its form can send them again.
+func TestAVisitKeepsItsMessages(t *testing.T) {
+	s := newSite(t)
+	s.Bot("ops")
+	b := s.browser().signIn(owner)
+	hidden := regexp.MustCompile(`<input type="hidden" name="([a-z]+)" value="([^"]*)">`)
+	form := make(url.Values)
+	say := func(text, answer string) string {
+		t.Helper()
+		form.Set("user", "alice")
+		form.Set("text", text)
+		s.answer = &sentAnswer{Answer: &sentText{200, answer}, Later: "later"}
+		status, page := b.say("ops", form)
+		if status != http.StatusOK {
+			t.Fatalf("%s: status = %d", text, status)
+		}
+		form = make(url.Values)
+		for _, m := range hidden.FindAllStringSubmatch(page, -1) {
+			form.Add(m[1], html.UnescapeString(m[2]))
+		}
+		return page
+	}
+	say("one", "<first> "+hostile)
+	page := say("two", "second")
+	wantText(t, page, "&lt;first&gt;", ">two<", "second")
+	wantNoText(t, page, "<first>", "<script>", "\u202e")
+	chattest.Equal(t, "kept", form["said"], []string{"one", "two"})
+	for range 8 {
+		page = say("long", strings.Repeat("长", 500))
+	}
+	if n := len(form["said"]); n == 0 || n > 3 {
+		t.Errorf("%d messages are kept", n)
+	}
+	wantNoText(t, page, "&lt;first&gt;")
+	say("huge", strings.Repeat("长", 5000))
+	if got := form["said"]; len(got) > 0 {
+		t.Errorf("after a huge answer %q are kept", got)
+	}
+	form = url.Values{"who": {"a", "b"}, "said": {"x"}, "answered": {"y", "z"}} // not of this page
+	say("odd", "fine")
+	chattest.Equal(t, "kept of an odd form", form["said"], []string{"x", "odd"})
 }
 
 func TestAnotherSiteCannotSpeakToABot(t *testing.T) {
