@@ -202,9 +202,10 @@ func (v *visit) mayCreate() bool {
 	})
 }
 
-// may reports whether the key may do an action, as far as a request that changes nothing tells.
-// Only a refusal counts: after another error the action is offered.
+// may reports whether the key may do an action, as far as a request that changes nothing tells. It
+// may not if the request is refused, or if there is no such bot. Other errors do not count.
 func (v *visit) may(action string, params map[string]string) bool {
 	var answer any
-	return fault.CodeOf(v.api.Call(v.r.Context(), action, params, &answer)) != fault.NoPermission
+	code := fault.CodeOf(v.api.Call(v.r.Context(), action, params, &answer))
+	return code != fault.NoPermission && code != fault.NotFound
 }

@@ -573,6 +573,20 @@ func TestMistakesOfOneTextAreAtTheirInputs(t *testing.T) {
 	}
 }
 
+// A key that may delete a bot, and not read its history, sees the list then.
+func TestAKeyThatMayNotReadTheHistoryDeletes(t *testing.T) {
+	s := newSite(t)
+	s.Bot("ops")
+	s.addKey("CCKdeleter", mustPolicy(t, `{"Effect":"Allow","Action":["oos:DeleteChatConfiguration",
+		"oos:GetChatConfiguration","oos:ListChatConfigurations"],"Resource":"*"}`))
+	b := s.browser().signIn("CCKdeleter")
+	page := b.page("/console/bots/ops/manage")
+	wantNoText(t, page, "/ops/rotate", "/ops/edit")
+	form := inputs(t, page, "/console/bots/ops/delete")
+	form.Set("Confirm", "ops")
+	wantText(t, b.mustPost("/console/bots/ops/delete", form), "The bot was deleted", "There is no bot yet")
+}
+
 // A secret that was typed into JSON is not shown again, even if the JSON is broken. Its place is
 // empty, so that the mask of another secret does not take its place unseen.
 func TestSecretsInJSONAreNotShownAgain(t *testing.T) {
@@ -725,6 +739,32 @@ func TestNoticesAreOfAFixedSet(t *testing.T) {
 	wantText(t, b.page("/console/?notice=deleted&lang=zh"), "机器人已删除")
 }
 
+// What the pages ask, to know what the key may do, changes nothing, not even of a deleted bot.
+func TestShowingWhatMayBeDoneChangesNothing(t *testing.T) {
+	s := newSite(t)
+	s.Bot("ops")
+	b := s.browser().signIn(owner)
+	before, url := s.MustGet("ops"), s.URL("ops")
+	for _, path := range allPages("ops") {
+		b.page(path)
+	}
+	chattest.Equal(t, "the bot", s.MustGet("ops"), before)
+	if s.URL("ops") != url {
+		t.Error("the URL was rotated")
+	}
+	form := inputs(t, b.page("/console/bots/ops/restore?revision=1"), "/console/bots/ops/restore")
+	form.Set("Confirm", "ops")
+	wantText(t, b.mustPost("/console/bots/ops/restore", form), "Nothing was changed")
+	if _, err := s.Service.Delete(s.Ctx, &chat.DeleteRequest{Name: "ops"}); err != nil {
+		t.Fatal(err)
+	}
+	wantText(t, b.page("/console/bots/ops/history?revision=1"), "Restore this revision")
+	b.page("/console/bots/ops/restore?revision=1")
+	if _, err := s.Service.Get(s.Ctx, &chat.GetRequest{Name: "ops"}); fault.CodeOf(err) != fault.NotFound {
+		t.Errorf("the deleted bot is back: %v", err)
+	}
+}
+
 func TestActsAreConfirmedByTheName(t *testing.T) {
 	s := newSite(t)
 	s.Bot("ops")
@@ -817,7 +857,9 @@ func TestABadEditIsUndoneAndADeletedBotComesBack(t *testing.T) {
 	update(s, "ops", func(in *chat.UpdateRequest) { in.Status = chat.StatusInactive })
 	wantText(t, b.refuse("/console/bots/ops/delete", form, http.StatusConflict), "meanwhile")
 	form.Set("Revision", "5")
-	wantText(t, b.mustPost("/console/bots/ops/delete", form), "The bot was deleted")
+	page := b.mustPost("/console/bots/ops/delete", form)
+	wantText(t, page, "The bot was deleted", `href="/console/bots/ops/history?revision=1"`)
+	wantNoText(t, page, "/ops/edit", "/ops/manage")
 	if _, err := s.Service.Get(s.Ctx, &chat.GetRequest{Name: "ops"}); fault.CodeOf(err) != fault.NotFound {
 		t.Fatalf("it is still there: %v", err)
 	}

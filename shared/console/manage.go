@@ -2,6 +2,7 @@ package console
 
 import (
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 
@@ -142,7 +143,7 @@ func (v *visit) do(name, action, notice string, fields ...string) error {
 			params[field] = value
 		}
 	}
-	wrong, status, err := v.attempt(action, params)
+	wrong, status, err := v.attempt(action, params, new(any))
 	if err != nil {
 		return err
 	}
@@ -159,19 +160,22 @@ func (v *visit) do(name, action, notice string, fields ...string) error {
 		return v.showManageOf(status, page)
 	}
 	if name == actDelete {
-		return v.redirect(Prefix + "/?notice=" + notice)
+		to := Prefix + "/"
+		if v.may("ListChatConfigurationRevisions", map[string]string{"Name": bot}) { // from there it can come back
+			to += "bots/" + url.PathEscape(bot) + "/history"
+		}
+		return v.redirect(to + "?notice=" + notice)
 	}
 	return v.redirect(botPath(bot, notice))
 }
 
 // attempt calls an action that a person has to confirm. It returns why it was refused, in sentences
 // for people, and the status of the page that says so.
-func (v *visit) attempt(action string, params map[string]string) (wrong []string, status int, err error) {
+func (v *visit) attempt(action string, params map[string]string, answer any) (wrong []string, status int, err error) {
 	if !v.confirmed() {
 		return []string{v.word("manage.unconfirmed")}, http.StatusUnprocessableEntity, nil
 	}
-	var answer any
-	err = v.api.Call(v.r.Context(), action, params, &answer)
+	err = v.api.Call(v.r.Context(), action, params, answer)
 	if err == nil {
 		return nil, 0, nil
 	}
@@ -229,13 +233,15 @@ func (v *visit) restore() error {
 			return errForm
 		}
 	}
-	var status int
-	var err error
-	if page.Wrong, status, err = v.attempt("RestoreChatConfiguration", params); err != nil {
+	var answer chat.RestoreResponse
+	wrong, status, err := v.attempt("RestoreChatConfiguration", params, &answer)
+	switch page.Wrong = wrong; {
+	case err != nil:
 		return err
-	}
-	if page.Wrong != nil {
+	case wrong != nil:
 		return v.showRestoreOf(status, page)
+	case strconv.FormatInt(answer.ChatConfiguration.Revision, 10) == page.Expected:
+		return v.redirect(botPath(page.Name, "unchanged"))
 	}
 	return v.redirect(botPath(page.Name, "restored"))
 }

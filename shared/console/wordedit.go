@@ -75,5 +75,5 @@ var editWords = map[string][languages]string{
 	"notice.restored":      {"The revision was restored.", "版本已恢复。"},
 	"notice.rotated":       {"The webhook has a new URL.", "Webhook 已使用新的 URL。"},
 	"notice.secretrotated": {"The secret has a new value.", "密钥已更换为新值。"},
-	"notice.deleted":       {"The bot was deleted.", "机器人已删除。"},
+	"notice.deleted":       {"The bot was deleted. Its history stays.", "机器人已删除，其历史会保留。"},
 }
