@@ -417,6 +417,9 @@ type refusedError struct {
 	code   string // of the API
 	status int    // of HTTP
 	text   string // the whole error, for people
+
+	message string
+	denied  json.RawMessage // why a caller was refused; empty for another error
 }
 
 func (e *refusedError) Error() string { return e.text }
@@ -451,8 +454,8 @@ func answerError(resp *http.Response, answer []byte) error {
 	if lines := sentences(fault.Message); mistakes && len(lines) > 1 {
 		message = "\n    " + strings.Join(lines, "\n    ")
 	}
-	return &refusedError{fault.Code, resp.StatusCode, fmt.Sprintf("%s (%d):%s%s\n  request id: %s", fault.Code,
-		resp.StatusCode, message, detail, fault.RequestId)}
+	text := fmt.Sprintf("%s (%d):%s%s\n  request id: %s", fault.Code, resp.StatusCode, message, detail, fault.RequestId)
+	return &refusedError{fault.Code, resp.StatusCode, text, fault.Message, fault.AccessDeniedDetail}
 }
 
 // deniedText returns the lines that say why a caller was refused. An unknown detail is shown as the

@@ -79,7 +79,7 @@ is invalid; 3 with --exit-code, there are changes.`,
 	}
 	root.Args = onlyCommands
 	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-	root.AddCommand(newServe(), newOpen(),
+	root.AddCommand(newServe(), newOpen(), newConsole(),
 		newConnect(), newBots(), newShow(), newCreate(), newSet(), newEdit(), newDelete(),
 		newWhoCan(), newCan(), newExport(), newApply(),
 		newCall(), newSend(), newLog(), newHistory(), newDiff(), newRestore(), newRotate(),

@@ -109,6 +109,7 @@ var screens = []shot{
 		t.Setenv("WAYLAND_DISPLAY", "")
 	}},
 	{line: "open --print"}, {line: "open --data nowhere"},
+	{line: "console", until: "Ctrl-C"}, {line: "console --addr 0.0.0.0:9400"},
 	{line: "serve --data fresh --addr 127.0.0.1:0", until: "For SDKs"},
 	{line: "serve --data restored --addr 127.0.0.1:0", until: "listens on"}, {line: "serve --addr foo"},
 	{line: "serve --data restored --target mars"},

@@ -51,7 +51,9 @@ type Options struct {
 	Sends bool // the API has SendChatMessage
 	// NoteUse notes that a key was used; nil: nothing is noted.
 	NoteUse func(ctx context.Context, id string)
-	Now     func() time.Time // default time.Now
+	// LinkOnly makes a link the only way to sign in: there is no form for a key.
+	LinkOnly bool
+	Now      func() time.Time // default time.Now
 }
 
 // A Console serves the pages under Prefix.
@@ -80,7 +82,9 @@ func New(o Options) (*Console, error) {
 	mux.HandleFunc("GET /console/static/{file}", c.static)
 	open := func(pattern string, show func(*visit) error) { mux.Handle(pattern, c.serve(show, false)) }
 	open("GET /console/signin", (*visit).showSignIn)
-	open("POST /console/signin", (*visit).signIn)
+	if !o.LinkOnly {
+		open("POST /console/signin", (*visit).signIn)
+	}
 	open("POST /console/signout", (*visit).signOut)
 	open("GET /console/enter", (*visit).showLink)
 	open("POST /console/enter", (*visit).useLink)

@@ -26,6 +26,9 @@ const (
 // errLink is the error of a link that is unknown, used or expired, and of one whose key changed.
 var errLink = &pageError{status: http.StatusForbidden, word: "link.wrong"}
 
+// errLinkOnly is the answer to a stranger where a link is the only way in.
+var errLinkOnly = &pageError{status: http.StatusForbidden, word: "link.only"}
+
 // A Link leads to a page that signs a person in, once.
 type Link struct {
 	Path    secret.Text // with the query, which has the token

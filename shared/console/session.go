@@ -233,6 +233,9 @@ func (v *visit) showSignIn() error {
 	if v.key != nil {
 		return v.redirect(next)
 	}
+	if v.console.options.LinkOnly {
+		return errLinkOnly
+	}
 	return v.show(http.StatusOK, "signin", "signin.title", signInPage{Next: next})
 }
 

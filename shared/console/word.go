@@ -133,8 +133,13 @@ var words = map[string][languages]string{
 	},
 	"link.wrong": {
 		"The link is not valid: it was used, is older than 5 minutes, or is not one of this service. " +
-			"For another one, run 'chatconf open'.",
-		"链接无效：已被使用、超过 5 分钟或不属于本服务。请运行 'chatconf open' 获取新链接。",
+			"For another one, run 'chatconf open', or 'chatconf console' again.",
+		"链接无效：已被使用、超过 5 分钟或不属于本服务。请运行 'chatconf open' 或重新运行 'chatconf console' 获取新链接。",
+	},
+	"link.only": {
+		"You are not signed in, or the access key is not valid any more. Run 'chatconf console' again " +
+			"and use its link.",
+		"您未登录，或访问密钥已失效。请重新运行 'chatconf console' 并使用其链接。",
 	},
 
 	"error.title": {"This page cannot be shown", "无法显示此页面"},

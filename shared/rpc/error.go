@@ -88,6 +88,24 @@ var onWire = [...]struct {
 	fault.AccessKeyNotFound:   {http.StatusNotFound, "EntityNotExists.AccessKey"},
 }
 
+// FaultOf returns an error of the API as one of the domain, for clients. A code that the table does
+// not have is Internal.
+func FaultOf(code, message string) *fault.Error {
+	if strings.HasPrefix(code, "InvalidAccessKeyId.") {
+		return &fault.Error{Code: fault.KeyNotFound, Param: "AccessKeyId", Message: message}
+	}
+	for of, row := range onWire {
+		of := fault.Code(of)
+		if row.code == code {
+			return &fault.Error{Code: of, Message: message}
+		}
+		if param, ok := strings.CutPrefix(code, row.code); ok && strings.HasSuffix(row.code, ".") {
+			return &fault.Error{Code: of, Param: param, Message: message}
+		}
+	}
+	return &fault.Error{Code: fault.Internal, Err: errors.New(code + ": " + message)}
+}
+
 const internalMessage = "The request processing has failed due to some unknown error, exception or failure."
 
 // faultOf returns an error as the client sees it. An unknown error is an InternalError without

@@ -263,3 +263,18 @@ func TestStringToSignIsShownUnlessItIsSecret(t *testing.T) {
 		})
 	}
 }
+
+// A client that reads an error of the API gets back what the domain said.
+func TestFaultOfIsTheInverse(t *testing.T) {
+	for code := fault.Internal; code <= fault.AccessKeyNotFound; code++ {
+		want := &fault.Error{Code: code, Message: "Said."}
+		if code == fault.MissingParameter || code == fault.InvalidParameter || code == fault.QuotaExceeded {
+			want.Param = "Name"
+		}
+		status, wire := rpc.OnWire(want)
+		got := rpc.FaultOf(wire, "Said.")
+		if got.Code != code || got.Param != want.Param && code != fault.KeyNotFound {
+			t.Errorf("FaultOf(%q), status %d = %v %q, want %v %q", wire, status, got.Code, got.Param, code, want.Param)
+		}
+	}
+}

@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"reflect"
 	"time"
+
+	"chatconf/shared/fault"
 )
 
 // NoncesKept and MaxBuckets are the bounds of what a process remembers.
@@ -81,4 +83,10 @@ func WireCodes() []string {
 // Stream is stream.
 func Stream(ctx context.Context, w http.ResponseWriter, out streamed) (begun bool, err error) {
 	return stream(ctx, w, newHeaders(w), out)
+}
+
+// OnWire returns the status and the code of an error of the domain.
+func OnWire(e *fault.Error) (status int, code string) {
+	f := faultOf(e)
+	return f.status, f.code
 }
