@@ -280,7 +280,7 @@ func TestAFormThatWasNotTouchedChangesNothing(t *testing.T) {
 		`AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}`
 	s.MustCreate("ops", func(in *chat.CreateRequest) {
 		in.Configuration = slack(`"BotName":"<b>x</b>\"'"`, `"UserGroups":{"ops":["u1","u2"]}`, target,
-			`"StrictActions":"false"`, `"Actions":{"deploy":{"Summary":"a \u202e <i> \"q\""}}`,
+			`"StrictActions":"false"`, `"Actions":{"deploy":{"Summary":"a \u202e\udb40\udc01 <i> \"q\""}}`,
 			`"ConversationIds":["C1","C2"]`, `"Language":"zh"`, chattest.OpenToAll)
 		in.Tags = map[string]string{"<i>k</i>": "a=b", "Key": "x", "Value": "y"}
 	})
@@ -288,13 +288,14 @@ func TestAFormThatWasNotTouchedChangesNothing(t *testing.T) {
 	b := s.browser().signIn(owner)
 	page := b.page("/console/bots/ops/edit")
 	wantNoText(t, page, planted, "\u202e", "<b>x", "<i>")
-	wantText(t, page, `\u202e`)
+	wantText(t, page, `\u202e\udb40\udc01`)
 	wantText(t, b.mustPost("/console/bots/ops/edit", b.form("ops")), "Nothing was changed")
 	after := s.MustGet("ops")
 	chattest.Equal(t, "the bot", after, before)
 
 	form := b.form("ops")
 	form.Set("Status", chat.StatusInactive)
+	form.Set("Tags", form.Get("Tags")+"\r\n\r\n")
 	wantText(t, b.mustPost("/console/bots/ops/edit", form), "The changes were saved")
 	after = s.MustGet("ops")
 	if after.Configuration != before.Configuration || after.Status != chat.StatusInactive || after.Revision != 2 {
@@ -619,6 +620,32 @@ func TestSecretsInJSONAreNotShownAgain(t *testing.T) {
 		if got := again.Get("Configuration.Target"); got != typed {
 			t.Errorf("%s became %s", typed, got)
 		}
+	}
+}
+
+// A setting that the form does not know stays as it is.
+func TestSettingsThatTheFormDoesNotKnowStay(t *testing.T) {
+	sent := ""
+	bot := chat.Configuration{Name: "ops", Type: "Slack", Revision: 1,
+		Configuration: `{"Future":{"a":[1]},"BotName":"x"}`}
+	s := newSite(t, func(o *console.Options) {
+		inner := o.API
+		o.API = func(id string) console.API {
+			return between{odd{inner(id), bot}, func(action string, params map[string]string) error {
+				if action == "UpdateChatConfiguration" && params["CheckOnly"] == "" {
+					sent = params["Configuration"]
+				}
+				return nil
+			}}
+		}
+	})
+	b := s.browser().signIn(owner)
+	form := b.form("ops")
+	form.Set("Configuration.BotName", "y")
+	form.Set("Configuration.ConversationIds", " C1 \r\n\r\nC2")
+	b.post("/console/bots/ops/edit", form)
+	if want := `{"Future":{"a":[1]},"BotName":"y","ConversationIds":["C1","C2"]}`; sent != want {
+		t.Errorf("it sent %s, want %s", sent, want)
 	}
 }
 

@@ -368,7 +368,7 @@ func (f *form) node(one *field) (*document.Node, error) {
 	case one.Value == "":
 		return nil, nil
 	case one.Kind == kindLines:
-		return f.list(one, present), nil
+		return listOf(one.Value), nil
 	case one.Kind == kindJSON:
 		n, err := document.Parse(one.Key(), one.Value)
 		if err != nil {
@@ -379,24 +379,13 @@ func (f *form) node(one *field) (*document.Node, error) {
 	return text(one.Value), nil
 }
 
-// list returns a list of the lines of an input. A line that shows a present item is that item.
-func (f *form) list(one *field, present *document.Node) *document.Node {
-	known := make(map[string]string)
-	if present != nil {
-		for _, item := range present.Items {
-			known[visible(item.Text)] = item.Text
-		}
-	}
+// listOf returns a list of the lines of a text.
+func listOf(text string) *document.Node {
 	out := &document.Node{Kind: document.Array}
-	for line := range strings.SplitSeq(one.Value, "\n") {
-		line = strings.TrimSpace(line)
-		if line == "" {
-			continue
+	for line := range strings.SplitSeq(text, "\n") {
+		if line = strings.TrimSpace(line); line != "" {
+			out.Items = append(out.Items, &document.Node{Kind: document.String, Text: line})
 		}
-		if item, ok := known[line]; ok {
-			line = item
-		}
-		out.Items = append(out.Items, &document.Node{Kind: document.String, Text: line})
 	}
 	return out
 }
