@@ -144,7 +144,8 @@ func TestTheSimulatorSaysWhyAndWhatToChange(t *testing.T) {
 		want, not                     []string
 	}{
 		"allowed": {"ops", "alice", "c1", "restart env=prod pin=4711", []string{"Allowed", "Statement 0 decides",
-			`<tr id="statement-0" class="decides"`, "OpsRole", "env=prod", "pin=******", `<bdi>ops</bdi>`},
+			`<tr id="statement-0" class="decides"`, "OpsRole", "env=prod", "pin=******", `<bdi>ops</bdi>`,
+			`href="/console/bots/ops/try?user=alice&conversation=c1"`},
 			[]string{"What would have to change", `id="statement-1" class`}},
 		"denied by a statement": {"ops", "mallory", "c1", "uptime", []string{"Denied", "Statement 3 decides",
 			`<tr id="statement-3" class="decides"`, "Statement 3 denies it"}, []string{"Add a statement"}},
