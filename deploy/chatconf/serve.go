@@ -66,9 +66,8 @@ its parents and the files must belong to you or to root, and only their owner ma
 needs Linux or macOS. How programs are started is in deploy/vm/README.md.
 
 A web console is at /console. You sign in with an access key, or by the link that 'chatconf open'
-makes, and see what that key may see: bots with their health and settings, who may run what,
-commands, and history. It changes nothing yet, and shows no secrets. It is not there with --target
-fc or lambda.
+makes, and see and do what that key may. It shows no secrets, but that of a new access key once. It
+is not there with --target fc or lambda.
 
 /openapi.json describes the API in OpenAPI 3.1, and /schema/bot.json is the JSON Schema of a bot
 file. Anyone who can reach the service can read them.

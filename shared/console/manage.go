@@ -256,6 +256,8 @@ var notices = map[string]string{
 	"rotated":       "notice.rotated",
 	"secretrotated": "notice.secretrotated",
 	"deleted":       "notice.deleted",
+	"keychanged":    "notice.keychanged",
+	"keydeleted":    "notice.keydeleted",
 }
 
 // notice returns what was done just before the page is shown.

@@ -47,6 +47,7 @@ type view struct {
 	Key      string // name of the access key; empty if nobody is signed in
 	Notice   string // what was done just now; empty if nothing
 	Changes  *changes
+	Keys     bool // whether the access key may see access keys
 	Body     any
 }
 
@@ -57,6 +58,7 @@ func (v *visit) show(status int, name, titleWord string, body any, args ...any) 
 	if v.key != nil {
 		page.Key = v.key.Name
 		page.Changes = v.changes(name)
+		page.Keys = name != "error" && v.maySeeKeys()
 	}
 	var out bytes.Buffer
 	if err := templates[v.language].ExecuteTemplate(&out, name, page); err != nil {

@@ -1,0 +1,196 @@
+package console_test
+
+import (
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/console"
+	"chatconf/shared/policy"
+	"chatconf/shared/rpc"
+	"chatconf/shared/table/file"
+)
+
+// newKeySite is a site whose service manages its access keys.
+func newKeySite(t *testing.T) *site {
+	t.Helper()
+	s := newSite(t)
+	s.Service = s.ServiceWith(chat.Options{Keys: s.keys}, s.Ring)
+	db, err := file.Open(t.TempDir()+"/tickets.db", file.Options{Now: s.Clock.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	handler, err := rpc.NewHandler(rpc.Options{Service: s.Service, Keys: s.keys,
+		Tickets: db.Table("tickets", file.TableOptions{TTL: rpc.NonceAge}), Now: s.Clock.Now},
+		append(rpc.Actions(), rpc.KeyActions()...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.options.Key, s.options.NoteUse = handler.Key, nil
+	s.options.API = func(id string) console.API { return handler.As(id) }
+	if s.console, err = console.New(s.options); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+var (
+	madeID     = regexp.MustCompile(`<dd><code>(CCK[0-9A-Za-z]{20})</code>`)
+	madeSecret = regexp.MustCompile(`Its secret</dt><dd><code>([^<]+)</code>`)
+)
+
+// The secret of a new key is on the page that answers, and nowhere else. It signs in.
+func TestAKeyIsMadeAndItsSecretShownOnce(t *testing.T) {
+	s := newKeySite(t)
+	b := s.browser().signIn(owner)
+	wantText(t, b.page("/console/keys"), "key "+owner, "this session&#39;s", `href="/console/keys/new"`)
+	status, _, page := b.post("/console/keys/new", url.Values{"Name": {`<b>"reader`}, "Policy": {"ReadOnly"},
+		"Expires": {"2099-01-31"}, "Description": {"reads"}})
+	id, made := madeID.FindStringSubmatch(page), madeSecret.FindStringSubmatch(page)
+	if status != http.StatusOK || id == nil || made == nil {
+		t.Fatalf("create: %d\n%s", status, page)
+	}
+	wantText(t, page, "never shown again", "&lt;b&gt;")
+	for _, path := range []string{"/console/keys", "/console/keys/" + id[1], "/console/"} {
+		wantNoText(t, b.page(path), made[1], "<b>")
+	}
+	wantNoText(t, s.log.String(), made[1])
+	wantText(t, b.page("/console/keys/"+id[1]), "2099-02-01 00:00:00 UTC", "Disable the key", "oos:Get*", owner)
+	wantText(t, b.page("/console/keys"), id[1], "reads")
+	if got := s.browser().trySignIn(id[1], made[1]); got != http.StatusSeeOther {
+		t.Errorf("sign in with the new key: %d", got)
+	}
+}
+
+func TestAKeyIsDisabledAndExpires(t *testing.T) {
+	s := newKeySite(t)
+	s.addKey("CCKother", policy.Owner())
+	b, other := s.browser().signIn(owner), s.browser().signIn("CCKother")
+	change := func(form url.Values) {
+		t.Helper()
+		if status, to, page := b.post("/console/keys/CCKother", form); status != http.StatusSeeOther ||
+			to != "/console/keys/CCKother?notice=keychanged" {
+			t.Fatalf("%v: %d to %q\n%s", form, status, to, page)
+		}
+	}
+	change(url.Values{"Status": {"Inactive"}})
+	wantText(t, b.page("/console/keys/CCKother?notice=keychanged"), "Enable the key", "was changed")
+	if other.isSignedIn() {
+		t.Error("the session of a disabled key goes on")
+	}
+	change(url.Values{"Status": {"Active"}})
+	today := s.Clock.Now().UTC().Format(time.DateOnly)
+	change(url.Values{"Expires": {today}})
+	if !other.isSignedIn() {
+		t.Error("the key has expired on its last day")
+	}
+	s.Clock.Advance(24 * time.Hour)
+	b = s.browser().signIn(owner)
+	wantText(t, b.page("/console/keys"), "expired")
+	change(url.Values{"Expires": {""}})
+	wantNoText(t, b.page("/console/keys"), "expired")
+	for name, form := range map[string]url.Values{"a wrong date": {"Expires": {"someday"}},
+		"a wrong status": {"Status": {"Gone"}}, "nothing": {}} {
+		status, _, page := b.post("/console/keys/CCKother", form)
+		if status != http.StatusUnprocessableEntity {
+			t.Errorf("%s: %d, want 422", name, status)
+		}
+		wantText(t, page, `role="alert"`)
+	}
+}
+
+func TestAKeyIsDeletedByTypingItsID(t *testing.T) {
+	s := newKeySite(t)
+	s.addKey("CCKother", policy.Owner())
+	b := s.browser().signIn(owner)
+	for _, typed := range []string{"", "cckother", owner} {
+		status, _, page := b.post("/console/keys/CCKother/delete", url.Values{"Confirm": {typed}})
+		if status != http.StatusUnprocessableEntity {
+			t.Errorf("typed %q: %d, want 422", typed, status)
+		}
+		wantText(t, page, "Nothing was deleted")
+	}
+	status, to, _ := b.post("/console/keys/CCKother/delete", url.Values{"Confirm": {"CCKother"}})
+	if status != http.StatusSeeOther || to != "/console/keys?notice=keydeleted" {
+		t.Errorf("delete: %d to %q", status, to)
+	}
+	wantNoText(t, b.page("/console/keys"), "CCKother")
+	for _, path := range []string{"/console/keys/CCKother", "/console/keys/absent"} {
+		if got, _ := b.get(path); got != http.StatusNotFound {
+			t.Errorf("GET %s: %d, want 404", path, got)
+		}
+	}
+	b.refuse("/console/keys/CCKother/delete", url.Values{"Confirm": {"CCKother"}}, http.StatusNotFound)
+}
+
+func TestMistakesInANewKeyAreShown(t *testing.T) {
+	s := newKeySite(t)
+	b := s.browser().signIn(owner)
+	wantText(t, b.page("/console/keys/new"), "Everything, also access keys")
+	for want, form := range map[string]url.Values{
+		"Name is mandatory":     {"Policy": {"ReadOnly"}},
+		"Policy is mandatory":   {"Name": {"x"}},
+		"Unknown Policy":        {"Name": {"x"}, "Policy": {"Everything"}},
+		"PolicyDocument":        {"Name": {"x"}, "Policy": {"Document"}, "Document": {"{"}},
+		"ExpireDate":            {"Name": {"x"}, "Policy": {"ReadOnly"}, "Expires": {"soon"}},
+		"ExpireDate &#34;&lt;b": {"Name": {"x"}, "Policy": {"ReadOnly"}, "Expires": {"<b>"}},
+	} {
+		status, _, page := b.post("/console/keys/new", form)
+		if status != http.StatusUnprocessableEntity {
+			t.Errorf("%v: %d, want 422", form, status)
+		}
+		wantText(t, page, want, `role="alert"`)
+	}
+}
+
+// A key without the permission is refused, whatever it posts, and so is another site.
+func TestKeysNeedPermissions(t *testing.T) {
+	s := newKeySite(t)
+	s.addKey("CCKadmin", mustPolicy(t, `{"Effect":"Allow","Action":"oos:*","Resource":"*"}`))
+	b := s.browser().signIn("CCKadmin")
+	for _, path := range []string{"/console/keys", "/console/keys/" + owner} {
+		status, page := b.get(path)
+		if status != http.StatusForbidden {
+			t.Errorf("GET %s: %d, want 403", path, status)
+		}
+		wantText(t, page, "oos:ListAccessKeys")
+		wantNoText(t, page, "key "+owner)
+	}
+	wantNoText(t, b.page("/console/"), "/console/keys")
+	wantNoText(t, newSite(t).browser().signIn(owner).page("/console/"), "/console/keys") // without the actions
+	s.addKey("CCKlister", mustPolicy(t, `{"Effect":"Allow","Action":["oos:ListAccessKeys","oos:*"],"Resource":"*"}`))
+	lister := s.browser().signIn("CCKlister")
+	wantText(t, lister.page("/console/"), `href="/console/keys"`)
+	wantNoText(t, lister.page("/console/keys"), "/console/keys/new")
+	wantNoText(t, lister.page("/console/keys/"+owner), "Disable the key", "Set the last day")
+	posts := map[string]url.Values{
+		"/console/keys/new":                  {"Name": {"x"}, "Policy": {"Owner"}},
+		"/console/keys/" + owner:             {"Status": {"Inactive"}},
+		"/console/keys/" + owner + "/delete": {"Confirm": {owner}},
+	}
+	for path, form := range posts {
+		if status, _, page := b.post(path, form); status != http.StatusForbidden || madeSecret.MatchString(page) {
+			t.Errorf("POST %s: %d, want 403\n%s", path, status, page)
+		}
+	}
+	other := s.browser().signIn(owner)
+	other.header.Set("Sec-Fetch-Site", "cross-site")
+	for path, form := range posts {
+		if status, _, _ := other.post(path, form); status != http.StatusForbidden {
+			t.Errorf("POST %s from another site: %d, want 403", path, status)
+		}
+		if status, to, _ := s.browser().post(path, form); status != http.StatusSeeOther ||
+			!strings.HasPrefix(to, "/console/signin") {
+			t.Errorf("POST %s of a stranger: %d to %q", path, status, to)
+		}
+	}
+	keys, err := s.keys.List(t.Context())
+	if err != nil || len(keys) != 3 || !keys[0].Active || !keys[1].Active || !keys[2].Active {
+		t.Errorf("the keys are %v, %v", keys, err)
+	}
+}
