@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"chatconf/shared/app"
 	"chatconf/shared/chat"
 	"chatconf/shared/chat/chattest"
+	"chatconf/shared/dial"
 	"chatconf/shared/policy"
 	"chatconf/shared/secret"
 )
@@ -26,7 +28,9 @@ func TestServeShowsTheConsole(t *testing.T) {
 		t.Fatal(err)
 	}
 	settings.Data = t.TempDir()
-	role, closeTargets, err := localRole(&settings, "", nil, nil, new(door))
+	settings.TargetNetworks = dial.Networks{netip.MustParsePrefix("10.1.0.0/16")}
+	settings.MaxStreams = 12345
+	role, closeTargets, err := localRole(&settings, "", nil, nil, &door{about: aboutService(settings, storeFile)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,6 +82,16 @@ func TestServeShowsTheConsole(t *testing.T) {
 		!strings.Contains(page.Body.String(), "/webhook/"+settings.AccountID+"/"+settings.Region+"/ops/"+secret.Mask) ||
 		strings.Contains(page.Body.String(), "signing-secret-0") {
 		t.Errorf("the page of a bot: %d\n%s", page.Code, page.Body)
+	}
+	about := ask(http.MethodGet, "/console/about", nil).Body.String()
+	for _, want := range []string{"<dd>file<", settings.AccountID, settings.Region, "10.1.0.0/16", "<dd>12345<",
+		"90 days", "256 KiB", "1024 KiB", "no limit"} {
+		if !strings.Contains(about, want) {
+			t.Errorf("the page about the service lacks %q:\n%s", want, about)
+		}
+	}
+	if strings.Contains(about, settings.Data) {
+		t.Errorf("the page about the service has the path of its data:\n%s", about)
 	}
 	if got := ask(http.MethodGet, "/", nil); got.Code != http.StatusOK ||
 		!strings.HasPrefix(got.Header().Get("Content-Type"), "text/plain") {

@@ -38,11 +38,14 @@ func (*consoleLinkResponse) Format(s fmt.State, _ rune) { io.WriteString(s, "[co
 const consolePrefix = console.Prefix
 
 // A door is the console of a local service, and makes links to it.
-type door struct{ console *console.Console }
+type door struct {
+	console *console.Console
+	about   console.About
+}
 
 // open is openConsole, and remembers the console.
 func (d *door) open(p app.SiteParts) (handler http.Handler, err error) {
-	d.console, err = openConsole(p)
+	d.console, err = openConsole(p, d.about)
 	return d.console, err
 }
 

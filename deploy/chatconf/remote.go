@@ -144,7 +144,10 @@ func (a *remoteAPI) pages() (*console.Console, error) {
 		return nil, err
 	}
 	key := accesskey.Key{ID: a.client.key.ID, Name: a.client.key.ID, Secret: secret.Text(rand.Text()), Active: true}
+	about := aboutTool()
+	about.Endpoint, about.Region = a.client.endpoint, a.region
 	return console.New(console.Options{Ring: ring, Platforms: platform.All().Descriptions(), LinkOnly: true,
+		About: about,
 		Key: func(_ context.Context, id string) (*accesskey.Key, error) {
 			if id != key.ID {
 				return nil, &fault.Error{Code: fault.KeyNotFound, Param: "AccessKeyId"}

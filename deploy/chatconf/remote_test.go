@@ -97,6 +97,7 @@ func TestConsoleOverAnAPI(t *testing.T) {
 		"/console/bots/ops/history":     "Created",
 		"/console/commands":             "restart",
 		"/console/bots/dev":             "DevRole",
+		"/console/about":                "Its limits are not known here.",
 		"/console/?name=d&type=Nothing": "Type",
 	} {
 		_, page := visitor{method: "GET", url: host + path, cookies: cookies}.do(t)

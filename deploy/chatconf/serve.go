@@ -161,7 +161,7 @@ CHATCONF_OWN_RIGHTS.`,
 			if target != targetLocal {
 				return seeAddr(serveTarget(cmd.Context(), cmd.OutOrStdout(), settings, target, dist, emulated))
 			}
-			console := new(door)
+			console := &door{about: aboutService(settings, store)}
 			role, closeTargets, err := localRole(&settings, cloud, emulated, gateways, console)
 			if err != nil {
 				return err

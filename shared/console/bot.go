@@ -17,7 +17,6 @@ type botPage struct {
 	Name     string
 	Settings settingsPart
 	Health   healthPart
-	Tab      string // of the pages of this bot
 }
 
 // A settingsPart is what the settings of a bot say.
@@ -64,7 +63,7 @@ type healthError struct {
 
 func (v *visit) showBot() error {
 	name := v.r.PathValue("name")
-	page := botPage{Name: name, Tab: "overview"}
+	page := botPage{Name: name}
 	var answer chat.GetResponse
 	err := v.api.Call(v.r.Context(), "GetChatConfiguration", map[string]string{"Name": name}, &answer)
 	if page.Settings.part, err = partOf(err); err != nil {

@@ -26,7 +26,6 @@ const (
 // A chartPage is what the page of the commands of the last hours by outcome shows.
 type chartPage struct {
 	Name          string // of the bot; empty: all
-	Tab           string
 	Outcomes      []string
 	Hours         []chartHour
 	Total, Most   int  // of all hours, and of the hour with the most
@@ -71,7 +70,7 @@ func outcomeOf(c *chat.ChatCommand) int {
 // showChart shows the commands of a bot, or of all bots, of the last hours by outcome.
 func (v *visit) showChart() error {
 	first := v.console.now().UTC().Truncate(time.Hour).Add(-(chartHours - 1) * time.Hour)
-	page := chartPage{Name: v.r.PathValue("name"), Tab: "commands", Width: chartHours * hourWidth, Height: chartHeight}
+	page := chartPage{Name: v.r.PathValue("name"), Width: chartHours * hourWidth, Height: chartHeight}
 	page.List = strings.TrimSuffix(v.r.URL.EscapedPath(), "/chart")
 	for _, o := range outcomes {
 		page.Outcomes = append(page.Outcomes, v.word(o.word))

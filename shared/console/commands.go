@@ -11,7 +11,6 @@ import (
 // A commandsPage is what the page of the commands of a bot, or of all bots, shows.
 type commandsPage struct {
 	Name      string // of the bot; empty: all
-	Tab       string
 	Filters   map[string]string
 	Decisions []choice
 	States    []choice
@@ -35,7 +34,7 @@ var commandFilters = []struct{ name, param string }{
 
 func (v *visit) showCommands() error {
 	query := v.r.URL.Query()
-	page := commandsPage{Name: v.r.PathValue("name"), Tab: "commands", Filters: make(map[string]string)}
+	page := commandsPage{Name: v.r.PathValue("name"), Filters: make(map[string]string)}
 	params := map[string]string{"MaxResults": pageSize}
 	if page.Name != "" {
 		params["Name"] = page.Name

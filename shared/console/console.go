@@ -53,6 +53,7 @@ type Options struct {
 	NoteUse func(ctx context.Context, id string)
 	// LinkOnly makes a link the only way to sign in: there is no form for a key.
 	LinkOnly bool
+	About    About
 	Now      func() time.Time // default time.Now
 }
 
@@ -109,6 +110,7 @@ func New(o Options) (*Console, error) {
 	closed("POST /console/bots/{name}/rotate", (*visit).rotate)
 	closed("POST /console/bots/{name}/rotatesecret", (*visit).rotateSecret)
 	closed("POST /console/bots/{name}/delete", (*visit).delete)
+	closed("GET /console/about", (*visit).showAbout)
 	closed("GET /console/keys", (*visit).showKeys)
 	closed("GET /console/keys/new", (*visit).showNewKey)
 	closed("POST /console/keys/new", (*visit).createKey)

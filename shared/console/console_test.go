@@ -223,7 +223,7 @@ func allPages(name string) []string {
 	return []string{"/console/", bot, bot + "/permissions", bot + "/permissions" + simulated, bot + "/try",
 		bot + "/commands", bot + "/history", bot + "/history?revision=1", "/console/commands", "/console/new",
 		"/console/new?type=Slack", bot + "/edit", bot + "/manage", bot + "/restore?revision=1",
-		bot + "/commands/chart", "/console/commands/chart"}
+		bot + "/commands/chart", "/console/commands/chart", "/console/about"}
 }
 
 func TestAllPagesShowABot(t *testing.T) {

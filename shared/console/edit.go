@@ -21,7 +21,6 @@ const maxBotForm = 8 * chat.MaxConfiguration
 type editPage struct {
 	secret.Hidden
 	Name     string // empty for a new bot
-	Tab      string
 	Type     string
 	Platform string
 	Revision int64
@@ -67,7 +66,6 @@ func (v *visit) showForm(status int, page editPage) error {
 	if page.Name == "" {
 		return v.show(status, "edit", "edit.newof", page, page.Platform)
 	}
-	page.Tab = "edit"
 	return v.show(status, "edit", "edit.of", page, visible(page.Name))
 }
 

@@ -9,7 +9,6 @@ import (
 // A historyPage is what the page of the history of a bot shows.
 type historyPage struct {
 	Name      string
-	Tab       string
 	Revisions []chat.Revision
 	pager
 }
@@ -17,7 +16,6 @@ type historyPage struct {
 // A diffPage is what the page of one revision shows.
 type diffPage struct {
 	Name string
-	Tab  string
 	chat.Revision
 	Changes    []changeRow
 	MayRestore bool
@@ -44,7 +42,7 @@ func (v *visit) showHistory() error {
 	if err := v.api.Call(v.r.Context(), "ListChatConfigurationRevisions", params, &answer); err != nil {
 		return err
 	}
-	page := historyPage{Name: name, Tab: "history", Revisions: answer.ChatConfigurationRevisions,
+	page := historyPage{Name: name, Revisions: answer.ChatConfigurationRevisions,
 		pager: v.pagerOf(answer.NextToken)}
 	return v.show(http.StatusOK, "history", "history.of", page, visible(name))
 }
@@ -59,7 +57,7 @@ func (v *visit) showRevision(name, revision, compared string) error {
 	if err := v.api.Call(v.r.Context(), "GetChatConfigurationRevision", params, &answer); err != nil {
 		return err
 	}
-	page := diffPage{Name: name, Tab: "history", Revision: answer.ChatConfigurationRevision}
+	page := diffPage{Name: name, Revision: answer.ChatConfigurationRevision}
 	page.MayRestore = v.may("RestoreChatConfiguration",
 		map[string]string{"Name": name, "Revision": revision, "ExpectedRevision": "0"})
 	for _, ch := range answer.ChatConfigurationRevision.Changes {

@@ -3,7 +3,6 @@ package console
 import (
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 
 	"chatconf/shared/chat"
@@ -21,7 +20,6 @@ const (
 // A managePage has the acts that cannot be undone, or that stop what depends on a secret.
 type managePage struct {
 	Name     string
-	Tab      string
 	Revision int64
 	Secrets  []choice // the keys of secrets that can be rotated
 	Acts     map[string]*act
@@ -38,7 +36,6 @@ type act struct {
 // A restorePage asks for the confirmation to restore a revision.
 type restorePage struct {
 	Name     string
-	Tab      string
 	Revision string
 	Expected string // the present revision; empty if the bot is deleted
 	Wrong    []string
@@ -52,7 +49,7 @@ func (v *visit) manageOf() (managePage, error) {
 		return managePage{}, err
 	}
 	c := answer.ChatConfiguration
-	page := managePage{Name: c.Name, Tab: "manage", Revision: c.Revision, Acts: make(map[string]*act), Nothing: true}
+	page := managePage{Name: c.Name, Revision: c.Revision, Acts: make(map[string]*act), Nothing: true}
 	for _, s := range c.Secrets {
 		if s.Key != webhookKey {
 			page.Secrets = append(page.Secrets, choice{Value: s.Key, Text: s.Key})
@@ -83,24 +80,6 @@ func (v *visit) mayDo(name, bot string) bool {
 	default:
 		return v.may("RotateChatSecret", map[string]string{"Name": bot, "Key": webhookKey, "Revision": "0"})
 	}
-}
-
-// changes are the pages that change a bot, as far as the key may.
-type changes struct {
-	Bot, Section string
-	Edit, Manage bool
-}
-
-// changes returns the pages that change the bot of the path; nil without one. section is the name
-// of the template of this page.
-func (v *visit) changes(section string) *changes {
-	bot := v.r.PathValue("name")
-	if bot == "" || section == "error" {
-		return nil
-	}
-	manage := slices.ContainsFunc([]string{actDelete, actRotate, actRotateSecret},
-		func(name string) bool { return v.mayDo(name, bot) })
-	return &changes{Bot: bot, Section: section, Edit: v.mayDo(actEdit, bot), Manage: manage}
 }
 
 func (v *visit) showManage() error {
@@ -199,7 +178,7 @@ func (v *visit) attempt(action string, params map[string]string, answer any) (wr
 }
 
 func (v *visit) showRestore() error {
-	page := restorePage{Name: v.r.PathValue("name"), Tab: "history", Revision: v.r.URL.Query().Get("revision")}
+	page := restorePage{Name: v.r.PathValue("name"), Revision: v.r.URL.Query().Get("revision")}
 	if _, err := strconv.ParseInt(page.Revision, 10, 64); err != nil {
 		return errNoPage
 	}
@@ -222,7 +201,7 @@ func (v *visit) restore() error {
 	if err := v.readForm(); err != nil {
 		return err
 	}
-	page := restorePage{Name: v.r.PathValue("name"), Tab: "history", Revision: v.r.PostForm.Get("Revision"),
+	page := restorePage{Name: v.r.PathValue("name"), Revision: v.r.PostForm.Get("Revision"),
 		Expected: v.r.PostForm.Get("ExpectedRevision")}
 	params := map[string]string{"Name": page.Name, "Revision": page.Revision}
 	if page.Expected != "" {

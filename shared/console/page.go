@@ -46,8 +46,8 @@ type view struct {
 	Section  string // the part of the console that the page belongs to
 	Key      string // name of the access key; empty if nobody is signed in
 	Notice   string // what was done just now; empty if nothing
-	Changes  *changes
-	Keys     bool // whether the access key may see access keys
+	Tabs     *tabs  // of the bot; nil without one
+	Keys     bool   // whether the access key may see access keys
 	Body     any
 }
 
@@ -57,7 +57,7 @@ func (v *visit) show(status int, name, titleWord string, body any, args ...any) 
 		Section: name, Notice: v.notice(), Body: body}
 	if v.key != nil {
 		page.Key = v.key.Name
-		page.Changes = v.changes(name)
+		page.Tabs = v.tabs(name)
 		page.Keys = name != "error" && v.maySeeKeys()
 	}
 	var out bytes.Buffer

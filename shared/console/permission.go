@@ -22,7 +22,7 @@ const (
 
 // A permissionsPage is what the page of the permissions of a bot shows.
 type permissionsPage struct {
-	Name, Tab  string
+	Name       string
 	Status     string
 	Matrix     matrix
 	Statements []statementRow
@@ -110,7 +110,7 @@ func (v *visit) showPermissions() error {
 	if err != nil {
 		return err
 	}
-	page := permissionsPage{Name: name, Tab: "permissions", Status: r.bot.Status, Statements: statementsOf(r.root),
+	page := permissionsPage{Name: name, Status: r.bot.Status, Statements: statementsOf(r.root),
 		Decides: -1}
 	page.Matrix = v.matrixOf(r, strings.TrimSpace(query.Get("who")), strings.TrimSpace(query.Get("what")))
 	for _, a := range r.actions.All() {

@@ -19,7 +19,7 @@ const sendAction = "SendChatMessage"
 
 // A tryPage is what the page to try a bot shows.
 type tryPage struct {
-	Name, Tab string
+	Name string
 	part
 	Hint               string // why the bot cannot be spoken to; empty if it can
 	User, Conversation string
@@ -103,7 +103,7 @@ var errNoSend = &pageError{status: http.StatusNotFound, word: "try.nosend"}
 
 // showTry shows the form to speak to a bot, if the key may.
 func (v *visit) showTry() error {
-	page := tryPage{Name: v.r.PathValue("name"), Tab: "try", User: v.r.URL.Query().Get("user"),
+	page := tryPage{Name: v.r.PathValue("name"), User: v.r.URL.Query().Get("user"),
 		Conversation: v.r.URL.Query().Get("conversation")}
 	if !v.console.options.Sends {
 		return errNoSend
@@ -132,7 +132,7 @@ func (v *visit) try() error {
 		return err
 	}
 	form := v.r.PostForm
-	page := tryPage{Name: v.r.PathValue("name"), Tab: "try", User: strings.TrimSpace(form.Get("user")),
+	page := tryPage{Name: v.r.PathValue("name"), User: strings.TrimSpace(form.Get("user")),
 		Conversation: strings.TrimSpace(form.Get("conversation")), Direct: form.Get("direct") != "",
 		Earlier: keep(earlierOf(form))}
 	text := form.Get("text")

@@ -6,7 +6,6 @@ func init() { maps.Copy(words, editWords) }
 
 // editWords are the texts of the pages that change bots.
 var editWords = map[string][languages]string{
-	"acts":          {"Changes", "变更操作"},
 	"edit":          {"Edit", "编辑"},
 	"edit.new":      {"New bot", "新建机器人"},
 	"edit.newof":    {"New bot for %s", "新建 %s 机器人"},
