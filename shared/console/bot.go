@@ -24,7 +24,7 @@ type settingsPart struct {
 	part
 	chat.Configuration
 	Tags        []string
-	Rows        []settingRow
+	Rows, Unset []settingRow
 	Statements  []statementRow
 	Others      []namedText // members of Outputs but the steps
 	Steps       []string    // of the set-up
@@ -49,6 +49,7 @@ type namedText struct{ Name, Text string }
 type healthPart struct {
 	part
 	chat.Health
+	Says    string        // what the state of the connection means; empty without one
 	Moments []namedText   // name and date
 	Errors  []healthError // the failing one first
 }
@@ -103,7 +104,13 @@ func (v *visit) settingsOf(c *chat.Configuration) (settingsPart, error) {
 	for _, p := range v.console.options.Platforms {
 		if p.Type == c.Type {
 			out.ConsoleURL = p.Console
-			out.Rows = settingRows(p, root, since)
+			for _, row := range settingRows(p, root, since) {
+				if row.Set || row.Required {
+					out.Rows = append(out.Rows, row)
+				} else {
+					out.Unset = append(out.Unset, row)
+				}
+			}
 		}
 	}
 	out.Statements = statementsOf(root)
@@ -195,11 +202,25 @@ func (s *settingsPart) readOutputs(text string) {
 	}
 }
 
+// connectionWords say what the states of a connection mean.
+var connectionWords = map[string]string{
+	chat.ConnectionConnected:  "connection.connected",
+	chat.ConnectionConnecting: "connection.connecting",
+	chat.ConnectionRefused:    "connection.refused",
+	chat.ConnectionLost:       "connection.lost",
+	chat.ConnectionAbsent:     "connection.absent",
+}
+
 // healthOf returns the health of a bot, with what to do.
 func (v *visit) healthOf(h *chat.Health) healthPart {
 	out := healthPart{Health: *h}
-	for _, moment := range []namedText{{"health.callback", h.LastCallbackDate}, {"health.success", h.LastSuccessDate},
-		{"health.command", h.LastCommandDate}} {
+	moments := []namedText{{"health.callback", h.LastCallbackDate}, {"health.success", h.LastSuccessDate},
+		{"health.command", h.LastCommandDate}}
+	if h.Connection != nil {
+		out.Says = v.word(connectionWords[h.Connection.State])
+		moments = append(moments, namedText{"health.frame", h.Connection.LastFrameDate})
+	}
+	for _, moment := range moments {
 		out.Moments = append(out.Moments, namedText{v.word(moment.Name), moment.Text})
 	}
 	failing := failureOf(h)

@@ -26,12 +26,19 @@ const (
 // A chartPage is what the page of the commands of the last hours by outcome shows.
 type chartPage struct {
 	Name          string // of the bot; empty: all
-	Outcomes      []string
+	Outcomes      []chartOutcome
 	Hours         []chartHour
 	Total, Most   int  // of all hours, and of the hour with the most
 	Cut           bool // earlier commands are not counted
 	Width, Height int
+	Last          string // date of the last hour
 	List          string // the address of the list of commands
+}
+
+// A chartOutcome is an entry of the legend.
+type chartOutcome struct {
+	Text, Class string
+	Count       int
 }
 
 // A chartHour are the commands of one hour, in UTC.
@@ -73,12 +80,13 @@ func (v *visit) showChart() error {
 	page := chartPage{Name: v.r.PathValue("name"), Width: chartHours * hourWidth, Height: chartHeight}
 	page.List = strings.TrimSuffix(v.r.URL.EscapedPath(), "/chart")
 	for _, o := range outcomes {
-		page.Outcomes = append(page.Outcomes, v.word(o.word))
+		page.Outcomes = append(page.Outcomes, chartOutcome{Text: v.word(o.word), Class: o.class})
 	}
 	for i := range chartHours {
 		page.Hours = append(page.Hours, chartHour{Counts: make([]int, len(outcomes)),
 			Date: first.Add(time.Duration(i) * time.Hour).Format(time.RFC3339)})
 	}
+	page.Last = page.Hours[chartHours-1].Date
 	params := map[string]string{"Since": first.Format(time.RFC3339), "MaxResults": strconv.Itoa(chat.MaxResults)}
 	if page.Name != "" {
 		params["Name"] = page.Name
@@ -111,7 +119,9 @@ func (p *chartPage) add(first time.Time, c *chat.ChatCommand) {
 	}
 	if i := int(at.Sub(first) / time.Hour); i < len(p.Hours) {
 		h := &p.Hours[i]
-		h.Counts[outcomeOf(c)]++
+		outcome := outcomeOf(c)
+		h.Counts[outcome]++
+		p.Outcomes[outcome].Count++
 		h.Total++
 		p.Total++
 		p.Most = max(p.Most, h.Total)

@@ -29,7 +29,7 @@ type commandRow struct {
 // commandFilters are the parameters of the page by the parameter of the API.
 var commandFilters = []struct{ name, param string }{
 	{"user", "User"}, {"command", "Command"}, {"decision", "Decision"}, {"state", "State"}, {"target", "Target"},
-	{"since", "Since"},
+	{"since", "Since"}, {"until", "Until"},
 }
 
 func (v *visit) showCommands() error {

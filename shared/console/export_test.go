@@ -5,3 +5,6 @@ func Words() map[string][languages]string { return words }
 
 // CountLinks returns how many links a console keeps.
 func CountLinks(c *Console) int { return len(c.links.all) }
+
+// Differing is differing.
+func Differing(a, b string) (string, string) { return differing(a, b) }

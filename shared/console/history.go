@@ -11,6 +11,7 @@ type historyPage struct {
 	Name      string
 	Revisions []chat.Revision
 	pager
+	Comparison *comparison // nil: there is nothing to compare
 }
 
 // A diffPage is what the page of one revision shows.
@@ -18,7 +19,14 @@ type diffPage struct {
 	Name string
 	chat.Revision
 	Changes    []changeRow
+	Comparison comparison
 	MayRestore bool
+}
+
+// A comparison is the form that compares two revisions of a bot.
+type comparison struct {
+	Name     string
+	From, To int64 // 0: none is proposed
 }
 
 // A changeRow is one value that differs.
@@ -44,6 +52,11 @@ func (v *visit) showHistory() error {
 	}
 	page := historyPage{Name: name, Revisions: answer.ChatConfigurationRevisions,
 		pager: v.pagerOf(answer.NextToken)}
+	if n := len(page.Revisions); n > 1 {
+		page.Comparison = &comparison{name, page.Revisions[1].Revision, page.Revisions[0].Revision}
+	} else if n == 1 && page.First != "" { // of a later page
+		page.Comparison = &comparison{Name: name, To: page.Revisions[0].Revision}
+	}
 	return v.show(http.StatusOK, "history", "history.of", page, visible(name))
 }
 
@@ -58,6 +71,7 @@ func (v *visit) showRevision(name, revision, compared string) error {
 		return err
 	}
 	page := diffPage{Name: name, Revision: answer.ChatConfigurationRevision}
+	page.Comparison = comparison{name, page.Compared, page.Revision.Revision}
 	page.MayRestore = v.may("RestoreChatConfiguration",
 		map[string]string{"Name": name, "Revision": revision, "ExpectedRevision": "0"})
 	for _, ch := range answer.ChatConfigurationRevision.Changes {
@@ -68,7 +82,26 @@ func (v *visit) showRevision(name, revision, compared string) error {
 		if row.Has {
 			row.After = *ch.After
 		}
+		row.Before, row.After = differing(row.Before, row.After)
 		page.Changes = append(page.Changes, row)
 	}
 	return v.show(http.StatusOK, "diff", "history.revision", page, page.Revision.Revision, visible(name))
+}
+
+// differing leaves out what two long texts both begin with, but for some characters before the
+// first difference, so that a table shows where they differ.
+func differing(a, b string) (string, string) {
+	const kept = maxShort / 4
+	x, y := []rune(a), []rune(b)
+	if max(len(x), len(y)) <= maxShort {
+		return a, b
+	}
+	same := 0
+	for same < min(len(x), len(y)) && x[same] == y[same] {
+		same++
+	}
+	if same <= kept {
+		return a, b
+	}
+	return "…" + string(x[same-kept:]), "…" + string(y[same-kept:])
 }

@@ -169,7 +169,7 @@ var words = map[string][languages]string{
 
 	"bot.settings":   {"Settings", "设置"},
 	"bot.key":        {"Key", "配置项"},
-	"bot.value":      {"Value", "值"},
+	"bot.unsets":     {"Settings that are not set (%d)", "未设置的项（%d）"},
 	"bot.secretset":  {"set; secrets are never shown", "已设置；密钥从不显示"},
 	"bot.unset":      {"not set", "未设置"},
 	"bot.required":   {"required", "必填"},
@@ -260,6 +260,7 @@ var words = map[string][languages]string{
 
 	"chart":        {"The last 24 hours by outcome", "最近 24 小时的结果"},
 	"chart.of":     {"The last 24 hours of %s", "%s 最近 24 小时的结果"},
+	"chart.counts": {"Counts by hour", "每小时的数量"},
 	"chart.hour":   {"Hour", "小时"},
 	"chart.done":   {"done", "已完成"},
 	"chart.open":   {"not finished", "未结束"},
@@ -297,18 +298,39 @@ var words = map[string][languages]string{
 	"try.norecent": {"There is no command yet. Send help to see what the user may run.",
 		"还没有命令。发送 help 查看该用户可运行的命令。"},
 
-	"health.callback":  {"Last callback", "最近回调"},
-	"health.success":   {"Last success", "最近成功"},
-	"health.command":   {"Last command", "最近命令"},
-	"health.error":     {"Last refused callback", "最近被拒绝的回调"},
-	"health.delivery":  {"Last failed dispatch", "最近下发失败"},
-	"health.mention":   {"Last message to another name", "最近提到其他名称的消息"},
-	"health.event":     {"Last event not delivered", "最近未送达的事件"},
-	"health.conn":      {"Connection", "连接"},
-	"health.connerror": {"Last error of the connection", "最近连接错误"},
-	"health.step":      {"Step: %s", "步骤：%s"},
-	"health.do":        {"What to do: %s", "处理方法：%s"},
-	"health.silent":    {"The platform has never called. Follow the set-up steps below.", "平台从未调用。请按下方步骤接入。"},
+	"health.callback":   {"Last callback", "最近回调"},
+	"health.success":    {"Last success", "最近成功"},
+	"health.command":    {"Last command", "最近命令"},
+	"health.error":      {"Last refused callback", "最近被拒绝的回调"},
+	"health.delivery":   {"Last failed dispatch", "最近下发失败"},
+	"health.mention":    {"Last message to another name", "最近提到其他名称的消息"},
+	"health.event":      {"Last event not delivered", "最近未送达的事件"},
+	"health.conn":       {"Connection", "连接"},
+	"health.connerror":  {"Last error of the connection", "最近连接错误"},
+	"health.step":       {"Step: %s", "步骤：%s"},
+	"health.do":         {"What to do: %s", "处理方法：%s"},
+	"health.frame":      {"Last delivery by the connection", "连接最近送达"},
+	"health.reconnects": {"Reconnects", "重连次数"},
+	"health.holder":     {"Held by", "持有者"},
+
+	"connection.connected": {"The connection is open.", "连接已建立。"},
+	"connection.connecting": {
+		"The connection is not open. A process tries to open it.",
+		"连接尚未建立，某个进程正在尝试建立。",
+	},
+	"connection.refused": {
+		"The connection was refused. It is tried again when the settings change.",
+		"连接被拒绝，设置更改后会重试。",
+	},
+	"connection.lost": {
+		"The process that holds the connection has reported nothing for some minutes.",
+		"持有连接的进程已有数分钟没有报告。",
+	},
+	"connection.absent": {
+		"No process holds the connection. Run 'chatconf serve' or 'chatconf connect'.",
+		"没有进程持有连接，请运行 'chatconf serve' 或 'chatconf connect'。",
+	},
+	"health.silent": {"The platform has never called. Follow the set-up steps below.", "平台从未调用。请按下方步骤接入。"},
 
 	"step.token": {
 		"The URL in the platform's console has a wrong token. Copy the current URL there.",
@@ -385,6 +407,7 @@ var words = map[string][languages]string{
 	"commands.state":    {"State", "状态"},
 	"commands.target":   {"Target", "目标"},
 	"commands.since":    {"Since", "起始"},
+	"commands.until":    {"Until", "截止"},
 	"commands.ago":      {"such as 24h, or a date", "例如 24h 或日期"},
 	"commands.detail":   {"Detail", "详情"},
 	"commands.empty": {
@@ -393,6 +416,9 @@ var words = map[string][languages]string{
 	},
 	"commands.attempts": {"attempts: %d", "尝试次数：%d"},
 
+	"history.from":     {"From revision", "从版本"},
+	"history.to":       {"To revision", "到版本"},
+	"history.compare":  {"Compare", "比较"},
 	"history.of":       {"History of %s", "%s 的历史"},
 	"history.what":     {"Change", "变更"},
 	"history.who":      {"By", "操作者"},

@@ -1,0 +1,173 @@
+package console_test
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/chat/chattest"
+	"chatconf/shared/console"
+	"chatconf/shared/secret"
+)
+
+// The settings that are not set are folded, but for those that must be set.
+func TestSettingsThatAreNotSetAreFolded(t *testing.T) {
+	s := newSite(t)
+	s.Bot("ops", `"BotName":"the ops bot"`)
+	page := s.browser().signIn(owner).page("/console/bots/ops")
+	before, folded, found := strings.Cut(page, "<details>")
+	if !found {
+		t.Fatalf("nothing is folded:\n%s", page)
+	}
+	folded, _, _ = strings.Cut(folded, "</details>")
+	wantText(t, before, "<dt>BotName", "<dt>SlackSigningSecret")
+	wantText(t, folded, "<summary>Settings that are not set (", "<dt>SlackTeamId", "not set</span>")
+	wantNoText(t, folded, "BotName", "SlackSigningSecret <")
+	if n := strings.Count(folded, "<dt>"); !strings.Contains(folded, fmt.Sprintf("(%d)", n)) {
+		t.Errorf("the number of folded settings is not %d:\n%s", n, folded)
+	}
+}
+
+// A healthAPI answers with a health of its own.
+type healthAPI struct {
+	console.API
+	health chat.Health
+}
+
+func (a *healthAPI) Call(ctx ctx, action string, params map[string]string, answer any) error {
+	if out, ok := answer.(*chat.HealthResponse); ok && action == "GetChatConfigurationHealth" {
+		out.Health = a.health
+		return nil
+	}
+	return a.API.Call(ctx, action, params, answer)
+}
+
+// Each state of a connection has a sentence that says what it means.
+func TestTheStateOfAConnectionIsSaid(t *testing.T) {
+	for state, want := range map[string]string{
+		chat.ConnectionConnected:  "The connection is open.",
+		chat.ConnectionConnecting: "A process tries to open it.",
+		chat.ConnectionRefused:    "The connection was refused.",
+		chat.ConnectionLost:       "has reported nothing for some minutes.",
+		chat.ConnectionAbsent:     "No process holds the connection.",
+	} {
+		s := newSite(t, func(o *console.Options) {
+			api := o.API
+			o.API = func(id string) console.API {
+				return &healthAPI{api(id), chat.Health{State: chat.HealthWorking, Connection: &chat.HealthConnection{
+					State: state, SinceDate: "2026-11-01T00:00:00Z", LastFrameDate: "2026-11-02T00:00:00Z",
+					Reconnects: 4711, Holder: "host-<b>1"}}}
+			}
+		})
+		s.Bot("ops")
+		page := s.browser().signIn(owner).page("/console/bots/ops")
+		wantText(t, page, strings.ReplaceAll(want, "'", "&#39;"), "4711", "host-&lt;b&gt;1", "2026-11-01 00:00:00 UTC",
+			"2026-11-02 00:00:00 UTC")
+	}
+}
+
+// The legend says what the colours are and how many commands there were; the table is folded.
+func TestTheChartHasALegend(t *testing.T) {
+	s := newSite(t)
+	e := s.Bot("ops")
+	s.Pending(e, "m1")
+	s.MustRecord(e, chattest.Arrival(t, e, "m2", "u1", "stop i-1"))
+	page := s.browser().signIn(owner).page("/console/commands/chart")
+	before, after, _ := strings.Cut(page, "<details>")
+	wantText(t, before, `<span class="key good"></span> done: 0`, `<span class="key busy"></span> not finished: 1`,
+		`<span class="key quiet"></span> denied: 1`, "<svg", `aria-describedby="total legend"`)
+	wantNoText(t, before, "<table")
+	wantText(t, after, "<table")
+}
+
+// Any two revisions can be compared, from the list and from the page of one.
+func TestAnyTwoRevisionsAreCompared(t *testing.T) {
+	s := newSite(t)
+	s.MustCreate("ops", func(in *chat.CreateRequest) { in.Configuration = slack(chattest.OpenToAll) })
+	b := s.browser().signIn(owner)
+	wantNoText(t, b.page("/console/bots/ops/history"), `name="compared"`)
+	for _, role := range []string{"RoleOne", "RoleTwo", "RoleThree"} {
+		if _, err := s.Update(s.Ctx, &chat.UpdateRequest{Name: "ops", RamRole: &role}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	form := func(page string, from, to int) {
+		t.Helper()
+		wantText(t, page, fmt.Sprintf(`name="compared" type="number" min="1" required value="%d"`, from),
+			fmt.Sprintf(`name="revision" type="number" min="1" required value="%d"`, to),
+			`method="get" action="/console/bots/ops/history"`)
+	}
+	form(b.page("/console/bots/ops/history"), 3, 4)
+	page := b.page("/console/bots/ops/history?compared=2&revision=4")
+	form(page, 2, 4)
+	wantText(t, page, "Compared with revision 2.", "<del><bdi>RoleOne</bdi></del>", "<ins><bdi>RoleThree</bdi></ins>")
+	wantText(t, b.page("/console/bots/ops/history?compared=4&revision=2"), "<del><bdi>RoleThree</bdi></del>",
+		"<ins><bdi>RoleOne</bdi></ins>")
+	if status, page := b.get("/console/bots/ops/history?compared=99&revision=2"); status != http.StatusNotFound {
+		t.Errorf("an absent revision: %d\n%s", status, page)
+	}
+}
+
+// Of two long values the page shows where they differ.
+func TestLongValuesShowWhereTheyDiffer(t *testing.T) {
+	s := newSite(t)
+	begin := strings.Repeat("x", 300)
+	settings := func(end string) secret.Text {
+		return slack(`"Actions":{"stop":{"Summary":"` + begin[:150] + `","Parameters":[{"Name":"a","Help":"` +
+			begin[:150] + end + `"}]}}`)
+	}
+	s.MustCreate("ops", func(in *chat.CreateRequest) { in.Configuration = settings("OLD") })
+	changed := settings("NEW")
+	if _, err := s.Update(s.Ctx, &chat.UpdateRequest{Name: "ops", Configuration: &changed}); err != nil {
+		t.Fatal(err)
+	}
+	wantText(t, s.browser().signIn(owner).page("/console/bots/ops/history?revision=2"), "OLD", "NEW")
+	for _, c := range [][4]string{
+		{"short", "other", "short", "other"},
+		{"a" + begin, "b" + begin, "a" + begin, "b" + begin},
+		{begin + "OLD", begin, "…" + begin[:60] + "OLD", "…" + begin[:60]},
+		{begin + "锁", begin + "钥", "…" + begin[:60] + "锁", "…" + begin[:60] + "钥"},
+	} {
+		if a, b := console.Differing(c[0], c[1]); a != c[2] || b != c[3] {
+			t.Errorf("differing(%q, %q) = %q, %q; want %q, %q", c[0], c[1], a, b, c[2], c[3])
+		}
+	}
+}
+
+// The list has commands before a date, and keeps it on its next pages.
+func TestCommandsUntilADate(t *testing.T) {
+	s := newSite(t)
+	e := s.Bot("ops")
+	s.MustRecord(e, chattest.Arrival(t, e, "m1", "u1", "restart i-1"))
+	s.Clock.Advance(2 * time.Hour)
+	s.MustRecord(e, chattest.Arrival(t, e, "m2", "u1", "stop i-2"))
+	page := s.browser().signIn(owner).page("/console/bots/ops/commands?until=1h")
+	wantText(t, page, "restart i-1", `name="until" value="1h"`)
+	wantNoText(t, page, "stop i-2")
+}
+
+// A date is never broken, a table that is too wide scrolls by keyboard, and shows that it does.
+func TestPagesFitNarrowScreens(t *testing.T) {
+	css, err := os.ReadFile("asset/console.css")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantText(t, string(css), "time, .chip { white-space: nowrap; }", "@media (max-width: 40rem)",
+		"background-attachment: local, local, scroll, scroll;", "overflow-x: auto;")
+	s := newSite(t)
+	e := s.Bot("ops")
+	s.MustRecord(e, chattest.Arrival(t, e, "m1", "u1", "restart i-123"))
+	b := s.browser().signIn(owner)
+	around := regexp.MustCompile(`<div class="scroll" tabindex="0" role="region" aria-label(ledby)?="[^"]+">\s*<table`)
+	for _, path := range allPages("ops") {
+		page := b.page(path)
+		if tables, scrolled := strings.Count(page, "<table"), len(around.FindAllString(page, -1)); tables != scrolled {
+			t.Errorf("%s has %d tables, %d of them scroll:\n%s", path, tables, scrolled, page)
+		}
+	}
+}
