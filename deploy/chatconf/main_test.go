@@ -478,7 +478,7 @@ func TestAddresses(t *testing.T) {
 		}
 	}
 	low := seeAddr(&net.OpError{Op: "listen", Err: os.NewSyscallError("bind", syscall.EACCES)})
-	if !strings.Contains(low.Error(), "permission denied; choose a port from 1024 with --addr") {
+	if !strings.Contains(low.Error(), "permission denied; choose a port of at least 1024 with --addr") {
 		t.Errorf("a low port: %v", low)
 	}
 	if err := seeAddr(fs.ErrPermission); err != fs.ErrPermission {

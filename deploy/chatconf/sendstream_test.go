@@ -227,7 +227,7 @@ func TestAMessageThatIsNotAcknowledged(t *testing.T) {
 	for want, test := range map[string]pushing{
 		"the service has no connection for the bot; 'chatconf show ops' says why": {err: context.DeadlineExceeded},
 		"the answer is PLANTED": {err: errors.New("platformsim: the answer is PLANTED-1")},
-		"the service could not record the message and asked for it again; its log says why": {
+		"the service could not record the message, and asked for it again; its log says why": {
 			pushed: platformsim.Pushed{Again: true, Deliveries: 3}},
 	} {
 		test.Gateway = gateway
