@@ -160,7 +160,8 @@ func partOf(err error) (part, error) {
 func (c *Console) static(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("file")
 	kind, ok := map[string]string{"console.css": "text/css; charset=utf-8",
-		"console.js": "text/javascript; charset=utf-8", "console.svg": "image/svg+xml"}[name]
+		"console.js": "text/javascript; charset=utf-8", "live.js": "text/javascript; charset=utf-8",
+		"console.svg": "image/svg+xml"}[name]
 	text, err := assets.ReadFile("asset/" + name)
 	if !ok || err != nil {
 		http.NotFound(w, r)

@@ -285,7 +285,7 @@ func TestPagesAreSmall(t *testing.T) {
 	fill(s, 120, 1200)
 	b := s.browser().signIn(owner)
 	assets := 0
-	for _, name := range []string{"console.css", "console.js", "console.svg"} {
+	for _, name := range []string{"console.css", "console.js", "live.js", "console.svg"} {
 		text, err := os.ReadFile("asset/" + name)
 		if err != nil {
 			t.Fatal(err)

@@ -416,6 +416,13 @@ var words = map[string][languages]string{
 	},
 	"commands.attempts": {"attempts: %d", "尝试次数：%d"},
 
+	"live.pause": {"Pause updates", "暂停更新"},
+	"live.added": {"New commands: %d", "新命令：%d"},
+	"live.failed": {
+		"The updates have stopped, because the service did not answer as expected. Load the page again.",
+		"服务未正常响应，更新已停止。请重新加载页面。",
+	},
+
 	"history.from":     {"From revision", "从版本"},
 	"history.to":       {"To revision", "到版本"},
 	"history.compare":  {"Compare", "比较"},

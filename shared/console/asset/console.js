@@ -1,12 +1,15 @@
 "use strict";
 // Dates in the zone of the reader; without this script they are in UTC.
-for (const element of document.querySelectorAll("time[datetime]")) {
-  const date = new Date(element.dateTime);
-  if (!isNaN(date)) {
-    element.title = element.textContent;
-    element.textContent = date.toLocaleString(document.documentElement.lang, {
-      year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit",
-      hour12: false,
-    });
+function localDates(within) {
+  for (const element of within.querySelectorAll("time[datetime]")) {
+    const date = new Date(element.dateTime);
+    if (!isNaN(date)) {
+      element.title = element.textContent;
+      element.textContent = date.toLocaleString(document.documentElement.lang, {
+        year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit",
+        hour12: false,
+      });
+    }
   }
 }
+localDates(document);
