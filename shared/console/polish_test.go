@@ -3,6 +3,7 @@ package console_test
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"regexp"
 	"strings"
@@ -168,6 +169,74 @@ func TestPagesFitNarrowScreens(t *testing.T) {
 		page := b.page(path)
 		if tables, scrolled := strings.Count(page, "<table"), len(around.FindAllString(page, -1)); tables != scrolled {
 			t.Errorf("%s has %d tables, %d of them scroll:\n%s", path, tables, scrolled, page)
+		}
+	}
+}
+
+// Where rows become cards, each cell has the name of its column.
+func TestTheCellsOfCardsHaveNames(t *testing.T) {
+	s := newSite(t)
+	e := s.Bot("ops")
+	s.MustRecord(e, chattest.Arrival(t, e, "m1", "u1", "restart i-123"))
+	b := s.browser().signIn(owner)
+	cells, heads := regexp.MustCompile(`<td[^>]*>`), regexp.MustCompile(`<th scope="col">([^<]*)</th>`)
+	n := 0
+	pages := map[string]string{"keys": newKeySite(t).browser().signIn(owner).page("/console/keys")}
+	for _, path := range allPages("ops") {
+		pages[path] = b.page(path)
+	}
+	for path, page := range pages {
+		for _, table := range strings.Split(page, `<table class="`)[1:] {
+			class, table, _ := strings.Cut(table, `"`)
+			if !strings.Contains(class, "cards") {
+				continue
+			}
+			n++
+			table, _, _ = strings.Cut(table, "</table>")
+			names := make(map[string]bool)
+			for _, m := range heads.FindAllStringSubmatch(table, -1) {
+				names[m[1]] = true
+			}
+			for _, cell := range cells.FindAllString(table, -1) {
+				_, name, _ := strings.Cut(cell, ` data-l="`)
+				name, _, _ = strings.Cut(name, `"`)
+				if !names[name] {
+					t.Errorf("%s: %s has not the name of a column, which are %v", path, cell, names)
+				}
+			}
+		}
+	}
+	if n < 8 {
+		t.Errorf("only %d tables were found", n)
+	}
+}
+
+// After a mistake the focus is on the sentence that says it.
+func TestTheFocusIsOnTheMistake(t *testing.T) {
+	s := newSite(t)
+	s.Bot("ops")
+	b := s.browser().signIn(owner)
+	const focused = `role="alert" tabindex="-1" autofocus>`
+	form := b.form("ops")
+	wantNoText(t, b.page("/console/bots/ops/edit"), " autofocus")
+	form.Set("RamRole", "no role!")
+	mistaken := b.refuse("/console/bots/ops/edit", form, http.StatusUnprocessableEntity)
+	stale := b.form("ops")
+	role := "OtherRole"
+	if _, err := s.Update(s.Ctx, &chat.UpdateRequest{Name: "ops", RamRole: &role}); err != nil {
+		t.Fatal(err)
+	}
+	stale.Set("RamRole", "MineRole")
+	unconfirmed := url.Values{"Revision": {"2"}}
+	_, simulated := b.get("/console/bots/ops/permissions?user=u1&conversation=c1&text=")
+	for what, page := range map[string]string{
+		"a mistake":      mistaken,
+		"a conflict":     b.refuse("/console/bots/ops/edit", stale, http.StatusConflict),
+		"a confirmation": b.refuse("/console/bots/ops/delete", unconfirmed, http.StatusUnprocessableEntity),
+		"a simulation":   simulated,
+	} {
+		if n := strings.Count(page, " autofocus"); n != 1 || !strings.Contains(page, focused) {
+			t.Errorf("after %s the focus is not on it alone:\n%s", what, page)
 		}
 	}
 }
