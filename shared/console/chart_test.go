@@ -73,3 +73,17 @@ func TestTheChartNeedsItsPermission(t *testing.T) {
 	}
 	wantText(t, page, "It needs the permission oos:ListChatCommands.")
 }
+
+// The legend says what the colours are and how many commands there were; the table is folded.
+func TestTheChartHasALegend(t *testing.T) {
+	s := newSite(t)
+	e := s.Bot("ops")
+	s.Pending(e, "m1")
+	s.MustRecord(e, chattest.Arrival(t, e, "m2", "u1", "stop i-1"))
+	page := s.browser().signIn(owner).page("/console/commands/chart")
+	before, after, _ := strings.Cut(page, "<details>")
+	wantText(t, before, `<span class="key good"></span> done: 0`, `<span class="key busy"></span> not finished: 1`,
+		`<span class="key quiet"></span> denied: 1`, "<svg", `aria-describedby="total legend"`)
+	wantNoText(t, before, "<table")
+	wantText(t, after, "<table")
+}

@@ -13,7 +13,6 @@ import (
 	"chatconf/shared/chat"
 	"chatconf/shared/chat/chattest"
 	"chatconf/shared/console"
-	"chatconf/shared/secret"
 )
 
 // The settings that are not set are folded, but for those that must be set.
@@ -72,74 +71,6 @@ func TestTheStateOfAConnectionIsSaid(t *testing.T) {
 	}
 }
 
-// The legend says what the colours are and how many commands there were; the table is folded.
-func TestTheChartHasALegend(t *testing.T) {
-	s := newSite(t)
-	e := s.Bot("ops")
-	s.Pending(e, "m1")
-	s.MustRecord(e, chattest.Arrival(t, e, "m2", "u1", "stop i-1"))
-	page := s.browser().signIn(owner).page("/console/commands/chart")
-	before, after, _ := strings.Cut(page, "<details>")
-	wantText(t, before, `<span class="key good"></span> done: 0`, `<span class="key busy"></span> not finished: 1`,
-		`<span class="key quiet"></span> denied: 1`, "<svg", `aria-describedby="total legend"`)
-	wantNoText(t, before, "<table")
-	wantText(t, after, "<table")
-}
-
-// Any two revisions can be compared, from the list and from the page of one.
-func TestAnyTwoRevisionsAreCompared(t *testing.T) {
-	s := newSite(t)
-	s.MustCreate("ops", func(in *chat.CreateRequest) { in.Configuration = slack(chattest.OpenToAll) })
-	b := s.browser().signIn(owner)
-	wantNoText(t, b.page("/console/bots/ops/history"), `name="compared"`)
-	for _, role := range []string{"RoleOne", "RoleTwo", "RoleThree"} {
-		if _, err := s.Update(s.Ctx, &chat.UpdateRequest{Name: "ops", RamRole: &role}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	form := func(page string, from, to int) {
-		t.Helper()
-		wantText(t, page, fmt.Sprintf(`name="compared" type="number" min="1" required value="%d"`, from),
-			fmt.Sprintf(`name="revision" type="number" min="1" required value="%d"`, to),
-			`method="get" action="/console/bots/ops/history"`)
-	}
-	form(b.page("/console/bots/ops/history"), 3, 4)
-	page := b.page("/console/bots/ops/history?compared=2&revision=4")
-	form(page, 2, 4)
-	wantText(t, page, "Compared with revision 2.", "<del><bdi>RoleOne</bdi></del>", "<ins><bdi>RoleThree</bdi></ins>")
-	wantText(t, b.page("/console/bots/ops/history?compared=4&revision=2"), "<del><bdi>RoleThree</bdi></del>",
-		"<ins><bdi>RoleOne</bdi></ins>")
-	if status, page := b.get("/console/bots/ops/history?compared=99&revision=2"); status != http.StatusNotFound {
-		t.Errorf("an absent revision: %d\n%s", status, page)
-	}
-}
-
-// Of two long values the page shows where they differ.
-func TestLongValuesShowWhereTheyDiffer(t *testing.T) {
-	s := newSite(t)
-	begin := strings.Repeat("x", 300)
-	settings := func(end string) secret.Text {
-		return slack(`"Actions":{"stop":{"Summary":"` + begin[:150] + `","Parameters":[{"Name":"a","Help":"` +
-			begin[:150] + end + `"}]}}`)
-	}
-	s.MustCreate("ops", func(in *chat.CreateRequest) { in.Configuration = settings("OLD") })
-	changed := settings("NEW")
-	if _, err := s.Update(s.Ctx, &chat.UpdateRequest{Name: "ops", Configuration: &changed}); err != nil {
-		t.Fatal(err)
-	}
-	wantText(t, s.browser().signIn(owner).page("/console/bots/ops/history?revision=2"), "OLD", "NEW")
-	for _, c := range [][4]string{
-		{"short", "other", "short", "other"},
-		{"a" + begin, "b" + begin, "a" + begin, "b" + begin},
-		{begin + "OLD", begin, "…" + begin[:60] + "OLD", "…" + begin[:60]},
-		{begin + "锁", begin + "钥", "…" + begin[:60] + "锁", "…" + begin[:60] + "钥"},
-	} {
-		if a, b := console.Differing(c[0], c[1]); a != c[2] || b != c[3] {
-			t.Errorf("differing(%q, %q) = %q, %q; want %q, %q", c[0], c[1], a, b, c[2], c[3])
-		}
-	}
-}
-
 // The list has commands before a date, and keeps it on its next pages.
 func TestCommandsUntilADate(t *testing.T) {
 	s := newSite(t)
@@ -164,7 +95,8 @@ func TestPagesFitNarrowScreens(t *testing.T) {
 	e := s.Bot("ops")
 	s.MustRecord(e, chattest.Arrival(t, e, "m1", "u1", "restart i-123"))
 	b := s.browser().signIn(owner)
-	around := regexp.MustCompile(`<div class="scroll" tabindex="0" role="region" aria-label(ledby)?="[^"]+">\s*<table`)
+	around := regexp.MustCompile(`<div class="scroll" tabindex="0" role="(region|group)" ` +
+		`aria-label(ledby)?="[^"]+">\s*<table`)
 	for _, path := range allPages("ops") {
 		page := b.page(path)
 		if tables, scrolled := strings.Count(page, "<table"), len(around.FindAllString(page, -1)); tables != scrolled {
@@ -237,6 +169,31 @@ func TestTheFocusIsOnTheMistake(t *testing.T) {
 	} {
 		if n := strings.Count(page, " autofocus"); n != 1 || !strings.Contains(page, focused) {
 			t.Errorf("after %s the focus is not on it alone:\n%s", what, page)
+		}
+	}
+}
+
+// Each part of a page that screen readers list has a name of its own.
+func TestThePartsOfAPageHaveNamesOfTheirOwn(t *testing.T) {
+	s := newSite(t)
+	e := s.Bot("ops")
+	s.MustRecord(e, chattest.Arrival(t, e, "m1", "u1", "restart i-123"))
+	b := s.browser().signIn(owner)
+	part := regexp.MustCompile(`<(?:section|nav|[a-z]+ [^>]*role="region")[^>]*>`)
+	name := regexp.MustCompile(` aria-label(?:ledby)?="([^"]+)"`)
+	for _, path := range allPages("ops") {
+		page := b.page(path)
+		seen := make(map[string]bool)
+		for _, tag := range part.FindAllString(page, -1) {
+			m := name.FindStringSubmatch(tag)
+			if m == nil || seen[m[1]] {
+				t.Errorf("%s: %s has no name of its own", path, tag)
+				continue
+			}
+			seen[m[1]] = true
+		}
+		if len(seen) == 0 {
+			t.Errorf("%s has no parts:\n%s", path, page)
 		}
 	}
 }
