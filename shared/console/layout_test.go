@@ -90,6 +90,7 @@ func TestPagesFitNarrowScreens(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantText(t, string(css), "time, .chip { white-space: nowrap; }", "@media (max-width: 40rem)",
+		"li, p, label { overflow-wrap: anywhere; }",
 		"background-attachment: local, local, scroll, scroll;", "overflow-x: auto;")
 	s := newSite(t)
 	e := s.Bot("ops")
