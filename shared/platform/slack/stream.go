@@ -168,13 +168,16 @@ func (c *connection) deliver(f *frame) *callback.Delivery {
 		out.Received, out.Refused = c.interaction(string(f.Payload), now)
 	case "slash_commands":
 		out.Received, out.Refused = c.slash(string(f.Payload), now)
-		if out.Received != nil && !f.Accepts {
+		if out.Refused == nil && !f.Accepts {
 			out.Received.State = nil
 		}
 	default:
 		out.Received = &callback.Received{Kind: f.Type}
 	}
-	if out.Received != nil && out.Received.Handshake != nil { // there is no URL to check
+	switch {
+	case out.Refused != nil:
+		out.Received = nil
+	case out.Received.Handshake != nil: // there is no URL to check
 		out.Received = &callback.Received{Kind: f.Type}
 	}
 	return out

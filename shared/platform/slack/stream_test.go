@@ -325,6 +325,8 @@ func FuzzStream(f *testing.F) {
 	f.Add([]byte(envelope("slash_commands", slash(f, formStart+"x"))))
 	f.Add([]byte(envelope("interactive", `{"type":"block_actions","channel":{"id":"C1"},"actions":[{"value":"x"}]}`)))
 	f.Add([]byte(`{"type":"disconnect","reason":"warning"}`))
+	f.Add([]byte(envelope("events_api", strings.Replace(
+		event(`{"type":"app_mention","user":"U1","text":"<@UBOT> x","channel":"C1"}`), "event_id", "other_id", 1))))
 	f.Fuzz(func(t *testing.T, frame []byte) {
 		c, socket := connected(t, string(frame))
 		d, err := c.Next(t.Context())
