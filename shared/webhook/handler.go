@@ -100,7 +100,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// If the platform closes the connection, it delivers again. The work is completed anyway, so
 	// that the second delivery is a duplicate.
 	ctx := context.WithoutCancel(r.Context())
-	out := h.guarded(ctx, r, c)
+	out := c.guarded(func() *callback.Response { return h.serve(ctx, r, c) })
 	c.status = out.Status
 	if err := write(w, out); err != nil && c.err == nil {
 		c.err = fmt.Errorf("webhook: write the answer: %w", err)
@@ -108,9 +108,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.log(ctx, h.now())
 }
 
-// guarded is serve, with an answer after a panic. The platform delivers again, and the log has the
+// guarded calls do, and answers after a panic. The platform delivers again, and the log has the
 // stack.
-func (h *Handler) guarded(ctx context.Context, r *http.Request, c *entry) (out *callback.Response) {
+func (c *entry) guarded(do func() *callback.Response) (out *callback.Response) {
 	var panicked error
 	defer func() {
 		if panicked != nil {
@@ -118,7 +118,7 @@ func (h *Handler) guarded(ctx context.Context, r *http.Request, c *entry) (out *
 		}
 	}()
 	defer invoke.Recover("webhook", &panicked)
-	return h.serve(ctx, r, c)
+	return do()
 }
 
 // serve handles a callback. Timeout starts after the body is read, so a slow client leaves the
@@ -167,25 +167,24 @@ func (h *Handler) serve(ctx context.Context, r *http.Request, c *entry) *callbac
 // The answer has the status 200 if the delivery is done, 401 if it was refused, and another status
 // if it failed and must be delivered again.
 func (h *Handler) Arrive(ctx context.Context, ref command.Ref, a callback.Answerer, received *callback.Received,
-	refused error) (out *callback.Response) {
+	refused error) *callback.Response {
 	c := &entry{started: h.now(), ref: ref, stream: true}
-	ctx = invoke.With(ctx, &invoke.Invocation{Logger: invoke.Logger(ctx)})
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), Timeout)
+	ctx = invoke.With(context.WithoutCancel(ctx), &invoke.Invocation{Logger: invoke.Logger(ctx),
+		RequestID: invoke.NewRequestID()})
+	out := c.guarded(func() *callback.Response { return h.arrive(ctx, a, received, refused, c) })
+	c.status = out.Status
+	c.log(ctx, h.now())
+	return out
+}
+
+// arrive is Arrive without its line in the log.
+func (h *Handler) arrive(ctx context.Context, a callback.Answerer, received *callback.Received, refused error,
+	c *entry) *callback.Response {
+	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
-	defer func() {
-		c.status = out.Status
-		c.log(ctx, h.now())
-	}()
-	var panicked error
-	defer func() {
-		if panicked != nil {
-			out = c.fail(panicked, internalError)
-		}
-	}()
-	defer invoke.Recover("webhook", &panicked)
-	e, err := h.service.OpenConfiguration(ctx, ref)
+	e, err := h.service.OpenConfiguration(ctx, c.ref)
 	switch {
-	case fault.CodeOf(err) == fault.NotFound, err == nil && e.Life != ref.Life:
+	case fault.CodeOf(err) == fault.NotFound, err == nil && e.Life != c.ref.Life:
 		return c.refuse(callback.StepFind, "the configuration of this connection was deleted")
 	case err != nil:
 		return c.fail(err, unavailable)
