@@ -49,7 +49,7 @@ func TestCommandsRunUnderARole(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer emulated.close()
-	role, closed, err := localRole(&settings, "", emulated, nil, new(door))
+	role, closed, err := localRole(&settings, "", emulated, nil, new(localConsole))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -79,7 +79,7 @@ func TestServeOpensConnections(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	role, closeTargets, err := localRole(&settings, "", nil, nil, new(door))
+	role, closeTargets, err := localRole(&settings, "", nil, nil, new(localConsole))
 	if err != nil {
 		t.Fatal(err)
 	}

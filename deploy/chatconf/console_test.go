@@ -30,7 +30,8 @@ func TestServeShowsTheConsole(t *testing.T) {
 	settings.Data = t.TempDir()
 	settings.TargetNetworks = dial.Networks{netip.MustParsePrefix("10.1.0.0/16")}
 	settings.MaxStreams = 12345
-	role, closeTargets, err := localRole(&settings, "", nil, nil, &door{about: aboutService(settings, storeFile)})
+	role, closeTargets, err := localRole(&settings, "", nil, nil,
+		&localConsole{about: aboutService(settings, storeFile)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +113,7 @@ func TestTheConsoleSpeaksToABot(t *testing.T) {
 		t.Fatal(err)
 	}
 	settings.Addr = "127.0.0.1:0"
-	role, closeTargets, err := localRole(&settings, "", nil, nil, new(door))
+	role, closeTargets, err := localRole(&settings, "", nil, nil, new(localConsole))
 	if err != nil {
 		t.Fatal(err)
 	}

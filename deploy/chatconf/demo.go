@@ -131,7 +131,7 @@ func demoPrograms(data string) (string, error) {
 
 // serve serves the service as long as the demo is played.
 func (d *demo) serve(ctx context.Context, log *slog.Logger) error {
-	role, closed, err := localRole(&d.settings, "", d.emulated, nil, new(door))
+	role, closed, err := localRole(&d.settings, "", d.emulated, nil, new(localConsole))
 	if err != nil {
 		return err
 	}

@@ -37,26 +37,26 @@ func (*consoleLinkResponse) Format(s fmt.State, _ rune) { io.WriteString(s, "[co
 // consolePrefix is the path of the console.
 const consolePrefix = console.Prefix
 
-// A door is the console of a local service, and makes links to it.
-type door struct {
+// A localConsole is the console of a local service. It makes links to it.
+type localConsole struct {
 	console *console.Console
 	about   console.About
 }
 
 // open is openConsole, and remembers the console.
-func (d *door) open(p app.SiteParts) (handler http.Handler, err error) {
+func (d *localConsole) open(p app.SiteParts) (handler http.Handler, err error) {
 	d.console, err = openConsole(p, d.about)
 	return d.console, err
 }
 
 // actions is CreateConsoleLink alone.
-func (d *door) actions() []rpc.Action {
+func (d *localConsole) actions() []rpc.Action {
 	return []rpc.Action{rpc.NewAction(linkAction, d.link)}
 }
 
 // link makes a link for the key that signed the request. It needs no permission: a page of the
 // console shows and does what the key may.
-func (d *door) link(_ *chat.Service, ctx context.Context, _ *consoleLinkRequest) (*consoleLinkResponse, error) {
+func (d *localConsole) link(_ *chat.Service, ctx context.Context, _ *consoleLinkRequest) (*consoleLinkResponse, error) {
 	caller := chat.CallerFrom(ctx)
 	if d.console == nil {
 		return nil, &fault.Error{Code: fault.Unavailable, Err: errors.New("chatconf: the console is not open")}
@@ -76,7 +76,7 @@ func (d *door) link(_ *chat.Service, ctx context.Context, _ *consoleLinkRequest)
 
 // introduce prints where the console is. At the first start a person at a terminal gets a link that
 // signs in. Elsewhere the output may be kept in a log, so it gets the command that makes one.
-func (d *door) introduce(ctx context.Context, w io.Writer, s app.Started, openCommand string) {
+func (d *localConsole) introduce(ctx context.Context, w io.Writer, s app.Started, openCommand string) {
 	switch {
 	case d == nil || d.console == nil:
 		return

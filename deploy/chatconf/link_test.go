@@ -184,14 +184,14 @@ func TestOpenOfAnotherService(t *testing.T) {
 func TestCreateConsoleLink(t *testing.T) {
 	is := func(a rpc.Action) bool { return a.Name == linkAction }
 	if slices.ContainsFunc(rpc.Actions(), is) || slices.ContainsFunc(serveActions(nil), is) ||
-		!slices.ContainsFunc(new(door).actions(), is) {
+		!slices.ContainsFunc(new(localConsole).actions(), is) {
 		t.Error("CreateConsoleLink is an action of the API, or none of serve")
 	}
-	if _, err := new(door).link(nil, t.Context(), nil); err == nil {
-		t.Error("a door without a console makes a link")
+	if _, err := new(localConsole).link(nil, t.Context(), nil); err == nil {
+		t.Error("a service without a console makes a link")
 	}
 	_, l := newSendService(t)
-	d := new(door)
+	d := new(localConsole)
 	if _, err := d.open(app.SiteParts{}); err == nil {
 		t.Error("a console without parts opens")
 	}
@@ -221,7 +221,7 @@ func TestCreateConsoleLink(t *testing.T) {
 // Only a first start prints a link, and only on a terminal: elsewhere the output may be a log.
 func TestTheBannerHasALinkOnATerminal(t *testing.T) {
 	_, l := newSendService(t)
-	d := &door{console: consoleOf(t, l)}
+	d := &localConsole{console: consoleOf(t, l)}
 	key, err := l.Keys.List(t.Context())
 	if err != nil || len(key) == 0 {
 		t.Fatal(err)
@@ -237,8 +237,8 @@ func TestTheBannerHasALinkOnATerminal(t *testing.T) {
 	}
 	var b bytes.Buffer
 	d.introduce(t.Context(), &b, started, "chatconf open")
-	(*door)(nil).introduce(t.Context(), &b, started, "chatconf open")
-	new(door).introduce(t.Context(), &b, started, "chatconf open")
+	(*localConsole)(nil).introduce(t.Context(), &b, started, "chatconf open")
+	new(localConsole).introduce(t.Context(), &b, started, "chatconf open")
 	want := "  console          http://127.0.0.1:9000/console/ (to sign in: chatconf open)\n"
 	if b.String() != want {
 		t.Errorf("in a pipe: %q, want %q", &b, want)

@@ -31,7 +31,7 @@ func TestServeShowsSchemas(t *testing.T) {
 		t.Fatal(err)
 	}
 	settings.Data = t.TempDir()
-	role, closeTargets, err := localRole(&settings, "", nil, nil, new(door))
+	role, closeTargets, err := localRole(&settings, "", nil, nil, new(localConsole))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -52,7 +52,7 @@ func newSendService(t *testing.T) (flags []string, local *app.Local) {
 		t.Fatal(err)
 	}
 	settings.WebhookBaseURL = "http://" + listener.Addr().String()
-	console := new(door)
+	console := new(localConsole)
 	l, err := app.OpenLocal(t.Context(), settings, app.Actions(slices.Concat(serveActions(nil), backupActions(),
 		console.actions())...).Under(consolePrefix, console.open))
 	if err != nil {

@@ -39,7 +39,7 @@ func serveStandIns(t *testing.T) (at []string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(gateways.close)
-	role, closeTargets, err := localRole(&settings, "", nil, gateways, new(door))
+	role, closeTargets, err := localRole(&settings, "", nil, gateways, new(localConsole))
 	if err != nil {
 		t.Fatal(err)
 	}

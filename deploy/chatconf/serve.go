@@ -161,7 +161,7 @@ CHATCONF_OWN_RIGHTS.`,
 			if target != targetLocal {
 				return seeAddr(serveTarget(cmd.Context(), cmd.OutOrStdout(), settings, target, dist, emulated))
 			}
-			console := &door{about: aboutService(settings, store)}
+			console := &localConsole{about: aboutService(settings, store)}
 			role, closeTargets, err := localRole(&settings, cloud, emulated, gateways, console)
 			if err != nil {
 				return err
@@ -252,7 +252,8 @@ func serveTarget(ctx context.Context, w io.Writer, settings app.Settings, target
 
 // localRole returns the role of a local service, with the targets that the settings name, and what
 // closes these. It puts the real path of the folder of programs into the settings.
-func localRole(settings *app.Settings, cloud string, emulated *emulators, gateways *standInGateways, console *door) (
+func localRole(settings *app.Settings, cloud string, emulated *emulators, gateways *standInGateways,
+	console *localConsole) (
 	role app.Role, closeTargets func() error, err error,
 ) {
 	role = app.Everything(slices.Concat(serveActions(gateways, trusted(*settings)...), backupActions(),
@@ -281,7 +282,7 @@ func localRole(settings *app.Settings, cloud string, emulated *emulators, gatewa
 // welcome prints the address of the service, its functions, emulators and programs if it has some,
 // and a first call.
 func welcome(ctx context.Context, w io.Writer, settings app.Settings, s app.Started, d *deployment,
-	emulated *emulators, gateways *standInGateways, console *door) {
+	emulated *emulators, gateways *standInGateways, console *localConsole) {
 	fmt.Fprintf(w, "chatconf listens on %s\n", s.Endpoint)
 	if d != nil {
 		d.introduce(w, s.Endpoint)

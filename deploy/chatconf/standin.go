@@ -38,7 +38,7 @@ var exampleApps = map[string]string{
 	"WeChat":   `"WeChatBotId":"aibexample","WeChatBotSecret":"not-a-real-secret"`,
 }
 
-// standInOf returns the value of --emulate for a type; empty if there is none.
+// standInOf returns the value of --emulate for a type; empty if no program can stand in for it.
 func standInOf(platformType string) string {
 	for value, of := range standIns {
 		if of == platformType {
