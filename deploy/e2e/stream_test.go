@@ -36,7 +36,7 @@ type streamPlatform struct {
 	refused  string            // what the first of peers says then
 	modes    []string          // in which a message can come
 	again    string            // the one of them in which it comes again, if it is not handled
-	disturb  []string          // disturbances in which messages come all the same
+	disturb  []string          // disturbances that do not keep messages away
 	ends     string            // after which disturbance clients connect again; default notice
 	peers    []streamPeer
 }

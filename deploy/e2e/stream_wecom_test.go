@@ -8,7 +8,7 @@ var wecomStream = streamPlatform{
 	refused:  "invalid bot_id or secret (code: 853000)",
 	modes:    []string{"aibot", "button"},
 	ends:     "cut", // the notice says that another program has taken its place, and clients give way
-	peers: []streamPeer{ // there is none for Go
+	peers: []streamPeer{ // WeCom has no client for Go
 		nodePeer("@wecom/aibot-node-sdk", "@wecom/aibot-node-sdk", "wecom.js"),
 		pythonPeer("wecom-aibot-python-sdk", "aibot", "wecom.py"),
 	},

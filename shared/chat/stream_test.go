@@ -287,7 +287,7 @@ func TestStreamsThatFail(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = h.Streams(context.Background())
-	chattest.WantError(t, "Streams with a partition that is none", err, fault.Internal, "")
+	chattest.WantError(t, "Streams with an invalid name of a partition", err, fault.Internal, "")
 }
 
 // TestStreamOfATamperedRecord holds that a configuration that cannot be read is not written, since

@@ -53,7 +53,8 @@ func TestAnUpdateSetsTheTags(t *testing.T) {
 	h.MustAgree() // also of the indexes
 	chattest.Equal(t, "repeated", h.MustUpdate(in).ChatConfiguration, got.ChatConfiguration)
 
-	// The same tags, and no tags where there are none, make no revision.
+	// Setting the tags that are there already makes no revision. Nor does removing all tags of a
+	// configuration without tags.
 	in.ClientToken = ""
 	h.Spy.Reset()
 	chattest.Equal(t, "of the same", h.MustUpdate(in).ChatConfiguration.Revision, int64(2))

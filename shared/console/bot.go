@@ -58,7 +58,7 @@ type healthPart struct {
 type healthError struct {
 	chat.HealthError
 	What    string
-	Advice  string // empty if there is none for the step
+	Advice  string // empty if the step needs none
 	Failing bool
 }
 

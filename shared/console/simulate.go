@@ -14,7 +14,7 @@ import (
 type simulation struct {
 	part
 	User, Conversation, Text string
-	Mistake                  string // in the form; empty if there is none
+	Mistake                  string // in the form; empty if the form is right
 	Answer                   *chat.SimulatedPermission
 	Values                   []namedText // of the parameters of the action
 	Change                   string      // what would have to change; empty if the command is allowed

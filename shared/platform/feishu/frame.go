@@ -27,7 +27,7 @@ type header struct {
 // maxHeaders is more headers than a frame of Feishu has, which is about eight.
 const maxHeaders = 64
 
-// header returns the first header of this key, empty if there is none.
+// header returns the first header of this key, or an empty text.
 func (f *frame) header(key string) string {
 	for _, h := range f.headers {
 		if h.key == key {

@@ -42,7 +42,7 @@ const (
 	wireFour   = 5
 )
 
-// header returns the first value of a header, empty if there is none.
+// header returns the first value of a header, or an empty text.
 func (f *feishuFrame) header(key string) string {
 	for _, h := range f.Headers {
 		if h.Key == key {
