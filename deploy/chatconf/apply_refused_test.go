@@ -972,7 +972,7 @@ func FuzzYAMLKeepsTexts(f *testing.F) {
 		"'", `"`, "- a", "\t", "a\tb\nc", "2026-01-31",
 		"\u2028", "\u0085", "\ufeff", "a\n\n", " \n", "******",
 		"${env:X}", "a\n b\n", "|", "1e999", "!x", "&a", "*a", "%", "@", "`", "\x00", "\u202e",
-		"a\r\nb", "停止", "\U0001f600"} {
+		"<<", "a\r\nb", "停止", "\U0001f600"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -149,14 +149,14 @@ func yamlOf(n *document.Node) *yaml.Node {
 }
 
 // yamlString returns a text as a node. Only lines of ordinary characters become a block. What is
-// true or false in YAML 1.1 is quoted.
+// true or false in YAML 1.1, and the key that merges objects there, is quoted.
 func yamlString(text string) *yaml.Node {
 	out := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: text}
 	special := strings.ContainsFunc(text, func(r rune) bool {
 		return controls(r) || r == '\t' || r == '\u2028' || r == '\u2029' || r == '\ufeff'
 	})
 	if special || strings.HasPrefix(text, " ") || strings.HasPrefix(text, "\n") || strings.Contains(text, " \n") ||
-		slices.Contains([]string{"y", "n", "yes", "no", "on", "off"}, strings.ToLower(text)) {
+		slices.Contains([]string{"y", "n", "yes", "no", "on", "off", "<<"}, strings.ToLower(text)) {
 		out.Style = yaml.DoubleQuotedStyle
 	}
 	return out
