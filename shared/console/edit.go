@@ -25,9 +25,9 @@ type editPage struct {
 	Platform string
 	Revision int64
 	*form
-	Changed  []*field // what somebody else changed meanwhile
-	Conflict bool
-	At       string // when they did
+	Changed  []*field  // what somebody else changed meanwhile
+	Conflict *conflict // nil if nobody did
+	At       string    // of the latest change
 }
 
 // A newPage lets a person choose a platform.
@@ -162,7 +162,7 @@ func (v *visit) update() error {
 	}
 	page.read(v.r.PostForm)
 	if page.Revision != revision {
-		return v.showConflict(page)
+		return v.showConflict(page, revision)
 	}
 	params, ok := page.params()
 	params["Name"], params["Revision"] = page.Name, strconv.FormatInt(revision, 10)
@@ -174,21 +174,13 @@ func (v *visit) update() error {
 			return err
 		}
 		page.read(v.r.PostForm)
-		return v.showConflict(page)
+		return v.showConflict(page, revision)
 	case !done:
 		return err
 	case answer.ChatConfiguration.Revision == revision:
 		return v.redirect(botPath(page.Name, "unchanged"))
 	}
 	return v.redirect(botPath(page.Name, "saved"))
-}
-
-// showConflict shows what somebody else changed, and what was typed. Saving again then writes over
-// the present revision.
-func (v *visit) showConflict(page editPage) error {
-	page.Conflict = true
-	page.Changed = page.merge()
-	return v.showForm(http.StatusConflict, page)
 }
 
 // mayCreate reports whether the key may create a bot with some name. The permission may depend on

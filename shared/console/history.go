@@ -74,7 +74,13 @@ func (v *visit) showRevision(name, revision, compared string) error {
 	page.Comparison = comparison{name, page.Compared, page.Revision.Revision}
 	page.MayRestore = v.may("RestoreChatConfiguration",
 		map[string]string{"Name": name, "Revision": revision, "ExpectedRevision": "0"})
-	for _, ch := range answer.ChatConfigurationRevision.Changes {
+	page.Changes = changeRows(answer.ChatConfigurationRevision.Changes)
+	return v.show(http.StatusOK, "diff", "history.revision", page, page.Revision.Revision, visible(name))
+}
+
+// changeRows returns the rows of a table of changes.
+func changeRows(changes []chat.Change) (rows []changeRow) {
+	for _, ch := range changes {
 		row := changeRow{Path: ch.Path, Had: ch.Before != nil, Has: ch.After != nil}
 		if row.Had {
 			row.Before = *ch.Before
@@ -83,9 +89,9 @@ func (v *visit) showRevision(name, revision, compared string) error {
 			row.After = *ch.After
 		}
 		row.Before, row.After = differing(row.Before, row.After)
-		page.Changes = append(page.Changes, row)
+		rows = append(rows, row)
 	}
-	return v.show(http.StatusOK, "diff", "history.revision", page, page.Revision.Revision, visible(name))
+	return rows
 }
 
 // differing leaves out what two long texts both begin with, but for some characters before the

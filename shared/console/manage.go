@@ -28,9 +28,10 @@ type managePage struct {
 
 // An act is one form of the page.
 type act struct {
-	May   bool
-	Wrong []string // why it was refused
-	Grace string   // as it was typed
+	May      bool
+	Wrong    []string  // why it was refused
+	Conflict *conflict // nil if it was refused for something else
+	Grace    string    // as it was typed
 }
 
 // A restorePage asks for the confirmation to restore a revision.
@@ -39,6 +40,7 @@ type restorePage struct {
 	Revision string
 	Expected string // the present revision; empty if the bot is deleted
 	Wrong    []string
+	Conflict *conflict // nil without one
 }
 
 // manageOf returns the page of a bot, with what the key may do.
@@ -114,7 +116,8 @@ func (v *visit) do(name, action, notice string, fields ...string) error {
 	}
 	bot := v.r.PathValue("name")
 	params := map[string]string{"Name": bot, "Revision": v.r.PostForm.Get("Revision")}
-	if _, err := strconv.ParseInt(params["Revision"], 10, 64); err != nil {
+	since, err := strconv.ParseInt(params["Revision"], 10, 64)
+	if err != nil {
 		return errForm
 	}
 	for _, field := range fields {
@@ -133,6 +136,9 @@ func (v *visit) do(name, action, notice string, fields ...string) error {
 		}
 		to := page.Acts[name]
 		to.Wrong, to.May, to.Grace = wrong, true, v.r.PostForm.Get("GraceSeconds")
+		if status == http.StatusConflict {
+			to.Conflict = v.conflictSince(bot, since)
+		}
 		for i := range page.Secrets {
 			page.Secrets[i].Chosen = page.Secrets[i].Value == params["Key"]
 		}
@@ -182,15 +188,23 @@ func (v *visit) showRestore() error {
 	if _, err := strconv.ParseInt(page.Revision, 10, 64); err != nil {
 		return errNoPage
 	}
+	if err := v.expect(&page); err != nil {
+		return err
+	}
+	return v.showRestoreOf(http.StatusOK, page)
+}
+
+// expect puts the present revision of the bot into the page.
+func (v *visit) expect(page *restorePage) error {
 	var answer chat.GetResponse
 	err := v.api.Call(v.r.Context(), "GetChatConfiguration", map[string]string{"Name": page.Name}, &answer)
-	switch {
+	switch page.Expected = ""; {
 	case err == nil:
 		page.Expected = strconv.FormatInt(answer.ChatConfiguration.Revision, 10)
 	case fault.CodeOf(err) != fault.NotFound:
 		return err
 	}
-	return v.showRestoreOf(http.StatusOK, page)
+	return nil
 }
 
 func (v *visit) showRestoreOf(status int, page restorePage) error {
@@ -217,6 +231,13 @@ func (v *visit) restore() error {
 	switch page.Wrong = wrong; {
 	case err != nil:
 		return err
+	case status == http.StatusConflict:
+		since, _ := strconv.ParseInt("0"+page.Expected, 10, 64) // it was checked above
+		page.Conflict = v.conflictSince(page.Name, since)
+		if err := v.expect(&page); err != nil {
+			return err
+		}
+		return v.showRestoreOf(status, page)
 	case wrong != nil:
 		return v.showRestoreOf(status, page)
 	case strconv.FormatInt(answer.ChatConfiguration.Revision, 10) == page.Expected:

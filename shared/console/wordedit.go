@@ -32,7 +32,9 @@ var editWords = map[string][languages]string{
 		"The form has the new values where you changed nothing, and yours where you did. Check it and save again.",
 		"未改动的项已采用对方的值，您改动的项保留您的值。请检查后重新保存。",
 	},
-	"edit.theirs": {"Another user changed this, too. It is now:", "他人也修改了此项，当前值为："},
+	"conflict.more":    {"There were earlier changes, too.", "还有更早的变更。"},
+	"conflict.changes": {"What changed since revision %d", "自版本 %d 以来的变更"},
+	"edit.theirs":      {"Another user changed this, too. It is now:", "他人也修改了此项，当前值为："},
 
 	"manage":             {"Manage", "管理"},
 	"manage.of":          {"Manage %s", "管理 %s"},
