@@ -26,10 +26,10 @@ type settingsPart struct {
 	Tags        []string
 	Rows, Unset []settingRow
 	Statements  []statementRow
-	Others      []namedText // members of Outputs but the steps
-	Steps       []string    // of the set-up
-	ConsoleURL  string      // of the platform
-	MaskedParts bool        // a value of Outputs has a masked part
+	Others      []namedText  // members of Outputs but the steps
+	Steps       [][]stepPart // of the set-up
+	ConsoleURL  string       // of the platform
+	MaskedParts bool         // a value of Outputs has a masked part
 }
 
 // A settingRow is one key of the settings.
@@ -195,7 +195,9 @@ func (s *settingsPart) readOutputs(text string) {
 		value := valueOf(m.Value)
 		s.MaskedParts = s.MaskedParts || strings.Contains(value, secret.Mask)
 		if m.Key == "Setup" {
-			s.Steps = strings.Split(value, "\n")
+			for step := range strings.SplitSeq(value, "\n") {
+				s.Steps = append(s.Steps, partsOf(step))
+			}
 		} else {
 			s.Others = append(s.Others, namedText{m.Key, value})
 		}

@@ -8,3 +8,9 @@ func CountLinks(c *Console) int { return len(c.links.all) }
 
 // Differing is differing.
 func Differing(a, b string) (string, string) { return differing(a, b) }
+
+// StepPart is stepPart.
+type StepPart = stepPart
+
+// PartsOf is partsOf.
+func PartsOf(step string) []StepPart { return partsOf(step) }

@@ -10,6 +10,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"path"
 	"strings"
 	"time"
 	"unicode"
@@ -159,9 +160,8 @@ func partOf(err error) (part, error) {
 // good.
 func (c *Console) static(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("file")
-	kind, ok := map[string]string{"console.css": "text/css; charset=utf-8",
-		"console.js": "text/javascript; charset=utf-8", "live.js": "text/javascript; charset=utf-8",
-		"console.svg": "image/svg+xml"}[name]
+	kind, ok := map[string]string{".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8",
+		".svg": "image/svg+xml"}[path.Ext(name)]
 	text, err := assets.ReadFile("asset/" + name)
 	if !ok || err != nil {
 		http.NotFound(w, r)

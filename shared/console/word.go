@@ -195,6 +195,9 @@ var words = map[string][languages]string{
 		"密钥部分显示为 ******。如需查看，请在终端运行：",
 	},
 	"bot.platform": {"Open the platform's console", "打开平台控制台"},
+	"copy":         {"Copy", "复制"},
+	"copy.done":    {"Copied: %s", "已复制：%s"},
+	"copy.failed":  {"The browser did not copy it. It is selected: copy it yourself.", "浏览器未能复制。文字已选中，请手动复制。"},
 
 	"permissions":    {"Permissions", "权限"},
 	"permissions.of": {"Permissions of %s", "%s 的权限"},
