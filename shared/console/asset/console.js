@@ -13,3 +13,9 @@ function localDates(within) {
   }
 }
 localDates(document);
+// The button Back may show a page as it was, without asking the service: the session may be over.
+addEventListener("pageshow", (event) => {
+  if (event.persisted) {
+    location.reload();
+  }
+});
