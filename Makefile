@@ -18,6 +18,7 @@ BUILD := CGO_ENABLED=0 GOFLAGS= GOAMD64=v1 GOARM64=v8.0 $(GO) build -trimpath -b
 check e2e: export CHATCONF_MOTO_SERVER := $(CURDIR)/.venv/bin/moto_server
 check e2e: export CHATCONF_PEERS := $(CURDIR)/deploy/peers
 check e2e: export CHATCONF_REQUIRE_EXTERNAL := 1
+check e2e: export CHATCONF_E2E_SCREENSHOTS := $(CURDIR)/dist/screenshots
 check e2e: export PATH := $(CURDIR)/deploy/peers/bin:$(PATH)
 
 help: ## list the targets

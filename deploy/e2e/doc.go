@@ -27,6 +27,11 @@
 // platforms' official clients: those of Go in folder streampeer, and those of Node and Python in
 // deploy/peers/stream.
 //
+// The console is tried in Chromium, as people see it, with axe-core from deploy/peers. Chromium is
+// Debian's package, or the program that CHATCONF_E2E_CHROMIUM names. Pictures of every page go to
+// the folder that CHATCONF_E2E_SCREENSHOTS names; with "make e2e" it is dist/screenshots. A test
+// that fails adds a picture of what it saw.
+//
 // It is a module of its own, because the official SDK's module graph would raise the versions of
 // what the functions depend on. It imports nothing of the main module: what it knows is what a user
 // knows, the program's flags and files, the API's documents and the wire as the vendor describes

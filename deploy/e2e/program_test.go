@@ -59,6 +59,9 @@ func TestMain(m *testing.M) {
 	} else {
 		code = m.Run()
 	}
+	if browser.close != nil {
+		browser.close()
+	}
 	for _, s := range []*server{store.server, store.crowd} {
 		if s == nil {
 			continue
