@@ -607,6 +607,15 @@ func TestSecretsInJSONAreNotShownAgain(t *testing.T) {
 		`{Type:Http,Secret=PLANTED}`,
 		"{\"Secret\" :\n \"PLANTED\",}",
 		`{"Secret":"******","Secret":"PLANTED"}`,
+		`{"Secret":"a b, PLANTED"`,
+		`{"Secret":"a}b]PLANTED"`,
+		`{"Secret":"a\"PLANTED"`,
+		`{"Secret":"\\PLANTED"`,
+		`{"Secret":{"a":"PLANTED"},"x":1`,
+		`{"Secret":["a","PLANTED"],"x":1`,
+		`{'Secret':'a "PLANTED'`,
+		`{Secret=a "PLANTED}`,
+		`"{\"Secret\":\"PLANTED\"}`,
 	} {
 		form.Set("Configuration.Target", typed)
 		page := b.refuse("/console/new", form, http.StatusUnprocessableEntity)

@@ -483,9 +483,10 @@ func (f *form) conceal() {
 	}
 }
 
-// secretMember finds a member Secret and the beginning of its value in text that is not JSON.
-var secretMember = regexp.MustCompile(`(?i)(secret(?:["']\s*[:=]?|\s*[:=])[\s\[{"'\\]*)` +
-	`([^\s"',}\]:=\[{\\][^\s"',}\]]*)`)
+// secretMember finds a member Secret and its value in text that is not JSON: a text in quotation
+// marks, all that follows a bracket, or the rest of a member.
+var secretMember = regexp.MustCompile(`(?is)(secret(?:\\*["']\s*[:=]?|\s*[:=])[\s\\]*)` +
+	`("(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|[\[{].*|[^\s"',}\]:=][^,}\]\n]*)`)
 
 // concealed returns the text of JSON without the secrets in it, and whether there were any.
 func concealed(text string) (out string, had bool) {
@@ -497,11 +498,11 @@ func concealed(text string) (out string, had bool) {
 	}
 	out = secretMember.ReplaceAllStringFunc(text, func(found string) string {
 		m := secretMember.FindStringSubmatch(found)
-		if isNoSecret(m[2]) {
+		if isNoSecret(strings.Trim(m[2], "\"' \t\r")) {
 			return found
 		}
 		had = true
-		return m[1]
+		return m[1] + `""`
 	})
 	return out, had
 }
