@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -240,16 +241,30 @@ func (v *visit) log(started time.Time, err error) {
 	invoke.Logger(ctx).LogAttrs(ctx, level, "console", attrs...)
 }
 
-// source returns the address that attempts to sign in are counted by: of IPv6 the network.
+// source returns the address that attempts to sign in are counted by: of IPv6 the network. A peer on
+// this machine or in a private network may be a proxy: then it is the address that the proxy put
+// last into X-Forwarded-For. A client there that is no proxy can choose its source; the attempts of
+// a key are bounded nevertheless.
 func (v *visit) source() string {
 	text := invoke.From(v.r.Context()).SourceIP
 	if text == "" {
 		text, _, _ = net.SplitHostPort(v.r.RemoteAddr)
 	}
-	if ip := net.ParseIP(text); ip != nil && ip.To4() == nil {
-		return ip.Mask(net.CIDRMask(64, 128)).String()
+	ip, err := netip.ParseAddr(text)
+	if err != nil {
+		return text
 	}
-	return text
+	if ip = ip.Unmap(); ip.IsLoopback() || ip.IsPrivate() {
+		forwarded := strings.Join(v.r.Header.Values("X-Forwarded-For"), ",")
+		last := strings.TrimSpace(forwarded[strings.LastIndexByte(forwarded, ',')+1:])
+		if of, err := netip.ParseAddr(last); err == nil {
+			ip = of.Unmap()
+		}
+	}
+	if ip.Is6() {
+		return netip.PrefixFrom(ip.WithZone(""), 64).Masked().String()
+	}
+	return ip.String()
 }
 
 // isSecure reports whether the browser speaks TLS with this process.

@@ -161,9 +161,10 @@ func (e *endedSessions) has(id string) bool {
 	return ok
 }
 
-// Attempts to sign in that may fail within attemptWindow.
+// Attempts to sign in that may fail within attemptWindow. Those of a key are more than those of a
+// source, so that one source alone cannot keep the holder of a key out.
 const (
-	attemptsPerKey    = 10
+	attemptsPerKey    = 100
 	attemptsPerSource = 30
 	attemptWindow     = 5 * time.Minute
 )
@@ -255,6 +256,7 @@ func (v *visit) signIn() error {
 	}
 	key, err := v.console.validKey(v.r.Context(), id)
 	if err != nil {
+		undo()
 		return err
 	}
 	var known secret.Text // empty for an unknown key; no key has an empty secret

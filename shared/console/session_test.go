@@ -3,6 +3,7 @@ package console_test
 import (
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -207,13 +208,13 @@ func TestAttemptsAreBounded(t *testing.T) {
 		s.source = source
 		return b.trySignIn(id, typed)
 	}
-	for i := range 10 {
-		if got := attempt(owner, "192.0.2."+string(rune('0'+i)), "wrong"); got != http.StatusUnauthorized {
+	for i := range 100 {
+		if got := attempt(owner, fmt.Sprintf("192.0.2.%d", i/20), "wrong"); got != http.StatusUnauthorized {
 			t.Fatalf("attempt %d on one key: %d", i, got)
 		}
 	}
 	if got := attempt(owner, "192.0.2.99", keySecret); got != http.StatusTooManyRequests {
-		t.Errorf("attempt 11 on one key: %d, want 429", got)
+		t.Errorf("attempt 101 on one key: %d, want 429", got)
 	}
 	s.Clock.Advance(5 * time.Minute)
 	if got := attempt(owner, "192.0.2.99", keySecret); got != http.StatusSeeOther {
@@ -233,6 +234,66 @@ func TestAttemptsAreBounded(t *testing.T) {
 	if got := attempt(owner, "2001:db8:1::f", keySecret); got != http.StatusSeeOther {
 		t.Errorf("another source: %d", got)
 	}
+}
+
+// A stranger with one address cannot keep the holder of a key out: neither from elsewhere, nor
+// behind the same proxy. Others cannot choose their source.
+func TestAStrangerCannotKeepOthersOut(t *testing.T) {
+	for name, test := range map[string]struct {
+		stranger, person string // the peer, and the header X-Forwarded-For
+		want             int
+	}{
+		"from elsewhere":        {"192.0.2.1", "192.0.2.2", http.StatusSeeOther},
+		"from the same address": {"192.0.2.1", "192.0.2.1", http.StatusTooManyRequests},
+		"behind a proxy":        {"127.0.0.1 192.0.2.1", "127.0.0.1 192.0.2.2", http.StatusSeeOther},
+		"behind a proxy of the private network": {"172.17.0.1 192.0.2.1", "172.17.0.1 192.0.2.2",
+			http.StatusSeeOther},
+		"behind a proxy of IPv6": {"::1 2001:db8::1", "::1 2001:db8:1::1", http.StatusSeeOther},
+		"behind a proxy that names the same network": {"::1 2001:db8::1", "::1 2001:db8::2",
+			http.StatusTooManyRequests},
+		"with an address before that of the proxy": {"127.0.0.1 192.0.2.1", "127.0.0.1 192.0.2.9, 192.0.2.1",
+			http.StatusTooManyRequests},
+		"behind a proxy that names nobody": {"127.0.0.1", "127.0.0.1 unknown", http.StatusTooManyRequests},
+		"with a header of their own":       {"192.0.2.1", "192.0.2.1 192.0.2.9", http.StatusTooManyRequests},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			b := s.browser()
+			attempt := func(from, typed string) int {
+				peer, forwarded, _ := strings.Cut(from, " ")
+				s.source = peer
+				b.header.Set("X-Forwarded-For", forwarded)
+				return b.trySignIn(owner, typed)
+			}
+			for range 40 {
+				attempt(test.stranger, "wrong")
+			}
+			if got := attempt(test.person, keySecret); got != test.want {
+				t.Errorf("sign in: %d, want %d", got, test.want)
+			}
+		})
+	}
+}
+
+// A store that does not answer uses no attempt up.
+func TestAnErrorOfTheStoreIsNoAttempt(t *testing.T) {
+	s, broken := newSite(t), true
+	find := s.options.Key
+	s.options.Key = func(c ctx, id string) (*accesskey.Key, error) {
+		if broken {
+			return nil, errors.New(planted)
+		}
+		return find(c, id)
+	}
+	var err error
+	if s.console, err = console.New(s.options); err != nil {
+		t.Fatal(err)
+	}
+	for range 40 {
+		s.browser().trySignIn(owner, keySecret)
+	}
+	broken = false
+	s.browser().signIn(owner)
 }
 
 // Signing in often is not an attack.
