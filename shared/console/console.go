@@ -241,8 +241,8 @@ func (v *visit) log(started time.Time, err error) {
 	invoke.Logger(ctx).LogAttrs(ctx, level, "console", attrs...)
 }
 
-// source returns the address that attempts to sign in are counted by: of IPv6 the network. A peer on
-// this machine or in a private network may be a proxy: then it is the address that the proxy put
+// source returns the address that attempts to sign in are counted by: of IPv6 the network. A peer
+// on this machine or in a private network may be a proxy: then it is the address that the proxy put
 // last into X-Forwarded-For. A client there that is no proxy can choose its source; the attempts of
 // a key are bounded nevertheless.
 func (v *visit) source() string {

@@ -170,9 +170,6 @@ func (v *visit) useLink() error {
 	if err != nil {
 		return v.refuseLink(err)
 	}
-	if v.session != nil {
-		v.console.ended.end(v.session)
-	}
 	if err := v.start(key); err != nil {
 		return err
 	}

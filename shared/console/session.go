@@ -8,8 +8,10 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"hash/maphash"
+	"maps"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -101,14 +103,17 @@ func (c *Console) readSession(text string) (*session, bool) {
 		return nil, false
 	}
 	s := new(session)
-	if json.Unmarshal(plain, s) != nil || !c.now().Before(s.Expires) || c.ended.has(s.ID) {
+	if json.Unmarshal(plain, s) != nil || !c.now().Before(s.Expires) || c.ended.has(s) {
 		return nil, false
 	}
 	return s, true
 }
 
-// start signs a person in with a key.
+// start signs a person in with a key. It ends the session before: the browser forgets its cookie.
 func (v *visit) start(key *accesskey.Key) error {
+	if v.session != nil {
+		v.console.ended.end(v.session)
+	}
 	s := &session{ID: rand.Text(), Key: key.ID, Digest: digest(key.Secret), Expires: v.console.now().Add(sessionAge)}
 	text, err := json.Marshal(s)
 	if err != nil {
@@ -126,39 +131,65 @@ func (v *visit) start(key *accesskey.Key) error {
 // setSession sets the cookie of the session. A negative age removes it.
 func (v *visit) setSession(value string, age int) {
 	http.SetCookie(v.w, &http.Cookie{Name: sessionCookie, Value: value, Path: Prefix, MaxAge: age,
-		HttpOnly: true, Secure: v.isSecure(), SameSite: http.SameSiteStrictMode})
+		HttpOnly: true, Secure: v.isSecure() || v.saysSecure(), SameSite: http.SameSiteStrictMode})
 }
 
+// saysSecure reports whether the browser tells that it speaks TLS, maybe with a proxy. It is only
+// for what concerns this browser alone.
+func (v *visit) saysSecure() bool { return strings.HasPrefix(v.r.Header.Get("Origin"), "https://") }
+
+// maxEnded is how many sessions of a key are remembered that were signed out.
+const maxEnded = 1000
+
 // endedSessions are the sessions that were signed out and are not expired. Only this process knows
-// them: after a restart a copy of such a cookie is valid again until it expires.
+// them: after a restart a copy of such a cookie is valid again until it expires. So that nobody can
+// fill the memory, very many of a key end all sessions of the key.
 type endedSessions struct {
-	now func() time.Time
-	mu  sync.Mutex
-	ids map[string]time.Time // when they expire
+	now  func() time.Time
+	mu   sync.Mutex
+	keys map[string]*endedOfKey
+}
+
+// endedOfKey are the ended sessions of one key.
+type endedOfKey struct {
+	ids   map[string]time.Time // when they expire
+	until time.Time            // all sessions that do not expire later are over, too
 }
 
 func newEndedSessions(now func() time.Time) *endedSessions {
-	return &endedSessions{now: now, ids: make(map[string]time.Time)}
+	return &endedSessions{now: now, keys: make(map[string]*endedOfKey)}
 }
 
-// end ends a session. Only a person who is signed in can end one, so the sessions are few.
+// end ends a session. Only a person who is signed in can end one, so the keys are few.
 func (e *endedSessions) end(s *session) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	now := e.now()
-	for id, expires := range e.ids {
-		if !now.Before(expires) {
-			delete(e.ids, id)
-		}
+	of := e.keys[s.Key]
+	if of == nil {
+		of = &endedOfKey{ids: make(map[string]time.Time)}
+		e.keys[s.Key] = of
 	}
-	e.ids[s.ID] = s.Expires
+	now := e.now()
+	if len(of.ids) >= maxEnded {
+		maps.DeleteFunc(of.ids, func(_ string, expires time.Time) bool { return !now.Before(expires) })
+	}
+	if len(of.ids) >= maxEnded {
+		of.until = now.Add(sessionAge)
+		clear(of.ids)
+		return
+	}
+	of.ids[s.ID] = s.Expires
 }
 
-func (e *endedSessions) has(id string) bool {
+func (e *endedSessions) has(s *session) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	_, ok := e.ids[id]
-	return ok
+	of := e.keys[s.Key]
+	if of == nil {
+		return false
+	}
+	_, ok := of.ids[s.ID]
+	return ok || !s.Expires.After(of.until)
 }
 
 // Attempts to sign in that may fail within attemptWindow. Those of a key are more than those of a

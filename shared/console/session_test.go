@@ -44,6 +44,75 @@ func TestTheSessionCookieIsProtected(t *testing.T) {
 	}
 }
 
+// Behind a proxy that ends TLS the browser tells that it speaks TLS.
+func TestTheSessionCookieIsSecureBehindAProxy(t *testing.T) {
+	s := newSite(t)
+	for origin, want := range map[string]bool{"https://example.com": true, "http://example.com": false, "": false} {
+		b := s.browser()
+		b.header.Set("Origin", origin)
+		for _, c := range b.do(http.MethodPost, "/console/signin", url.Values{"id": {owner},
+			"secret": {keySecret}}).Cookies() {
+			if c.Secure != want {
+				t.Errorf("a form of %q: the cookie is %+v", origin, c)
+			}
+		}
+		if !b.isSignedIn() {
+			t.Errorf("a form of %q does not sign in", origin)
+		}
+	}
+}
+
+// Signing in again ends the session before: nobody can sign it out any more.
+func TestSigningInAgainEndsTheSessionBefore(t *testing.T) {
+	s := newSite(t)
+	b := s.browser().signIn(owner)
+	before := b.cookies[sessionCookie]
+	b.signIn(owner)
+	if !b.isSignedIn() {
+		t.Error("the new session is over")
+	}
+	b.cookies[sessionCookie] = before
+	if b.isSignedIn() {
+		t.Error("the session before goes on")
+	}
+}
+
+// The sessions that were signed out are forgotten, but not their end: so many of one key end all of
+// its sessions, and none of another key.
+func TestVeryManySessionsEnd(t *testing.T) {
+	s := newSite(t)
+	s.addKey("CCKother", policy.Owner())
+	other, kept := s.browser().signIn("CCKother"), s.browser().signIn(owner)
+	first := ""
+	for range 1001 {
+		b := s.browser().signIn(owner)
+		if first == "" {
+			first = b.cookies[sessionCookie]
+		}
+		b.do(http.MethodPost, "/console/signout", nil)
+	}
+	if n := console.CountEnded(s.console); n > 1000 {
+		t.Errorf("%d sessions are remembered", n)
+	}
+	b := s.browser()
+	b.cookies[sessionCookie] = first
+	if b.isSignedIn() {
+		t.Error("a session that was signed out goes on")
+	}
+	if kept.isSignedIn() || !other.isSignedIn() {
+		t.Error("another session of the key goes on, or one of another key is over")
+	}
+	s.Clock.Advance(time.Second)
+	if !kept.signIn(owner).isSignedIn() {
+		t.Error("the key cannot sign in any more")
+	}
+	s.Clock.Advance(12 * time.Hour)
+	s.browser().signIn(owner).do(http.MethodPost, "/console/signout", nil)
+	if n := console.CountEnded(s.console); n != 1 {
+		t.Errorf("%d sessions are remembered after they expired", n)
+	}
+}
+
 func TestASessionEnds(t *testing.T) {
 	inactive := false
 	for name, end := range map[string]func(*site, *browser){
