@@ -242,6 +242,20 @@ var sentences = [phrases][2]string{
 		"尚未结束的操作过多，无法找到您的操作。请在 {word} 后写上编号。"},
 }
 
+// InBothLanguages returns the sentences of decisions and of mistakes in messages, and what is
+// filled into them, in English and Chinese. They are in answers of the API and in records. No
+// function links it.
+func InBothLanguages() (pairs [][2]string) {
+	for p := commandEmpty; p <= decidedValues; p++ {
+		pairs = append(pairs, sentences[p])
+	}
+	pairs = append(pairs, sentences[saidChoice], sentences[saidUsage])
+	for english, chinese := range unreadChinese {
+		pairs = append(pairs, [2]string{english, chinese})
+	}
+	return append(pairs, [2]string{unreadElement + "{kind}", unreadIn(Chinese, unreadElement+"{kind}")})
+}
+
 // sentenceIn returns a phrase in a language; English if the language is unknown. fill alternates
 // names in braces and their values.
 func sentenceIn(language string, p phrase, fill ...string) string {

@@ -101,20 +101,17 @@ func (v *visit) settingsOf(c *chat.Configuration) (settingsPart, error) {
 	for _, state := range c.Secrets {
 		since[state.Key] = state.SinceDate
 	}
-	for _, p := range v.console.options.Platforms {
-		if p.Type == c.Type {
-			out.ConsoleURL = p.Console
-			for _, row := range settingRows(p, root, since) {
-				if row.Set || row.Required {
-					out.Rows = append(out.Rows, row)
-				} else {
-					out.Unset = append(out.Unset, row)
-				}
-			}
+	p, _ := v.platformOf(c.Type)
+	out.ConsoleURL = p.Console
+	for _, row := range settingRows(p, root, since) {
+		if row.Set || row.Required {
+			out.Rows = append(out.Rows, row)
+		} else {
+			out.Unset = append(out.Unset, row)
 		}
 	}
 	out.Statements = statementsOf(root)
-	out.readOutputs(c.Outputs)
+	out.readOutputs(c.Outputs, p, v.language)
 	return out, nil
 }
 
@@ -186,16 +183,17 @@ func listed(n *document.Node) string {
 }
 
 // readOutputs reads the Outputs of a bot. Without the right form there are none.
-func (s *settingsPart) readOutputs(text string) {
+func (s *settingsPart) readOutputs(text string, p command.Platform, l language) {
 	root, err := document.Parse("Outputs", text)
 	if err != nil {
 		return
 	}
+	url := root.TextOf("URL", "")
 	for _, m := range root.Members {
 		value := valueOf(m.Value)
 		s.MaskedParts = s.MaskedParts || strings.Contains(value, secret.Mask)
 		if m.Key == "Setup" {
-			for step := range strings.SplitSeq(value, "\n") {
+			for _, step := range l.setup(p, url, strings.Split(value, "\n")) {
 				s.Steps = append(s.Steps, partsOf(step))
 			}
 		} else {

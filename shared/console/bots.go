@@ -47,7 +47,7 @@ type choice struct {
 func (v *visit) choices(chosen string, values ...string) []choice {
 	out := []choice{{Text: v.word("any")}}
 	for _, value := range values {
-		out = append(out, choice{Value: value, Text: value, Chosen: strings.EqualFold(value, chosen)})
+		out = append(out, choice{Value: value, Text: v.language.state(value), Chosen: strings.EqualFold(value, chosen)})
 	}
 	return out
 }

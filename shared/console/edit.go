@@ -64,7 +64,7 @@ func (v *visit) showNew() error {
 func (v *visit) showForm(status int, page editPage) error {
 	page.conceal()
 	if page.Name == "" {
-		return v.show(status, "edit", "edit.newof", page, page.Platform)
+		return v.show(status, "edit", "edit.newof", page, v.language.help(page.Platform))
 	}
 	return v.show(status, "edit", "edit.of", page, visible(page.Name))
 }

@@ -1,5 +1,7 @@
 package console
 
+import "slices"
+
 // Words are all texts of the pages.
 func Words() map[string][languages]string { return words }
 
@@ -22,3 +24,29 @@ type StepPart = stepPart
 
 // PartsOf is partsOf.
 func PartsOf(step string) []StepPart { return partsOf(step) }
+
+// Said returns a text as a page in Chinese or in English shows it.
+func Said(text string, inChinese bool) (shown, lang, original string) {
+	l := english
+	if inChinese {
+		l = chinese
+	}
+	out := l.said(text)
+	return out.Text, out.Lang, out.Original
+}
+
+// The translations of texts that the pages do not have of their own.
+var (
+	HelpChinese   = helpChinese
+	StatesChinese = statesChinese
+	StepsChinese  = stepsChinese
+)
+
+// Translated returns the sentences that are translated, in English and Chinese.
+func Translated() [][2]string {
+	var out [][2]string
+	for _, p := range slices.Concat(clauses, fragments) {
+		out = append(out, p)
+	}
+	return out
+}

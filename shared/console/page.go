@@ -34,6 +34,10 @@ var templates = func() (made [languages]*template.Template) {
 			"asset": assetPath,
 			"path":  url.PathEscape,
 			"chip":  chip,
+			"said":  of.said,
+			"help":  of.help,
+			"state": of.state,
+			"step":  of.step,
 		}).ParseFS(assets, "asset/*.html"))
 	}
 	return made

@@ -114,8 +114,7 @@ func (v *visit) showPermissions() error {
 		Decides: -1}
 	page.Matrix = v.matrixOf(r, strings.TrimSpace(query.Get("who")), strings.TrimSpace(query.Get("what")))
 	for _, a := range r.actions.All() {
-		page.Actions = append(page.Actions, actionRow{a.Name, a.Describe([languages]string{command.English,
-			command.Chinese}[v.language])})
+		page.Actions = append(page.Actions, actionRow{a.Name, a.Describe(v.language.chat())})
 	}
 	status := http.StatusOK
 	if page.Simulation, status, err = v.simulate(r); err != nil {
