@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -20,6 +21,64 @@ import (
 	"chatconf/shared/secret"
 )
 
+// Another site can lead a name of its own to this machine. Its pages then share the origin of what
+// they reach, so the console does not answer for such a name.
+func TestTheConsoleOnALoopbackAddressKnowsItsNames(t *testing.T) {
+	settings, err := app.ReadSettings(func(name string) string {
+		return map[string]string{"CHATCONF_HOSTS": "chat.example.com,other.example.com:8443",
+			"CHATCONF_WEBHOOK_BASE_URL": "https://hooks.example.com/base"}[name]
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "the console") })
+	plain := httptest.NewServer(onlyFor(knownHosts(settings), pages))
+	defer plain.Close()
+	ask := func(client *http.Client, to, host string) (int, string) {
+		r, err := http.NewRequest(http.MethodGet, to, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = host
+		resp, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		text, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, string(text)
+	}
+	for host, known := range map[string]bool{
+		"127.0.0.1:9000": true, "127.0.0.1": true, "[::1]:9000": true, "[::1]": true, "192.0.2.1:80": true,
+		"localhost:9000": true, "LocalHost": true, "chat.example.com": true, "CHAT.example.com.": true,
+		"chat.example.com:9000": true, "other.example.com": true, "hooks.example.com": true,
+		"evil.example": false, "evil.example:9000": false, "127.0.0.1.evil.example": false,
+		"localhost.evil.example": false, "xchat.example.com": false, "127.0.0.1@evil.example": false, ".": false,
+	} {
+		status, text := ask(http.DefaultClient, plain.URL, host)
+		refused := status == http.StatusMisdirectedRequest && strings.Contains(text, "CHATCONF_HOSTS")
+		if refused == known || known != (text == "the console") {
+			t.Errorf("host %s: %d %s", host, status, text)
+		}
+	}
+	// With TLS the certificate names the service, and elsewhere nobody knows its names.
+	tls := httptest.NewTLSServer(onlyFor(nil, pages))
+	defer tls.Close()
+	if status, text := ask(tls.Client(), tls.URL, "chat.example.com"); status != http.StatusOK {
+		t.Errorf("over TLS: %d %s", status, text)
+	}
+	w := httptest.NewRecorder()
+	r := httptest.NewRequest(http.MethodGet, "http://chat.example.com/console/", nil)
+	onlyFor(nil, pages).ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey,
+		&net.TCPAddr{IP: net.IPv4(192, 0, 2, 1)})))
+	if w.Code != http.StatusOK {
+		t.Errorf("on an address of the network: %d", w.Code)
+	}
+}
+
 // A local service shows its bots under /console to a person with an access key, without secrets,
 // and serves webhooks and the API as without it.
 func TestServeShowsTheConsole(t *testing.T) {
@@ -31,13 +90,19 @@ func TestServeShowsTheConsole(t *testing.T) {
 	settings.TargetNetworks = dial.Networks{netip.MustParsePrefix("10.1.0.0/16")}
 	settings.MaxStreams = 12345
 	role, closeTargets, err := localRole(&settings, "", nil, nil,
-		&localConsole{about: aboutService(settings, storeFile)})
+		&localConsole{about: aboutService(settings, storeFile), hosts: knownHosts(settings)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	l, err := app.OpenLocal(t.Context(), settings, role)
 	if err != nil {
 		t.Fatal(err)
+	}
+	rebound := httptest.NewServer(l.Handler)
+	t.Cleanup(rebound.Close)
+	resp, _ := visitor{method: "GET", url: rebound.URL + "/console/signin", host: "evil.example"}.do(t)
+	if resp.StatusCode != http.StatusMisdirectedRequest {
+		t.Errorf("a name of another site: %d", resp.StatusCode)
 	}
 	t.Cleanup(func() {
 		if err := l.Close(); err != nil {

@@ -41,12 +41,13 @@ const consolePrefix = console.Prefix
 type localConsole struct {
 	console *console.Console
 	about   console.About
+	hosts   []string // the names of the service
 }
 
 // open is openConsole, and remembers the console.
 func (d *localConsole) open(p app.SiteParts) (handler http.Handler, err error) {
 	d.console, err = openConsole(p, d.about)
-	return d.console, err
+	return onlyFor(d.hosts, d.console), err
 }
 
 // actions is CreateConsoleLink alone.

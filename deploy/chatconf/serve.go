@@ -67,7 +67,8 @@ needs Linux or macOS. How programs are started is in deploy/vm/README.md.
 
 A web console is at /console. You sign in with an access key, or by the link that 'chatconf open'
 makes, and see and do what that key may. It shows no secrets, but that of a new access key once. It
-is not there with --target fc or lambda.
+is not there with --target fc or lambda. On a loopback address without TLS it answers for addresses,
+localhost, and the names in CHATCONF_HOSTS and CHATCONF_WEBHOOK_BASE_URL.
 
 /openapi.json describes the API in OpenAPI 3.1, and /schema/bot.json is the JSON Schema of a bot
 file. Anyone who can reach the service can read them.
@@ -161,7 +162,7 @@ CHATCONF_OWN_RIGHTS.`,
 			if target != targetLocal {
 				return seeAddr(serveTarget(cmd.Context(), cmd.OutOrStdout(), settings, target, dist, emulated))
 			}
-			console := &localConsole{about: aboutService(settings, store)}
+			console := &localConsole{about: aboutService(settings, store), hosts: knownHosts(settings)}
 			role, closeTargets, err := localRole(&settings, cloud, emulated, gateways, console)
 			if err != nil {
 				return err
