@@ -86,34 +86,34 @@ func (v *visit) create() error {
 	params, ok := f.params()
 	params["Type"] = p.Type
 	var answer chat.WriteResponse
-	if done, err := v.send("CreateChatConfiguration", params, ok, page, &answer); !done {
+	status, err := v.send("CreateChatConfiguration", params, ok, page.place, &answer)
+	switch {
+	case err != nil:
 		return err
+	case status != 0:
+		return v.showForm(status, page)
 	}
 	return v.redirect(botPath(answer.ChatConfiguration.Name, "created"))
 }
 
-// send calls an action with a form, or shows the form again with all mistakes. Without ok the form
-// has mistakes already, and the service only checks the rest.
-func (v *visit) send(action string, params map[string]string, ok bool, page editPage, answer any) (bool, error) {
+// send calls an action with a form. If it is refused for mistakes in the form, place puts them
+// there, and the answer is the status of the page that shows them; 0 if it is done. Without ok the
+// form has mistakes already, and the service only checks the rest.
+func (v *visit) send(action string, params map[string]string, ok bool, place func(error) bool,
+	answer any) (status int, err error) {
 	if !ok {
 		params["CheckOnly"] = "true"
 	}
-	err := v.api.Call(v.r.Context(), action, params, answer)
-	if err == nil && ok {
-		return true, nil
+	err = v.api.Call(v.r.Context(), action, params, answer)
+	switch {
+	case err == nil && ok:
+		return 0, nil
+	case err != nil && !place(err):
+		return 0, err
+	case fault.CodeOf(err) == fault.NoPermission:
+		return http.StatusForbidden, nil
 	}
-	if err != nil && !page.place(err) {
-		return false, err
-	}
-	return false, v.showForm(statusOf(err), page)
-}
-
-// statusOf returns the status of a form that is shown again.
-func statusOf(err error) int {
-	if fault.CodeOf(err) == fault.NoPermission {
-		return http.StatusForbidden
-	}
-	return http.StatusUnprocessableEntity
+	return http.StatusUnprocessableEntity, nil
 }
 
 // formOf returns the form of the bot of the path, with its present values.
@@ -167,7 +167,7 @@ func (v *visit) update() error {
 	params, ok := page.params()
 	params["Name"], params["Revision"] = page.Name, strconv.FormatInt(revision, 10)
 	var answer chat.WriteResponse
-	done, err := v.send("UpdateChatConfiguration", params, ok, page, &answer)
+	status, err := v.send("UpdateChatConfiguration", params, ok, page.place, &answer)
 	switch {
 	case fault.CodeOf(err) == fault.Conflict: // since the look at the revision
 		if page, err = v.formOf(); err != nil {
@@ -175,8 +175,10 @@ func (v *visit) update() error {
 		}
 		page.read(v.r.PostForm)
 		return v.showConflict(page, revision)
-	case !done:
+	case err != nil:
 		return err
+	case status != 0:
+		return v.showForm(status, page)
 	case answer.ChatConfiguration.Revision == revision:
 		return v.redirect(botPath(page.Name, "unchanged"))
 	}

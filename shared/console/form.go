@@ -26,6 +26,7 @@ const (
 	kindLines  = "lines"  // a list, one item per line
 	kindTags   = "tags"   // lines such as env=prod
 	kindJSON   = "json"
+	kindValues = "values" // lists by name: lines such as env=dev-*
 )
 
 // underConfiguration is what the names of inputs for keys of the Configuration begin with. Other
@@ -35,6 +36,7 @@ const underConfiguration = "Configuration."
 // A field is one input of the form of a bot.
 type field struct {
 	Name, Help string
+	Key        string // of the value in the object that the form is about; empty for a parameter
 	Word       string // the word of its label; empty if the label is the key
 	Kind       string
 	Value      string   // as it is written in the input
@@ -49,19 +51,13 @@ type field struct {
 	Theirs     *string // what somebody else wrote meanwhile, if the person changed the field too
 }
 
-// Key is the key of the Configuration; empty for a parameter.
-func (f *field) Key() string {
-	if key, ok := strings.CutPrefix(f.Name, underConfiguration); ok {
-		return key
-	}
-	return ""
-}
-
 // IsSecret and the others tell a template which input to make.
 func (f *field) IsSecret() bool { return f.Kind == kindSecret }
 
 // IsArea reports whether the input has several lines.
-func (f *field) IsArea() bool { return f.Kind == kindLines || f.Kind == kindTags || f.Kind == kindJSON }
+func (f *field) IsArea() bool { return slices.Contains(areas, f.Kind) }
+
+var areas = []string{kindLines, kindTags, kindJSON, kindValues}
 
 // IsChoice reports whether the input is a list of words.
 func (f *field) IsChoice() bool { return f.Kind == kindChoice }
@@ -119,6 +115,12 @@ func newForm(p command.Platform, c *chat.Configuration) (*form, error) {
 		}
 		f.Fields = append(f.Fields, one)
 	}
+	f.begin()
+	return f, nil
+}
+
+// begin notes the values that the person begins with.
+func (f *form) begin() {
 	for _, one := range f.Fields {
 		one.Value = strings.TrimSpace(one.Value) // as it is sent
 		f.shown[one.Name] = one.Value
@@ -127,12 +129,11 @@ func newForm(p command.Platform, c *chat.Configuration) (*form, error) {
 		}
 		one.choose()
 	}
-	return f, nil
 }
 
 // fieldOf returns the input for a key that a platform declares.
 func fieldOf(p command.Platform, d chat.Field) *field {
-	out := &field{Name: underConfiguration + d.Key, Help: d.Help, Required: d.Required}
+	out := &field{Name: underConfiguration + d.Key, Key: d.Key, Help: d.Help, Required: d.Required}
 	for _, s := range p.Settings {
 		if s.Key == d.Key {
 			out.Receive, out.Required = s.For, s.Required
@@ -185,8 +186,27 @@ func written(kind string, n *document.Node) string {
 			lines[i] = visible(valueOf(item))
 		}
 		return strings.Join(lines, "\n")
+	case kindValues:
+		var lines []string
+		for line := range eachValue(n) {
+			lines = append(lines, line)
+		}
+		return strings.Join(lines, "\n")
 	}
 	return visible(valueOf(n))
+}
+
+// eachValue yields the lines of lists by name, with the name and the value of each.
+func eachValue(n *document.Node) func(yield func(line string, of [2]string) bool) {
+	return func(yield func(string, [2]string) bool) {
+		for _, m := range n.Members {
+			for _, item := range m.Value.Items {
+				if !yield(visible(m.Key+"="+valueOf(item)), [2]string{m.Key, valueOf(item)}) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // indented returns JSON in lines, with invisible characters escaped as JSON does.
@@ -195,8 +215,13 @@ func indented(n *document.Node) string {
 	if err := json.Indent(&out, []byte(n.String()), "", "  "); err != nil { // it is valid
 		return n.String()
 	}
+	return escaped(out.String())
+}
+
+// escaped returns JSON with invisible characters escaped.
+func escaped(text string) string {
 	var b strings.Builder
-	for _, r := range out.String() {
+	for _, r := range text {
 		switch {
 		case !isHidden(r):
 			b.WriteRune(r)
@@ -283,17 +308,11 @@ func (f *form) merge() (changed []*field) {
 // inputs; ok tells that there are none. Without ok the parameters leave out all JSON, so that the
 // service can be asked for its mistakes in the rest.
 func (f *form) params() (params map[string]string, ok bool) {
-	params, ok = make(map[string]string), true
-	given := make(map[string]*document.Node)
+	params = make(map[string]string)
+	given, ok := f.nodes()
 	for _, one := range f.Fields {
 		switch {
-		case one.Key() != "":
-			node, err := f.node(one)
-			if err != nil {
-				one.Wrong = append(one.Wrong, err.Error())
-				ok = false
-			}
-			given[one.Key()] = node
+		case one.Key != "":
 		case one.Value == f.shown[one.Name]:
 			if one.Name == "Status" { // of a new bot, too
 				params[one.Name] = one.Value
@@ -312,16 +331,35 @@ func (f *form) params() (params map[string]string, ok bool) {
 	if !ok {
 		for _, one := range f.Fields {
 			if one.Kind == kindJSON {
-				delete(given, one.Key())
+				delete(given, one.Key)
 			}
 		}
 	}
-	params["Configuration"] = f.document(given)
+	params["Configuration"] = f.object(given).String()
 	return params, ok
 }
 
-// document returns the Configuration with the given values, in the order that it has.
-func (f *form) document(given map[string]*document.Node) string {
+// nodes returns the values of all keys. Mistakes are put at their inputs; ok tells that there are
+// none.
+func (f *form) nodes() (given map[string]*document.Node, ok bool) {
+	given, ok = make(map[string]*document.Node), true
+	for _, one := range f.Fields {
+		if one.Key == "" {
+			continue
+		}
+		node, err := f.node(one)
+		if err != nil {
+			one.Wrong = append(one.Wrong, err.Error())
+			ok = false
+		}
+		given[one.Key] = node
+	}
+	return given, ok
+}
+
+// object returns the object that the form is about with the given values, in the order that it has,
+// and with what the form does not know.
+func (f *form) object(given map[string]*document.Node) *document.Node {
 	out := &document.Node{Kind: document.Object}
 	add := func(key string, n *document.Node) {
 		if n != nil && out.Get(key) == nil {
@@ -330,7 +368,7 @@ func (f *form) document(given map[string]*document.Node) string {
 	}
 	known := make(map[string]bool)
 	for _, one := range f.Fields {
-		known[one.Key()] = true
+		known[one.Key] = true
 	}
 	for _, m := range f.root.Members {
 		if known[m.Key] {
@@ -340,15 +378,14 @@ func (f *form) document(given map[string]*document.Node) string {
 		}
 	}
 	for _, one := range f.Fields {
-		add(one.Key(), given[one.Key()])
+		add(one.Key, given[one.Key])
 	}
-	return out.String()
+	return out
 }
 
 // node returns the value of a key; nil if it has none.
 func (f *form) node(one *field) (*document.Node, error) {
-	present := f.root.Get(one.Key())
-	text := func(value string) *document.Node { return &document.Node{Kind: document.String, Text: value} }
+	present := f.root.Get(one.Key)
 	if one.Kind == kindSecret {
 		typed := ""
 		if given := f.typed[one.Name]; len(given) > 0 {
@@ -356,7 +393,7 @@ func (f *form) node(one *field) (*document.Node, error) {
 		}
 		switch {
 		case typed != "":
-			return text(typed), nil
+			return textNode(typed), nil
 		case one.Remove:
 			return nil, nil
 		}
@@ -368,26 +405,78 @@ func (f *form) node(one *field) (*document.Node, error) {
 	case one.Value == "":
 		return nil, nil
 	case one.Kind == kindLines:
-		return listOf(one.Value), nil
+		return listOf(one.Value, present), nil
+	case one.Kind == kindValues:
+		return valuesOf(one.Value, present)
 	case one.Kind == kindJSON:
-		n, err := document.Parse(one.Key(), one.Value)
+		n, err := document.Parse(one.Key, one.Value)
 		if err != nil {
 			return nil, fmt.Errorf("%w; write JSON", err)
 		}
 		return n, nil
 	}
-	return text(one.Value), nil
+	return textNode(one.Value), nil
 }
 
-// listOf returns a list of the lines of a text.
-func listOf(text string) *document.Node {
-	out := &document.Node{Kind: document.Array}
-	for line := range strings.SplitSeq(text, "\n") {
-		if line = strings.TrimSpace(line); line != "" {
-			out.Items = append(out.Items, &document.Node{Kind: document.String, Text: line})
+func textNode(text string) *document.Node { return &document.Node{Kind: document.String, Text: text} }
+
+// linesOf yields the lines of a text that are not empty, with their numbers from 1.
+func linesOf(text string) func(yield func(n int, line string) bool) {
+	return func(yield func(int, string) bool) {
+		n := 0
+		for line := range strings.SplitSeq(text, "\n") {
+			n++
+			if line = strings.TrimSpace(line); line != "" && !yield(n, line) {
+				return
+			}
 		}
 	}
+}
+
+// listOf returns a list of the lines of a text. A line of an item that is present is that item.
+func listOf(text string, present *document.Node) *document.Node {
+	known := make(map[string]*document.Node)
+	if present != nil {
+		for _, item := range present.Items {
+			known[visible(valueOf(item))] = item
+		}
+	}
+	out := &document.Node{Kind: document.Array}
+	for _, line := range linesOf(text) {
+		item, ok := known[line]
+		if !ok {
+			item = textNode(line)
+		}
+		out.Items = append(out.Items, item)
+	}
 	return out
+}
+
+// valuesOf returns lists by name of lines such as env=dev-*. Several lines of a name are one list.
+func valuesOf(text string, present *document.Node) (*document.Node, error) {
+	known := make(map[string][2]string)
+	if present != nil {
+		for line, of := range eachValue(present) {
+			known[line] = of
+		}
+	}
+	out := &document.Node{Kind: document.Object}
+	for _, line := range linesOf(text) {
+		of, ok := known[line]
+		if !ok {
+			of[0], of[1], ok = strings.Cut(line, "=")
+		}
+		if !ok {
+			return nil, fmt.Errorf("%s has no value; write name=value, such as env=dev-*", fault.Quote(line))
+		}
+		list := out.Get(of[0])
+		if list == nil {
+			list = &document.Node{Kind: document.Array}
+			out.Members = append(out.Members, document.Member{Key: of[0], Value: list})
+		}
+		list.Items = append(list.Items, textNode(of[1]))
+	}
+	return out, nil
 }
 
 // tagList returns tags as the API takes them, and the mistakes in them.
@@ -430,14 +519,18 @@ var mistake = regexp.MustCompile(`(?:^|[.?] )(Configuration\.([A-Za-z]+)` +
 
 // place puts the mistakes of an error at their inputs. It reports whether the error is one that a
 // person can correct in the form.
-func (f *form) place(err error) bool {
+func (f *form) place(err error) bool { return place(err, f.put, &f.Wrong) }
+
+// place calls put with each mistake of an error that a person can correct in a form; others are
+// added to general. It reports whether there are only such.
+func place(err error, put func(param, message string), general *[]string) bool {
 	parts := fault.Parts(err)
 	for _, part := range parts {
 		switch part.Code {
 		case fault.MissingParameter, fault.InvalidParameter, fault.AlreadyExists, fault.QuotaExceeded:
-			f.put(part.Param, part.Message)
+			put(part.Param, part.Message)
 		case fault.NoPermission:
-			f.Wrong = append(f.Wrong, part.Message)
+			*general = append(*general, part.Message)
 		default:
 			return false
 		}
@@ -445,31 +538,48 @@ func (f *form) place(err error) bool {
 	return len(parts) > 0
 }
 
-// put puts a message, which may tell of several values of the Configuration, at its inputs.
-func (f *form) put(param, message string) {
-	at := func(name, sentence string) {
-		sentence = strings.TrimPrefix(strings.TrimSpace(sentence), underConfiguration)
-		i := slices.IndexFunc(f.Fields, func(one *field) bool { return one.Name == name })
-		switch {
-		case sentence == "":
-		case i < 0:
-			f.Wrong = append(f.Wrong, sentence)
-		default:
-			f.Fields[i].Wrong = append(f.Fields[i].Wrong, sentence)
+// A saying is a part of a message that is about one value.
+type saying struct {
+	path string // of a value of the Configuration; empty: of none
+	key  string // of the Configuration
+	text string // without the path
+}
+
+// sayings returns the parts of a message, which may tell of several values of the Configuration.
+func sayings(message string) (out []saying) {
+	add := func(path, key, text string) {
+		if text = strings.TrimSpace(text); text != "" {
+			out = append(out, saying{path, key, text})
 		}
 	}
 	starts := mistake.FindAllStringSubmatchIndex(message, -1)
 	if len(starts) == 0 {
-		at(param, message)
-		return
+		add("", "", message)
+		return out
 	}
-	at(param, message[:starts[0][2]])
+	add("", "", message[:starts[0][2]])
 	for i, m := range starts {
 		end := len(message)
 		if i+1 < len(starts) {
 			end = starts[i+1][2]
 		}
-		at(underConfiguration+message[m[4]:m[5]], message[m[2]:end])
+		add(strings.TrimSuffix(message[m[2]:m[3]], ": "), message[m[4]:m[5]], message[m[3]:end])
+	}
+	return out
+}
+
+// put puts a message at the inputs that it is about.
+func (f *form) put(param, message string) {
+	for _, one := range sayings(message) {
+		name, sentence := param, one.text
+		if one.path != "" {
+			name, sentence = underConfiguration+one.key, strings.TrimPrefix(one.path, underConfiguration)+": "+one.text
+		}
+		if i := slices.IndexFunc(f.Fields, func(at *field) bool { return at.Name == name }); i >= 0 {
+			f.Fields[i].Wrong = append(f.Fields[i].Wrong, sentence)
+		} else {
+			f.Wrong = append(f.Wrong, sentence)
+		}
 	}
 }
 
