@@ -118,9 +118,9 @@ func (p *Parameter) example() string {
 	return "…"
 }
 
-// example returns the action as it may be typed: with the required parameters, or with the first
+// Example returns the action as it may be typed: with the required parameters, or with the first
 // one.
-func (a *Action) example() string {
+func (a *Action) Example() string {
 	var args []string
 	var first *Parameter
 	for i := range a.Parameters {
@@ -157,7 +157,7 @@ func (a *Action) Describe(language string) []string {
 	if a.DryRun {
 		lines = append(lines, say(saidDryRun))
 	}
-	return append(lines, say(saidExample, "example", a.example()))
+	return append(lines, say(saidExample, "example", a.Example()))
 }
 
 func (p *Parameter) describe(language string) string {

@@ -96,6 +96,8 @@ func New(o Options) (*Console, error) {
 	closed("GET /console/bots/{name}/commands", (*visit).showCommands)
 	closed("GET /console/bots/{name}/history", (*visit).showHistory)
 	closed("GET /console/bots/{name}/permissions", (*visit).showPermissions)
+	closed("GET /console/bots/{name}/permissions/edit", (*visit).showDraft)
+	closed("POST /console/bots/{name}/permissions/edit", (*visit).changeDraft)
 	closed("GET /console/bots/{name}/try", (*visit).showTry)
 	closed("POST /console/bots/{name}/try", (*visit).try)
 	closed("GET /console/bots/{name}/commands/chart", (*visit).showChart)

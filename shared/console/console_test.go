@@ -222,7 +222,8 @@ func allPages(name string) []string {
 	simulated := "?user=u1&conversation=c1&text=restart+i-123"
 	return []string{"/console/", bot, bot + "/permissions", bot + "/permissions" + simulated, bot + "/try",
 		bot + "/commands", bot + "/history", bot + "/history?revision=1", "/console/commands", "/console/new",
-		"/console/new?type=Slack", bot + "/edit", bot + "/manage", bot + "/restore?revision=1",
+		"/console/new?type=Slack", bot + "/edit", bot + "/permissions/edit",
+		bot + "/manage", bot + "/restore?revision=1",
 		bot + "/commands/chart", "/console/commands/chart", "/console/about"}
 }
 

@@ -136,14 +136,22 @@ func (v *visit) formOf() (editPage, error) {
 		At: c.UpdatedDate}, nil
 }
 
+// mayEdit returns an error if the key may not change a bot.
+func (v *visit) mayEdit(bot string) error {
+	if v.mayDo(actEdit, bot) {
+		return nil
+	}
+	return &fault.Error{Code: fault.NoPermission,
+		Denied: &fault.AccessDenied{AuthAction: "oos:UpdateChatConfiguration"}}
+}
+
 func (v *visit) showEdit() error {
 	page, err := v.formOf()
 	if err != nil {
 		return err
 	}
-	if !v.mayDo(actEdit, page.Name) {
-		return &fault.Error{Code: fault.NoPermission,
-			Denied: &fault.AccessDenied{AuthAction: "oos:UpdateChatConfiguration"}}
+	if err := v.mayEdit(page.Name); err != nil {
+		return err
 	}
 	return v.showForm(http.StatusOK, page)
 }

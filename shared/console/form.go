@@ -47,6 +47,7 @@ type field struct {
 	Stored     bool   // a secret is stored
 	Remove     bool   // it is to be removed
 	Again      bool   // a secret that was typed has to be typed again
+	Focus      bool   // it has the focus at first
 	Wrong      []string
 	Theirs     *string // what somebody else wrote meanwhile, if the person changed the field too
 }
@@ -349,12 +350,19 @@ func (f *form) nodes() (given map[string]*document.Node, ok bool) {
 		}
 		node, err := f.node(one)
 		if err != nil {
-			one.Wrong = append(one.Wrong, err.Error())
+			one.say(err.Error())
 			ok = false
 		}
 		given[one.Key] = node
 	}
 	return given, ok
+}
+
+// say puts a mistake at an input, once.
+func (f *field) say(wrong string) {
+	if !slices.Contains(f.Wrong, wrong) {
+		f.Wrong = append(f.Wrong, wrong)
+	}
 }
 
 // object returns the object that the form is about with the given values, in the order that it has,
@@ -438,7 +446,7 @@ func listOf(text string, present *document.Node) *document.Node {
 	known := make(map[string]*document.Node)
 	if present != nil {
 		for _, item := range present.Items {
-			known[visible(valueOf(item))] = item
+			known[strings.TrimSpace(visible(valueOf(item)))] = item
 		}
 	}
 	out := &document.Node{Kind: document.Array}

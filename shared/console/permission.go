@@ -3,6 +3,7 @@ package console
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,6 +30,7 @@ type permissionsPage struct {
 	Decides    int // index of the statement that decides what is simulated; -1 without one
 	Actions    []actionRow
 	Simulation simulation
+	MayEdit    bool // the key may change the statements
 }
 
 // Decides returns that no statement is marked on the page of the settings.
@@ -46,6 +48,7 @@ type matrix struct {
 	Columns   []string
 	Rows      []matrixRow
 	Cut       bool // there are more rows, columns or conversations
+	Draft     bool // it shows what is not saved
 }
 
 // A matrixRow is a person, a group, or anyone else.
@@ -60,6 +63,7 @@ type matrixCell struct {
 	Class  string
 	Text   string
 	Detail string // the roles, and the conversations if it is only some
+	To     string // address of its simulation
 }
 
 // rules are the permissions of a bot's settings, as they are on a page.
@@ -111,7 +115,7 @@ func (v *visit) showPermissions() error {
 		return err
 	}
 	page := permissionsPage{Name: name, Status: r.bot.Status, Statements: statementsOf(r.root),
-		Decides: -1}
+		Decides: -1, MayEdit: v.mayDo(actEdit, name)}
 	page.Matrix = v.matrixOf(r, strings.TrimSpace(query.Get("who")), strings.TrimSpace(query.Get("what")))
 	for _, a := range r.actions.All() {
 		page.Actions = append(page.Actions, actionRow{a.Name, a.Describe(v.language.chat())})
@@ -149,21 +153,29 @@ func (v *visit) matrixOf(r *rules, who, what string) matrix {
 	permissions := r.read(root, true)
 	for _, row := range rows {
 		for _, name := range columns {
-			row.Cells = append(row.Cells, v.cell(permissions, row.user, name, conversations))
+			cell, where := v.cell(permissions, row.user, name, conversations)
+			cell.To = "?" + url.Values{"user": {r.exampleUser(row)}, "conversation": {exampleConversation(where)},
+				"text": {r.exampleText(name)}}.Encode() + "#simulate"
+			row.Cells = append(row.Cells, cell)
 		}
 		out.Rows = append(out.Rows, row)
 	}
 	return out
 }
 
-// cell decides one command of one user in some conversations.
-func (v *visit) cell(p *command.Permissions, user, name string, conversations []namedText) matrixCell {
+// cell decides one command of one user in some conversations. It returns one of these, where the
+// command is allowed if there is such a one.
+func (v *visit) cell(p *command.Permissions, user, name string, conversations []namedText) (matrixCell, string) {
 	var where, roles []string
+	at := conversations[0].Text
 	values := false
 	for _, conversation := range conversations {
 		d, some := p.DecideName(user, conversation.Text, name)
 		if !d.Allowed {
 			continue
+		}
+		if where == nil {
+			at = conversation.Text
 		}
 		where, values = append(where, conversation.Name), values || some
 		if d.RamRole != "" && !slices.Contains(roles, d.RamRole) {
@@ -171,7 +183,7 @@ func (v *visit) cell(p *command.Permissions, user, name string, conversations []
 		}
 	}
 	if where == nil {
-		return matrixCell{Class: "quiet", Text: v.word("matrix.denied")}
+		return matrixCell{Class: "quiet", Text: v.word("matrix.denied")}, at
 	}
 	out := matrixCell{Class: "good", Text: v.word("matrix.allowed"), Detail: strings.Join(roles, ", ")}
 	limited := len(where) < len(conversations)
@@ -189,7 +201,48 @@ func (v *visit) cell(p *command.Permissions, user, name string, conversations []
 		}
 		out.Detail = strings.Trim(strings.Join(where, ", ")+" · "+out.Detail, "· ")
 	}
-	return out
+	return out, at
+}
+
+// exampleUser returns someone whom a row of a matrix is about.
+func (r *rules) exampleUser(row matrixRow) string {
+	if row.ID == "" {
+		return "anyone"
+	}
+	for _, m := range groupsOf(r.root) {
+		if m.Key != row.ID || row.user == row.ID {
+			continue
+		}
+		for _, item := range m.Value.Items {
+			if len(r.permissions.Groups(item.Text)) == 1 {
+				return item.Text
+			}
+		}
+		if len(m.Value.Items) > 0 {
+			return m.Value.Items[0].Text
+		}
+	}
+	return row.ID
+}
+
+// exampleConversation returns a conversation that a pattern of a statement matches.
+func exampleConversation(pattern string) string {
+	if pattern == "\x00" {
+		return "elsewhere"
+	}
+	return examplePattern.Replace(pattern)
+}
+
+// examplePattern makes a text that a pattern matches.
+var examplePattern = strings.NewReplacer("*", "x", "?", "x")
+
+// exampleText returns a message with a command of a name, or of one that a pattern matches.
+func (r *rules) exampleText(name string) string {
+	a := r.actions.Find(command.FoldName(name))
+	if a == nil {
+		return command.Format(examplePattern.Replace(name), nil)
+	}
+	return a.Example()
 }
 
 // member is the id of someone who is only in the group with a number; -1: in none. No platform has

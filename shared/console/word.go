@@ -185,8 +185,8 @@ var words = map[string][languages]string{
 		"未被任何语句允许的命令一律拒绝；Deny 语句优先。",
 	},
 	"bot.nobody": {
-		"No statement allows a command yet. Add Permissions to the settings.",
-		"还没有语句允许任何命令。请在设置中添加 Permissions。",
+		"No statement allows a command yet. Add one to the permissions.",
+		"还没有语句允许任何命令。请在权限中添加一条。",
 	},
 	"bot.setup":   {"Set-up", "接入步骤"},
 	"bot.outputs": {"Values for the platform", "平台所需的值"},
@@ -229,6 +229,7 @@ var words = map[string][languages]string{
 		"A column with * or ? is about the commands without a column of their own.",
 		"带 * 或 ? 的列表示没有单独列出的命令。",
 	},
+	"matrix.cell": {"Follow a cell to see why.", "点击单元格可查看原因。"},
 	"matrix.cut": {
 		"The table is too large to show whole. Narrow it with a part of a name.",
 		"表格过大，无法全部显示。请输入名称的一部分以缩小范围。",

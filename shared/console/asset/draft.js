@@ -1,0 +1,86 @@
+"use strict";
+// A draft is checked a moment after each change: the server's page for it is fetched, and the parts
+// that say what is wrong and what the draft means are put in. Without this script there is a button.
+(function () {
+  const form = document.getElementById("draft");
+  const checked = document.getElementById("checked");
+  let timer = 0;
+  let asking = null; // stops the question that is under way
+  let last = "";
+
+  const sent = () => {
+    const values = new URLSearchParams(new FormData(form));
+    values.set("do", "check");
+    return values.toString();
+  };
+
+  function say(sentence) {
+    if (checked.textContent !== sentence) {
+      checked.textContent = sentence;
+    }
+  }
+
+  function put(page) {
+    for (const part of document.querySelectorAll("[data-live]")) {
+      const fresh = page.getElementById(part.id);
+      if (fresh && fresh.innerHTML !== part.innerHTML && !part.contains(document.activeElement)) {
+        part.replaceChildren(...fresh.childNodes);
+      }
+    }
+    for (const input of form.querySelectorAll("[aria-describedby]")) {
+      const fresh = page.getElementById(input.id);
+      input.toggleAttribute("aria-invalid", Boolean(fresh) && fresh.hasAttribute("aria-invalid"));
+      if (input.hasAttribute("aria-invalid")) {
+        input.setAttribute("aria-invalid", "true");
+      }
+    }
+    for (const item of form.querySelectorAll("details:has(.wrong)")) {
+      item.open = true;
+    }
+  }
+
+  async function check() {
+    const body = sent();
+    if (body === last) {
+      return;
+    }
+    if (asking) {
+      asking.abort();
+    }
+    const mine = asking = new AbortController();
+    try {
+      const answer = await fetch(form.action, {method: "POST", cache: "no-store", redirect: "error",
+        headers: {"Content-Type": "application/x-www-form-urlencoded"}, body, signal: mine.signal});
+      const text = await answer.text();
+      if (mine.signal.aborted) {
+        return;
+      }
+      if (answer.status === 409) {
+        say(form.dataset.conflict);
+      } else if (![200, 403].includes(answer.status)) {
+        throw new Error(answer.status);
+      } else {
+        put(new DOMParser().parseFromString(text, "text/html"));
+        last = body;
+      }
+    } catch {
+      if (!mine.signal.aborted) {
+        say(form.dataset.failed);
+      }
+    }
+  }
+
+  function soon(event) {
+    const input = event.target;
+    if (input.form === form) {
+      clearTimeout(timer);
+      timer = setTimeout(check, 500);
+    }
+  }
+
+  document.addEventListener("input", soon);
+  document.addEventListener("change", soon);
+  if (form.dataset.edited) {
+    check();
+  }
+})();

@@ -1,0 +1,532 @@
+package console
+
+import (
+	"cmp"
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"chatconf/shared/command"
+	"chatconf/shared/document"
+	"chatconf/shared/secret"
+)
+
+// A draft is the statements and the groups of a bot while a person edits them. The form in the page
+// has all of it, with what the person began with, so nothing is stored before it is saved.
+type draft struct {
+	secret.Hidden
+	Groups, Statements *itemList
+	Wrong              []string // mistakes of no input
+	Focus              string   // id of the element that gets the focus
+	language           language
+}
+
+// An itemList is a list of objects that a person edits, adds, removes and moves.
+type itemList struct {
+	Name  string // begins the names of inputs: p or g
+	Items []*item
+	inputs
+	base *document.Node // the list that the person began with
+}
+
+// An item is one object of a list. Its form keeps what it does not know.
+type item struct {
+	*form
+	ID   string // such as p2; the names of its inputs begin with it
+	From string // index in the list that the person began with; empty for a new one
+	Mark string // the word of what became of it; empty if it is as it was
+	Open bool   // the inputs are shown
+}
+
+// inputs are what the items of a list have.
+type inputs struct {
+	fields []field
+	fresh  func() *document.Node // a new item
+}
+
+// The inputs of a statement and of a group. A group is a member of an object; a draft has it as an
+// object with these keys.
+var (
+	statementInputs = inputs{[]field{
+		{Key: "Effect", Word: "bot.effect", Kind: kindChoice, Choices: []choice{{Value: "Allow"}, {Value: "Deny"}}},
+		{Key: "Principals", Word: "draft.who", Kind: kindLines, Help: "draft.whohelp"},
+		{Key: "Commands", Word: "bot.mayrun", Kind: kindLines, Help: "draft.whathelp"},
+		{Key: "Conversations", Word: "bot.where", Kind: kindLines, Help: "draft.wherehelp"},
+		{Key: "Parameters", Word: "draft.values", Kind: kindValues, Help: "draft.valueshelp"},
+		{Key: "RamRole", Word: "role", Kind: kindText, Help: "draft.rolehelp"},
+	}, func() *document.Node {
+		return &document.Node{Kind: document.Object, Members: []document.Member{{Key: "Effect",
+			Value: textNode("Allow")}}}
+	}}
+	groupInputs = inputs{[]field{
+		{Key: "Name", Word: "name", Kind: kindText, Help: "draft.namehelp"},
+		{Key: "Members", Word: "draft.members", Kind: kindLines, Help: "draft.membershelp"},
+	}, func() *document.Node { return &document.Node{Kind: document.Object} }}
+)
+
+// maxOpen is how many items a list shows open. Those with a mistake or a change are open too.
+const maxOpen = 2
+
+// newDraft returns the draft of settings, before anything is changed.
+func newDraft(l language, root *document.Node) *draft {
+	list := root.Get(command.KeyPermissions)
+	if list == nil {
+		list = &document.Node{Kind: document.Array}
+	}
+	d := emptyDraft(l, list, groupList(root))
+	for _, of := range d.lists() {
+		for i, n := range of.base.Items {
+			of.add(len(of.Items), strconv.Itoa(i), n)
+		}
+	}
+	return d
+}
+
+func emptyDraft(l language, statements, groups *document.Node) *draft {
+	return &draft{language: l, Statements: &itemList{Name: "p", inputs: statementInputs, base: statements},
+		Groups: &itemList{Name: "g", inputs: groupInputs, base: groups}}
+}
+
+func (d *draft) lists() []*itemList { return []*itemList{d.Statements, d.Groups} }
+
+// groupList returns the groups of settings as a list.
+func groupList(root *document.Node) *document.Node {
+	out := &document.Node{Kind: document.Array}
+	for _, m := range groupsOf(root) {
+		out.Items = append(out.Items, &document.Node{Kind: document.Object,
+			Members: []document.Member{{Key: "Name", Value: textNode(m.Key)}, {Key: "Members", Value: m.Value}}})
+	}
+	return out
+}
+
+// readDraft returns the draft that was sent.
+func readDraft(l language, values url.Values) (*draft, error) {
+	parse := func(name string, kind document.Kind) (*document.Node, error) {
+		n, err := document.Parse(name, values.Get(name))
+		if err != nil || n.Kind != kind {
+			return nil, errForm
+		}
+		return n, nil
+	}
+	statements, err := parse("Base.p", document.Array)
+	if err != nil {
+		return nil, err
+	}
+	groups, err := parse("Base.g", document.Array)
+	if err != nil {
+		return nil, err
+	}
+	d := emptyDraft(l, statements, groups)
+	for _, of := range d.lists() {
+		for values.Has(of.idOf(len(of.Items)) + ".From") {
+			id := of.idOf(len(of.Items))
+			from, root := values.Get(id+".From"), (*document.Node)(nil)
+			if i, err := strconv.Atoi(from); err == nil && i >= 0 && i < len(of.base.Items) {
+				root = of.base.Items[i]
+			} else if root, err = parse(id+".Root", document.Object); from != "" || err != nil {
+				return nil, errForm
+			}
+			of.add(len(of.Items), from, root)
+		}
+		for _, one := range of.Items {
+			one.read(values)
+		}
+	}
+	return d, nil
+}
+
+// Base is the list that the person began with, for an input.
+func (of *itemList) Base() string { return escaped(of.base.String()) }
+
+// Last is the index of the last item.
+func (of *itemList) Last() int { return len(of.Items) - 1 }
+
+// Root is what a new item began with, for an input.
+func (one *item) Root() string { return escaped(one.root.String()) }
+
+func (of *itemList) idOf(i int) string { return of.Name + strconv.Itoa(i) }
+
+// add puts an item at an index. from is the index in the list that the person began with.
+func (of *itemList) add(at int, from string, root *document.Node) *item {
+	one := &item{From: from, form: &form{root: root, shown: make(map[string]string)}}
+	for _, f := range of.fields {
+		f.Choices = slices.Clone(f.Choices)
+		if node := root.Get(f.Key); node != nil {
+			f.Value = written(f.Kind, node)
+		}
+		one.Fields = append(one.Fields, &f)
+	}
+	one.name(of.idOf(at))
+	one.begin()
+	of.Items = slices.Insert(of.Items, at, one)
+	of.number(at + 1)
+	return one
+}
+
+// number gives the items from an index on their ids.
+func (of *itemList) number(first int) {
+	for i, one := range of.Items[first:] {
+		one.name(of.idOf(first + i))
+	}
+}
+
+// name gives an item its id, and the inputs their names.
+func (one *item) name(id string) {
+	shown := make(map[string]string)
+	for _, f := range one.Fields {
+		name := id + "." + f.Key
+		shown[name], f.Name = one.shown[f.Name], name
+	}
+	one.ID, one.shown = id, shown
+}
+
+// isChanged reports whether an item differs from what the person began with.
+func (one *item) isChanged() bool {
+	return one.From == "" || slices.ContainsFunc(one.Fields,
+		func(f *field) bool { return f.Value != one.shown[f.Name] })
+}
+
+// Text returns the value of an input.
+func (one *item) Text(key string) string {
+	for _, f := range one.Fields {
+		if f.Key == key {
+			return f.Value
+		}
+	}
+	return ""
+}
+
+// node returns an item as it would be saved. Mistakes are put at the inputs.
+func (one *item) node() (n *document.Node, ok bool) {
+	if !one.isChanged() {
+		return one.root, true
+	}
+	given, ok := one.nodes()
+	return one.object(given), ok
+}
+
+// settings returns settings with the statements and the groups of the draft, and the rest as it is.
+// Mistakes that only a draft can have are put at their inputs; ok tells that there are none.
+func (d *draft) settings(root *document.Node) (out *document.Node, ok bool) {
+	ok = true
+	statements := &document.Node{Kind: document.Array}
+	for _, one := range d.Statements.Items {
+		n, right := one.node()
+		statements.Items = append(statements.Items, n)
+		ok = ok && right
+	}
+	groups, right := d.groups()
+	out = &document.Node{Kind: document.Object}
+	put := func(key string, n *document.Node, empty bool) {
+		if present := root.Get(key); out.Get(key) == nil && (!empty || present != nil && document.Same(present, n)) {
+			out.Members = append(out.Members, document.Member{Key: key, Value: n})
+		}
+	}
+	for _, m := range root.Members {
+		switch m.Key {
+		case command.KeyPermissions:
+			put(m.Key, statements, len(statements.Items) == 0)
+		case command.KeyUserGroups:
+			put(m.Key, groups, len(groups.Members) == 0)
+		default:
+			out.Members = append(out.Members, m)
+		}
+	}
+	put(command.KeyUserGroups, groups, len(groups.Members) == 0)
+	put(command.KeyPermissions, statements, len(statements.Items) == 0)
+	return out, ok && right
+}
+
+// groups returns the groups as an object. A group without a name and members is left out.
+func (d *draft) groups() (out *document.Node, ok bool) {
+	out, ok = &document.Node{Kind: document.Object}, true
+	for _, one := range d.Groups.Items {
+		n, _ := one.node() // it has no kind of input with mistakes
+		name, members := n.TextOf("Name", ""), n.Get("Members")
+		at, wrong := one.Fields[0], ""
+		switch {
+		case name == "" && members == nil:
+			continue
+		case name == "":
+			wrong = d.language.say("draft.noname")
+		case out.Get(name) != nil:
+			wrong = d.language.say("draft.twice")
+		case members == nil:
+			at, wrong = one.Fields[1], d.language.say("draft.nomembers")
+		}
+		if wrong != "" {
+			at.say(wrong)
+			ok = false
+		}
+		if name == "" || out.Get(name) != nil {
+			continue
+		}
+		if members == nil { // its name can be used
+			members = &document.Node{Kind: document.Array, Items: []*document.Node{textNode("-")}}
+		}
+		out.Members = append(out.Members, document.Member{Key: name, Value: members})
+	}
+	return out, ok
+}
+
+// inStatement finds the statement, the key and the rest of a path.
+var inStatement = regexp.MustCompile(`^Configuration\.Permissions\[([0-9]+)\](?:\.([A-Za-z]+))?(.*)$`)
+
+// place puts the mistakes of an error at their inputs. It reports whether a person can correct all
+// of them.
+func (d *draft) place(err error) bool {
+	return place(err, func(_, message string) {
+		for _, s := range sayings(message) {
+			d.put(s)
+		}
+	}, &d.Wrong)
+}
+
+func (d *draft) put(s saying) {
+	one, key, rest := d.find(s.path)
+	if one == nil {
+		text := s.text
+		if s.path != "" {
+			text = strings.TrimPrefix(s.path, underConfiguration) + ": " + text
+		}
+		d.Wrong = append(d.Wrong, text)
+		return
+	}
+	for _, f := range one.Fields {
+		if f.Key == key {
+			f.Wrong = append(f.Wrong, d.language.atLine(f.lineOf(rest), s.text))
+			return
+		}
+	}
+	one.Wrong = append(one.Wrong, strings.TrimPrefix(key+rest+": "+s.text, ": "))
+}
+
+// find returns the item that a path is in, the key of its input, and the rest of the path; nil
+// without one.
+func (d *draft) find(path string) (one *item, key, rest string) {
+	if m := inStatement.FindStringSubmatch(path); m != nil {
+		if i, err := strconv.Atoi(m[1]); err == nil && i < len(d.Statements.Items) {
+			return d.Statements.Items[i], m[2], m[3]
+		}
+		return nil, "", ""
+	}
+	for _, group := range d.Groups.Items {
+		rest, ok := strings.CutPrefix(path, document.Under("Configuration.UserGroups", group.Text("Name")))
+		switch {
+		case ok && rest == "":
+			return group, "Name", ""
+		case ok && rest[0] == '[':
+			return group, "Members", rest
+		}
+	}
+	return nil, "", ""
+}
+
+// atIndex finds the index at the end of a path.
+var atIndex = regexp.MustCompile(`^(.*)\[([0-9]+)\]$`)
+
+// lineOf returns the number of the line that a path in the value of an input is about; 0 without
+// one.
+func (f *field) lineOf(path string) int {
+	if !f.IsArea() || path == "" {
+		return 0
+	}
+	index := 0
+	if m := atIndex.FindStringSubmatch(path); m != nil {
+		path = m[1]
+		index, _ = strconv.Atoi(m[2]) // a number that is too large is of no line
+	}
+	for n, line := range linesOf(f.Value) {
+		if f.Kind == kindValues {
+			name, _, _ := strings.Cut(line, "=")
+			if document.Under("", name) != path {
+				continue
+			}
+		}
+		if index == 0 {
+			return n
+		}
+		index--
+	}
+	return 0
+}
+
+// atLine returns a sentence about a line; about the whole if the line is 0.
+func (l language) atLine(line int, sentence string) string {
+	if line == 0 {
+		return sentence
+	}
+	return l.say("draft.line", line) + " " + sentence
+}
+
+// edit does what a button of the form says, such as up.p2. It reports whether there is such a
+// button.
+func (d *draft) edit(button string) bool {
+	what, id, _ := strings.Cut(button, ".")
+	for _, of := range d.lists() {
+		if what == "add" && id == of.Name {
+			one := of.add(len(of.Items), "", of.fresh())
+			one.Open, d.Focus = true, one.Fields[0].Name
+			return true
+		}
+		for i, one := range of.Items {
+			if one.ID != id {
+				continue
+			}
+			to := i + map[string]int{"up": -1, "down": 1}[what]
+			switch {
+			case what == "remove":
+				of.Items = slices.Delete(of.Items, i, i+1)
+				d.Focus = "checked"
+			case to == i || to < 0 || to == len(of.Items):
+				return false
+			default:
+				of.Items[i], of.Items[to] = of.Items[to], one
+				one.Open, d.Focus = true, what+"."+of.idOf(to)
+				if to == 0 || to == len(of.Items)-1 { // there is no such button then
+					d.Focus = of.idOf(to) + ".sum"
+				}
+			}
+			of.number(0)
+			return true
+		}
+	}
+	return false
+}
+
+// grant adds a statement, which is JSON.
+func (d *draft) grant(text string) error {
+	n, err := document.Parse("Permissions", text)
+	if err != nil {
+		return fmt.Errorf("console: the statement that allows a command: %w", err)
+	}
+	one := d.Statements.add(len(d.Statements.Items), "", n)
+	one.Open, d.Focus = true, one.ID+".sum"
+	return nil
+}
+
+// merge makes the draft go on after others changed the bot to settings. What the person did not
+// change is as others left it. Where both changed an item, the draft has both.
+func (d *draft) merge(root *document.Node) {
+	now := newDraft(d.language, root)
+	d.Statements.merge(now.Statements.base)
+	d.Groups.merge(now.Groups.base)
+}
+
+func (of *itemList) merge(now *document.Node) {
+	// Which items of the list are in the one that the person began with, and the reverse.
+	index := make(map[string][]int)
+	for i, n := range of.base.Items {
+		index[n.String()] = append(index[n.String()], i)
+	}
+	kept := make(map[int]int) // by index in the old list: the one in the new list
+	old := make([]int, len(now.Items))
+	for i, n := range now.Items {
+		old[i] = -1
+		if same := index[n.String()]; len(same) > 0 {
+			kept[same[0]], old[i] = i, same[0]
+			index[n.String()] = same[1:]
+		}
+	}
+	mine := of.Items
+	of.Items, of.base = nil, now
+	for _, one := range mine {
+		was, err := strconv.Atoi(one.From)
+		to, there := kept[was]
+		switch {
+		case err != nil: // new
+		case there:
+			one.From = strconv.Itoa(to)
+		case !one.isChanged():
+			continue
+		default:
+			one.From, one.Mark, one.Open = "", "draft.both", true
+		}
+		of.Items = append(of.Items, one)
+	}
+	for i := range now.Items {
+		if old[i] >= 0 {
+			continue
+		}
+		// after the one that it follows, if that is still there
+		at := 0
+		for j, one := range of.Items {
+			if from, err := strconv.Atoi(one.From); err == nil && from < i {
+				at = j + 1
+			}
+		}
+		one := of.add(at, strconv.Itoa(i), now.Items[i])
+		one.Mark, one.Open = "draft.theirs", true
+	}
+	of.number(0)
+}
+
+// finish decides what is open, marks what is changed, and puts the focus on the first mistake.
+func (d *draft) finish() {
+	first := ""
+	for _, of := range d.lists() {
+		for _, one := range of.Items {
+			switch {
+			case one.Mark != "":
+			case one.From == "":
+				one.Mark = "draft.new"
+			case one.isChanged():
+				one.Mark = "draft.changed"
+			}
+			faulty := one.Faulty()
+			one.Open = one.Open || len(of.Items) <= maxOpen || one.Mark != "" || len(faulty)+len(one.Wrong) > 0
+			if first == "" && len(one.Wrong) > 0 {
+				first = one.ID + ".sum"
+			} else if first == "" && len(faulty) > 0 {
+				first = faulty[0].Name
+			}
+		}
+	}
+	d.focusOn(cmp.Or(first, d.Focus))
+	if len(d.Wrong) > 0 { // they have it
+		d.focusOn("")
+	}
+}
+
+// focusOn puts the focus on the element with an id.
+func (d *draft) focusOn(id string) {
+	d.Focus = id
+	for _, of := range d.lists() {
+		for _, one := range of.Items {
+			for _, f := range one.Fields {
+				f.Focus = f.Name == d.Focus
+			}
+		}
+	}
+}
+
+// A mistakeLink leads to an input with mistakes.
+type mistakeLink struct{ To, Item, Word string }
+
+// Mistakes are where the draft has mistakes.
+func (d *draft) Mistakes() (links []mistakeLink) {
+	for _, of := range d.lists() {
+		for i, one := range of.Items {
+			what := d.language.say("draft."+of.Name, i)
+			if len(one.Wrong) > 0 {
+				links = append(links, mistakeLink{To: one.ID + ".sum", Item: what})
+			}
+			for _, f := range one.Faulty() {
+				links = append(links, mistakeLink{f.Name, what, f.Word})
+			}
+		}
+	}
+	return links
+}
+
+// Line returns the value of an input in one line.
+func (one *item) Line(key string) string {
+	var lines []string
+	for _, line := range linesOf(one.Text(key)) {
+		lines = append(lines, line)
+	}
+	return strings.Join(lines, ", ")
+}
