@@ -297,7 +297,7 @@ func (d *draft) put(s saying) {
 	}
 	for _, f := range one.Fields {
 		if f.Key == key {
-			f.Wrong = append(f.Wrong, d.language.atLine(f.lineOf(rest), s.text))
+			f.Wrong = append(f.Wrong, wrong{f.lineOf(rest), s.text})
 			return
 		}
 	}
@@ -352,14 +352,6 @@ func (f *field) lineOf(path string) int {
 		index--
 	}
 	return 0
-}
-
-// atLine returns a sentence about a line; about the whole if the line is 0.
-func (l language) atLine(line int, sentence string) string {
-	if line == 0 {
-		return sentence
-	}
-	return l.say("draft.line", line) + " " + sentence
 }
 
 // edit does what a button of the form says, such as up.p2. It reports whether there is such a

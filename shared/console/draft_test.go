@@ -626,10 +626,10 @@ func TestADraftAtTheLimits(t *testing.T) {
 	}
 	b.mustPost(draftOf("ops"), press(form, "save"))
 	wantText(t, s.MustGet("ops").Configuration, "LastRole")
-	form, page := b.pressed(b.draft("ops"), "add.p")
+	form, _ = b.pressed(b.draft("ops"), "add.p")
 	form.Set("p100.Principals", "user:x")
 	form.Set("p100.Commands", "x")
-	page = b.refuse(draftOf("ops"), press(form, "save"), http.StatusUnprocessableEntity)
+	page := b.refuse(draftOf("ops"), press(form, "save"), http.StatusUnprocessableEntity)
 	wantText(t, page, "Permissions: has 101 statements; the most is 100")
 	form.Set("p100.Principals", strings.Repeat("user:x\n", 2000))
 	page = b.refuse(draftOf("ops"), press(form, "save"), http.StatusUnprocessableEntity)

@@ -48,8 +48,14 @@ type field struct {
 	Remove     bool   // it is to be removed
 	Again      bool   // a secret that was typed has to be typed again
 	Focus      bool   // it has the focus at first
-	Wrong      []string
+	Wrong      []wrong
 	Theirs     *string // what somebody else wrote meanwhile, if the person changed the field too
+}
+
+// A wrong is a mistake in an input.
+type wrong struct {
+	Line int // of a list, from 1; 0: the whole input
+	Text string
 }
 
 // IsSecret and the others tell a template which input to make.
@@ -319,9 +325,11 @@ func (f *form) params() (params map[string]string, ok bool) {
 				params[one.Name] = one.Value
 			}
 		case one.Kind == kindTags:
-			list, wrong := f.tagList(one.Value)
-			if one.Wrong = append(one.Wrong, wrong...); len(wrong) > 0 {
-				ok = false
+			list, mistakes := f.tagList(one.Value)
+			for _, mistake := range mistakes {
+				one.say(mistake)
+			}
+			if ok = ok && len(mistakes) == 0; len(mistakes) > 0 {
 				continue
 			}
 			params[one.Name] = list
@@ -359,9 +367,9 @@ func (f *form) nodes() (given map[string]*document.Node, ok bool) {
 }
 
 // say puts a mistake at an input, once.
-func (f *field) say(wrong string) {
-	if !slices.Contains(f.Wrong, wrong) {
-		f.Wrong = append(f.Wrong, wrong)
+func (f *field) say(mistake string) {
+	if one := (wrong{Text: mistake}); !slices.Contains(f.Wrong, one) {
+		f.Wrong = append(f.Wrong, one)
 	}
 }
 
@@ -584,7 +592,7 @@ func (f *form) put(param, message string) {
 			name, sentence = underConfiguration+one.key, strings.TrimPrefix(one.path, underConfiguration)+": "+one.text
 		}
 		if i := slices.IndexFunc(f.Fields, func(at *field) bool { return at.Name == name }); i >= 0 {
-			f.Fields[i].Wrong = append(f.Fields[i].Wrong, sentence)
+			f.Fields[i].Wrong = append(f.Fields[i].Wrong, wrong{Text: sentence})
 		} else {
 			f.Wrong = append(f.Wrong, sentence)
 		}
