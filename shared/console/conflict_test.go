@@ -37,7 +37,7 @@ func TestAConflictSaysWhoDidWhat(t *testing.T) {
 	b.header.Set("Accept-Language", "zh")
 	form := inputs(t, page, "/console/bots/ops/edit")
 	form.Set("Revision", "2")
-	wantText(t, b.refuse("/console/bots/ops/edit", form, http.StatusConflict), "自版本 2 以来的变更", "版本 3: ")
+	wantText(t, b.refuse("/console/bots/ops/edit", form, http.StatusConflict), "自版本 2 以来的变更", "版本 3：")
 }
 
 func TestAConflictNamesTheLatestOfManyRevisions(t *testing.T) {

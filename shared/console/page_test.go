@@ -250,7 +250,7 @@ func TestEveryWordIsInBothLanguages(t *testing.T) {
 			t.Errorf("the word %q is %q and %q", name, text[0], text[1])
 		}
 		isHan := func(r rune) bool { return r >= 0x4e00 && r <= 0x9fff }
-		if !strings.ContainsFunc(text[1], isHan) && name != "language" {
+		if !strings.ContainsFunc(text[1], isHan) && name != "language" && !strings.HasPrefix(name, "mark.") {
 			t.Errorf("the word %q is not in Chinese: %q", name, text[1])
 		}
 	}

@@ -124,7 +124,7 @@ func TestEveryStateIsInChinese(t *testing.T) {
 		string(journal.OutcomeRecorded), string(journal.OutcomePending), string(journal.OutcomeDelivered),
 		string(journal.OutcomeFailed), string(chat.OperationCreated), string(chat.OperationUpdated),
 		string(chat.OperationDeleted), string(chat.OperationRestored), string(chat.OperationRotated),
-		"DingTalk", "WeChat", "Feishu"}
+		"DingTalk", "WeChat", "Feishu", "file", "unknown"}
 	for _, s := range journal.States {
 		states = append(states, string(s))
 	}
@@ -379,7 +379,7 @@ func TestMistakesInChinese(t *testing.T) {
 		"a wrong statement": {"/console/new", url.Values{"Type": {"Slack"}, "Name": {"new"},
 			"Configuration.SlackSigningSecret": {planted},
 			"Configuration.Permissions":        {`[{"Effect":"Allow","Principals":["bob"],"Commands":["a b"]}]`}},
-			[]string{"不是有效的人员；请填写 user:", "无效，应为 1 至 128 个不含空白的字符"}},
+			[]string{"不是有效的授权主体；请填写 user:", "无效，应为 1 至 128 个不含空白的字符"}},
 		"a message that is no command": {"/console/bots/ops/permissions?user=u1&conversation=c1&text=%22", nil,
 			[]string{"引号没有闭合。"}},
 		"a bot that does not exist": {"/console/bots/absent", nil, []string{"没有名为 &#34;absent&#34; 的机器人。"}},

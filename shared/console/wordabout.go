@@ -13,7 +13,7 @@ var aboutWords = map[string][languages]string{
 	"about.store":       {"Store", "存储"},
 	"about.account":     {"Account", "账号"},
 	"about.region":      {"Region", "地域"},
-	"about.networks":    {"Targets may be in", "目标可位于"},
+	"about.networks":    {"Targets may be in", "目标可用的网络"},
 	"about.public":      {"public addresses", "公网地址"},
 	"about.bots":        {"Bots, at most", "机器人数量上限"},
 	"about.history":     {"Revisions kept of a bot", "每个机器人保留的版本数"},

@@ -62,7 +62,7 @@ var clauses = []pair{
 	{"{value} names a user with '*' or '?', which a user id cannot contain", "{value} 中的用户 ID 不能含有 '*' 或 '?'"},
 	{"{value} names a user whose id is not {want}", "{value} 中的用户 ID 应为{want}"},
 	{"the group {value} is not among UserGroups", "UserGroups 中没有组 {value}"},
-	{"{value} is not a principal", "{value} 不是有效的人员"},
+	{"{value} is not a principal", "{value} 不是有效的授权主体"},
 	{"write an object with names of parameters, such as {example}", "请填写以参数名为键的对象，例如 {example}"},
 	{"is the same parameter as {value}", "与 {value} 是同一参数"},
 	{"write one of them", "请只写其中一个"},

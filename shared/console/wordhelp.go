@@ -60,7 +60,7 @@ var helps = []pair{
 	{"the bot's name as the platform shows it", "机器人在平台上显示的名称"},
 	{"the bot answers only in these conversations", "会话 ID；填写后机器人只在这些会话中响应"},
 	{"user ids by the name of a group, for Principals", "用户组：组名及其成员的用户 ID，供 Principals 引用"},
-	{"who may run which commands; what nothing allows is denied", "授权语句：谁可以运行哪些命令；未被允许的命令一律拒绝"},
+	{"who may run which commands; what nothing allows is denied", "授权语句：谁可以执行哪些命令；未被允许的命令一律拒绝"},
 	{"commands with typed parameters, by name", "动作：带参数类型的命令，以名称为键"},
 	{"true: the bot has only the commands in Actions", "设为 true 时，机器人只有 Actions 中的命令"},
 	{"where allowed commands go; default Journal", "被允许的命令分发到的目标，默认 Journal（只记录）"},
@@ -103,6 +103,7 @@ var statesChinese = map[string]string{
 	"Accepted": "已受理", "Running": "执行中", "Succeeded": "成功", "Failed": "失败", "Cancelled": "已取消", "TimedOut": "超时",
 	"Unknown": "结果未知", "Recorded": "已记录", "Pending": "待处理", "Delivered": "已送达",
 	"DingTalk": "钉钉", "WeChat": "企业微信", "Feishu": "飞书",
+	"file": "文件", "unknown": "未知",
 	"Created": "创建", "Updated": "修改", "Deleted": "删除", "Restored": "恢复", "Rotated": "轮换",
 }
 
@@ -110,7 +111,7 @@ var statesChinese = map[string]string{
 var paramsChinese = map[string]string{
 	"Name": "名称", "UserId": "用户 ID", "ConversationId": "会话 ID", "Command": "命令", "Text": "消息", "Policy": "权限策略",
 	"Value": "新值", "Key": "配置项", "Type": "类型", "Revision": "版本", "ExpireDate": "到期时间", "Status": "状态",
-	"Description": "描述", "RamRole": "角色", "ResourceGroupId": "资源组", "GraceSeconds": "旧值继续有效的秒数", "Since": "起始",
+	"Description": "描述", "RamRole": "角色", "ResourceGroupId": "资源组", "GraceSeconds": "旧值继续有效的时间", "Since": "起始",
 	"Until": "截止", "Target": "目标", "State": "状态", "Decision": "鉴权结果", "User": "用户",
 }
 
