@@ -114,6 +114,9 @@ func (v *visit) policiesOf(chosen string) []choice {
 }
 
 func (v *visit) showNewKey() error {
+	if !v.may(createKey, nil) {
+		return &fault.Error{Code: fault.NoPermission, Denied: &fault.AccessDenied{AuthAction: "oos:" + createKey}}
+	}
 	return v.show(http.StatusOK, "newkey", "keys.new", newKeyPage{Policies: v.policiesOf("")})
 }
 

@@ -167,6 +167,9 @@ func TestKeysNeedPermissions(t *testing.T) {
 	lister := s.browser().signIn("CCKlister")
 	wantText(t, lister.page("/console/"), `href="/console/keys"`)
 	wantNoText(t, lister.page("/console/keys"), "/console/keys/new")
+	if status, _ := lister.get("/console/keys/new"); status != http.StatusForbidden {
+		t.Errorf("the form of a new key has the status %d, want 403", status)
+	}
 	wantNoText(t, lister.page("/console/keys/"+owner), "Disable the key", "Set the last day")
 	posts := map[string]url.Values{
 		"/console/keys/new":                  {"Name": {"x"}, "Policy": {"Owner"}},
