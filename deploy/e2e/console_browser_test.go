@@ -114,6 +114,8 @@ func openTab(t *testing.T, base string) *tab {
 		}
 		end()
 	})
+	// Each of several windows behaves as the one that the person looks at.
+	tell(tab, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
 	tab.screen(1200, false)
 	return tab
 }
@@ -135,8 +137,9 @@ func (b *tab) listen(event any) {
 		for _, arg := range e.Args {
 			note("console.%s: %s%s", e.Type, arg.Value, arg.Description)
 		}
-	case *log.EventEntryAdded: // a page with the status of an error is logged, which is as it should be
-		if e.Entry.Source != log.EntrySourceNetwork {
+	case *log.EventEntryAdded: // also that a page has the status of an error, which is right
+		if level := e.Entry.Level; e.Entry.Source != log.EntrySourceNetwork &&
+			(level == log.EntryLevelError || level == log.EntryLevelWarning) {
 			note("log: %s %s: %s", e.Entry.Source, e.Entry.Level, e.Entry.Text)
 		}
 	case *network.EventRequestWillBeSent:
@@ -257,6 +260,20 @@ func (b *tab) choose(id, value string) {
 		b.t.Fatalf("%s has no option %s", id, value)
 	}
 }
+
+// key presses a key of the keyboard.
+func (b *tab) key(name, text string, code int64) {
+	b.t.Helper()
+	for _, kind := range []input.DispatchKeyEventType{input.DispatchKeyEventTypeKeyDown,
+		input.DispatchKeyEventTypeKeyUp} {
+		tell(b, input.DispatchKeyEvent, input.DispatchKeyEventParams{Type: kind, Key: name, Code: name, Text: text,
+			WindowsVirtualKeyCode: code})
+		text = ""
+	}
+}
+
+func (b *tab) tabKey() { b.t.Helper(); b.key("Tab", "", 9) }
+func (b *tab) enter()  { b.t.Helper(); b.key("Enter", "\r", 13) }
 
 // eval returns the value of an expression in the page.
 func eval[T any](b *tab, expression string) T {
