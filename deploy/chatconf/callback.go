@@ -78,6 +78,8 @@ type sendRequest struct {
 	DryRun         bool        `param:"DryRun"`         // make the callback, and do not post it
 	ShowURL        bool        `param:"ShowUrl"`        // with its token; needs RevealChatConfigurationOutputs
 	WaitSeconds    *int64      `param:"WaitSeconds"`    // for a late answer, 0 to 30; 3 if absent
+	// CommandID is that of an earlier answer: nothing is sent, and the answer is what became of it.
+	CommandID string `param:"CommandId"`
 }
 
 // params returns the request as parameters of the API.
@@ -162,6 +164,7 @@ type simulator struct {
 	now    func() time.Time
 
 	gateways *standInGateways // of the mode stream
+	streamed streamed
 }
 
 // send makes one callback, posts it and reads the answer. If the webhook refuses the callback or
@@ -174,6 +177,9 @@ func (p *simulator) send(s *chat.Service, ctx context.Context, in *sendRequest) 
 	wait, err := in.wait()
 	if err != nil {
 		return nil, err
+	}
+	if in.CommandID != "" {
+		return p.lookAgain(ctx, s, e, in, wait, hider(e, address, false))
 	}
 	// A bot with a connection is spoken to over it if that is possible.
 	byDefault := e.Receive == command.ReceiveStream && p.gateways.gateway(e.Type) != nil
@@ -236,12 +242,42 @@ func (p *simulator) send(s *chat.Service, ctx context.Context, in *sendRequest) 
 	if id == "" || out.Duplicate || !out.ok() {
 		return out, nil
 	}
-	became, err := p.follow(ctx, s, e, id, wait)
+	became, _, err := await(ctx, wait, func() (journal.SentMessage, bool, error) {
+		return s.FollowSent(ctx, e, id)
+	})
 	if err != nil {
 		return nil, err
 	}
-	out.CommandId, out.Outcome, out.Detail, out.Later = became.ID, became.Outcome,
-		hide(became.Detail), hide(became.Answer)
+	out.became(became, hide)
+	return out, nil
+}
+
+// became puts the result of a message into the response.
+func (r *sendResponse) became(m journal.SentMessage, hide func(string) string) {
+	r.CommandId, r.Outcome, r.Detail, r.Later = m.ID, m.Outcome, hide(m.Detail), hide(m.Answer)
+}
+
+// lookAgain answers what became of a message that was sent before.
+func (p *simulator) lookAgain(ctx context.Context, s *chat.Service, e *command.Endpoint, in *sendRequest,
+	wait time.Duration, hide func(string) string) (*sendResponse, error) {
+	if in.Text != "" {
+		return nil, fault.Invalid("CommandId", "CommandId sends nothing, so Text has no meaning; leave one out.")
+	}
+	found, recorded, err := await(ctx, wait, func() (journal.SentMessage, bool, error) {
+		return s.FollowCommand(ctx, e, in.CommandID)
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case !recorded:
+		return nil, fault.Invalid("CommandId", "%s has no command %s; use the CommandId of an earlier answer.",
+			fault.Quote(e.Name), fault.Quote(in.CommandID))
+	}
+	out := &sendResponse{Name: e.Name, Type: e.Type, Mode: in.Mode}
+	out.became(found, hide)
+	if before, ok := p.streamed.before(found.ID); ok {
+		out.later(p.gateways.gateway(e.Type), e, before, hide)
+	}
 	return out, nil
 }
 
@@ -286,21 +322,21 @@ func messageID(platformType string, settings callback.Settings, sent *platformsi
 	return received.Message.ID
 }
 
-// follow waits for the outcome of a message that was posted.
-func (p *simulator) follow(ctx context.Context, s *chat.Service, e *command.Endpoint, id string,
-	wait time.Duration) (journal.SentMessage, error) {
+// await looks for the result of a message until its outcome is known, or the wait is over.
+func await(ctx context.Context, wait time.Duration,
+	look func() (journal.SentMessage, bool, error)) (journal.SentMessage, bool, error) {
 	over := time.NewTimer(wait)
 	defer over.Stop()
 	for pause := firstPause; ; pause = min(2*pause, maxPause) {
-		became, recorded, err := s.FollowSent(ctx, e, id)
+		became, recorded, err := look()
 		if err != nil || !recorded || became.Outcome != journal.OutcomePending {
-			return became, err
+			return became, recorded, err
 		}
 		select {
 		case <-over.C:
-			return became, nil
+			return became, true, nil
 		case <-ctx.Done():
-			return became, nil // a partial result is more useful than a timeout
+			return became, true, nil // a partial result is more useful than a timeout
 		case <-time.After(pause):
 		}
 	}

@@ -31,6 +31,7 @@ import (
 	"chatconf/shared/invoke"
 	"chatconf/shared/journal"
 	"chatconf/shared/platform"
+	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/policy"
 	"chatconf/shared/rpc"
@@ -371,6 +372,64 @@ func TestSendOfWhatIsSaidLater(t *testing.T) {
 		t.Errorf("the records are %s", out)
 	}
 }
+
+// What became of a message can be asked for later, by the id of its command. Nothing is sent then.
+func TestLookingAgainForALaterAnswer(t *testing.T) {
+	at, l := newSendService(t)
+	const target = `,"Target":{"Type":"Http","Url":"%s","Secret":"whsec_bm90LWEtcmVhbC1zZWNyZXQtbm90LWEtcmVhbA=="}`
+	create(t, at, "slow", "Feishu", fmt.Sprintf(target, "https://example.com/"))
+	create(t, at, "down", "Feishu", fmt.Sprintf(target, downURL))
+	ask := func(params ...string) (sent sendResponse) {
+		t.Helper()
+		out := mustRun(t, append(append([]string{"call", sendAction}, params...), at...)...)
+		if err := json.Unmarshal([]byte(out), &sent); err != nil || leak.MatchString(out) {
+			t.Fatalf("%v: %s", err, out)
+		}
+		return sent
+	}
+	first := ask("Name=slow", "UserId=manager4220", "Text=restart", "WaitSeconds=0")
+	again := ask("Name=slow", "CommandId="+first.CommandId, "WaitSeconds=30")
+	if again.CommandId != first.CommandId || again.Outcome != journal.OutcomeDelivered ||
+		!strings.Contains(again.Later, "done by the target") || again.Answer != nil {
+		t.Errorf("afterwards: %+v", again)
+	}
+	down := ask("Name=down", "UserId=manager4220", "Text=restart", "WaitSeconds=0")
+	if again = ask("Name=down", "CommandId="+down.CommandId, "WaitSeconds=0"); again.Outcome != journal.OutcomePending {
+		t.Errorf("before the end: %+v", again)
+	}
+	if out := mustRun(t, append([]string{"call", "ListChatCommands"}, at...)...); strings.Count(out, `"Id"`) != 2 {
+		t.Errorf("the commands are %s", out)
+	}
+	for params, want := range map[string]string{
+		"CommandId=" + first.CommandId:                  `"down" has no command "` + first.CommandId,
+		"CommandId=x":                                   `"down" has no command "x"`,
+		"CommandId=" + down.CommandId + " Text=restart": "leave one out",
+	} {
+		args := append([]string{"call", sendAction, "Name=down"}, strings.Fields(params)...)
+		if _, err := run(t, "", append(args, at...)...); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", params, err, want)
+		}
+	}
+	// Of a message over a connection, the stand-in has the answers.
+	gateways := &standInGateways{of: map[string]platformsim.Gateway{"Feishu": gotLater{}}}
+	p := &simulator{now: time.Now, gateways: gateways}
+	for i := range maxStreamed + 1 {
+		p.streamed.add(fmt.Sprint(i), 9)
+	}
+	p.streamed.add(first.CommandId, 1)
+	out, err := p.send(l.Service, asAdministrator(t), &sendRequest{Name: "slow", CommandID: first.CommandId})
+	if err != nil || out.Later != "second\n\nthird" {
+		t.Errorf("over a connection: %+v, %v", out, err)
+	}
+	if _, ok := p.streamed.before("1"); ok || len(p.streamed.all) != maxStreamed {
+		t.Errorf("%d messages are remembered", len(p.streamed.all))
+	}
+}
+
+// A gotLater is a gateway that has got answers.
+type gotLater struct{ platformsim.Gateway }
+
+func (gotLater) Sent(callback.Settings) []string { return []string{"first", "second", "third"} }
 
 // What a flag cannot change is said.
 func TestSendSaysWhatDoesNotApply(t *testing.T) {

@@ -6,12 +6,13 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"chatconf/shared/chat"
 	"chatconf/shared/command"
 	"chatconf/shared/fault"
-
+	"chatconf/shared/journal"
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/platformsim"
 )
@@ -59,15 +60,57 @@ func (p *simulator) sendStream(ctx context.Context, s *chat.Service, e *command.
 	if !out.ok() || out.Duplicate {
 		return out, nil
 	}
-	became, err := p.follow(ctx, s, e, pushed.MessageID, wait)
+	became, _, err := await(ctx, wait, func() (journal.SentMessage, bool, error) {
+		return s.FollowSent(ctx, e, pushed.MessageID)
+	})
 	if err != nil {
 		return nil, err
 	}
-	out.CommandId, out.Outcome, out.Detail = became.ID, became.Outcome, hide(became.Detail)
-	if sent := gateway.Sent(settings); len(sent) > before {
-		out.Later = hide(strings.Join(sent[before:], "\n\n"))
+	out.became(became, hide)
+	out.later(gateway, e, before, hide)
+	if became.Outcome == journal.OutcomePending {
+		p.streamed.add(became.ID, before)
 	}
 	return out, nil
+}
+
+// later puts what the stand-in got after a message into the response. before is how much it had.
+func (r *sendResponse) later(gateway platformsim.Gateway, e *command.Endpoint, before int, hide func(string) string) {
+	if sent := gateway.Sent(callback.Settings(e.Settings)); len(sent) > before {
+		r.Later = hide(strings.Join(sent[before:], "\n\n"))
+	}
+}
+
+// maxStreamed is how many messages over connections are remembered.
+const maxStreamed = 100
+
+// streamed are the latest messages that went over a connection and had no result yet, with how many
+// answers the stand-in had before each.
+type streamed struct {
+	mu  sync.Mutex
+	all []streamedMessage
+}
+
+type streamedMessage struct {
+	id     string // of the record
+	before int
+}
+
+func (s *streamed) add(id string, before int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all = append(s.all[max(0, len(s.all)-maxStreamed+1):], streamedMessage{id, before})
+}
+
+func (s *streamed) before(id string) (n int, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range s.all {
+		if m.id == id {
+			return m.before, true
+		}
+	}
+	return 0, false
 }
 
 // checkStream returns an error unless the stand-in can deliver the message of a request.

@@ -95,3 +95,18 @@ func (s *Service) FollowSent(ctx context.Context, e *command.Endpoint,
 	}
 	return m, recorded, nil
 }
+
+// FollowCommand is FollowSent by the id of the record. It costs one Get.
+func (s *Service) FollowCommand(ctx context.Context, e *command.Endpoint,
+	id string) (m journal.SentMessage, recorded bool, err error) {
+	if s.journal == nil {
+		return journal.SentMessage{}, false, nil
+	}
+	ref := e.Ref()
+	ref.ID = id
+	m, recorded, err = s.journal.FollowRecord(ctx, ref)
+	if err != nil {
+		return journal.SentMessage{}, false, storeError(ctx, "follow a command", err)
+	}
+	return m, recorded, nil
+}

@@ -237,6 +237,14 @@ func TestAnswersAreKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	m, recorded, err := h.FollowSent(h.Ctx, e, "m1")
+	if again, ok, err := h.FollowCommand(h.Ctx, e, ref.ID); !ok || err != nil || again != m {
+		t.Errorf("by the id of the record: %+v, %v, %v", again, ok, err)
+	}
+	for _, id := range []string{"", "x", ref.ID + "0", "0000000000000-0000000000000000", "../" + ref.ID} {
+		if again, ok, err := h.FollowCommand(h.Ctx, e, id); ok || err != nil {
+			t.Errorf("by the id %q: %+v, %v, %v", id, again, ok, err)
+		}
+	}
 	if !recorded || err != nil || m.Outcome != journal.OutcomeDelivered || !strings.HasPrefix(m.Answer, "planted界") ||
 		!strings.HasSuffix(m.Answer, "界…") || len(m.Answer) > 16<<10+8 {
 		t.Errorf("after it: %v, %v, %d bytes", recorded, err, len(m.Answer))
@@ -255,6 +263,10 @@ func TestAnswersAreKept(t *testing.T) {
 	if _, _, err := other.FollowSent(h.Ctx, e, "m1"); err == nil || strings.Contains(err.Error(), "planted") {
 		t.Errorf("with another key ring: %v", err)
 	}
+	without := h.ServiceWith(chat.Options{}, h.Ring)
+	if m, recorded, err := without.FollowCommand(h.Ctx, e, ref.ID); recorded || err != nil {
+		t.Errorf("without a journal: %+v, %v, %v", m, recorded, err)
+	}
 	if kept := (command.ReplyTo{}).Kept(); kept != (command.ReplyTo{}) {
 		t.Errorf("where there is no way to answer, there is %+v", kept)
 	}
@@ -265,11 +277,18 @@ func TestFollowSentWhenTheStoreFails(t *testing.T) {
 		for n := 1; n <= 2; n++ {
 			h := newHouse(t)
 			e := h.Bot("one")
-			h.MustRecord(e, chattest.Arrival(t, e, "m1", "u1", "restart"))
+			ref := h.MustRecord(e, chattest.Arrival(t, e, "m1", "u1", "restart"))
 			ctx, calls := h.Pages.FailAt(h.Ctx, n, f)
 			_, _, err := h.FollowSent(ctx, e, "m1")
 			calls()
 			chattest.WantError(t, "FollowSent when "+about, err, f.Code, "")
+			if n > 1 {
+				continue
+			}
+			ctx, calls = h.Pages.FailAt(h.Ctx, n, f)
+			_, _, err = h.FollowCommand(ctx, e, ref.ID)
+			calls()
+			chattest.WantError(t, "FollowCommand when "+about, err, f.Code, "")
 		}
 	}
 	h := newHouse(t)

@@ -36,6 +36,14 @@ func (j *Journal) Follow(ctx context.Context, ref command.Ref,
 	if err != nil || ref.ID == "" {
 		return SentMessage{}, false, err
 	}
+	return j.FollowRecord(ctx, ref)
+}
+
+// FollowRecord is Follow of a record by its reference. It costs one Get.
+func (j *Journal) FollowRecord(ctx context.Context, ref command.Ref) (m SentMessage, recorded bool, err error) {
+	if !isID(ref.ID) {
+		return SentMessage{}, false, nil
+	}
 	items, err := j.table.Get(ctx, table.Key{Partition: partitionOf(ref), Sort: recordKey(ref)})
 	if err != nil || len(items) == 0 {
 		return SentMessage{}, false, err // the record may have expired
