@@ -36,7 +36,6 @@ func openConsole(p app.SiteParts, about console.About) (*console.Console, error)
 		Key:       p.API.Key,
 		API:       func(id string) console.API { return p.API.As(id, masked) },
 		Admit:     p.API.Admit,
-		Sends:     true,
 		NoteUse:   p.API.NoteUse,
 		About:     about,
 	})

@@ -172,6 +172,8 @@ func (a *remoteAPI) Call(ctx context.Context, action string, params map[string]s
 	text, err := a.client.do(ctx, action, given, "")
 	var refused *refusedError
 	switch {
+	case isUnknownAction(err): // SendChatMessage is only in 'chatconf serve'
+		return &fault.Error{Code: fault.Internal, Err: fmt.Errorf("%w: %s", console.ErrNoAction, action)}
 	case errors.As(err, &refused):
 		return refused.fault()
 	case err != nil:

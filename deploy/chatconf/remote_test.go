@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/console"
 	"chatconf/shared/fault"
 	"chatconf/shared/rpc/sign"
 	"chatconf/shared/secret"
@@ -99,6 +100,7 @@ func TestConsoleOverAnAPI(t *testing.T) {
 		"/console/bots/dev":             "DevRole",
 		"/console/about":                "Its limits are not known here.",
 		"/console/?name=d&type=Nothing": "Type",
+		"/console/bots/ops/try":         `name="text"`, // the service is one of 'chatconf serve'
 	} {
 		_, page := visitor{method: "GET", url: host + path, cookies: cookies}.do(t)
 		if !strings.Contains(page, want) || leak.MatchString(page) {
@@ -181,11 +183,12 @@ func TestErrorsOverAnAPI(t *testing.T) {
 		`{"Code":"InvalidAccessKeyId.Inactive","Message":"x"}`:           fault.KeyNotFound,
 		`{"Code":"InvalidAccessKeyId.NotFound","Message":"x"}`:           fault.KeyNotFound,
 		`{"Code":"SomethingNew","Message":"x"}`:                          fault.Internal,
-		`no JSON`:                                                        fault.Unavailable,
-		`200 no JSON`:                                                    fault.Internal,
-		`200 {"ChatConfiguration":{"Outputs":"no JSON"}}`:                fault.Internal,
-		`200 {"ChatConfiguration":[{"Outputs":"no JSON"}]}`:              fault.Internal,
-		`200 {"ChatConfiguration":7}`:                                    fault.Internal,
+		`{"Code":"InvalidApi.NotFound","Message":"x"}`:                   fault.Internal,
+		`no JSON`:     fault.Unavailable,
+		`200 no JSON`: fault.Internal,
+		`200 {"ChatConfiguration":{"Outputs":"no JSON"}}`:   fault.Internal,
+		`200 {"ChatConfiguration":[{"Outputs":"no JSON"}]}`: fault.Internal,
+		`200 {"ChatConfiguration":7}`:                       fault.Internal,
 	} {
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			text, ok := strings.CutPrefix(answer, "200 ")
@@ -205,6 +208,9 @@ func TestErrorsOverAnAPI(t *testing.T) {
 		}
 		if e.Code == fault.InvalidParameter && (e.Param != "Name" || e.Message != "Name is wrong.") {
 			t.Errorf("%s: %+v", answer, e)
+		}
+		if got := errors.Is(err, console.ErrNoAction); got != strings.Contains(answer, "InvalidApi") {
+			t.Errorf("%s: an unknown action: %v", answer, got)
 		}
 		if strings.Contains(answer, denied) &&
 			(e.Denied == nil || e.Denied.AuthAction != "oos:ListChatConfigurations") {

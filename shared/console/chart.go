@@ -33,6 +33,7 @@ type chartPage struct {
 	Width, Height int
 	Last          string // date of the last hour
 	List          string // the address of the list of commands
+	Live          live
 }
 
 // A chartOutcome is an entry of the legend.
@@ -77,7 +78,8 @@ func outcomeOf(c *chat.ChatCommand) int {
 // showChart shows the commands of a bot, or of all bots, of the last hours by outcome.
 func (v *visit) showChart() error {
 	first := v.console.now().UTC().Truncate(time.Hour).Add(-(chartHours - 1) * time.Hour)
-	page := chartPage{Name: v.r.PathValue("name"), Width: chartHours * hourWidth, Height: chartHeight}
+	page := chartPage{Name: v.r.PathValue("name"), Width: chartHours * hourWidth, Height: chartHeight,
+		Live: live{Every: chartEvery}}
 	page.List = strings.TrimSuffix(v.r.URL.EscapedPath(), "/chart")
 	for _, o := range outcomes {
 		page.Outcomes = append(page.Outcomes, chartOutcome{Text: v.word(o.word), Class: o.class})

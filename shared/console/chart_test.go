@@ -38,7 +38,7 @@ func TestTheChartCountsCommandsByOutcome(t *testing.T) {
 	}
 	page := b.page("/console/bots/ops/commands/chart")
 	chattest.Equal(t, "of a bot", counts(page), []string{"1 1 0 1"})
-	wantText(t, page, "3 commands; the busiest hour had 3", `<svg class="chart"`, `href="/console/bots/ops/commands"`,
+	wantText(t, page, "Commands: 3; the busiest hour had 3", `<svg class="chart"`, `href="/console/bots/ops/commands"`,
 		`class="good" x="440" y="80" width="16" height="40"`, `class="busy" x="440" y="40" width="16" height="40"`,
 		`class="quiet" x="440" y="0" width="16" height="40"`)
 	wantNoText(t, page, "latest commands only")
@@ -59,7 +59,7 @@ func TestTheChartSaysWhenItIsCut(t *testing.T) {
 	for i := range 501 {
 		s.MustRecord(e, chattest.Arrival(t, e, fmt.Sprint("m", i), "u1", "stop"))
 	}
-	wantText(t, s.browser().signIn(owner).page("/console/bots/ops/commands/chart"), "500 commands",
+	wantText(t, s.browser().signIn(owner).page("/console/bots/ops/commands/chart"), "Commands: 500",
 		"latest commands only")
 }
 

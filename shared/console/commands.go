@@ -15,7 +15,7 @@ type commandsPage struct {
 	Decisions []choice
 	States    []choice
 	Commands  []commandRow
-	Live      bool // the script shows new commands
+	Live      *live
 	pager
 }
 
@@ -58,7 +58,9 @@ func (v *visit) showCommands() error {
 		page.Commands = append(page.Commands, commandRowOf(c))
 	}
 	page.pager = v.pagerOf(answer.NextToken, names...)
-	page.Live = query.Get("page") == "" // new commands are on the first page
+	if query.Get("page") == "" { // new commands are on the first page
+		page.Live = &live{Every: commandsEvery}
+	}
 	page.Decisions = v.choices(page.Filters["decision"], journal.DecisionAllowed, journal.DecisionDenied)
 	states := make([]string, len(journal.States))
 	for i, s := range journal.States {

@@ -32,10 +32,14 @@ const maxForm = 16 << 10
 // An API calls actions in the name of one access key. Parameters are as in a JSON body of the API;
 // answer is a pointer to the type of the answer.
 //
-// Errors are those of package fault. KeyNotFound means that the key is not valid any more.
+// Errors are those of package fault. KeyNotFound means that the key is not valid any more. An error
+// of an action that the service does not have wraps ErrNoAction.
 type API interface {
 	Call(ctx context.Context, action string, params map[string]string, answer any) error
 }
+
+// ErrNoAction is the error of an action that the service does not have.
+var ErrNoAction = errors.New("console: the service has no such action")
 
 // Options are the parts of a Console.
 type Options struct {
@@ -49,7 +53,6 @@ type Options struct {
 	// Admit counts a request of a key. If the key has sent too many, it returns how many seconds
 	// to wait. Nil: there is no limit.
 	Admit func(id string) (seconds int, ok bool)
-	Sends bool // the API has SendChatMessage
 	// NoteUse notes that a key was used; nil: nothing is noted.
 	NoteUse func(ctx context.Context, id string)
 	// LinkOnly makes a link the only way to sign in: there is no form for a key.
@@ -100,6 +103,7 @@ func New(o Options) (*Console, error) {
 	closed("POST /console/bots/{name}/permissions/edit", (*visit).changeDraft)
 	closed("GET /console/bots/{name}/try", (*visit).showTry)
 	closed("POST /console/bots/{name}/try", (*visit).try)
+	closed("GET /console/bots/{name}/try/later", (*visit).showLater)
 	closed("GET /console/bots/{name}/commands/chart", (*visit).showChart)
 	closed("GET /console/commands/chart", (*visit).showChart)
 	closed("GET /console/commands", (*visit).showCommands)

@@ -47,7 +47,8 @@ type site struct {
 	logMu   sync.Mutex
 	secure  bool // requests come over TLS
 	source  string
-	answer  *sentAnswer // of SendChatMessage; nil: as if the bot answered ok
+	answer  *sentAnswer            // of SendChatMessage; nil: as if the bot answered ok
+	later   map[string]*sentAnswer // of SendChatMessage about a command
 	sent    []sendRequest
 	sendErr error
 }
@@ -69,8 +70,8 @@ func newSite(t testing.TB, adjust ...func(*console.Options)) *site {
 	}
 	masked := mustPolicy(t, `{"Effect":"Deny","Action":"oos:RevealChatConfigurationOutputs","Resource":"*"}`)
 	s.options = console.Options{Ring: s.Ring, Platforms: platform.All().Descriptions(), Key: handler.Key,
-		API:   func(id string) console.API { return handler.As(id, masked) },
-		Sends: true, NoteUse: handler.NoteUse, Now: s.Clock.Now}
+		API:     func(id string) console.API { return handler.As(id, masked) },
+		NoteUse: handler.NoteUse, Now: s.Clock.Now}
 	for _, a := range adjust {
 		a(&s.options)
 	}

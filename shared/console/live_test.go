@@ -21,7 +21,8 @@ func TestCommandsAreLive(t *testing.T) {
 	for _, message := range []string{"m1", "m2"} { // without commands, and with one
 		for _, path := range []string{"/console/commands", "/console/bots/ops/commands", "/console/commands?user=u1"} {
 			page := b.page(path)
-			wantText(t, page, `id="rows"`, `id="pages"`, `<p class="live" id="live" data-added="New commands: %d"`,
+			wantText(t, page, `id="rows" data-live`, `id="pages" data-live`,
+				`<p class="live" id="live" data-every="5" data-added="New commands: %d"`,
 				`data-failed="The updates have stopped,`,
 				` hidden><button id="pause" type="button" aria-pressed="false">`,
 				`<span id="livestatus" role="status"></span>`, `<script src="/console/static/live.js?v=`)
@@ -63,7 +64,8 @@ func TestTheScriptOfLivePages(t *testing.T) {
 	s := newSite(t)
 	s.Bot("ops")
 	b := s.browser().signIn(owner)
-	page := b.page("/console/commands")
+	s.answer = &sentAnswer{Answer: &sentText{200, ""}, CommandId: "c1", Outcome: "Pending"}
+	_, page := b.say("ops", url.Values{"user": {"u1"}, "text": {"restart"}})
 	for _, m := range regexp.MustCompile(`getElementById\("([a-z]+)"\)`).FindAllStringSubmatch(string(text), -1) {
 		wantText(t, page, `id="`+m[1]+`"`)
 	}

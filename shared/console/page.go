@@ -109,6 +109,8 @@ func (v *visit) showError(err error) error {
 	var refused *fault.Error
 	status, body := http.StatusInternalServerError, errorPage{RequestID: invoke.From(v.r.Context()).RequestID}
 	switch {
+	case errors.Is(err, ErrNoAction):
+		return v.showError(errNoPage)
 	case errors.As(err, &own):
 		return v.show(own.status, "error", "error.title", errorPage{Sentence: v.word(own.word)})
 	case !errors.As(err, &refused):

@@ -3,6 +3,7 @@ package console_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"html"
 	"io"
 	"net/http"
@@ -25,6 +26,8 @@ type sendRequest struct {
 	Direct         bool   `param:"Direct"`
 	Text           string `param:"Text"`
 	DryRun         bool   `param:"DryRun"`
+	CommandID      string `param:"CommandId"`
+	WaitSeconds    *int64 `param:"WaitSeconds"`
 }
 
 // A sentAnswer is the part of the answer of SendChatMessage that the console shows.
@@ -54,6 +57,12 @@ func (s *site) send(of *chat.Service, ctx context.Context, in *sendRequest) (*se
 	}
 	if in.DryRun {
 		return &sentAnswer{}, nil
+	}
+	if in.CommandID != "" {
+		if found := s.later[in.CommandID]; found != nil && in.Text == "" && in.WaitSeconds != nil {
+			return found, nil
+		}
+		return nil, fault.Invalid("CommandId", "There is no command %s.", fault.Quote(in.CommandID))
 	}
 	s.sent = append(s.sent, *in)
 	if s.answer == nil {
@@ -229,7 +238,7 @@ func TestAVisitKeepsItsMessages(t *testing.T) {
 	if got := form["said"]; len(got) > 0 {
 		t.Errorf("after a huge answer %q are kept", got)
 	}
-	form = url.Values{"who": {"a", "b"}, "said": {"x"}, "answered": {"y", "z"}} // not of this page
+	form = url.Values{"who": {"a", "b"}, "said": {"x"}, "answered": {"y", "z"}, "awaited": {"", ""}} // not of this page
 	say("odd", "fine")
 	chattest.Equal(t, "kept of an odd form", form["said"], []string{"x", "odd"})
 }
@@ -246,17 +255,29 @@ func TestAnotherSiteCannotSpeakToABot(t *testing.T) {
 	wantText(t, page, "came from another site")
 }
 
+// A service without the action says so, and where to go instead. It is no error.
 func TestAServiceThatCannotSend(t *testing.T) {
-	s := newSite(t, func(o *console.Options) { o.Sends = false })
+	s, before := newSiteBetween(t)
+	*before = func(action string, _ map[string]string) error {
+		if action == "SendChatMessage" {
+			return &fault.Error{Code: fault.Internal, Err: fmt.Errorf("%w: %s", console.ErrNoAction, action)}
+		}
+		return nil
+	}
 	s.Bot("ops")
 	b := s.browser().signIn(owner)
-	status, page := b.get("/console/bots/ops/try")
+	page := b.page("/console/bots/ops/try")
 	posted, postedPage := b.say("ops", url.Values{"user": {"alice"}, "text": {"help"}})
-	if status != http.StatusNotFound || posted != http.StatusNotFound || len(s.sent) > 0 {
-		t.Errorf("status = %d and %d, want 404; sent %v", status, posted, s.sent)
+	later, _ := b.get("/console/bots/ops/try/later?command=x")
+	if posted != http.StatusNotFound || later != http.StatusNotFound || len(s.sent) > 0 {
+		t.Errorf("status = %d and %d, want 404; sent %v", posted, later, s.sent)
 	}
-	wantText(t, page, "chatconf serve")
-	wantText(t, postedPage, "chatconf serve")
+	for _, page := range []string{page, postedPage} {
+		wantText(t, page, "only one of &#39;chatconf serve&#39; has", `href="/console/bots/ops/permissions"`,
+			"Recent commands")
+		wantNoText(t, page, `name="text"`)
+	}
+	wantNoText(t, s.log.String(), "level=ERROR")
 }
 
 func TestHostileConversationsWithABot(t *testing.T) {

@@ -278,7 +278,7 @@ var words = map[string][languages]string{
 	"chart.open":   {"not finished", "未结束"},
 	"chart.failed": {"failed", "失败"},
 	"chart.denied": {"denied", "拒绝"},
-	"chart.total":  {"%d commands; the busiest hour had %d.", "共 %d 条命令，最多的一小时有 %d 条。"},
+	"chart.total":  {"Commands: %d; the busiest hour had %d.", "共 %d 条命令，最多的一小时有 %d 条。"},
 	"chart.cut": {
 		"These are the latest commands only. There were more in these 24 hours.",
 		"仅统计最近的命令，这 24 小时内还有更多命令。",
@@ -293,8 +293,9 @@ var words = map[string][languages]string{
 		"以任意用户的身份与机器人对话。被允许的命令会真正执行。",
 	},
 	"try.nosend": {
-		"This service cannot speak for the platform. Use a service that runs with chatconf serve.",
-		"此服务无法代表平台发送消息。请使用由 chatconf serve 运行的服务。",
+		"This service cannot speak for the platform: only one of 'chatconf serve' has the action SendChatMessage, " +
+			"and functions do not. Send the bot a message in its chat, or see what it would decide:",
+		"此服务无法代表平台发送消息：只有 'chatconf serve' 提供 SendChatMessage，云函数不提供。请在聊天中给机器人发消息，或查看它会如何判定：",
 	},
 	"try.chat":      {"Conversation", "对话"},
 	"try.convhint":  {"empty: an example", "留空则使用示例"},
@@ -302,6 +303,8 @@ var words = map[string][languages]string{
 	"try.send":      {"Send", "发送"},
 	"try.answer":    {"Answer", "回复"},
 	"try.later":     {"Later answer", "延迟回复"},
+	"try.laterof":   {"Later answers of %s", "%s 的延迟回复"},
+	"try.look":      {"Look for the later answer", "查看延迟回复"},
 	"try.silent":    {"The platform shows nothing yet.", "平台暂时不显示任何内容。"},
 	"try.refused":   {"The bot refused the message with status %d.", "机器人拒绝了消息，状态码 %d。"},
 	"try.duplicate": {"The message is a duplicate. Nothing was done.", "消息重复，未执行任何操作。"},

@@ -1,22 +1,22 @@
 "use strict";
-// The rows of a list are fetched again every few seconds, while the page is visible and not paused.
-// Without this script the page shows them as they were.
+// The parts of a page that change are fetched again every few seconds, while the page is visible and
+// not paused. Without this script the page shows them as they were.
 (function () {
   const bar = document.getElementById("live");
-  const rows = document.getElementById("rows");
   const pause = document.getElementById("pause");
   const status = document.getElementById("livestatus");
-  const pages = document.getElementById("pages");
+  const parts = Array.from(document.querySelectorAll("[data-live]"));
+  const last = new Map(); // the parts as the server sent them; those of the page have local dates already
   let timer = 0;
   let asking = false;
-  let last = ""; // the rows as the server sent them; those of the page have local dates already
 
-  const ids = (within) => Array.from(within.querySelectorAll("tr[id]"), (row) => row.id);
-  const isRead = () => { // a person marks something in the rows, or is on a link in them
+  const rowsOf = (elements) => elements.flatMap((one) => Array.from(one.querySelectorAll("tr[id]"), (row) => row.id));
+  const scrollOf = (element) => element.querySelector(":scope > .scroll");
+  const isRead = (part) => { // a person marks something in it, or is on a link in it
     const selection = getSelection();
-    const table = rows.querySelector("table");
-    return table && table.contains(document.activeElement) ||
-      !selection.isCollapsed && rows.contains(selection.anchorNode);
+    const focus = document.activeElement;
+    return part.contains(focus) && focus !== scrollOf(part) ||
+      !selection.isCollapsed && part.contains(selection.anchorNode);
   };
 
   function stop(sentence) {
@@ -26,14 +26,30 @@
     status.textContent = sentence;
   }
 
+  // put replaces a part if it has changed.
+  function put(part, found) {
+    if (found.innerHTML === last.get(part.id)) {
+      return;
+    }
+    last.set(part.id, found.innerHTML);
+    const scroll = scrollOf(part);
+    const fresh = scrollOf(found);
+    localDates(found);
+    if (scroll && fresh) { // which keeps its focus and its place
+      scroll.replaceChildren(...fresh.childNodes);
+    } else {
+      part.replaceChildren(...found.childNodes);
+    }
+  }
+
   async function refresh() {
-    if (asking || document.hidden || isRead()) {
+    if (asking || document.hidden || parts.some(isRead)) {
       return;
     }
     let page = null;
     asking = true;
     try {
-      const answer = await fetch(location.href, {cache: "no-store", redirect: "error"});
+      const answer = await fetch(bar.dataset.from || location.href, {cache: "no-store", redirect: "error"});
       if (!answer.ok) {
         throw new Error(answer.status);
       }
@@ -42,36 +58,30 @@
       // the sentence below says it
     }
     asking = false;
-    const found = page && page.getElementById("rows");
     if (!timer) {
       return; // paused meanwhile
     }
-    if (!found) {
+    const found = parts.map((part) => page && page.getElementById(part.id));
+    if (!found.every(Boolean)) {
       stop(bar.dataset.failed);
       return;
     }
-    if (found.innerHTML === last || isRead()) {
+    if (parts.some(isRead)) {
       return;
     }
-    last = found.innerHTML;
-    const known = new Set(ids(rows));
-    const added = ids(found).filter((id) => !known.has(id)).length;
-    const scroll = rows.querySelector(".scroll");
-    const fresh = found.querySelector(".scroll");
-    localDates(found);
-    if (scroll && fresh) { // which keeps its focus and its place
-      scroll.replaceChildren(...fresh.childNodes);
-    } else {
-      rows.replaceChildren(...found.childNodes);
-    }
-    pages.replaceChildren(...page.getElementById("pages").childNodes);
-    if (added) {
+    const known = new Set(rowsOf(parts));
+    const added = rowsOf(found).filter((id) => !known.has(id)).length;
+    const done = !page.getElementById("live"); // nothing will change any more
+    parts.forEach((part, i) => put(part, found[i]));
+    if (done) {
+      stop("");
+    } else if (added) {
       status.textContent = bar.dataset.added.replace("%d", added);
     }
   }
 
   function start() {
-    timer = setInterval(refresh, 5000);
+    timer = setInterval(refresh, bar.dataset.every * 1000);
   }
 
   pause.addEventListener("click", () => {
