@@ -228,8 +228,8 @@ func (v *visit) log(started time.Time, err error) {
 	caller := ""
 	if v.key != nil {
 		caller = v.key.ID
-	} else if v.status >= http.StatusBadRequest {
-		ctx = invoke.Repeatable(ctx, "console refused "+http.StatusText(v.status))
+	} else {
+		ctx = invoke.Repeatable(ctx, "console stranger "+http.StatusText(v.status))
 	}
 	inv := invoke.From(ctx)
 	attrs := []slog.Attr{

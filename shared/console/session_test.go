@@ -1,10 +1,13 @@
 package console_test
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -13,6 +16,7 @@ import (
 	"chatconf/shared/accesskey"
 	"chatconf/shared/chat/chattest"
 	"chatconf/shared/console"
+	"chatconf/shared/invoke"
 	"chatconf/shared/policy"
 	"chatconf/shared/seal"
 )
@@ -457,6 +461,25 @@ func TestFormsAreBounded(t *testing.T) {
 	s := newSite(t)
 	if got := s.browser().trySignIn(owner, strings.Repeat("x", 20<<10)); got != http.StatusBadRequest {
 		t.Errorf("a form of 20 KiB: %d, want 400", got)
+	}
+}
+
+// A stranger cannot fill the log: of equal lines the first is written, and how many followed.
+func TestStrangersDoNotFillTheLog(t *testing.T) {
+	s := newSite(t)
+	var log bytes.Buffer
+	lines := invoke.CollapseRepeats(slog.NewTextHandler(&log, nil), time.Hour)
+	for i := range 50 {
+		for _, path := range []string{"/console/", "/console/signin", "/console/enter?token=x",
+			fmt.Sprintf("/console/bots/bot-%d", i)} {
+			r := httptest.NewRequest(http.MethodGet, path, nil)
+			s.console.ServeHTTP(httptest.NewRecorder(), r.WithContext(invoke.With(r.Context(),
+				&invoke.Invocation{SourceIP: "192.0.2.1", Logger: slog.New(lines)})))
+		}
+	}
+	lines.Flush()
+	if n := strings.Count(log.String(), "\n"); n > 8 {
+		t.Errorf("the log has %d lines:\n%s", n, &log)
 	}
 }
 
