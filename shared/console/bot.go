@@ -182,6 +182,9 @@ func listed(n *document.Node) string {
 	return strings.Join(texts, ", ")
 }
 
+// afterLinks removes the space between an address and a Chinese mark, which no link needs.
+var afterLinks = strings.NewReplacer(" ，", "，", " ）", "）")
+
 // readOutputs reads the Outputs of a bot. Without the right form there are none.
 func (s *settingsPart) readOutputs(text string, p command.Platform, l language) {
 	root, err := document.Parse("Outputs", text)
@@ -194,7 +197,7 @@ func (s *settingsPart) readOutputs(text string, p command.Platform, l language) 
 		s.MaskedParts = s.MaskedParts || strings.Contains(value, secret.Mask)
 		if m.Key == "Setup" {
 			for _, step := range l.setup(p, url, strings.Split(value, "\n")) {
-				s.Steps = append(s.Steps, partsOf(step))
+				s.Steps = append(s.Steps, partsOf(afterLinks.Replace(step)))
 			}
 		} else {
 			s.Others = append(s.Others, namedText{m.Key, value})

@@ -220,10 +220,9 @@ next:
 // Names of what is filled in that say what it is. Anything is filled into the other names.
 var (
 	numberNames = []string{"n", "least", "most", "column", "statement"}
-	wordNames   = []string{"param", "key", "word", "type", "mode", "action", "kind", "region", "prefix", "network",
-		"what"}
-	valueNames = []string{"value", "other"}                        // words, and texts in quotation marks
-	knownNames = []string{"json", "want", "help", "place", "text"} // parts that are known, too
+	wordNames   = []string{"param", "key", "word", "type", "mode", "action", "kind", "region", "prefix", "network"}
+	valueNames  = []string{"value", "other"}                                // words, and texts in quotation marks
+	knownNames  = []string{"json", "what", "want", "help", "place", "text"} // parts that are known, too
 )
 
 // part translates what is filled into a sentence. ok tells that it is what its name says.

@@ -189,7 +189,9 @@ func literals(t *testing.T, folder string, add func(text string)) {
 func TestTranslatedSentencesAreSaid(t *testing.T) {
 	var all strings.Builder
 	for _, folder := range []string{"../chat", "../command", "../fault", "../rpc", "../accesskey", "../policy",
-		"../document", "../journal", "../dispatch", "../dial", "../platform/slack", ".", "../../deploy/chatconf"} {
+		"../document", "../journal", "../dispatch", "../dial", "../platform/slack",
+		"../platform/callback", "../platform/dingtalk", "../platform/wecom", "../platform/feishu", "../platform/teams",
+		"../webhook", ".", "../../deploy/chatconf"} {
 		literals(t, folder, func(text string) { all.WriteString(text + "\x00") })
 	}
 	// In the code a name in braces is a verb, a constant number, or the end of a text.
@@ -237,6 +239,11 @@ func TestSentencesInChinese(t *testing.T) {
 		{"PolicyDocument: Statement[0].Effect: write Allow or Deny; Statement[0].Action: missing; write an array.",
 			"PolicyDocument：Statement[0].Effect：请填写 Allow 或 Deny；Statement[0].Action：缺少该项；请填写数组。"},
 		{"Actions is not JSON at line 1, column 2; write JSON", "Actions 在第 1 行第 2 列处不是有效的 JSON；请填写 JSON"},
+		{"the header X-Slack-Signature is missing", "缺少请求头 X-Slack-Signature"},
+		{"the timestamp is 2h0m5s old, and 5m0s are allowed: it was delayed or replayed, or this clock is ahead",
+			"时间戳已过去 2h0m5s，允许 5m0s：请求被延迟或重放，或本机时钟偏快"},
+		{`the event is for the app "1 a", and this configuration is for "2"; if it is yours, set FeishuAppId to "1 a"`,
+			`事件属于应用 "1 a"，而此机器人属于 "2"；如果属于您，请将 FeishuAppId 设为 "1 a"`},
 		{`tag "env" has no value; write key=value`, `标签 "env" 没有值；请写成 key=value`},
 	} {
 		text, want := c[0], c[1]
@@ -351,7 +358,7 @@ func TestChinesePagesAreChinese(t *testing.T) {
 		}
 	}
 	page := b.page("/console/bots/ops")
-	wantText(t, page, " ，进入应用。", "应用的 Signing Secret", ">启用<", ">正常<")
+	wantText(t, page, "</a>，进入应用。", "应用的 Signing Secret", ">启用<", ">正常<")
 	b.header.Set("Accept-Language", "en")
 	wantText(t, b.page("/console/bots/ops"), "Signing Secret of the app", ">Active<", ">Working<")
 }

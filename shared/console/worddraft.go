@@ -6,14 +6,14 @@ func init() { maps.Copy(words, draftWords) }
 
 // draftWords are the texts of the page to edit statements and groups.
 var draftWords = map[string][languages]string{
-	"draft":    {"Edit statements", "编辑语句"},
+	"draft":    {"Edit statements", "编辑授权语句"},
 	"draft.of": {"Edit the permissions of %s", "编辑 %s 的权限"},
 	"draft.lead": {
 		"Change what you like. Nothing counts before you save it.",
-		"请随意更改，保存后才会生效。",
+		"更改在保存后才会生效。",
 	},
 	"draft.edited":  {"The draft is changed. It is not saved.", "草稿已更改，尚未保存。"},
-	"draft.granted": {"The statement is in the draft. Save it so that it counts.", "语句已加入草稿，保存后生效。"},
+	"draft.granted": {"The statement is in the draft. Save it so that it counts.", "授权语句已加入草稿，保存后生效。"},
 	"draft.same":    {"No mistakes. Nothing is changed yet.", "没有错误，也没有任何更改。"},
 	"draft.right": {
 		"No mistakes. Changes that are not saved: %d.",
@@ -33,7 +33,7 @@ var draftWords = map[string][languages]string{
 		"暂时无法检查草稿，请点击“检查”。",
 	},
 	"draft.check":   {"Check", "检查"},
-	"draft.discard": {"Discard", "放弃"},
+	"draft.discard": {"Discard", "放弃更改"},
 	"draft.up":      {"Move up", "上移"},
 	"draft.down":    {"Move down", "下移"},
 	"draft.remove":  {"Remove", "删除"},
@@ -48,20 +48,20 @@ var draftWords = map[string][languages]string{
 	"draft.both":    {"another user changed or removed it, too", "他人也修改或删除了它"},
 	"draft.nobody": {
 		"There is no statement, so nobody may run a command. Add one.",
-		"还没有语句，因此没有人可以运行命令。请添加一条。",
+		"还没有授权语句，因此没有人可以执行命令。请添加一条。",
 	},
 	"draft.nogroups": {
 		"There is no group. With a group, one statement is about several people.",
 		"还没有组。使用组可以让一条语句适用于多人。",
 	},
-	"draft.who":       {"Who", "谁"},
+	"draft.who":       {"Who", "授权主体"},
 	"draft.whohelp":   {"user:alice, group:ops or *; one per line", "user:alice、group:ops 或 *，每行一项"},
 	"draft.whathelp":  {"restart, scale-* or *; one per line", "restart、scale-* 或 *，每行一项"},
 	"draft.wherehelp": {"ids, with * and ?; one per line; empty: everywhere", "会话 ID，可含 * 和 ?，每行一项；留空表示所有会话"},
 	"draft.values":    {"Only with these values", "仅限这些参数值"},
 	"draft.valueshelp": {"of an action, such as env=test; one per line; empty: any",
-		"操作的参数值，例如 env=test，每行一项；留空表示任意值"},
-	"draft.rolehelp":    {"only of Allow; empty: the action's, else the bot's", "仅用于 Allow；留空则使用操作或机器人的角色"},
+		"动作的参数值，例如 env=test，每行一项；留空表示任意值"},
+	"draft.rolehelp":    {"only of Allow; empty: the action's, else the bot's", "仅用于 Allow；留空则使用动作或机器人的角色"},
 	"draft.namehelp":    {"as in group:ops", "例如 group:ops 中的 ops"},
 	"draft.members":     {"Members", "成员"},
 	"draft.membershelp": {"user ids, without user:; one per line", "用户 ID，不含 user:，每行一个"},
@@ -73,6 +73,6 @@ var draftWords = map[string][languages]string{
 	"draft.notsaved":    {"This is the draft, which is not saved.", "这是尚未保存的草稿。"},
 	"draft.toolarge":    {"The settings are too large to save, so there is no table.", "设置过大，无法保存，因此没有表格。"},
 	"draft.wouldby":     {"by statement %d", "由语句 %d 决定"},
-	"draft.simulate":    {"What if?", "模拟"},
+	"draft.simulate":    {"What if?", "权限模拟"},
 	"draft.add":         {"Add this statement", "添加此语句"},
 }
