@@ -115,6 +115,7 @@ type browser struct {
 	*site
 	cookies map[string]string
 	header  http.Header
+	host    string // of requests; empty: that of the address
 }
 
 func (s *site) browser() *browser {
@@ -131,6 +132,9 @@ func (b *browser) do(method, path string, form url.Values) *http.Response {
 	}
 	for name, values := range b.header {
 		r.Header[name] = values
+	}
+	if b.host != "" {
+		r.Host = b.host
 	}
 	for name, value := range b.cookies {
 		r.AddCookie(&http.Cookie{Name: name, Value: value})

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"hash/maphash"
 	"maps"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -25,7 +26,7 @@ import (
 const (
 	// sessionAge is how long a session lasts.
 	sessionAge = 12 * time.Hour
-	// sessionCookie is the name of the cookie with the session.
+	// sessionCookie is the name of the cookie with the session; see cookieName.
 	sessionCookie = "chatconf_session"
 )
 
@@ -49,7 +50,7 @@ func digest(s secret.Text) []byte {
 // open finds the session of the visit's cookie, and its key. A session of a key that is revoked,
 // expired or has another secret is over.
 func (v *visit) open() (signedIn bool, err error) {
-	cookie, err := v.r.Cookie(sessionCookie)
+	cookie, err := v.r.Cookie(v.cookieName())
 	if err != nil {
 		return false, nil // no cookie
 	}
@@ -128,9 +129,20 @@ func (v *visit) start(key *accesskey.Key) error {
 	return nil
 }
 
+// cookieName returns the name of the cookie with the session. It has the port, if the address has
+// one: browsers send a cookie to every port of a host, so that the sessions of two services on one
+// machine would take each other's place.
+func (v *visit) cookieName() string {
+	_, port, err := net.SplitHostPort(v.r.Host)
+	if err != nil || port == "" || strings.Trim(port, "0123456789") != "" {
+		return sessionCookie
+	}
+	return sessionCookie + "_" + port
+}
+
 // setSession sets the cookie of the session. A negative age removes it.
 func (v *visit) setSession(value string, age int) {
-	http.SetCookie(v.w, &http.Cookie{Name: sessionCookie, Value: value, Path: Prefix, MaxAge: age,
+	http.SetCookie(v.w, &http.Cookie{Name: v.cookieName(), Value: value, Path: Prefix, MaxAge: age,
 		HttpOnly: true, Secure: v.isSecure() || v.saysSecure(), SameSite: http.SameSiteStrictMode})
 }
 

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -44,6 +46,35 @@ func TestTheSessionCookieIsProtected(t *testing.T) {
 		}
 		if strings.Contains(found.Value, owner) || strings.Contains(found.Value, keySecret) {
 			t.Errorf("the cookie is readable: %s", found.Value)
+		}
+	}
+}
+
+// Two services on one machine have the same host, so one browser sends the cookies of each to both.
+func TestTheSessionsOfTwoPortsAreApart(t *testing.T) {
+	one, two := newSite(t).browser(), newSite(t).browser()
+	two.cookies = one.cookies
+	const first, second = "http://127.0.0.1:9911/console/", "http://127.0.0.1:9912/console/"
+	for b, at := range map[*browser]string{one: first, two: second} {
+		if resp := b.do(http.MethodPost, at+"signin", url.Values{"id": {owner},
+			"secret": {keySecret}}); resp.StatusCode != http.StatusSeeOther {
+			t.Fatalf("sign in at %s: %d", at, resp.StatusCode)
+		}
+	}
+	names := slices.Sorted(maps.Keys(one.cookies))
+	chattest.Equal(t, "the cookies", names, []string{sessionCookie + "_9911", sessionCookie + "_9912"})
+	one.page(first)
+	two.page(second)
+	two.do(http.MethodPost, second+"signout", nil)
+	one.page(first)
+	if status, _ := two.get(second); status != http.StatusSeeOther {
+		t.Errorf("after the sign-out: %d", status)
+	}
+	for _, host := range []string{"chat.example.com", "chat.example.com:", "[::1]", "x:y:z", "x:1;b"} {
+		b := newSite(t).browser()
+		b.host = host
+		if b.signIn(owner); b.cookies[sessionCookie] == "" {
+			t.Errorf("at %q the cookies are %v", host, b.cookies)
 		}
 	}
 }

@@ -295,7 +295,7 @@ var words = map[string][languages]string{
 	"try.nosend": {
 		"This service cannot speak for the platform: only one of 'chatconf serve' has the action SendChatMessage, " +
 			"and functions do not. Send the bot a message in its chat, or see what it would decide:",
-		"此服务无法代表平台发送消息：只有 'chatconf serve' 提供 SendChatMessage，云函数不提供。请在聊天中给机器人发消息，或查看它会如何判定：",
+		"此服务无法代表平台发送消息：只有 'chatconf serve' 提供 SendChatMessage，云函数不提供。请在聊天中给机器人发消息，或查看它会如何判断：",
 	},
 	"try.chat":      {"Conversation", "对话"},
 	"try.convhint":  {"empty: an example", "留空则使用示例"},
