@@ -7,6 +7,7 @@
   let timer = 0;
   let asking = null; // stops the question that is under way
   let last = "";
+  let over = false; // another user changed the bot, so only the server can go on
 
   const sent = () => {
     const values = new URLSearchParams(new FormData(form));
@@ -23,7 +24,7 @@
   function put(page) {
     for (const part of document.querySelectorAll("[data-live]")) {
       const fresh = page.getElementById(part.id);
-      if (fresh && fresh.innerHTML !== part.innerHTML && !part.contains(document.activeElement)) {
+      if (fresh && fresh.innerHTML !== part.innerHTML) {
         part.replaceChildren(...fresh.childNodes);
       }
     }
@@ -41,7 +42,7 @@
 
   async function check() {
     const body = sent();
-    if (body === last) {
+    if (over || body === last) {
       return;
     }
     if (asking) {
@@ -56,6 +57,7 @@
         return;
       }
       if (answer.status === 409) {
+        over = true;
         say(form.dataset.conflict);
       } else if (![200, 403].includes(answer.status)) {
         throw new Error(answer.status);
