@@ -152,7 +152,7 @@ func (a *Action) Describe(language string) []string {
 		lines = append(lines, say(saidAliases, "aliases", strings.Join(a.Aliases, comma(language))))
 	}
 	for i := range a.Parameters {
-		lines = append(lines, a.Parameters[i].describe(language))
+		lines = append(lines, a.Parameters[i].Describe(language))
 	}
 	if a.DryRun {
 		lines = append(lines, say(saidDryRun))
@@ -160,7 +160,8 @@ func (a *Action) Describe(language string) []string {
 	return append(lines, say(saidExample, "example", a.Example()))
 }
 
-func (p *Parameter) describe(language string) string {
+// Describe returns a parameter for people: its name, its type with its bounds, and the rest.
+func (p *Parameter) Describe(language string) string {
 	say := func(q phrase, fill ...string) string {
 		return sentenceIn(language, q, append(fill, "name", p.Name, "want", strings.TrimSpace(p.Want(language)))...)
 	}

@@ -160,6 +160,8 @@ func statementsOf(root *document.Node) (rows []statementRow) {
 				row.Commands = listed(m.Value)
 			case "Conversations":
 				row.Conversations = listed(m.Value)
+			case "Parameters":
+				rest = append(rest, strings.ReplaceAll(written(kindValues, m.Value), "\n", ", "))
 			default:
 				rest = append(rest, m.Key+": "+valueOf(m.Value))
 			}

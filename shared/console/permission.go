@@ -36,12 +36,6 @@ type permissionsPage struct {
 // Decides returns that no statement is marked on the page of the settings.
 func (settingsPart) Decides() int { return -1 }
 
-// An actionRow is a declared action.
-type actionRow struct {
-	Name  string
-	Lines []string
-}
-
 // A matrix says which people may run which commands.
 type matrix struct {
 	Who, What string // what is in the names of its people and commands; empty: anything
@@ -117,9 +111,7 @@ func (v *visit) showPermissions() error {
 	page := permissionsPage{Name: name, Status: r.bot.Status, Statements: statementsOf(r.root),
 		Decides: -1, MayEdit: v.mayDo(actEdit, name)}
 	page.Matrix = v.matrixOf(r, strings.TrimSpace(query.Get("who")), strings.TrimSpace(query.Get("what")))
-	for _, a := range r.actions.All() {
-		page.Actions = append(page.Actions, actionRow{a.Name, a.Describe(v.language.chat())})
-	}
+	page.Actions = v.actionRows(r)
 	status := http.StatusOK
 	if page.Simulation, status, err = v.simulate(r); err != nil {
 		return err

@@ -75,4 +75,12 @@ var draftWords = map[string][languages]string{
 	"draft.wouldby":     {"by statement %d", "由语句 %d 决定"},
 	"draft.simulate":    {"What if?", "权限模拟"},
 	"draft.add":         {"Add this statement", "添加此语句"},
+
+	"action":            {"Action", "动作"},
+	"action.summary":    {"What it does", "用途"},
+	"action.parameters": {"Parameters", "参数"},
+	"action.limits":     {"Limits", "限制"},
+	"action.bots":       {"that of the bot", "与机器人相同"},
+	"action.seconds":    {"times out after %d s", "%d 秒后超时"},
+	"action.dry":        {"may be tried with --dry-run", "可用 --dry-run 试运行"},
 }
