@@ -121,11 +121,12 @@ func readDraft(l language, values url.Values) (*draft, error) {
 	}
 	d := emptyDraft(l, statements, groups)
 	for _, of := range d.lists() {
+		taken := make(map[int]bool)
 		for values.Has(of.idOf(len(of.Items)) + ".From") {
 			id := of.idOf(len(of.Items))
 			from, root := values.Get(id+".From"), (*document.Node)(nil)
-			if i, err := strconv.Atoi(from); err == nil && i >= 0 && i < len(of.base.Items) {
-				root = of.base.Items[i]
+			if i, err := strconv.Atoi(from); err == nil && i >= 0 && i < len(of.base.Items) && !taken[i] {
+				root, taken[i] = of.base.Items[i], true
 			} else if root, err = parse(id+".Root", document.Object); from != "" || err != nil {
 				return nil, errForm
 			}

@@ -578,6 +578,27 @@ func TestDraftsThatCannotBeRead(t *testing.T) {
 	b.refuse(draftOf("ops"), large, http.StatusBadRequest)
 }
 
+// A form cannot have an item many times: each would be as large as what it began with. Nothing of
+// it is read for a key that may not edit.
+func TestADraftIsNotLargerThanItsForm(t *testing.T) {
+	s := newSite(t)
+	s.Bot("ops")
+	s.addKey("CCKread", policy.ReadOnly())
+	form := s.browser().signIn(owner).draft("ops")
+	form.Set("Base.p", `[{"Effect":"Allow","Principals":["`+strings.Repeat("x", 10_000)+`","y"],"Commands":["*"]}]`)
+	for i := range 300 {
+		form.Set(fmt.Sprintf("p%d.From", i), "0")
+	}
+	for id, want := range map[string]int{owner: http.StatusBadRequest, "CCKread": http.StatusForbidden} {
+		for _, button := range []string{"check", "save", "add.p"} {
+			page := s.browser().signIn(id).refuse(draftOf("ops"), press(form, button), want)
+			if len(page) > 10_000 {
+				t.Errorf("%s, %s: the page has %d bytes", id, button, len(page))
+			}
+		}
+	}
+}
+
 // What is typed cannot become a part of a page.
 func TestHostileTextsInADraft(t *testing.T) {
 	s := newSite(t)

@@ -115,6 +115,9 @@ func (v *visit) changeDraft() error {
 	}
 	form := v.r.PostForm
 	d, err := v.present()
+	if err == nil {
+		err = v.mayEdit(d.bot.Name)
+	}
 	if err != nil {
 		return err
 	}
@@ -133,9 +136,6 @@ func (v *visit) changeDraft() error {
 		if !d.edit(do) {
 			return errForm
 		}
-		if err := v.mayEdit(d.bot.Name); err != nil {
-			return err
-		}
 		if d.bot.Revision, err = strconv.ParseInt(form.Get("Revision"), 10, 64); err != nil { // it is compared later
 			return errForm
 		}
@@ -145,9 +145,6 @@ func (v *visit) changeDraft() error {
 
 // grantIn shows a draft with the statement that would allow what was simulated.
 func (v *visit) grantIn(d *drafting) error {
-	if err := v.mayEdit(d.bot.Name); err != nil {
-		return err
-	}
 	r, err := v.rulesOf(d.bot)
 	if err != nil {
 		return err
