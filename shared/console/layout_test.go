@@ -25,8 +25,8 @@ func TestSettingsThatAreNotSetAreFolded(t *testing.T) {
 		t.Fatalf("nothing is folded:\n%s", page)
 	}
 	folded, _, _ = strings.Cut(folded, "</details>")
-	wantText(t, before, "<dt>BotName", "<dt>SlackSigningSecret")
-	wantText(t, folded, "<summary>Settings that are not set (", "<dt>SlackTeamId", "not set</span>")
+	wantText(t, before, ">BotName<", ">SlackSigningSecret<")
+	wantText(t, folded, "<summary>Settings that are not set (", ">SlackTeamId<", "not set</span>")
 	wantNoText(t, folded, "BotName", "SlackSigningSecret <")
 	if n := strings.Count(folded, "<dt>"); !strings.Contains(folded, fmt.Sprintf("(%d)", n)) {
 		t.Errorf("the number of folded settings is not %d:\n%s", n, folded)
