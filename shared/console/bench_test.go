@@ -9,6 +9,7 @@ import (
 	"chatconf/shared/chat/chattest"
 	"chatconf/shared/command"
 	"chatconf/shared/console"
+	"chatconf/shared/policy"
 )
 
 func consoleWords() map[string][2]string {
@@ -19,7 +20,7 @@ func consoleWords() map[string][2]string {
 	return out
 }
 
-// fill makes bots, and commands of the first hundred.
+// fill makes bots, and commands of the first hundred, and a hundred access keys.
 func fill(s *site, bots, commands int) {
 	s.T.Helper()
 	var open []*command.Endpoint
@@ -32,6 +33,9 @@ func fill(s *site, bots, commands int) {
 		if i < 100 {
 			open = append(open, s.Open(name))
 		}
+	}
+	for i := range 100 {
+		s.addKey(fmt.Sprintf("CCKfill%016d", i), policy.ReadOnly())
 	}
 	for i := range commands {
 		e := open[i%len(open)]

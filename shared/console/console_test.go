@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -53,18 +54,22 @@ type site struct {
 	sendErr error
 }
 
+// quota is how many bots a site may have.
+const quota = 100_000
+
 func newSite(t testing.TB, adjust ...func(*console.Options)) *site {
 	t.Helper()
-	s := &site{House: chattest.New(t, chat.Options{Quota: 100_000}), source: "192.0.2.1"}
+	s := &site{House: chattest.New(t, chat.Options{Quota: quota}), source: "192.0.2.1"}
 	db, err := file.Open(filepath.Join(t.TempDir(), "keys.db"), file.Options{Now: s.Clock.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
 	s.keys = accesskey.New(db.Table("keys", file.TableOptions{}), nil, s.Ring, s.Clock.Now)
+	s.Service = s.ServiceWith(chat.Options{Quota: quota, Journal: s.Journal, Keys: s.keys}, s.Ring)
 	handler, err := rpc.NewHandler(rpc.Options{Service: s.Service, Keys: s.keys,
 		Tickets: db.Table("tickets", file.TableOptions{TTL: rpc.NonceAge}), Now: s.Clock.Now},
-		append(rpc.Actions(), rpc.NewAction("SendChatMessage", s.send))...)
+		slices.Concat(rpc.Actions(), rpc.KeyActions(), []rpc.Action{rpc.NewAction("SendChatMessage", s.send)})...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,7 +234,8 @@ func allPages(name string) []string {
 		bot + "/commands", bot + "/history", bot + "/history?revision=1", "/console/commands", "/console/new",
 		"/console/new?type=Slack", bot + "/edit", bot + "/permissions/edit",
 		bot + "/manage", bot + "/restore?revision=1",
-		bot + "/commands/chart", "/console/commands/chart", "/console/about"}
+		bot + "/try/later?command=" + pendingID, bot + "/commands/chart", "/console/commands/chart", "/console/about",
+		"/console/keys", "/console/keys/new", "/console/keys/" + owner}
 }
 
 func TestAllPagesShowABot(t *testing.T) {

@@ -8,36 +8,10 @@ import (
 	"testing"
 	"time"
 
-	"chatconf/shared/chat"
 	"chatconf/shared/console"
+	"chatconf/shared/fault"
 	"chatconf/shared/policy"
-	"chatconf/shared/rpc"
-	"chatconf/shared/table/file"
 )
-
-// newKeySite is a site whose service manages its access keys.
-func newKeySite(t *testing.T) *site {
-	t.Helper()
-	s := newSite(t)
-	s.Service = s.ServiceWith(chat.Options{Keys: s.keys}, s.Ring)
-	db, err := file.Open(t.TempDir()+"/tickets.db", file.Options{Now: s.Clock.Now})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	handler, err := rpc.NewHandler(rpc.Options{Service: s.Service, Keys: s.keys,
-		Tickets: db.Table("tickets", file.TableOptions{TTL: rpc.NonceAge}), Now: s.Clock.Now},
-		append(rpc.Actions(), rpc.KeyActions()...)...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.options.Key, s.options.NoteUse = handler.Key, nil
-	s.options.API = func(id string) console.API { return handler.As(id) }
-	if s.console, err = console.New(s.options); err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
 
 var (
 	madeID     = regexp.MustCompile(`<dd><code>(CCK[0-9A-Za-z]{20})</code>`)
@@ -46,7 +20,7 @@ var (
 
 // The secret of a new key is on the page that answers, and nowhere else. It signs in.
 func TestAKeyIsMadeAndItsSecretShownOnce(t *testing.T) {
-	s := newKeySite(t)
+	s := newSite(t)
 	b := s.browser().signIn(owner)
 	wantText(t, b.page("/console/keys"), "key "+owner, "this session&#39;s", `href="/console/keys/new"`)
 	status, _, page := b.post("/console/keys/new", url.Values{"Name": {`<b>"reader`}, "Policy": {"ReadOnly"},
@@ -68,7 +42,7 @@ func TestAKeyIsMadeAndItsSecretShownOnce(t *testing.T) {
 }
 
 func TestAKeyIsDisabledAndExpires(t *testing.T) {
-	s := newKeySite(t)
+	s := newSite(t)
 	s.addKey("CCKother", policy.Owner())
 	b, other := s.browser().signIn(owner), s.browser().signIn("CCKother")
 	change := func(form url.Values) {
@@ -105,7 +79,7 @@ func TestAKeyIsDisabledAndExpires(t *testing.T) {
 }
 
 func TestAKeyIsDeletedByTypingItsID(t *testing.T) {
-	s := newKeySite(t)
+	s := newSite(t)
 	s.addKey("CCKother", policy.Owner())
 	b := s.browser().signIn(owner)
 	for _, typed := range []string{"", "cckother", owner} {
@@ -129,7 +103,7 @@ func TestAKeyIsDeletedByTypingItsID(t *testing.T) {
 }
 
 func TestMistakesInANewKeyAreShown(t *testing.T) {
-	s := newKeySite(t)
+	s := newSite(t)
 	b := s.browser().signIn(owner)
 	wantText(t, b.page("/console/keys/new"), "Everything, also access keys")
 	for want, form := range map[string]url.Values{
@@ -150,7 +124,7 @@ func TestMistakesInANewKeyAreShown(t *testing.T) {
 
 // A key without the permission is refused, whatever it posts, and so is another site.
 func TestKeysNeedPermissions(t *testing.T) {
-	s := newKeySite(t)
+	s := newSite(t)
 	s.addKey("CCKadmin", mustPolicy(t, `{"Effect":"Allow","Action":"oos:*","Resource":"*"}`))
 	b := s.browser().signIn("CCKadmin")
 	for _, path := range []string{"/console/keys", "/console/keys/" + owner} {
@@ -162,7 +136,18 @@ func TestKeysNeedPermissions(t *testing.T) {
 		wantNoText(t, page, "key "+owner)
 	}
 	wantNoText(t, b.page("/console/"), "/console/keys")
-	wantNoText(t, newSite(t).browser().signIn(owner).page("/console/"), "/console/keys") // without the actions
+	without, before := newSiteBetween(t)
+	*before = func(action string, _ map[string]string) error {
+		if strings.HasSuffix(action, "AccessKeys") {
+			return &fault.Error{Code: fault.Internal, Err: console.ErrNoAction}
+		}
+		return nil
+	}
+	stranger := without.browser().signIn(owner)
+	wantNoText(t, stranger.page("/console/"), "/console/keys")
+	if status, _ := stranger.get("/console/keys"); status != http.StatusNotFound {
+		t.Errorf("a service without the actions: %d, want 404", status)
+	}
 	s.addKey("CCKlister", mustPolicy(t, `{"Effect":"Allow","Action":["oos:ListAccessKeys","oos:*"],"Resource":"*"}`))
 	lister := s.browser().signIn("CCKlister")
 	wantText(t, lister.page("/console/"), `href="/console/keys"`)

@@ -114,7 +114,7 @@ func TestTheCellsOfCardsHaveNames(t *testing.T) {
 	b := s.browser().signIn(owner)
 	cells, heads := regexp.MustCompile(`<td[^>]*>`), regexp.MustCompile(`<th scope="col">([^<]*)</th>`)
 	n := 0
-	pages := map[string]string{"keys": newKeySite(t).browser().signIn(owner).page("/console/keys")}
+	pages := make(map[string]string)
 	for _, path := range allPages("ops") {
 		pages[path] = b.page(path)
 	}

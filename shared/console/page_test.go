@@ -14,9 +14,11 @@ import (
 	"strings"
 	"testing"
 
+	"chatconf/shared/accesskey"
 	"chatconf/shared/chat"
 	"chatconf/shared/chat/chattest"
 	"chatconf/shared/console"
+	"chatconf/shared/policy"
 	"chatconf/shared/seal"
 	"chatconf/shared/secret"
 )
@@ -175,13 +177,18 @@ func TestHostileTexts(t *testing.T) {
 	a := chattest.Arrival(t, e, "m1", "u1", "restart "+`'<script>alert(4)</script>'`)
 	a.Command.UserName, a.Command.Conversation = hostile, hostile
 	s.MustRecord(e, a)
+	s.addKey("CCKhostile", policy.Owner(), func(k *accesskey.Key) {
+		k.Name = `<b>x</b>"'<img src=x>`
+		k.Description = "<script>alert(5)</script>\u202egnp.exe\u2066"
+	})
 	b := s.browser().signIn(owner)
 	query := "?name=" + url.QueryEscape(hostile) + "&user=" + url.QueryEscape(hostile) + "&lang=en"
 	pages := []string{}
 	for _, path := range allPages("ops") {
 		pages = append(pages, b.page(path))
 	}
-	for _, path := range []string{"/console/" + query, "/console/commands" + query,
+	for _, path := range []string{"/console/keys/CCKhostile", "/console/keys/" + url.PathEscape(hostile),
+		"/console/" + query, "/console/commands" + query,
 		"/console/bots/" + url.PathEscape(hostile),
 		"/console/bots/ops/permissions" + query + "&conversation=c1&text=" + url.QueryEscape(hostile),
 		"/console/bots/ops/permissions?who=" + url.QueryEscape(hostile) + "&what=" + url.QueryEscape(hostile),

@@ -47,6 +47,9 @@ type sentText struct {
 	Text   string
 }
 
+// pendingID is the id of a command whose outcome every site awaits.
+const pendingID = "pending"
+
 // send is SendChatMessage of the tests, with the permissions of the real one.
 func (s *site) send(of *chat.Service, ctx context.Context, in *sendRequest) (*sentAnswer, error) {
 	if _, _, err := of.OpenToSend(ctx, "", in.Name, false); err != nil {
@@ -57,6 +60,9 @@ func (s *site) send(of *chat.Service, ctx context.Context, in *sendRequest) (*se
 	}
 	if in.DryRun {
 		return &sentAnswer{}, nil
+	}
+	if in.CommandID == pendingID {
+		return &sentAnswer{CommandId: pendingID, Outcome: "Pending", Later: "not yet"}, nil
 	}
 	if in.CommandID != "" {
 		if found := s.later[in.CommandID]; found != nil && in.Text == "" && in.WaitSeconds != nil {
