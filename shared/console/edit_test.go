@@ -227,7 +227,7 @@ func TestMistakesAreAtTheirInputs(t *testing.T) {
 		}
 	}
 	wantText(t, page, "http://example.com", `aria-invalid="true"`, "Nothing was saved",
-		`<a href="#Configuration.SlackTeamId">SlackTeamId</a>`, `<a href="#RamRole">Role</a>`)
+		`<a href="#Configuration.SlackTeamId"><span lang="en">SlackTeamId</span></a>`, `<a href="#RamRole">Role</a>`)
 
 	// Mistakes that only the form can have come with those of the service.
 	form.Set("Configuration.Actions", `{"deploy":{"Target":{"Type":"Http","Secret":"`+planted+`-a"`)
@@ -364,7 +364,7 @@ func TestAConflictShowsBothAndGoesOn(t *testing.T) {
 		in.Tags = &map[string]string{"env": "prod"}
 	})
 	page := b.refuse("/console/bots/ops/edit", form, http.StatusConflict)
-	wantText(t, page, "Another user changed this bot", "<strong>BotName</strong>", "<strong>Language</strong>",
+	wantText(t, page, "Another user changed this bot", ">BotName</span></strong>", ">Language</span></strong>",
 		"<strong>Tags</strong>", "theirs", "Another user changed this, too")
 	wantNoText(t, page, planted, "<strong>ConversationIds</strong>")
 	wantAt(t, page, "Configuration.SlackSigningSecret", "again")
