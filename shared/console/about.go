@@ -29,9 +29,31 @@ type Limits struct {
 	Retention   time.Duration // of records of commands
 }
 
-// showAbout shows the facts of the service.
+// An aboutPage is what the page about the service shows.
+type aboutPage struct {
+	part  // the facts but the version
+	Facts []namedText
+	Known bool // the limits
+}
+
+// showAbout shows the facts of the service. The version is for everyone who is signed in. The rest
+// is for those who may list the bots of the service, which these facts are about.
 func (v *visit) showAbout() error {
-	a := &v.console.options.About
+	a := v.console.options.About
+	page := aboutPage{Known: a.Limits != nil}
+	err := v.api.Call(v.r.Context(), "ListChatConfigurations", map[string]string{"MaxResults": "1"}, new(any))
+	if page.part, err = partOf(err); err != nil {
+		return err
+	}
+	if page.Lacks != "" {
+		a = About{Version: a.Version, Revision: a.Revision}
+	}
+	page.Facts = v.factsOf(&a)
+	return v.show(http.StatusOK, "about", "about", page)
+}
+
+// factsOf returns the facts that are not zero, with their names.
+func (v *visit) factsOf(a *About) []namedText {
 	var facts []namedText
 	add := func(word, text string) {
 		if text != "" {
@@ -62,8 +84,5 @@ func (v *visit) showAbout() error {
 		add("about.streams", strconv.Itoa(l.Streams))
 		add("about.retention", v.word("about.days", int(l.Retention/(24*time.Hour))))
 	}
-	return v.show(http.StatusOK, "about", "about", struct {
-		Facts []namedText
-		Known bool // the limits
-	}{facts, a.Limits != nil})
+	return facts
 }

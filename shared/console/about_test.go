@@ -1,11 +1,14 @@
 package console_test
 
 import (
+	"errors"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"chatconf/shared/console"
+	"chatconf/shared/policy"
 )
 
 func TestThePageAboutTheServiceHasItsFacts(t *testing.T) {
@@ -37,6 +40,38 @@ func TestThePageAboutAServiceElsewhereHasWhatIsKnown(t *testing.T) {
 func TestThePageAboutTheServiceSaysThatThereIsNoLimit(t *testing.T) {
 	s := newSite(t, func(o *console.Options) { o.About = console.About{Limits: new(console.Limits)} })
 	wantText(t, s.browser().signIn(owner).page("/console/about"), "<dd>no limit<", "<dd>public addresses<")
+}
+
+// A key that may not list the bots sees the version, and which permission it lacks.
+func TestTheFactsOfAServiceAreForThoseWhoMayListItsBots(t *testing.T) {
+	s := newSite(t, func(o *console.Options) {
+		o.About = console.About{Version: "v1.2.3", Revision: "abc123", Store: "dynamodb", Account: "1234567890123456",
+			Region: "us-east-1", Endpoint: "https://chatconf.example.com", Networks: []string{"10.1.0.0/16"},
+			Limits: &console.Limits{Bots: 41}}
+	})
+	allow := func(actions string) *policy.Policy {
+		return mustPolicy(t, `{"Effect":"Allow","Action":"`+actions+`","Resource":"*"}`)
+	}
+	s.addKey("CCKget", allow("oos:GetChatConfiguration"))
+	s.addKey("CCKlist", allow("oos:ListChatConfigurations"))
+	page := s.browser().signIn("CCKget").page("/console/about")
+	wantText(t, page, "v1.2.3", "abc123", "It needs the permission oos:ListChatConfigurations.")
+	wantNoText(t, page, "dynamodb", "1234567890123456", "us-east-1", "chatconf.example.com", "10.1.0.0", "<dd>41<",
+		"public addresses", "not known here")
+	page = s.browser().signIn("CCKlist").page("/console/about")
+	wantText(t, page, "v1.2.3", "dynamodb", "10.1.0.0/16", "<dd>41<")
+	wantNoText(t, page, "It needs the permission")
+}
+
+func TestTheFactsOfAServiceThatCannotAnswer(t *testing.T) {
+	s := newSite(t)
+	b := s.browser().signIn(owner)
+	s.Spy.Fail("Query", 1, errors.New(planted))
+	if status, page := b.get("/console/about"); status != http.StatusInternalServerError {
+		t.Errorf("status = %d, want 500", status)
+	} else {
+		wantNoText(t, page, planted)
+	}
 }
 
 func TestTheFactsOfAServiceAreForThoseWhoSignIn(t *testing.T) {
