@@ -221,8 +221,10 @@ next:
 var (
 	numberNames = []string{"n", "least", "most", "column", "statement"}
 	wordNames   = []string{"param", "key", "word", "type", "mode", "action", "kind", "region", "prefix", "network"}
-	valueNames  = []string{"value", "other"}                                // words, and texts in quotation marks
-	knownNames  = []string{"json", "what", "want", "help", "place", "text"} // parts that are known, too
+	// words, and texts in quotation marks
+	valueNames = []string{"value", "other"}
+	// parts that are known, too
+	knownNames = []string{"json", "what", "want", "help", "place", "text", "needs", "more"}
 )
 
 // part translates what is filled into a sentence. ok tells that it is what its name says.

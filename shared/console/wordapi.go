@@ -100,6 +100,12 @@ var clauses = []pair{
 	{"is a number of characters", "是字符数"},
 	{"is less than Min", "小于 Min"},
 
+	{"is not a regular expression of RE2: {pattern}", "不是有效的 RE2 正则表达式：{pattern}"},
+	{"has {n} characters", "有 {n} 个字符"},
+	{"takes too long to match", "匹配耗时过长"},
+	{"there is too much to compare", "需要比较的内容过多"},
+	{"write fewer and shorter patterns, and a Max for a String", "请减少并缩短通配模式，并为 String 设置 Max"},
+
 	// of Targets
 	{"unknown type {value}", "未知类型 {value}"},
 	{"{kind} is only for the Target of an action", "{kind} 只能用于动作的 Target"},
@@ -198,7 +204,7 @@ var clauses = []pair{
 	{"add a member or leave it out", "请添加一项，或去掉它"},
 
 	// of permissions of the caller
-	{"The caller may not perform {actions}", "此访问密钥无权执行 {actions}"},
+	{"The caller may not perform {needs}", "此访问密钥缺少权限：{needs}"},
 	{"A policy has to name {action}", "策略须写明 {action}"},
 	{"no pattern allows it", "通配符不能授权该操作"},
 	{"To let this access key pass it, run {example}", "如需允许此访问密钥传递该角色，请运行 {example}"},
@@ -303,6 +309,7 @@ var clauses = []pair{
 	{"write true or false", "请填写 true 或 false"},
 	{"write {want} ({help})", "请填写{want}（{help}）"},
 	{"write {want}", "请填写{want}"},
+	{"Write {want}", "请填写{want}"},
 	{"use {list}", "请使用{list}"},
 }
 
@@ -360,6 +367,11 @@ var fragments = []pair{
 	{"an array of statements", "语句数组"},
 	{"Allow or Deny", " Allow 或 Deny"},
 	{"a regular expression", "正则表达式"},
+	{"{action} on {word}", "{action}（资源 {word}）"},
+	{"{action} on {word} with the tags {other}", "{action}（资源 {word}，标签 {other}）"},
+	{"{action} on {word} (for {want})", "{action}（资源 {word}，用于{want}）"},
+	{"the {key} that applies to {word}", "适用于 {word} 的 {key}"},
+	{"{needs}, {more}", "{needs}、{more}"},
 	{"a text", "文本"},
 	{"the timestamp", "时间戳"},
 	{"a word", "一个词"},
