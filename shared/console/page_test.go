@@ -80,7 +80,7 @@ func TestEveryAnswerHasTheHeaders(t *testing.T) {
 		}
 		static := strings.HasPrefix(h.Get("Cache-Control"), "public")
 		if h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Referrer-Policy") != "same-origin" ||
-			!static && h.Get("Cache-Control") != "no-store" {
+			h.Get("Cross-Origin-Resource-Policy") != "same-origin" || !static && h.Get("Cache-Control") != "no-store" {
 			t.Errorf("%d: the headers are %v", resp.StatusCode, h)
 		}
 	}
