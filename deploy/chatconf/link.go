@@ -83,7 +83,8 @@ func (d *localConsole) introduce(ctx context.Context, w io.Writer, s app.Started
 		return
 	case s.First && s.AccessKeyID != "" && isTerminal(w):
 		if link, err := d.console.NewLink(ctx, s.AccessKeyID); err == nil {
-			fmt.Fprintf(w, "  console          %s%s (works once, for 5 minutes)\n", s.Endpoint, link.Path.Reveal())
+			fmt.Fprintf(w, "  console          %s%s\n", s.Endpoint, link.Path.Reveal())
+			fmt.Fprintf(w, "                   (works once, for 5 minutes; for another one: %s)\n", openCommand)
 			return
 		}
 	}

@@ -24,7 +24,7 @@ const (
 )
 
 // errLink is the error of a link that is unknown, used or expired, and of one whose key changed.
-var errLink = &pageError{status: http.StatusForbidden, word: "link.wrong"}
+var errLink = &pageError{status: http.StatusForbidden, word: "link.again"}
 
 // errLinkOnly is the answer to a stranger where a link is the only way in.
 var errLinkOnly = &pageError{status: http.StatusForbidden, word: "link.only"}
@@ -180,11 +180,19 @@ func (v *visit) useLink() error {
 // send the header Origin nevertheless.
 func (v *visit) hideToken() { v.w.Header().Set("Referrer-Policy", "strict-origin") }
 
-// refuseLink logs that a link was refused, without it.
+// refuseLink logs that a link was refused, without it, and shows what to do next. A person who is
+// signed in needs no link: they have pressed the button twice, or have loaded its page again.
 func (v *visit) refuseLink(err error) error {
-	if err == errLink {
-		invoke.Logger(v.r.Context()).WarnContext(invoke.Repeatable(v.r.Context(), "console link refused"),
-			"sign-in link refused", "source_ip", v.source())
+	if err != errLink {
+		return err
 	}
-	return err
+	invoke.Logger(v.r.Context()).WarnContext(invoke.Repeatable(v.r.Context(), "console link refused"),
+		"sign-in link refused", "source_ip", v.source())
+	switch {
+	case v.session != nil:
+		return v.redirect(Prefix + "/")
+	case v.console.options.LinkOnly:
+		return err
+	}
+	return v.show(errLink.status, "signin", "signin.title", signInPage{Next: Prefix + "/", Wrong: v.word("link.wrong")})
 }

@@ -60,6 +60,12 @@ func TestALinkSignsInOnce(t *testing.T) {
 	if !b.isSignedIn() {
 		t.Error("the second attempt ends the session of the first")
 	}
+	// The person who is signed in has pressed the button twice, or has loaded the page again.
+	for _, resp := range []*http.Response{b.press(link), b.do(http.MethodGet, link, nil)} {
+		if resp.StatusCode != http.StatusSeeOther || resp.Header.Get("Location") != "/console/" {
+			t.Errorf("a second time in the same browser: %d, to %q", resp.StatusCode, resp.Header.Get("Location"))
+		}
+	}
 }
 
 // A link that signs in another person ends the session that the browser had.
@@ -122,7 +128,8 @@ func TestLinksThatAreRefused(t *testing.T) {
 			if status != http.StatusForbidden {
 				t.Errorf("the page: %d, want 403", status)
 			}
-			wantText(t, page, "The link is not valid")
+			wantText(t, page, "The link is not valid", `action="/console/signin"`, "<code>chatconf open</code>",
+				"<code>dist/chatconf open</code>", "access-key.json")
 			wantNoText(t, page, "<button type=\"submit\" autofocus")
 			_, alert, _ := strings.Cut(page, `role="alert"`)
 			alert, _, _ = strings.Cut(alert, "</p>")

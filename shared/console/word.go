@@ -121,10 +121,21 @@ var words = map[string][languages]string{
 	"signin.id":     {"Access key id", "访问密钥 ID"},
 	"signin.secret": {"Access key secret", "访问密钥 Secret"},
 	"signin.do":     {"Sign in", "登录"},
-	"signin.help": {
-		"The first key of a local service is in the file access-key.json of its data directory. " +
-			"'chatconf open' signs you in without typing it.",
-		"本地服务的首个密钥保存在数据目录的 access-key.json 文件中。运行 'chatconf open' 可免输入登录。",
+	"signin.how":    {"If you have no access key at hand", "如果手边没有访问密钥"},
+	"signin.open": {
+		"On the machine of the service, open a terminal in the folder in which the service was started. This " +
+			"command opens the console, signed in:",
+		"在服务所在的机器上，在启动服务的目录中打开终端。以下命令会打开控制台并登录：",
+	},
+	"signin.make": {"or after 'make run'", "用 'make run' 启动时为"},
+	"signin.first": {
+		"Or copy the first key: its id and its secret are in the file access-key.json of the data directory. That " +
+			"is the folder .chatconf in the same place, or the one after --data.",
+		"或使用首个密钥：其 ID 和 Secret 保存在数据目录的 access-key.json 文件中。数据目录是同一位置的 .chatconf，或 --data 指定的目录。",
+	},
+	"signin.ask": {
+		"If you do not run the service, ask its owner for an access key.",
+		"如果服务不由您运行，请向其负责人索取访问密钥。",
 	},
 	"signin.session": {"You stay signed in for 12 hours.", "登录状态保持 12 小时。"},
 	"signin.wrong": {
@@ -140,9 +151,13 @@ var words = map[string][languages]string{
 		"如果不是您请求的链接，请关闭此页面。",
 	},
 	"link.wrong": {
-		"The link is not valid: it was used, is older than 5 minutes, or is not one of this service. " +
-			"For another one, run 'chatconf open', or 'chatconf console' again.",
-		"链接无效：已被使用、超过 5 分钟或不属于本服务。请运行 'chatconf open' 或重新运行 'chatconf console' 获取新链接。",
+		"The link is not valid: it works once, for 5 minutes, and only until the access key changes. Sign in with " +
+			"the access key, or get another link as described below.",
+		"链接无效：链接只能使用一次，5 分钟内有效，且密钥变更后失效。请使用访问密钥登录，或按下方说明获取新链接。",
+	},
+	"link.again": {
+		"The link is not valid: it works once, for 5 minutes. Run 'chatconf console' again for another one.",
+		"链接无效：链接只能使用一次，5 分钟内有效。请重新运行 'chatconf console' 获取新链接。",
 	},
 	"link.only": {
 		"You are not signed in, or the access key is not valid any more. Run 'chatconf console' again " +
