@@ -65,7 +65,7 @@ func (v *visit) show(status int, name, titleWord string, body any, args ...any) 
 		page.Tabs = v.tabs(name)
 		page.Keys = name != "error" && v.maySeeKeys()
 	}
-	var out bytes.Buffer
+	var out pageText
 	if err := templates[v.language].ExecuteTemplate(&out, name, page); err != nil {
 		return fmt.Errorf("console: page %s: %w", name, err)
 	}
@@ -73,8 +73,23 @@ func (v *visit) show(status int, name, titleWord string, body any, args ...any) 
 	v.w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	v.w.Header().Set("Content-Language", page.Language)
 	v.w.WriteHeader(status)
-	v.w.Write(out.Bytes()) // its error means that nobody reads the answer
+	v.w.Write(out.text.Bytes()) // its error means that nobody reads the answer
 	return nil
+}
+
+// maxPage is the size of a page, in bytes. Only a service elsewhere, whose answers have no bounds,
+// can make a larger one.
+const maxPage = 16 << 20
+
+// A pageText is the text of a page. Too large a page is an error.
+type pageText struct{ text bytes.Buffer }
+
+// Write implements io.Writer.
+func (p *pageText) Write(more []byte) (int, error) {
+	if p.text.Len()+len(more) > maxPage {
+		return 0, fmt.Errorf("it is larger than %d MiB", maxPage>>20)
+	}
+	return p.text.Write(more)
 }
 
 // word returns a word in the language of the visit.

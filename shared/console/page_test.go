@@ -335,3 +335,27 @@ func TestStaticFiles(t *testing.T) {
 		}
 	}
 }
+
+// endless is an API whose lists have no bounds.
+type endless struct{ console.API }
+
+func (a endless) Call(c ctx, action string, params map[string]string, answer any) error {
+	if to, ok := answer.(*chat.ListResponse); ok {
+		to.ChatConfigurations = make([]chat.Summary, 80_000)
+		return nil
+	}
+	return a.API.Call(c, action, params, answer)
+}
+
+// A service elsewhere cannot make a page without bounds.
+func TestAPageHasBounds(t *testing.T) {
+	s := newSite(t, func(o *console.Options) {
+		inner := o.API
+		o.API = func(id string) console.API { return endless{inner(id)} }
+	})
+	status, page := s.browser().signIn(owner).get("/console/")
+	if status != http.StatusInternalServerError || len(page) > 10_000 {
+		t.Errorf("the page has %d bytes: %d", len(page), status)
+	}
+	wantText(t, s.log.String(), "page bots: it is larger than 16 MiB")
+}
