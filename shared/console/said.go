@@ -96,7 +96,7 @@ func isHan(r rune) bool { return unicode.Is(unicode.Han, r) }
 // English one may quote what somebody wrote.
 func isChinese(text string) bool {
 	found := false
-	eachOutside(text, func(r rune) bool { found = found || isHan(r); return !found })
+	eachOutside(text, func(_ int, r rune) bool { found = found || isHan(r); return !found })
 	return found
 }
 
@@ -126,10 +126,15 @@ type translator struct {
 	clauses   bool     // the sentences are clauses, which semicolons separate, perhaps after a path
 	sentences []phrase // the first that fits counts
 	parts     []phrase // of what is filled in
+
+	fits int // how often a clause and its parts may still be compared with phrases
 }
 
 // text returns the translation of a text. ok tells that every sentence is known.
-func (t *translator) text(text string) (out string, ok bool) {
+func (t translator) text(text string) (out string, ok bool) {
+	if len(text) > maxTranslated {
+		return "", false
+	}
 	var b strings.Builder
 	for i, line := range strings.Split(strings.TrimSpace(text), "\n") {
 		in, ok := t.line(line)
@@ -144,8 +149,12 @@ func (t *translator) text(text string) (out string, ok bool) {
 	return b.String(), true
 }
 
-// maxSentences is how many sentences of a line are translated at most.
-const maxSentences = 64
+// The bounds of what is translated. Others may write a text so that many phrases fit parts of it.
+const (
+	maxTranslated = 8 << 10 // bytes of a text
+	maxSentences  = 64      // of a line
+	maxFits       = 16      // comparisons for a clause and its parts
+)
 
 // line translates a line. A known sentence may consist of several.
 func (t *translator) line(line string) (string, bool) {
@@ -153,10 +162,14 @@ func (t *translator) line(line string) (string, bool) {
 	if len(pieces) > maxSentences {
 		return "", false
 	}
+	most := 3 // of a sentence of the chat
+	if t.clauses {
+		most = 1
+	}
 	var out []string
 	for at := 0; at < len(pieces); {
 		next := at
-		for end := min(len(pieces), at+3); end > at; end-- { // none has more
+		for end := min(len(pieces), at+most); end > at; end-- {
 			if in, ok := t.sentence(strings.TrimSpace(strings.Join(pieces[at:end], ""))); ok {
 				out, next = append(out, in), end
 				break
@@ -175,6 +188,7 @@ func (t *translator) line(line string) (string, bool) {
 
 func (t *translator) sentence(text string) (string, bool) {
 	if !t.clauses {
+		t.fits = maxFits
 		return t.fit(t.sentences, text)
 	}
 	stop := ""
@@ -190,6 +204,7 @@ func (t *translator) sentence(text string) (string, bool) {
 			at := pathLength(clause)
 			path, clause = path+clause[:at], clause[at:]
 		}
+		t.fits = maxFits
 		in, ok := t.fit(t.sentences, clause)
 		if !ok {
 			return "", false
@@ -201,6 +216,9 @@ func (t *translator) sentence(text string) (string, bool) {
 
 // fit translates a text by the first phrase that fits.
 func (t *translator) fit(phrases []phrase, text string) (string, bool) {
+	if t.fits--; t.fits < 0 {
+		return "", false
+	}
 next:
 	for i := range phrases {
 		filled, ok := phrases[i].match(text)
@@ -225,6 +243,8 @@ var (
 	valueNames = []string{"value", "other"}
 	// parts that are known, too
 	knownNames = []string{"json", "what", "want", "help", "place", "text", "needs", "more"}
+	// known parts, or anything
+	perhapsNames = []string{"list", "platform", "unread"}
 )
 
 // part translates what is filled into a sentence. ok tells that it is what its name says.
@@ -238,17 +258,20 @@ func (t *translator) part(name, text string) (out string, ok bool) {
 		}
 		return text, !strings.ContainsAny(text, " \"")
 	case slices.Contains(valueNames, name):
-		return text, eachOutside(text, func(r rune) bool { return r != ' ' })
+		return text, eachOutside(text, func(_ int, r rune) bool { return r != ' ' })
 	case strings.ContainsRune(`"{[`, rune(text[0])):
 		return text, true
 	}
-	if in, ok := t.fit(t.parts, strings.TrimSpace(text)); ok {
-		return in, true
+	known := slices.Contains(knownNames, name)
+	if known || slices.Contains(perhapsNames, name) {
+		if in, ok := t.fit(t.parts, strings.TrimSpace(text)); ok {
+			return in, true
+		}
 	}
 	if words, ok := wordList(text); ok && t.to == chinese {
 		return words, true
 	}
-	return text, !slices.Contains(knownNames, name) || !strings.Contains(text, " ") && name == "want"
+	return text, !known || !strings.Contains(text, " ") && name == "want"
 }
 
 // wordList returns a list of plain words such as "Http, Function or Topic" in Chinese.
@@ -383,13 +406,13 @@ func isLatin(r rune) bool {
 }
 
 // isClosed reports whether every quotation mark of a text is closed.
-func isClosed(text string) bool { return eachOutside(text, func(rune) bool { return true }) }
+func isClosed(text string) bool { return eachOutside(text, func(int, rune) bool { return true }) }
 
 // eachOutside calls see for each character outside quotation marks, until it returns false. It
 // reports whether it came to the end, and every quotation mark is closed.
-func eachOutside(text string, see func(rune) bool) bool {
+func eachOutside(text string, see func(i int, r rune) bool) bool {
 	open, escaped := false, false
-	for _, r := range text {
+	for i, r := range text {
 		switch {
 		case escaped:
 			escaped = false
@@ -397,7 +420,7 @@ func eachOutside(text string, see func(rune) bool) bool {
 			escaped = true
 		case r == '"':
 			open = !open
-		case !open && !see(r):
+		case !open && !see(i, r):
 			return false
 		}
 	}
@@ -407,16 +430,14 @@ func eachOutside(text string, see func(rune) bool) bool {
 // indexOutside returns the first place of part in text that is not in quotation marks; -1 without
 // one.
 func indexOutside(text, part string) int {
-	for from := 0; ; {
-		at := strings.Index(text[from:], part)
-		if at < 0 {
-			return -1
+	found := -1
+	eachOutside(text, func(i int, _ rune) bool {
+		if strings.HasPrefix(text[i:], part) {
+			found = i
 		}
-		if at += from; isClosed(text[:at]) {
-			return at
-		}
-		from = at + 1
-	}
+		return found < 0
+	})
+	return found
 }
 
 // splitOutside splits a text at a separator that is not in quotation marks.
@@ -453,7 +474,7 @@ func pathLength(text string) int {
 	if at <= 0 || !unicode.IsLetter(rune(text[0])) {
 		return 0
 	}
-	if !eachOutside(text[:at], func(r rune) bool { return r != ' ' && r != ',' }) {
+	if !eachOutside(text[:at], func(_ int, r rune) bool { return r != ' ' && r != ',' }) {
 		return 0
 	}
 	return at + len(": ")

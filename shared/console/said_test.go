@@ -296,8 +296,11 @@ func TestUnknownSentencesStay(t *testing.T) {
 		"":                                         "",
 		`"`:                                        "",
 		"\\":                                       "",
-		strings.Repeat("BotName: is missing. ", 100):     "en",
-		strings.Repeat(`{"a":"b"}; is missing; `, 1_000): "en",
+		strings.Repeat("BotName: is missing. ", 100):                             "en",
+		strings.Repeat(`{"a":"b"}; is missing; `, 1_000):                         "en",
+		strings.Repeat("a must be b is missing. Write c, ", 60) + ".":            "en",
+		strings.Repeat("a must be b is missing, Write ", 200) + ".":              "en",
+		strings.Repeat("a on b (for the c that applies to d, write ", 150) + ".": "en",
 	} {
 		in, got, original := console.Said(text, true)
 		if in != text || got != lang || original != "" {
@@ -307,6 +310,26 @@ func TestUnknownSentencesStay(t *testing.T) {
 	if in, lang, original := console.Said("这是机器人的回复。", false); in != "这是机器人的回复。" || lang != "zh-CN" || original != "" {
 		t.Errorf("a Chinese sentence in English is %q (%q, below it %q)", in, lang, original)
 	}
+}
+
+// What others write never breaks a page, and is shown whole.
+func FuzzSaid(f *testing.F) {
+	for _, p := range console.Translated() {
+		f.Add(p[0])
+		f.Add(p[1])
+	}
+	f.Add("Permissions[0]: \"a\\\"b\" is not x; did you mean {want}? Permissions 中没有语句")
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, inChinese := range []bool{false, true} {
+			shown, lang, original := console.Said(text, inChinese)
+			if original != "" && original != text || original == "" && text != "" && shown == "" {
+				t.Errorf("Said(%q) = %q, below it %q", text, shown, original)
+			}
+			if lang != "" && (lang == "en") != inChinese {
+				t.Errorf("the language of %q is %q", text, lang)
+			}
+		}
+	})
 }
 
 var (
