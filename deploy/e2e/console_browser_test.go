@@ -82,6 +82,7 @@ type tab struct {
 	t    *testing.T
 	ctx  context.Context
 	base string // the address of the service
+	wide int64  // the width of the window
 
 	mu     sync.Mutex
 	faults []string
@@ -142,8 +143,8 @@ func (b *tab) listen(event any) {
 			(level == log.EntryLevelError || level == log.EntryLevelWarning) {
 			note("log: %s %s: %s", e.Entry.Source, e.Entry.Level, e.Entry.Text)
 		}
-	case *network.EventRequestWillBeSent:
-		if !strings.HasPrefix(e.Request.URL, b.base+"/console") {
+	case *network.EventRequestWillBeSent: // the browser's own pictures, such as of a calendar, are data
+		if !strings.HasPrefix(e.Request.URL, b.base+"/console") && !strings.HasPrefix(e.Request.URL, "data:") {
 			note("a page asked for %s", e.Request.URL)
 		}
 	case *network.EventResponseReceived:
@@ -194,6 +195,7 @@ func (b *tab) seen() string {
 // screen sets the width of the window, and whether the reader's system is dark.
 func (b *tab) screen(width int64, dark bool) {
 	b.t.Helper()
+	b.wide = width
 	tell(b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: width, Height: 900,
 		DeviceScaleFactor: 1, Mobile: width < 500})
 	scheme := "light"
@@ -352,8 +354,8 @@ func (b *tab) signIn(key accessKey) {
 	}
 }
 
-// unfit are the characters that are not in names of pictures.
-var unfit = regexp.MustCompile(`[^A-Za-z0-9=.-]+`)
+// unfit are the characters that are not in names of pictures, and the ids of keys.
+var unfit = regexp.MustCompile(`[^A-Za-z0-9=.-]+|CCK[A-Za-z0-9]{20}`)
 
 // picture writes a picture of the whole page, if there is a folder for it.
 func (b *tab) picture(name string) {
