@@ -253,7 +253,8 @@ func TestEveryWordIsInBothLanguages(t *testing.T) {
 		if !used[name] && !strings.Contains(all.String(), `"`+name+`"`) && !strings.HasPrefix(name, "step.") {
 			t.Errorf("the word %q is not used", name)
 		}
-		if text[0] == "" || text[1] == "" || strings.Count(text[0], "%") != strings.Count(text[1], "%") {
+		if text[0] == "" || text[1] == "" && name != "mark.gap" ||
+			strings.Count(text[0], "%") != strings.Count(text[1], "%") {
 			t.Errorf("the word %q is %q and %q", name, text[0], text[1])
 		}
 		isHan := func(r rune) bool { return r >= 0x4e00 && r <= 0x9fff }

@@ -101,6 +101,8 @@ var words = map[string][languages]string{
 	"created":   {"Created", "创建时间"},
 	"revision":  {"Revision", "版本"},
 
+	// between words that a template puts together
+	"mark.gap":   {" ", ""},
 	"mark.comma": {", ", "，"},
 	"mark.list":  {", ", "、"},
 	"mark.stop":  {". ", "。"},
