@@ -2,31 +2,34 @@ package console
 
 import (
 	"cmp"
-	"fmt"
 	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
-	"chatconf/shared/command"
 	"chatconf/shared/document"
 	"chatconf/shared/secret"
 )
 
-// A draft is the statements and the groups of a bot while a person edits them. The form in the page
-// has all of it, with what the person began with, so nothing is stored before it is saved.
+// A draft is lists of objects while a person edits them. The form in the page has all of it, with
+// what the person began with, so nothing is stored before it is saved.
 type draft struct {
 	secret.Hidden
-	Groups, Statements *itemList
-	Wrong              []string // mistakes of no input
-	Focus              string   // id of the element that gets the focus
-	language           language
+	Wrong    []string // mistakes of no input
+	Focus    string   // id of the element that gets the focus
+	lists    []*itemList
+	language language
+	find     finder
 }
+
+// A finder returns the item that a path of the Configuration is in, the key of its input, and the
+// rest of the path; nil without one.
+type finder func(path string) (one *item, key, rest string)
 
 // An itemList is a list of objects that a person edits, adds, removes and moves.
 type itemList struct {
-	Name  string // begins the names of inputs: p or g
+	Name  string // begins the names of inputs, such as p
 	Items []*item
 	inputs
 	base *document.Node // the list that the person began with
@@ -47,63 +50,18 @@ type inputs struct {
 	fresh  func() *document.Node // a new item
 }
 
-// The inputs of a statement and of a group. A group is a member of an object; a draft has it as an
-// object with these keys.
-var (
-	statementInputs = inputs{[]field{
-		{Key: "Effect", Word: "bot.effect", Kind: kindChoice, Choices: []choice{{Value: "Allow"}, {Value: "Deny"}}},
-		{Key: "Principals", Word: "draft.who", Kind: kindLines, Help: "draft.whohelp"},
-		{Key: "Commands", Word: "bot.mayrun", Kind: kindLines, Help: "draft.whathelp"},
-		{Key: "Conversations", Word: "bot.where", Kind: kindLines, Help: "draft.wherehelp"},
-		{Key: "Parameters", Word: "draft.values", Kind: kindValues, Help: "draft.valueshelp"},
-		{Key: "RamRole", Word: "role", Kind: kindText, Help: "draft.rolehelp"},
-	}, func() *document.Node {
-		return &document.Node{Kind: document.Object, Members: []document.Member{{Key: "Effect",
-			Value: textNode("Allow")}}}
-	}}
-	groupInputs = inputs{[]field{
-		{Key: "Name", Word: "name", Kind: kindText, Help: "draft.namehelp"},
-		{Key: "Members", Word: "draft.members", Kind: kindLines, Help: "draft.membershelp"},
-	}, func() *document.Node { return &document.Node{Kind: document.Object} }}
-)
-
-// maxOpen is how many items a list shows open. Those with a mistake or a change are open too.
-const maxOpen = 2
-
-// newDraft returns the draft of settings, before anything is changed.
-func newDraft(l language, root *document.Node) *draft {
-	list := root.Get(command.KeyPermissions)
-	if list == nil {
-		list = &document.Node{Kind: document.Array}
-	}
-	d := emptyDraft(l, list, groupList(root))
-	for _, of := range d.lists() {
+// newDraft returns a draft of lists, before anything is changed.
+func newDraft(l language, find finder, lists ...*itemList) *draft {
+	for _, of := range lists {
 		for i, n := range of.base.Items {
 			of.add(len(of.Items), strconv.Itoa(i), n)
 		}
 	}
-	return d
+	return &draft{language: l, find: find, lists: lists}
 }
 
-func emptyDraft(l language, statements, groups *document.Node) *draft {
-	return &draft{language: l, Statements: &itemList{Name: "p", inputs: statementInputs, base: statements},
-		Groups: &itemList{Name: "g", inputs: groupInputs, base: groups}}
-}
-
-func (d *draft) lists() []*itemList { return []*itemList{d.Statements, d.Groups} }
-
-// groupList returns the groups of settings as a list.
-func groupList(root *document.Node) *document.Node {
-	out := &document.Node{Kind: document.Array}
-	for _, m := range groupsOf(root) {
-		out.Items = append(out.Items, &document.Node{Kind: document.Object,
-			Members: []document.Member{{Key: "Name", Value: textNode(m.Key)}, {Key: "Members", Value: m.Value}}})
-	}
-	return out
-}
-
-// readDraft returns the draft that was sent.
-func readDraft(l language, values url.Values) (*draft, error) {
+// read makes a draft of what was sent.
+func (d *draft) read(values url.Values) error {
 	parse := func(name string, kind document.Kind) (*document.Node, error) {
 		n, err := document.Parse(name, values.Get(name))
 		if err != nil || n.Kind != kind {
@@ -111,24 +69,20 @@ func readDraft(l language, values url.Values) (*draft, error) {
 		}
 		return n, nil
 	}
-	statements, err := parse("Base.p", document.Array)
-	if err != nil {
-		return nil, err
-	}
-	groups, err := parse("Base.g", document.Array)
-	if err != nil {
-		return nil, err
-	}
-	d := emptyDraft(l, statements, groups)
-	for _, of := range d.lists() {
+	for _, of := range d.lists {
+		base, err := parse("Base."+of.Name, document.Array)
+		if err != nil {
+			return err
+		}
+		of.base, of.Items = base, nil
 		taken := make(map[int]bool)
 		for values.Has(of.idOf(len(of.Items)) + ".From") {
 			id := of.idOf(len(of.Items))
 			from, root := values.Get(id+".From"), (*document.Node)(nil)
-			if i, err := strconv.Atoi(from); err == nil && i >= 0 && i < len(of.base.Items) && !taken[i] {
-				root, taken[i] = of.base.Items[i], true
+			if i, err := strconv.Atoi(from); err == nil && i >= 0 && i < len(base.Items) && !taken[i] {
+				root, taken[i] = base.Items[i], true
 			} else if root, err = parse(id+".Root", document.Object); from != "" || err != nil {
-				return nil, errForm
+				return errForm
 			}
 			of.add(len(of.Items), from, root)
 		}
@@ -136,8 +90,11 @@ func readDraft(l language, values url.Values) (*draft, error) {
 			one.read(values)
 		}
 	}
-	return d, nil
+	return nil
 }
+
+// maxOpen is how many items a list shows open. Those with a mistake or a change are open too.
+const maxOpen = 2
 
 // Base is the list that the person began with, for an input.
 func (of *itemList) Base() string { return escaped(of.base.String()) }
@@ -209,73 +166,6 @@ func (one *item) node() (n *document.Node, ok bool) {
 	return one.object(given), ok
 }
 
-// settings returns settings with the statements and the groups of the draft, and the rest as it is.
-// Mistakes that only a draft can have are put at their inputs; ok tells that there are none.
-func (d *draft) settings(root *document.Node) (out *document.Node, ok bool) {
-	ok = true
-	statements := &document.Node{Kind: document.Array}
-	for _, one := range d.Statements.Items {
-		n, right := one.node()
-		statements.Items = append(statements.Items, n)
-		ok = ok && right
-	}
-	groups, right := d.groups()
-	out = &document.Node{Kind: document.Object}
-	put := func(key string, n *document.Node, empty bool) {
-		if present := root.Get(key); out.Get(key) == nil && (!empty || present != nil && document.Same(present, n)) {
-			out.Members = append(out.Members, document.Member{Key: key, Value: n})
-		}
-	}
-	for _, m := range root.Members {
-		switch m.Key {
-		case command.KeyPermissions:
-			put(m.Key, statements, len(statements.Items) == 0)
-		case command.KeyUserGroups:
-			put(m.Key, groups, len(groups.Members) == 0)
-		default:
-			out.Members = append(out.Members, m)
-		}
-	}
-	put(command.KeyUserGroups, groups, len(groups.Members) == 0)
-	put(command.KeyPermissions, statements, len(statements.Items) == 0)
-	return out, ok && right
-}
-
-// groups returns the groups as an object. A group without a name and members is left out.
-func (d *draft) groups() (out *document.Node, ok bool) {
-	out, ok = &document.Node{Kind: document.Object}, true
-	for _, one := range d.Groups.Items {
-		n, _ := one.node() // it has no kind of input with mistakes
-		name, members := n.TextOf("Name", ""), n.Get("Members")
-		at, wrong := one.Fields[0], ""
-		switch {
-		case name == "" && members == nil:
-			continue
-		case name == "":
-			wrong = d.language.say("draft.noname")
-		case out.Get(name) != nil:
-			wrong = d.language.say("draft.twice")
-		case members == nil:
-			at, wrong = one.Fields[1], d.language.say("draft.nomembers")
-		}
-		if wrong != "" {
-			at.say(wrong)
-			ok = false
-		}
-		if name == "" || out.Get(name) != nil {
-			continue
-		}
-		if members == nil { // its name can be used
-			members = &document.Node{Kind: document.Array, Items: []*document.Node{textNode("-")}}
-		}
-		out.Members = append(out.Members, document.Member{Key: name, Value: members})
-	}
-	return out, ok
-}
-
-// inStatement finds the statement, the key and the rest of a path.
-var inStatement = regexp.MustCompile(`^Configuration\.Permissions\[([0-9]+)\](?:\.([A-Za-z]+))?(.*)$`)
-
 // place puts the mistakes of an error at their inputs. It reports whether a person can correct all
 // of them.
 func (d *draft) place(err error) bool {
@@ -303,27 +193,6 @@ func (d *draft) put(s saying) {
 		}
 	}
 	one.Wrong = append(one.Wrong, strings.TrimPrefix(key+rest+": "+s.text, ": "))
-}
-
-// find returns the item that a path is in, the key of its input, and the rest of the path; nil
-// without one.
-func (d *draft) find(path string) (one *item, key, rest string) {
-	if m := inStatement.FindStringSubmatch(path); m != nil {
-		if i, err := strconv.Atoi(m[1]); err == nil && i < len(d.Statements.Items) {
-			return d.Statements.Items[i], m[2], m[3]
-		}
-		return nil, "", ""
-	}
-	for _, group := range d.Groups.Items {
-		rest, ok := strings.CutPrefix(path, document.Under("Configuration.UserGroups", group.Text("Name")))
-		switch {
-		case ok && rest == "":
-			return group, "Name", ""
-		case ok && rest[0] == '[':
-			return group, "Members", rest
-		}
-	}
-	return nil, "", ""
 }
 
 // atIndex finds the index at the end of a path.
@@ -359,7 +228,7 @@ func (f *field) lineOf(path string) int {
 // button.
 func (d *draft) edit(button string) bool {
 	what, id, _ := strings.Cut(button, ".")
-	for _, of := range d.lists() {
+	for _, of := range d.lists {
 		if what == "add" && id == of.Name {
 			one := of.add(len(of.Items), "", of.fresh())
 			one.Open, d.Focus = true, one.Fields[0].Name
@@ -388,25 +257,6 @@ func (d *draft) edit(button string) bool {
 		}
 	}
 	return false
-}
-
-// grant adds a statement, which is JSON.
-func (d *draft) grant(text string) error {
-	n, err := document.Parse("Permissions", text)
-	if err != nil {
-		return fmt.Errorf("console: the statement that allows a command: %w", err)
-	}
-	one := d.Statements.add(len(d.Statements.Items), "", n)
-	one.Open, d.Focus = true, one.ID+".sum"
-	return nil
-}
-
-// merge makes the draft go on after others changed the bot to settings. What the person did not
-// change is as others left it. Where both changed an item, the draft has both.
-func (d *draft) merge(root *document.Node) {
-	now := newDraft(d.language, root)
-	d.Statements.merge(now.Statements.base)
-	d.Groups.merge(now.Groups.base)
 }
 
 func (of *itemList) merge(now *document.Node) {
@@ -460,7 +310,7 @@ func (of *itemList) merge(now *document.Node) {
 // finish decides what is open, marks what is changed, and puts the focus on the first mistake.
 func (d *draft) finish() {
 	first := ""
-	for _, of := range d.lists() {
+	for _, of := range d.lists {
 		for _, one := range of.Items {
 			switch {
 			case one.Mark != "":
@@ -487,7 +337,7 @@ func (d *draft) finish() {
 // focusOn puts the focus on the element with an id.
 func (d *draft) focusOn(id string) {
 	d.Focus = id
-	for _, of := range d.lists() {
+	for _, of := range d.lists {
 		for _, one := range of.Items {
 			for _, f := range one.Fields {
 				f.Focus = f.Name == d.Focus
@@ -501,7 +351,7 @@ type mistakeLink struct{ To, Item, Word string }
 
 // Mistakes are where the draft has mistakes.
 func (d *draft) Mistakes() (links []mistakeLink) {
-	for _, of := range d.lists() {
+	for _, of := range d.lists {
 		for i, one := range of.Items {
 			what := d.language.say("draft."+of.Name, i)
 			if len(one.Wrong) > 0 {

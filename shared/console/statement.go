@@ -2,217 +2,165 @@ package console
 
 import (
 	"fmt"
-	"net/http"
-	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 
-	"chatconf/shared/chat"
 	"chatconf/shared/command"
 	"chatconf/shared/document"
-	"chatconf/shared/fault"
 )
 
-// A draftPage is what the page to edit statements and groups shows.
-type draftPage struct {
-	Name     string
-	Status   string
-	At       string // of the latest change of the bot
-	Revision int64
+// A statementDraft is the statements and the groups of a bot while a person edits them.
+type statementDraft struct {
 	*draft
-	Conflict *conflict // nil without one
-	Edited   bool      // it is not checked since a button changed it
-	Checked  string    // what is known of the draft, in a sentence
-	Matrix   *matrix   // of the draft; nil if it is too large
-	draftDecision
+	Groups, Statements *itemList
 }
 
-// A draftDecision is what a bot with the draft would decide.
-type draftDecision struct {
-	User, Conversation, Text string
-	Decided                  bool // the rest is set
-	Decision                 command.Decision
-}
+// The inputs of a statement and of a group. A group is a member of an object; a draft has it as an
+// object with these keys.
+var (
+	statementInputs = inputs{[]field{
+		{Key: "Effect", Word: "bot.effect", Kind: kindChoice, Choices: []choice{{Value: "Allow"}, {Value: "Deny"}}},
+		{Key: "Principals", Word: "draft.who", Kind: kindLines, Help: "draft.whohelp"},
+		{Key: "Commands", Word: "bot.mayrun", Kind: kindLines, Help: "draft.whathelp"},
+		{Key: "Conversations", Word: "bot.where", Kind: kindLines, Help: "draft.wherehelp"},
+		{Key: "Parameters", Word: "draft.values", Kind: kindValues, Help: "draft.valueshelp"},
+		{Key: "RamRole", Word: "role", Kind: kindText, Help: "draft.rolehelp"},
+	}, func() *document.Node {
+		return &document.Node{Kind: document.Object, Members: []document.Member{{Key: "Effect",
+			Value: textNode("Allow")}}}
+	}}
+	groupInputs = inputs{[]field{
+		{Key: "Name", Word: "name", Kind: kindText, Help: "draft.namehelp"},
+		{Key: "Members", Word: "draft.members", Kind: kindLines, Help: "draft.membershelp"},
+	}, func() *document.Node { return &document.Node{Kind: document.Object} }}
+)
 
-// Decides reports whether a statement of the draft decides what is simulated.
-func (d draftDecision) Decides(statement int) bool {
-	return d.Decided && d.Decision.Statement == statement
-}
-
-// A drafting is a draft of a bot with its present settings.
-type drafting struct {
-	*draft
-	bot  *chat.Configuration
-	root *document.Node // its settings
-}
-
-// present returns the bot of the path with a draft that changes nothing.
-func (v *visit) present() (*drafting, error) {
-	var answer chat.GetResponse
-	params := map[string]string{"Name": v.r.PathValue("name")}
-	if err := v.api.Call(v.r.Context(), "GetChatConfiguration", params, &answer); err != nil {
-		return nil, err
+// newStatements returns the draft of settings, before anything is changed.
+func newStatements(l language, root *document.Node) *statementDraft {
+	list := root.Get(command.KeyPermissions)
+	if list == nil {
+		list = &document.Node{Kind: document.Array}
 	}
-	bot := &answer.ChatConfiguration
-	root, err := document.Parse("Configuration", bot.Configuration)
+	d := &statementDraft{Statements: &itemList{Name: "p", inputs: statementInputs, base: list},
+		Groups: &itemList{Name: "g", inputs: groupInputs, base: groupList(root)}}
+	d.draft = newDraft(l, d.find, d.Statements, d.Groups)
+	return d
+}
+
+// groupList returns the groups of settings as a list.
+func groupList(root *document.Node) *document.Node {
+	out := &document.Node{Kind: document.Array}
+	for _, m := range groupsOf(root) {
+		out.Items = append(out.Items, &document.Node{Kind: document.Object,
+			Members: []document.Member{{Key: "Name", Value: textNode(m.Key)}, {Key: "Members", Value: m.Value}}})
+	}
+	return out
+}
+
+// settings returns settings with the statements and the groups of the draft, and the rest as it is.
+// Mistakes that only a draft can have are put at their inputs; ok tells that there are none.
+func (d *statementDraft) settings(root *document.Node) (out *document.Node, ok bool) {
+	ok = true
+	statements := &document.Node{Kind: document.Array}
+	for _, one := range d.Statements.Items {
+		n, right := one.node()
+		statements.Items = append(statements.Items, n)
+		ok = ok && right
+	}
+	groups, right := d.groups()
+	out = &document.Node{Kind: document.Object}
+	put := func(key string, n *document.Node, empty bool) {
+		if present := root.Get(key); out.Get(key) == nil && (!empty || present != nil && document.Same(present, n)) {
+			out.Members = append(out.Members, document.Member{Key: key, Value: n})
+		}
+	}
+	for _, m := range root.Members {
+		switch m.Key {
+		case command.KeyPermissions:
+			put(m.Key, statements, len(statements.Items) == 0)
+		case command.KeyUserGroups:
+			put(m.Key, groups, len(groups.Members) == 0)
+		default:
+			out.Members = append(out.Members, m)
+		}
+	}
+	put(command.KeyUserGroups, groups, len(groups.Members) == 0)
+	put(command.KeyPermissions, statements, len(statements.Items) == 0)
+	return out, ok && right
+}
+
+// groups returns the groups as an object. A group without a name and members is left out.
+func (d *statementDraft) groups() (out *document.Node, ok bool) {
+	out, ok = &document.Node{Kind: document.Object}, true
+	for _, one := range d.Groups.Items {
+		n, _ := one.node() // it has no kind of input with mistakes
+		name, members := n.TextOf("Name", ""), n.Get("Members")
+		at, wrong := one.Fields[0], ""
+		switch {
+		case name == "" && members == nil:
+			continue
+		case name == "":
+			wrong = d.language.say("draft.noname")
+		case out.Get(name) != nil:
+			wrong = d.language.say("draft.twice")
+		case members == nil:
+			at, wrong = one.Fields[1], d.language.say("draft.nomembers")
+		}
+		if wrong != "" {
+			at.say(wrong)
+			ok = false
+		}
+		if name == "" || out.Get(name) != nil {
+			continue
+		}
+		if members == nil { // its name can be used
+			members = &document.Node{Kind: document.Array, Items: []*document.Node{textNode("-")}}
+		}
+		out.Members = append(out.Members, document.Member{Key: name, Value: members})
+	}
+	return out, ok
+}
+
+// inStatement finds the statement, the key and the rest of a path.
+var inStatement = regexp.MustCompile(`^Configuration\.Permissions\[([0-9]+)\](?:\.([A-Za-z]+))?(.*)$`)
+
+// find returns the item that a path is in, the key of its input, and the rest of the path; nil
+// without one.
+func (d *statementDraft) find(path string) (one *item, key, rest string) {
+	if m := inStatement.FindStringSubmatch(path); m != nil {
+		if i, err := strconv.Atoi(m[1]); err == nil && i < len(d.Statements.Items) {
+			return d.Statements.Items[i], m[2], m[3]
+		}
+		return nil, "", ""
+	}
+	for _, group := range d.Groups.Items {
+		rest, ok := strings.CutPrefix(path, document.Under("Configuration.UserGroups", group.Text("Name")))
+		switch {
+		case ok && rest == "":
+			return group, "Name", ""
+		case ok && rest[0] == '[':
+			return group, "Members", rest
+		}
+	}
+	return nil, "", ""
+}
+
+// grant adds a statement, which is JSON.
+func (d *statementDraft) grant(text string) error {
+	n, err := document.Parse("Permissions", text)
 	if err != nil {
-		return nil, fmt.Errorf("console: %q: %w", bot.Name, err)
+		return fmt.Errorf("console: the statement that allows a command: %w", err)
 	}
-	return &drafting{newDraft(v.language, root), bot, root}, nil
+	one := d.Statements.add(len(d.Statements.Items), "", n)
+	one.Open, d.Focus = true, one.ID+".sum"
+	return nil
 }
 
-func (v *visit) showDraft() error {
-	d, err := v.present()
-	if err == nil {
-		err = v.mayEdit(d.bot.Name)
-	}
-	if err != nil {
-		return err
-	}
-	return v.showDraftOf(http.StatusOK, d, v.word("draft.lead"), nil)
-}
-
-// showDraftOf answers with the page of a draft. checked is what is known of it.
-func (v *visit) showDraftOf(status int, d *drafting, checked string, c *conflict) error {
-	d.finish()
-	form := v.r.PostForm
-	do := form.Get("do")
-	page := draftPage{Edited: do != "" && do != "check" && do != "save", Name: d.bot.Name, Status: d.bot.Status,
-		At: d.bot.UpdatedDate, Revision: d.bot.Revision, draft: d.draft, Conflict: c,
-		Checked: checked, draftDecision: draftDecision{User: form.Get("user"),
-			Conversation: form.Get("conversation"), Text: form.Get("text")}}
-	if c != nil {
-		d.focusOn("") // the conflict has it
-	}
-	settings, _ := d.settings(d.root)
-	changed := *d.bot
-	if changed.Configuration = settings.String(); len(changed.Configuration) <= chat.MaxConfiguration {
-		r, err := v.rulesOf(&changed)
-		if err != nil {
-			return err
-		}
-		m := v.matrixOf(r, strings.TrimSpace(form.Get("who")), strings.TrimSpace(form.Get("what")))
-		m.Draft, page.Matrix = true, &m
-		if page.Text != "" {
-			page.Decided, page.Decision = true, r.decide(page.User, page.Conversation, page.Text)
-		}
-	}
-	return v.show(status, "draft", "draft.of", page, visible(d.bot.Name))
-}
-
-// decide returns what a bot with the rules would decide.
-func (r *rules) decide(user, conversation, text string) command.Decision {
-	e := &command.Endpoint{Permissions: r.permissions, Actions: r.actions, Name: r.bot.Name,
-		Language: r.root.TextOf(command.KeyLanguage, command.English)}
-	c, _ := e.Command(&command.Message{User: user, Conversation: conversation, Text: text}) // the decision says it
-	return e.Decide(c)
-}
-
-// changeDraft does what a button of the form of a draft says. Only the one to save saves anything.
-func (v *visit) changeDraft() error {
-	if err := v.readFormOf(maxBotForm); err != nil {
-		return err
-	}
-	form := v.r.PostForm
-	d, err := v.present()
-	if err == nil {
-		err = v.mayEdit(d.bot.Name)
-	}
-	if err != nil {
-		return err
-	}
-	switch do := form.Get("do"); do {
-	case "grant":
-		return v.grantIn(d)
-	case "check", "save":
-		if d.draft, err = readDraft(v.language, form); err != nil {
-			return err
-		}
-		return v.submitDraft(d, do == "save")
-	default:
-		if d.draft, err = readDraft(v.language, form); err != nil {
-			return err
-		}
-		if !d.edit(do) {
-			return errForm
-		}
-		if d.bot.Revision, err = strconv.ParseInt(form.Get("Revision"), 10, 64); err != nil { // it is compared later
-			return errForm
-		}
-		return v.showDraftOf(http.StatusOK, d, v.word("draft.edited"), nil)
-	}
-}
-
-// grantIn shows a draft with the statement that would allow what was simulated.
-func (v *visit) grantIn(d *drafting) error {
-	r, err := v.rulesOf(d.bot)
-	if err != nil {
-		return err
-	}
-	form := v.r.PostForm
-	text := r.grant(form.Get("user"), form.Get("conversation"), form.Get("text"))
-	if text == "" {
-		return errForm
-	}
-	if err := d.grant(text); err != nil {
-		return err
-	}
-	return v.showDraftOf(http.StatusOK, d, v.word("draft.granted"), nil)
-}
-
-// submitDraft saves a draft, or only checks it.
-func (v *visit) submitDraft(d *drafting, save bool) error {
-	form := v.r.PostForm
-	revision, err := strconv.ParseInt(form.Get("Revision"), 10, 64)
-	if err != nil {
-		return errForm
-	}
-	if d.bot.Revision != revision {
-		return v.showDraftConflict(d, revision)
-	}
-	settings, ok := d.settings(d.root)
-	params := map[string]string{"Name": d.bot.Name, "Revision": form.Get("Revision"),
-		"Configuration": settings.String()}
-	if !save {
-		params["CheckOnly"] = "true"
-	}
-	var answer chat.WriteResponse
-	status, err := v.send("UpdateChatConfiguration", params, ok, d.place, &answer)
-	switch {
-	case fault.CodeOf(err) == fault.Conflict: // since the look at the revision
-		mine := d.draft
-		if d, err = v.present(); err != nil {
-			return err
-		}
-		d.draft = mine
-		return v.showDraftConflict(d, revision)
-	case err != nil:
-		return err
-	case status != 0:
-		if !save && status == http.StatusUnprocessableEntity { // that was the question
-			status = http.StatusOK
-		}
-		return v.showDraftOf(status, d, v.word("draft.mistakes"), nil)
-	case !save && len(answer.Changes) == 0:
-		return v.showDraftOf(http.StatusOK, d, v.word("draft.same"), nil)
-	case !save:
-		return v.showDraftOf(http.StatusOK, d, v.word("draft.right", len(answer.Changes)), nil)
-	}
-	query := url.Values{"notice": {"saved"}}
-	if answer.ChatConfiguration.Revision == revision {
-		query.Set("notice", "unchanged")
-	}
-	if form.Get("text") != "" {
-		for _, name := range []string{"user", "conversation", "text"} {
-			query.Set(name, form.Get(name))
-		}
-	}
-	return v.redirect(Prefix + "/bots/" + url.PathEscape(d.bot.Name) + "/permissions?" + query.Encode())
-}
-
-// showDraftConflict shows a draft that goes on with what others changed meanwhile.
-func (v *visit) showDraftConflict(d *drafting, since int64) error {
-	c := v.conflictSince(d.bot.Name, since)
-	d.merge(d.root)
-	return v.showDraftOf(http.StatusConflict, d, v.word("draft.merged"), c)
+// merge makes the draft go on after others changed the bot to settings. What the person did not
+// change is as others left it. Where both changed an item, the draft has both.
+func (d *statementDraft) merge(root *document.Node) {
+	now := newStatements(d.language, root)
+	d.Statements.merge(now.Statements.base)
+	d.Groups.merge(now.Groups.base)
 }
