@@ -101,6 +101,8 @@ func New(o Options) (*Console, error) {
 	closed("GET /console/bots/{name}/permissions", (*visit).showPermissions)
 	closed("GET /console/bots/{name}/permissions/edit", (*visit).showDraft)
 	closed("POST /console/bots/{name}/permissions/edit", (*visit).changeDraft)
+	closed("GET /console/bots/{name}/actions/edit", (*visit).showAction)
+	closed("POST /console/bots/{name}/actions/edit", (*visit).changeAction)
 	closed("GET /console/bots/{name}/try", (*visit).showTry)
 	closed("POST /console/bots/{name}/try", (*visit).try)
 	closed("GET /console/bots/{name}/try/later", (*visit).showLater)

@@ -232,7 +232,7 @@ func allPages(name string) []string {
 	simulated := "?user=u1&conversation=c1&text=restart+i-123"
 	return []string{"/console/", bot, bot + "/permissions", bot + "/permissions" + simulated, bot + "/try",
 		bot + "/commands", bot + "/history", bot + "/history?revision=1", "/console/commands", "/console/new",
-		"/console/new?type=Slack", bot + "/edit", bot + "/permissions/edit",
+		"/console/new?type=Slack", bot + "/edit", bot + "/permissions/edit", bot + "/actions/edit",
 		bot + "/manage", bot + "/restore?revision=1",
 		bot + "/try/later?command=" + pendingID, bot + "/commands/chart", "/console/commands/chart", "/console/about",
 		"/console/keys", "/console/keys/new", "/console/keys/" + owner}

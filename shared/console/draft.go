@@ -30,9 +30,11 @@ type finder func(path string) (one *item, key, rest string)
 // An itemList is a list of objects that a person edits, adds, removes and moves.
 type itemList struct {
 	Name  string // begins the names of inputs, such as p
+	Word  string // of the title of an item
 	Items []*item
 	inputs
-	base *document.Node // the list that the person began with
+	base  *document.Node // the list that the person began with
+	alone bool           // there is always one item
 }
 
 // An item is one object of a list. Its form keeps what it does not know.
@@ -112,7 +114,11 @@ func (of *itemList) add(at int, from string, root *document.Node) *item {
 	one := &item{From: from, form: &form{root: root, shown: make(map[string]string)}}
 	for _, f := range of.fields {
 		f.Choices = slices.Clone(f.Choices)
-		if node := root.Get(f.Key); node != nil {
+		switch node := root.Get(f.Key); {
+		case node == nil:
+		case f.Kind == kindSecret:
+			f.Stored = true
+		default:
 			f.Value = written(f.Kind, node)
 		}
 		one.Fields = append(one.Fields, &f)
@@ -229,6 +235,9 @@ func (f *field) lineOf(path string) int {
 func (d *draft) edit(button string) bool {
 	what, id, _ := strings.Cut(button, ".")
 	for _, of := range d.lists {
+		if of.alone {
+			continue
+		}
 		if what == "add" && id == of.Name {
 			one := of.add(len(of.Items), "", of.fresh())
 			one.Open, d.Focus = true, one.Fields[0].Name
@@ -353,12 +362,15 @@ type mistakeLink struct{ To, Item, Word string }
 func (d *draft) Mistakes() (links []mistakeLink) {
 	for _, of := range d.lists {
 		for i, one := range of.Items {
-			what := d.language.say("draft."+of.Name, i)
+			what := d.language.say(of.Word)
+			if !of.alone {
+				what = d.language.say(of.Word, i)
+			}
 			if len(one.Wrong) > 0 {
 				links = append(links, mistakeLink{To: one.ID + ".sum", Item: what})
 			}
 			for _, f := range one.Faulty() {
-				links = append(links, mistakeLink{f.Name, what, f.Word})
+				links = append(links, mistakeLink{f.Name, what, cmp.Or(f.Word, f.Key)})
 			}
 		}
 	}

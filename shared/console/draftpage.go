@@ -39,30 +39,43 @@ func (d draftDecision) Decides(statement int) bool {
 	return d.Decided && d.Decision.Statement == statement
 }
 
-// A drafting is a draft of a bot with its present settings.
-type drafting struct {
-	*statementDraft
+// A presentBot is a bot with its settings.
+type presentBot struct {
 	bot  *chat.Configuration
-	root *document.Node // its settings
+	root *document.Node
 }
 
-// present returns the bot of the path with a draft that changes nothing.
-func (v *visit) present() (*drafting, error) {
+// present returns the bot of the path.
+func (v *visit) present() (p presentBot, err error) {
 	var answer chat.GetResponse
 	params := map[string]string{"Name": v.r.PathValue("name")}
 	if err := v.api.Call(v.r.Context(), "GetChatConfiguration", params, &answer); err != nil {
+		return p, err
+	}
+	p.bot = &answer.ChatConfiguration
+	if p.root, err = document.Parse("Configuration", p.bot.Configuration); err != nil {
+		return p, fmt.Errorf("console: %q: %w", p.bot.Name, err)
+	}
+	return p, nil
+}
+
+// A drafting is a draft of the statements of the present bot.
+type drafting struct {
+	*statementDraft
+	presentBot
+}
+
+// presentDraft returns a draft that changes nothing of the bot of the path.
+func (v *visit) presentDraft() (*drafting, error) {
+	p, err := v.present()
+	if err != nil {
 		return nil, err
 	}
-	bot := &answer.ChatConfiguration
-	root, err := document.Parse("Configuration", bot.Configuration)
-	if err != nil {
-		return nil, fmt.Errorf("console: %q: %w", bot.Name, err)
-	}
-	return &drafting{newStatements(v.language, root), bot, root}, nil
+	return &drafting{newStatements(v.language, p.root), p}, nil
 }
 
 func (v *visit) showDraft() error {
-	d, err := v.present()
+	d, err := v.presentDraft()
 	if err == nil {
 		err = v.mayEdit(d.bot.Name)
 	}
@@ -114,7 +127,7 @@ func (v *visit) changeDraft() error {
 		return err
 	}
 	form := v.r.PostForm
-	d, err := v.present()
+	d, err := v.presentDraft()
 	if err == nil {
 		err = v.mayEdit(d.bot.Name)
 	}
@@ -181,7 +194,7 @@ func (v *visit) submitDraft(d *drafting, save bool) error {
 	switch {
 	case fault.CodeOf(err) == fault.Conflict: // since the look at the revision
 		mine := d.statementDraft
-		if d, err = v.present(); err != nil {
+		if d, err = v.presentDraft(); err != nil {
 			return err
 		}
 		d.statementDraft = mine

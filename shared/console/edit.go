@@ -116,8 +116,10 @@ func (v *visit) send(action string, params map[string]string, ok bool, place fun
 	return http.StatusUnprocessableEntity, nil
 }
 
-// formOf returns the form of the bot of the path, with its present values.
-func (v *visit) formOf() (editPage, error) {
+var errUnknownPlatform = errors.New("console: the platform of a bot is unknown")
+
+// presentForm returns the form of the bot of the path, with its present values.
+func (v *visit) presentForm() (editPage, error) {
 	var answer chat.GetResponse
 	params := map[string]string{"Name": v.r.PathValue("name")}
 	if err := v.api.Call(v.r.Context(), "GetChatConfiguration", params, &answer); err != nil {
@@ -126,7 +128,7 @@ func (v *visit) formOf() (editPage, error) {
 	c := &answer.ChatConfiguration
 	p, ok := v.platformOf(c.Type)
 	if !ok {
-		return editPage{}, errors.New("console: the platform of a bot is unknown")
+		return editPage{}, errUnknownPlatform
 	}
 	f, err := newForm(p, c)
 	if err != nil {
@@ -146,7 +148,7 @@ func (v *visit) mayEdit(bot string) error {
 }
 
 func (v *visit) showEdit() error {
-	page, err := v.formOf()
+	page, err := v.presentForm()
 	if err != nil {
 		return err
 	}
@@ -164,7 +166,7 @@ func (v *visit) update() error {
 	if err != nil {
 		return errForm
 	}
-	page, err := v.formOf()
+	page, err := v.presentForm()
 	if err != nil {
 		return err
 	}
@@ -178,7 +180,7 @@ func (v *visit) update() error {
 	status, err := v.send("UpdateChatConfiguration", params, ok, page.place, &answer)
 	switch {
 	case fault.CodeOf(err) == fault.Conflict: // since the look at the revision
-		if page, err = v.formOf(); err != nil {
+		if page, err = v.presentForm(); err != nil {
 			return err
 		}
 		page.read(v.r.PostForm)

@@ -46,6 +46,7 @@ type field struct {
 	Receive    string // the only Receive that uses it; empty: every one
 	Stored     bool   // a secret is stored
 	Remove     bool   // it is to be removed
+	Submits    bool   // another value changes which inputs there are
 	Again      bool   // a secret that was typed has to be typed again
 	Focus      bool   // it has the focus at first
 	Wrong      []wrong
@@ -146,23 +147,28 @@ func fieldOf(p command.Platform, d chat.Field) *field {
 			out.Receive, out.Required = s.For, s.Required
 		}
 	}
-	switch shape := d.Form.Shape; {
-	case d.Form.Secret:
-		out.Kind = kindSecret
-	case shape.Words != nil:
-		out.Kind = kindChoice
-		out.Choices = []choice{{}}
-		for _, word := range shape.Words {
-			out.Choices = append(out.Choices, choice{Value: word})
-		}
-	case !shape.IsZero():
-		out.Kind = kindText
-	case d.Form.Items != nil && !d.Form.Items.Shape.IsZero():
-		out.Kind = kindLines
-	default:
-		out.Kind = kindJSON
-	}
+	out.shape(d.Form)
 	return out
+}
+
+// shape makes an input one for a form of values.
+func (f *field) shape(form chat.Form) {
+	switch shape := form.Shape; {
+	case form.Secret:
+		f.Kind = kindSecret
+	case shape.Words != nil:
+		f.Kind = kindChoice
+		f.Choices = []choice{{}}
+		for _, word := range shape.Words {
+			f.Choices = append(f.Choices, choice{Value: word})
+		}
+	case !shape.IsZero() || form.Scalar:
+		f.Kind = kindText
+	case form.Items != nil && !form.Items.Shape.IsZero():
+		f.Kind = kindLines
+	default:
+		f.Kind = kindJSON
+	}
 }
 
 // choose marks the chosen word of a choice. A value that is not a word is offered too, so that

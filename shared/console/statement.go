@@ -42,8 +42,8 @@ func newStatements(l language, root *document.Node) *statementDraft {
 	if list == nil {
 		list = &document.Node{Kind: document.Array}
 	}
-	d := &statementDraft{Statements: &itemList{Name: "p", inputs: statementInputs, base: list},
-		Groups: &itemList{Name: "g", inputs: groupInputs, base: groupList(root)}}
+	d := &statementDraft{Statements: &itemList{Name: "p", Word: "draft.p", inputs: statementInputs, base: list},
+		Groups: &itemList{Name: "g", Word: "draft.g", inputs: groupInputs, base: groupList(root)}}
 	d.draft = newDraft(l, d.find, d.Statements, d.Groups)
 	return d
 }

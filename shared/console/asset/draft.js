@@ -50,7 +50,7 @@
     }
     const mine = asking = new AbortController();
     try {
-      const answer = await fetch(form.action, {method: "POST", cache: "no-store", redirect: "error",
+      const answer = await fetch(form.getAttribute("action"), {method: "POST", cache: "no-store", redirect: "error",
         headers: {"Content-Type": "application/x-www-form-urlencoded"}, body, signal: mine.signal});
       const text = await answer.text();
       if (mine.signal.aborted) {
@@ -74,7 +74,12 @@
 
   function soon(event) {
     const input = event.target;
-    if (input.form === form) {
+    if (input.form !== form) {
+      return;
+    }
+    if ("submits" in input.dataset) { // there are other inputs then
+      form.requestSubmit(form.querySelector("button[value=check]"));
+    } else {
       clearTimeout(timer);
       timer = setTimeout(check, 500);
     }
