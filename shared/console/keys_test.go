@@ -60,7 +60,7 @@ func TestAKeyIsDisabledAndExpires(t *testing.T) {
 	change(url.Values{"Status": {"Active"}})
 	today := s.Clock.Now().UTC().Format(time.DateOnly)
 	change(url.Values{"Expires": {today}})
-	if !other.isSignedIn() {
+	if !other.signIn("CCKother").isSignedIn() {
 		t.Error("the key has expired on its last day")
 	}
 	s.Clock.Advance(24 * time.Hour)

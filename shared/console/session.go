@@ -59,8 +59,12 @@ func (v *visit) open() (signedIn bool, err error) {
 		return false, nil
 	}
 	key, err := v.console.validKey(v.r.Context(), s.Key)
-	if err != nil || key == nil || subtle.ConstantTimeCompare(digest(key.Secret), s.Digest) != 1 {
+	switch {
+	case err != nil:
 		return false, err
+	case key == nil || subtle.ConstantTimeCompare(digest(key.Secret), s.Digest) != 1:
+		v.console.ended.end(s) // also if the key is enabled again
+		return false, nil
 	}
 	v.enter(s, key)
 	return true, nil
@@ -153,9 +157,9 @@ func (v *visit) saysSecure() bool { return strings.HasPrefix(v.r.Header.Get("Ori
 // maxEnded is how many sessions of a key are remembered that were signed out.
 const maxEnded = 1000
 
-// endedSessions are the sessions that were signed out and are not expired. Only this process knows
-// them: after a restart a copy of such a cookie is valid again until it expires. So that nobody can
-// fill the memory, very many of a key end all sessions of the key.
+// endedSessions are the sessions that were signed out or refused, and are not expired. Only this
+// process knows them: after a restart a copy of such a cookie is valid again until it expires. So
+// that nobody can fill the memory, very many of a key end all sessions of the key.
 type endedSessions struct {
 	now  func() time.Time
 	mu   sync.Mutex
@@ -172,7 +176,7 @@ func newEndedSessions(now func() time.Time) *endedSessions {
 	return &endedSessions{now: now, keys: make(map[string]*endedOfKey)}
 }
 
-// end ends a session. Only a person who is signed in can end one, so the keys are few.
+// end ends a session. Only the holder of a key can have one, so the keys are few.
 func (e *endedSessions) end(s *session) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

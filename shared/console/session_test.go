@@ -227,6 +227,23 @@ func TestASessionEnds(t *testing.T) {
 	}
 }
 
+// A session that was refused once is over: a stolen one does not come back with its key.
+func TestASessionDoesNotComeBackWithItsKey(t *testing.T) {
+	s := newSite(t)
+	b := s.browser().signIn(owner)
+	for _, active := range []bool{false, true} {
+		if _, err := s.keys.Update(t.Context(), "", owner, accesskey.Change{Active: &active}); err != nil {
+			t.Fatal(err)
+		}
+		if b.isSignedIn() {
+			t.Errorf("the session goes on; the key is active: %v", active)
+		}
+	}
+	if !b.signIn(owner).isSignedIn() {
+		t.Error("the key cannot sign in again")
+	}
+}
+
 // A key whose policies change has the new ones in the same session.
 func TestChangedPoliciesCountAtOnce(t *testing.T) {
 	s := newSite(t)
