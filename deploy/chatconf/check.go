@@ -75,12 +75,16 @@ func check(ctx context.Context, w io.Writer, l *app.Local, s app.Settings, parti
 		for _, problem := range report.Problems {
 			fmt.Fprintf(w, "%s: %s\n", partition, problem)
 		}
-		fmt.Fprintf(w, "%s: %d configurations, %d index entries, %d revisions, %d problems\n",
-			partition, report.Configurations, report.IndexEntries, report.Revisions, len(report.Problems))
+		entries := "index entries"
+		if report.IndexEntries == 1 {
+			entries = "index entry"
+		}
+		fmt.Fprintf(w, "%s: %s, %d %s, %s, %s\n", partition, count(report.Configurations, "configuration"),
+			report.IndexEntries, entries, count(report.Revisions, "revision"), count(len(report.Problems), "problem"))
 		problems += len(report.Problems)
 	}
 	if problems > 0 {
-		return fmt.Errorf("%d problems found", problems)
+		return fmt.Errorf("%s found", count(problems, "problem"))
 	}
 	return nil
 }

@@ -262,17 +262,24 @@ func TestEditNeedsATerminal(t *testing.T) {
 	t.Setenv("PATH", "") // no vi
 	at := []string{"edit", "ops", "--endpoint", "http://127.0.0.1:1", "--access-key-id", "a",
 		"--access-key-secret", "b"}
-	out, err := run(t, "", at...)
-	if want := "edit needs a terminal for the editor vi; without one use 'chatconf set' or 'chatconf apply', or set " +
-		"EDITOR to a program that changes the file"; !isUsage(err) || err.Error() != want || out != "" {
-		t.Errorf("%q, %v, want %s", out, err, want)
+	for given, shown := range map[string]string{"": "vi", "vim": "vim", "/usr/bin/nano -w": "/usr/bin/nano -w",
+		" nvim": " nvim"} {
+		t.Setenv("EDITOR", given)
+		out, err := run(t, "", at...)
+		if want := "edit needs a terminal for the editor " + shown + "; without one use 'chatconf set' or 'chatconf " +
+			"apply', or set EDITOR to a program that changes the file"; !isUsage(err) || err.Error() != want ||
+			out != "" {
+			t.Errorf("with EDITOR=%q: %q, %v, want %s", given, out, err, want)
+		}
 	}
 	if _, err := onTerminal(t, nil, at...); err == nil || isUsage(err) {
 		t.Errorf("on a terminal: %v, want that the service cannot be reached", err)
 	}
-	t.Setenv("EDITOR", "true")
-	if _, err := run(t, "", at...); err == nil || isUsage(err) {
-		t.Errorf("with an editor: %v, want that the service cannot be reached", err)
+	for _, editor := range []string{"true", "code --wait", "vim -es", "ex -s", "vi +wq"} {
+		t.Setenv("EDITOR", editor)
+		if _, err := run(t, "", at...); err == nil || isUsage(err) {
+			t.Errorf("with EDITOR=%q: %v, want that the service cannot be reached", editor, err)
+		}
 	}
 }
 

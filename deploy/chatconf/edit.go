@@ -42,12 +42,25 @@ the bot meanwhile, you are shown what you both changed, and can edit the combine
 // defaultEditor is the editor if VISUAL and EDITOR are not set.
 const defaultEditor = "vi"
 
+// terminalEditors are the programs that need a terminal to edit a file.
+var terminalEditors = []string{"vi", "vim", "nvim", "view", "nano", "pico", "micro", "hx", "joe", "mg", "ne", "elvis"}
+
+// needsTerminal reports whether a command for an editor is known to need a terminal. With a script
+// in its options such a program changes the file by itself.
+func needsTerminal(editor string) bool {
+	words := strings.Fields(editor)
+	return len(words) > 0 && slices.Contains(terminalEditors, filepath.Base(words[0])) &&
+		!slices.ContainsFunc(words[1:], func(word string) bool {
+			return strings.HasPrefix(word, "+") || slices.Contains([]string{"-c", "-e", "-E", "-s", "-es", "-Es"}, word)
+		})
+}
+
 // edit lets a person edit a bot until it is saved or given up.
 func (v *verb) edit(ctx context.Context, name string) error {
 	editor := cmp.Or(os.Getenv("VISUAL"), os.Getenv("EDITOR"))
-	if editor == "" && !(v.asks && isTerminal(v.messages)) {
+	if needed := cmp.Or(editor, defaultEditor); needsTerminal(needed) && !(v.asks && isTerminal(v.messages)) {
 		return usagef("edit needs a terminal for the editor %s; without one use 'chatconf set' or 'chatconf apply', "+
-			"or set EDITOR to a program that changes the file", defaultEditor)
+			"or set EDITOR to a program that changes the file", needed)
 	}
 	before, err := v.get(ctx, name)
 	if err != nil {

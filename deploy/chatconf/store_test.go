@@ -159,8 +159,12 @@ func TestAllOfTablestoreIsAskedFor(t *testing.T) {
 	atTablestore(t, "")
 	t.Setenv("TABLESTORE_INSTANCE", "")
 	t.Setenv("TABLESTORE_ACCESS_KEY_ID", "")
+	t.Setenv("TABLESTORE_ENDPOINT", "")
 	_, err := run(t, "", "tables", "--target", "fc")
-	for _, name := range []string{"TABLESTORE_ENDPOINT: ", "TABLESTORE_INSTANCE: ",
+	if err == nil || strings.Contains(err.Error(), "invalid") {
+		t.Errorf("%v, want what to set", err)
+	}
+	for _, name := range []string{"TABLESTORE_ENDPOINT: set it to", "TABLESTORE_INSTANCE: set it to",
 		"TABLESTORE_ACCESS_KEY_SECRET is set without TABLESTORE_ACCESS_KEY_ID"} {
 		if !isUsage(err) || !strings.Contains(err.Error(), name) {
 			t.Errorf("%v, want %s", err, name)
@@ -541,7 +545,7 @@ func TestCheckOfAStore(t *testing.T) {
 			`Configuration={"SlackSigningSecret":"`+planted+`"}`, "--endpoint", service.URL, "--data", data)
 		full := home + ": 120 configurations, 240 index entries, 120 revisions, 0 problems"
 		far := app.DefaultAccountID + "/eu-central-1"
-		one := far + ": 1 configurations, 2 index entries, 1 revisions, 0 problems"
+		one := far + ": 1 configuration, 2 index entries, 1 revision, 0 problems"
 		out, err = check()
 		wants(out, err, full, one)
 		out, err = check("--partition", far)

@@ -116,7 +116,7 @@ func TestNoUpdateOfOneNameIsLost(t *testing.T) {
 		t.Errorf("the counter is at %d, want %d: %v", n, crowd*increments, err)
 	}
 	wantEqual(t, "ETag", got.Headers["etag"], strconv.Quote(fmt.Sprint(1+crowd*(increments+blind))))
-	s.check("1000000000000000/cn-hangzhou: 1 configurations, 3 index entries, ")
+	s.check("1000000000000000/cn-hangzhou: 1 configuration, 3 index entries, ")
 }
 
 // increment adds one to the counter of a configuration: read, change, write if it is still what was

@@ -413,7 +413,7 @@ func TestDirectInvocation(t *testing.T) {
 		`{"Action":"GetChatConfiguration","Name":"nobody"}`)); c.Code != "EntityNotExists.ChatConfiguration" {
 		t.Errorf("code = %q, want EntityNotExists.ChatConfiguration", c.Code)
 	}
-	s.check(": 1 configurations, ")
+	s.check(": 1 configuration, ")
 }
 
 // Whatever is delivered, the answer says what was wrong, the process lives on, and no record of a
@@ -769,7 +769,7 @@ func TestTheInvokeAPI(t *testing.T) {
 	if functions.target == targetFC {
 		s.invokeThroughSDK(t)
 	}
-	s.check(": 1 configurations, ")
+	s.check(": 1 configuration, ")
 }
 
 // invokeThroughSDK invokes a function with the core of Alibaba Cloud's SDKs, called as the one of
@@ -975,5 +975,5 @@ func TestFunctionsAndOneProcessShareTables(t *testing.T) {
 	}
 	s = s.restart()
 	wantEqual(t, "ETag", get(t, s.client(t), "ops").Headers["etag"], `"2"`)
-	s.check(": 1 configurations, ")
+	s.check(": 1 configuration, ")
 }

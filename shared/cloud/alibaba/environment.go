@@ -31,8 +31,14 @@ func Read(getenv func(string) string) (cloud.Cloud, error) {
 	}
 	o := tablestore.Options{Endpoint: getenv("TABLESTORE_ENDPOINT"), Instance: getenv("TABLESTORE_INSTANCE")}
 	_, err := tablestore.New("t", tablestore.Options{Endpoint: o.Endpoint, Instance: "i"})
+	if o.Endpoint == "" {
+		err = errors.New("set it to the endpoint of the instance, such as https://ops.cn-hangzhou.ots.aliyuncs.com")
+	}
 	wrong("TABLESTORE_ENDPOINT", err)
 	_, err = tablestore.New("t", tablestore.Options{Endpoint: "https://endpoint", Instance: o.Instance})
+	if o.Instance == "" {
+		err = errors.New("set it to the name of the instance")
+	}
 	wrong("TABLESTORE_INSTANCE", err)
 	credentials, key, err := credentialsOf(getenv)
 	mistakes = append(mistakes, err)
