@@ -2,7 +2,8 @@ package console_test
 
 import (
 	"fmt"
-	"net/http"
+	"os"
+	"regexp"
 	"testing"
 
 	"chatconf/shared/chat"
@@ -44,20 +45,39 @@ func fill(s *site, bots, commands int) {
 	}
 }
 
+var assetName = regexp.MustCompile(`/console/static/([a-z.]+)`)
+
+// weight returns the size of a page with its assets, in bytes.
+func weight(t testing.TB, page string) int {
+	t.Helper()
+	size := len(page)
+	for _, m := range assetName.FindAllStringSubmatch(page, -1) {
+		info, err := os.Stat("asset/" + m[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		size += int(info.Size())
+	}
+	return size
+}
+
 func BenchmarkPages(b *testing.B) {
 	s := newSite(b)
 	fill(s, 10_000, 100_000)
 	one := s.browser().signIn(owner)
-	for _, path := range []string{"/console/", "/console/?tag=env%3Dprod&status=Active", "/console/bots/bot-00000",
-		"/console/commands", "/console/bots/bot-00000/commands",
-		"/console/bots/bot-00000/permissions?user=u1&conversation=c1&text=stop", "/console/bots/bot-00000/try",
-		"/console/commands/chart", "/console/bots/bot-00000/history"} {
+	stranger := s.browser()
+	paths := append(allPages("bot-00000"), "/console/?tag=env%3Dprod&status=Active",
+		"/console/commands?user=u1&decision=Allowed", "/console/signin")
+	for _, path := range paths {
 		b.Run(path, func(b *testing.B) {
-			for b.Loop() {
-				if got := one.do(http.MethodGet, path, nil).StatusCode; got != http.StatusOK {
-					b.Fatalf("GET %s: %d", path, got)
-				}
+			size, by := 0, one
+			if path == "/console/signin" {
+				by = stranger
 			}
+			for b.Loop() {
+				size = weight(b, by.page(path))
+			}
+			b.ReportMetric(float64(size)/1024, "KiB")
 			b.ReportMetric(float64(b.Elapsed().Microseconds())/1000/float64(b.N), "ms/page")
 		})
 	}
