@@ -1,7 +1,5 @@
 package console
 
-import "slices"
-
 // Words are all texts of the pages.
 func Words() map[string][languages]string { return words }
 
@@ -42,10 +40,18 @@ var (
 	StepsChinese  = stepsChinese
 )
 
+// Clauses returns the clauses of the API in English and Chinese.
+func Clauses() (out [][2]string) {
+	for _, p := range clauses {
+		out = append(out, p)
+	}
+	return out
+}
+
 // Translated returns the sentences that are translated, in English and Chinese.
 func Translated() [][2]string {
-	var out [][2]string
-	for _, p := range slices.Concat(clauses, fragments) {
+	out := Clauses()
+	for _, p := range fragments {
 		out = append(out, p)
 	}
 	return out

@@ -296,10 +296,13 @@ func TestPagesAreSmall(t *testing.T) {
 		t.Errorf("console.css has %d bytes: %v", css.Size(), err)
 	}
 	for _, path := range allPages("bot-00000") {
-		size := weight(t, b.page(path))
-		t.Logf("%s: %d bytes with assets", path, size)
-		if size > 100<<10 {
-			t.Errorf("%s has %d bytes with its assets, want at most 100 KiB", path, size)
+		for _, language := range []string{"en", "zh-CN"} {
+			b.header.Set("Accept-Language", language)
+			size := weight(t, b.page(path))
+			t.Logf("%s in %s: %d bytes with assets", path, language, size)
+			if size > 100<<10 {
+				t.Errorf("%s has %d bytes with its assets, want at most 100 KiB", path, size)
+			}
 		}
 	}
 }

@@ -220,6 +220,30 @@ func TestTranslatedSentencesAreSaid(t *testing.T) {
 	}
 }
 
+// Each clause is translated as it is written, and not by one before it that fits it, too.
+func TestEveryClauseIsReached(t *testing.T) {
+	samples := map[string][2]string{"json": {"a string", "字符串"}, "what": {"the timestamp", "时间戳"},
+		"want": {"1 to 7 digits", "1 至 7 位数字"}, "help": {"AgentId of the app", "应用的 AgentId"},
+		"place": {"line 7, column 8", "第 7 行第 8 列"}, "needs": {"a:B on c", "a:B（资源 c）"}, "n": {"7", "7"},
+		"least": {"7", "7"}, "most": {"8", "8"}, "value": {`"v w"`, `"v w"`}, "other": {`"x y"`, `"x y"`}}
+	hole := regexp.MustCompile(`\{[a-z]+\}`)
+	fill := func(text string, language int) string {
+		return hole.ReplaceAllStringFunc(text, func(name string) string {
+			if sample, ok := samples[strings.Trim(name, "{}")]; ok {
+				return sample[language]
+			}
+			return "Abc"
+		})
+	}
+	plain := func(text string) string { return strings.ReplaceAll(text, " ", "") }
+	for _, c := range console.Clauses() {
+		text, want := fill(c[0], 0), fill(c[1], 1)
+		if in, _, original := console.Said(text, true); plain(in) != plain(want) || original == "" {
+			t.Errorf("%q is %q, want %q", text, in, want)
+		}
+	}
+}
+
 func TestSentencesInChinese(t *testing.T) {
 	for _, c := range [][2]string{
 		{"WeChatAgentId: is missing; write 1 to 10 digits (AgentId of the app).",
@@ -374,7 +398,13 @@ func TestChinesePagesAreChinese(t *testing.T) {
 			t.Errorf("%s has the English words %q", path, found)
 		}
 	}
-	page := b.page("/console/bots/ops")
+	s.Bot("zh", `"Language":"zh"`)
+	b.header.Set("Accept-Language", "en")
+	page := b.page("/console/bots/zh") + b.page("/console/bots/zh/permissions?user=u1&conversation=c1&text=stop")
+	wantText(t, page, "Signing Secret into SlackSigningSecret.", "Permissions[1] denies stop.")
+	wantNoText(t, page, "进入应用", "拒绝执行")
+	b.header.Set("Accept-Language", "zh-CN")
+	page = b.page("/console/bots/ops")
 	wantText(t, page, "</a>，进入应用。", "应用的 Signing Secret", ">启用<", ">正常<")
 	b.header.Set("Accept-Language", "en")
 	wantText(t, b.page("/console/bots/ops"), "Signing Secret of the app", ">Active<", ">Working<")

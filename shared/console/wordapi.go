@@ -46,7 +46,7 @@ var clauses = []pair{
 	{"has {n} values", "有 {n} 个值"},
 	{"use {least} to {most}", "应为 {least} 至 {most}"},
 	{"{platform} has no connections that chatconf can open", "chatconf 不能与 {platform} 建立长连接"},
-	{"or leave it out", "或不填"},
+	{"write {word}, or leave it out", "请填写 {word}，或不填"},
 	{"is not a group's name", "不是有效的组名"},
 
 	// of Permissions
@@ -293,7 +293,6 @@ var clauses = []pair{
 	{"{value} is not {want}", "{value} 无效，应为{want}"},
 	{"did you mean {word}", "您是否要写 {word}"},
 	{"use one of {list}", "请使用以下之一：{list}"},
-	{"use one of those", "请使用其中之一"},
 	{"the types are {list}", "可用的类型：{list}"},
 	{"change it with {action}", "请用 {action} 修改"},
 	{"set it with {action}", "请用 {action} 设置"},

@@ -99,9 +99,9 @@ var draftWords = map[string][languages]string{
 	"action.dryhelp":     {"true: people may add --dry-run", "设为 true 时可加 --dry-run"},
 	"action.targetlead": {
 		"Where the command goes. Not set: where all commands of the bot go.",
-		"命令发送到哪里。未设置时与机器人的其他命令相同。",
+		"命令分发到的目标。未设置时使用机器人的目标。",
 	},
-	"action.use":         {"How people use it", "使用方法"},
+	"action.use":         {"How people use it", "用法"},
 	"action.nouse":       {"It is shown here once a check finds no mistakes.", "检查无误后在此显示。"},
 	"action.delete":      {"Delete the action", "删除动作"},
 	"action.confirm":     {"To confirm, type the name: %s", "请输入名称以确认：%s"},
