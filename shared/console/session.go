@@ -48,13 +48,19 @@ func digest(s secret.Text) []byte {
 }
 
 // open finds the session of the visit's cookie, and its key. A session of a key that is revoked,
-// expired or has another secret is over.
+// expired or has another secret is over. Several cookies are no session: only another site, on a
+// port of this machine or in a domain above, can have set one of them, and it may be the session of
+// somebody else.
 func (v *visit) open() (signedIn bool, err error) {
-	cookie, err := v.r.Cookie(v.cookieName())
-	if err != nil {
-		return false, nil // no cookie
+	cookies := v.r.CookiesNamed(v.cookieName())
+	if len(cookies) != 1 {
+		if len(cookies) > 1 {
+			ctx := invoke.Repeatable(v.r.Context(), "console cookies")
+			invoke.Logger(ctx).WarnContext(ctx, "the browser sent several cookies of a session; remove them there")
+		}
+		return false, nil
 	}
-	s, ok := v.console.readSession(cookie.Value)
+	s, ok := v.console.readSession(cookies[0].Value)
 	if !ok {
 		return false, nil
 	}

@@ -227,6 +227,25 @@ func TestASessionEnds(t *testing.T) {
 	}
 }
 
+// Another site on a port of this machine, or of a domain above, can set a cookie that browsers send
+// first. It cannot make a person go on as somebody else unseen.
+func TestTwoSessionsAreNone(t *testing.T) {
+	s := newSite(t)
+	s.addKey("CCKother", policy.ReadOnly())
+	mine, theirs := s.browser().signIn(owner), s.browser().signIn("CCKother")
+	for _, first := range []string{theirs.cookies[sessionCookie], "x", ""} {
+		b := s.browser()
+		b.header.Set("Cookie", sessionCookie+"="+first+"; "+sessionCookie+"="+mine.cookies[sessionCookie])
+		if b.isSignedIn() {
+			t.Errorf("a session after the cookie %q is accepted", first)
+		}
+	}
+	wantText(t, s.log.String(), "several cookies of a session")
+	if !mine.isSignedIn() || !theirs.isSignedIn() {
+		t.Error("the sessions are over")
+	}
+}
+
 // A session that was refused once is over: a stolen one does not come back with its key.
 func TestASessionDoesNotComeBackWithItsKey(t *testing.T) {
 	s := newSite(t)
