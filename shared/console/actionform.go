@@ -115,7 +115,7 @@ func (v *visit) changeAction() error {
 func (v *visit) submitAction(d *acting, do string, revision int64) error {
 	draft, form := d.actionDraft, v.r.PostForm
 	conflicting := func(d *acting) error {
-		return v.showActionOf(http.StatusConflict, d, v.word("action.merged"), v.conflictSince(d.bot.Name, revision))
+		return v.showActionOf(answered(http.StatusConflict, do != "check"), d, v.word("action.merged"), v.conflictSince(d.bot.Name, revision))
 	}
 	if d.bot.Revision != revision {
 		return conflicting(d)
@@ -146,10 +146,7 @@ func (v *visit) submitAction(d *acting, do string, revision int64) error {
 	case err != nil:
 		return err
 	case status != 0:
-		if do == "check" && status == http.StatusUnprocessableEntity { // that was the question
-			status = http.StatusOK
-		}
-		return v.showActionOf(status, d, v.word("draft.mistakes"), nil)
+		return v.showActionOf(answered(status, do != "check"), d, v.word("draft.mistakes"), nil)
 	case do == "check" && len(answer.Changes) == 0:
 		return v.showActionOf(http.StatusOK, d, v.word("draft.same"), nil)
 	case do == "check":

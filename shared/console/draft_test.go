@@ -396,7 +396,8 @@ func TestAConflictOfDraftsMerges(t *testing.T) {
 	// A statement that both changed keeps what the form does not know.
 	form = b.draft("ops")
 	update(s, "ops", func(in *chat.UpdateRequest) { in.RamRole = chattest.Ptr("TheirRole") })
-	page = b.refuse(draftOf("ops"), press(form, "check"), http.StatusConflict)
+	page = b.refuse(draftOf("ops"), press(form, "check"), http.StatusOK) // the question is answered
+	wantText(t, page, "Another user changed this bot", `data-merged="yes"`)
 	wantNoText(t, page, "from another user", "another user changed or removed it, too")
 	wantText(t, b.mustPost(draftOf("ops"), press(draftInputs(t, page), "save")), "Nothing was changed")
 }
@@ -528,7 +529,7 @@ func TestAKeyThatMayNotEditStatements(t *testing.T) {
 	b = s.browser().signIn("CCKnorole")
 	form = b.draft("ops")
 	form.Set("p0.RamRole", "OtherRole")
-	wantText(t, b.refuse(draftOf("ops"), press(form, "check"), http.StatusForbidden), "ram:PassRole", "OtherRole")
+	wantText(t, b.refuse(draftOf("ops"), press(form, "save"), http.StatusForbidden), "ram:PassRole", "OtherRole")
 	if got := s.MustGet("ops"); got.Revision != 1 {
 		t.Errorf("the bot was changed: %+v", got)
 	}

@@ -181,7 +181,7 @@ func (v *visit) submitDraft(d *drafting, save bool) error {
 		return errForm
 	}
 	if d.bot.Revision != revision {
-		return v.showDraftConflict(d, revision)
+		return v.showDraftConflict(d, revision, save)
 	}
 	settings, ok := d.settings(d.root)
 	params := map[string]string{"Name": d.bot.Name, "Revision": form.Get("Revision"),
@@ -198,14 +198,11 @@ func (v *visit) submitDraft(d *drafting, save bool) error {
 			return err
 		}
 		d.statementDraft = mine
-		return v.showDraftConflict(d, revision)
+		return v.showDraftConflict(d, revision, save)
 	case err != nil:
 		return err
 	case status != 0:
-		if !save && status == http.StatusUnprocessableEntity { // that was the question
-			status = http.StatusOK
-		}
-		return v.showDraftOf(status, d, v.word("draft.mistakes"), nil)
+		return v.showDraftOf(answered(status, save), d, v.word("draft.mistakes"), nil)
 	case !save && len(answer.Changes) == 0:
 		return v.showDraftOf(http.StatusOK, d, v.word("draft.same"), nil)
 	case !save:
@@ -224,8 +221,17 @@ func (v *visit) submitDraft(d *drafting, save bool) error {
 }
 
 // showDraftConflict shows a draft that goes on with what others changed meanwhile.
-func (v *visit) showDraftConflict(d *drafting, since int64) error {
+func (v *visit) showDraftConflict(d *drafting, since int64, save bool) error {
 	c := v.conflictSince(d.bot.Name, since)
 	d.merge(d.root)
-	return v.showDraftOf(http.StatusConflict, d, v.word("draft.merged"), c)
+	return v.showDraftOf(answered(http.StatusConflict, save), d, v.word("draft.merged"), c)
+}
+
+// answered returns the status of the page for a draft that cannot be saved. If that was the
+// question, it is answered.
+func answered(status int, save bool) int {
+	if save {
+		return status
+	}
+	return http.StatusOK
 }

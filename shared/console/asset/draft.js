@@ -56,13 +56,15 @@
       if (mine.signal.aborted) {
         return;
       }
-      if (answer.status === 409) {
+      if (!answer.ok) {
+        throw new Error(answer.status);
+      }
+      const page = new DOMParser().parseFromString(text, "text/html");
+      if (page.getElementById("draft").dataset.merged) {
         over = true;
         say(form.dataset.conflict);
-      } else if (![200, 403].includes(answer.status)) {
-        throw new Error(answer.status);
       } else {
-        put(new DOMParser().parseFromString(text, "text/html"));
+        put(page);
         last = body;
       }
     } catch {
