@@ -115,7 +115,8 @@ func (v *visit) changeAction() error {
 func (v *visit) submitAction(d *acting, do string, revision int64) error {
 	draft, form := d.actionDraft, v.r.PostForm
 	conflicting := func(d *acting) error {
-		return v.showActionOf(answered(http.StatusConflict, do != "check"), d, v.word("action.merged"), v.conflictSince(d.bot.Name, revision))
+		return v.showActionOf(answered(http.StatusConflict, do != "check"), d, v.word("action.merged"),
+			v.conflictSince(d.bot.Name, revision))
 	}
 	if d.bot.Revision != revision {
 		return conflicting(d)
