@@ -48,7 +48,7 @@ func (b *tab) say(user, text, answer string) {
 }
 
 func TestTheSimulatorShowsWhichStatementDecides(t *testing.T) {
-	t.Parallel()
+	inBrowser(t)
 	s := serve(t)
 	createOps(t, s)
 	b := newTab(t, s)
@@ -81,7 +81,7 @@ func TestTheSimulatorShowsWhichStatementDecides(t *testing.T) {
 
 // A page of commands that is open shows a new command without a reload.
 func TestAMessageThatIsSentAppearsInAnOpenPage(t *testing.T) {
-	t.Parallel()
+	inBrowser(t)
 	s := serve(t)
 	createOps(t, s)
 	watching, talking := newTab(t, s), newTab(t, s)
@@ -110,7 +110,7 @@ func TestAMessageThatIsSentAppearsInAnOpenPage(t *testing.T) {
 }
 
 func TestAChangeIsComparedAndUndone(t *testing.T) {
-	t.Parallel()
+	inBrowser(t)
 	s := serve(t)
 	createOps(t, s)
 	b := newTab(t, s)
@@ -161,7 +161,7 @@ func TestAChangeIsComparedAndUndone(t *testing.T) {
 
 // A key that may only read is offered nothing that changes anything, and is refused if it posts.
 func TestAKeyThatMayOnlyReadIsOfferedNoChange(t *testing.T) {
-	t.Parallel()
+	inBrowser(t)
 	data := newData(t)
 	reader := createKey(t, data, "reader", "--read-only")
 	s := serveOn(t, data)
@@ -212,7 +212,7 @@ func TestAKeyThatMayOnlyReadIsOfferedNoChange(t *testing.T) {
 }
 
 func TestTimesAreInTheZoneOfTheReader(t *testing.T) {
-	t.Parallel()
+	inBrowser(t)
 	s := serve(t)
 	created := time.Now()
 	create(t, s.client(t), "ops")
@@ -240,7 +240,7 @@ func TestTimesAreInTheZoneOfTheReader(t *testing.T) {
 
 // With the keyboard only, the first Tab leads to the link that skips the menu, and a bot is opened.
 func TestAKeyboardIsEnough(t *testing.T) {
-	t.Parallel()
+	inBrowser(t)
 	s := serve(t)
 	createOps(t, s)
 	b := newTab(t, s)
@@ -271,7 +271,7 @@ func TestAKeyboardIsEnough(t *testing.T) {
 
 // Without JavaScript everything works but what is live.
 func TestTheConsoleWorksWithoutScripts(t *testing.T) {
-	t.Parallel()
+	inBrowser(t)
 	s := serve(t)
 	b := newTab(t, s)
 	b.signIn(s.key)
@@ -290,7 +290,7 @@ func TestTheConsoleWorksWithoutScripts(t *testing.T) {
 // What the issue of the console calls done, without a terminal: a bot is made, one person may run
 // one command, it is tried, why another one was refused is found out, and a bad edit is undone.
 func TestANewUserNeedsNoTerminal(t *testing.T) {
-	t.Parallel()
+	inBrowser(t)
 	s := serve(t)
 	b := newTab(t, s)
 	b.signIn(s.key)

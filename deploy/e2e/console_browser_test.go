@@ -42,10 +42,17 @@ var browser struct {
 	close func()
 }
 
+// inBrowser makes a test one of the console that serve has, beside others of its kind.
+func inBrowser(t *testing.T) {
+	t.Helper()
+	onlyFile(t, "the console is the same on every store, and no function has it")
+	startBrowser(t)
+	t.Parallel()
+}
+
 // startBrowser returns the context of the browser, and skips the test where there is no Chromium.
 func startBrowser(t *testing.T) context.Context {
 	t.Helper()
-	onlyFile(t, "the console is the same on every store, and no function has it")
 	browser.once.Do(func() {
 		var program, dir string
 		if program, browser.err = exec.LookPath(chromium); browser.err != nil {

@@ -23,7 +23,7 @@ func (b *tab) fillSettings(settings map[string]string) {
 }
 
 func TestABotOfEachTypeIsCreatedInTheConsole(t *testing.T) {
-	t.Parallel()
+	inBrowser(t)
 	s := serve(t)
 	b := newTab(t, s)
 	b.signIn(s.key)
@@ -73,7 +73,7 @@ func TestABotOfEachTypeIsCreatedInTheConsole(t *testing.T) {
 }
 
 func TestEachMistakeIsShownAtItsField(t *testing.T) {
-	t.Parallel()
+	inBrowser(t)
 	s := serve(t)
 	create(t, s.client(t), "ops")
 	b := newTab(t, s)
@@ -144,7 +144,7 @@ func TestEachMistakeIsShownAtItsField(t *testing.T) {
 // While one person edits a bot, another one changes it by the API. The first sees both changes, and
 // saves again.
 func TestAConflictOfTwoEditorsIsShown(t *testing.T) {
-	t.Parallel()
+	inBrowser(t)
 	s := serve(t)
 	create(t, s.client(t), "ops")
 	b := newTab(t, s)

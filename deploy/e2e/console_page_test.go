@@ -169,8 +169,7 @@ var pagesWithoutLinks = []string{"bots/ops", "signin", "enter?token=none", "bots
 // Every page, also those of mistakes, is fit for everyone: on a wide screen and on a narrow one,
 // light and dark, in English and Chinese.
 func TestEveryPageOfTheConsoleIsFitForEveryone(t *testing.T) {
-	t.Parallel()
-	startBrowser(t)
+	inBrowser(t)
 	s := furnish(t)
 	for _, screen := range []struct {
 		language string
@@ -243,8 +242,7 @@ var hostileTexts = []string{`<script>alert(1)</script>`, `"><img/src=x/onerror=a
 // Whatever names, tags, messages and settings have in them, pages show it as text: no dialog opens,
 // no script runs, nothing turns the direction of writing or is wider than a narrow screen.
 func TestHostileTextsAreOnlyTexts(t *testing.T) {
-	t.Parallel()
-	startBrowser(t)
+	inBrowser(t)
 	s := serve(t)
 	all := strings.Join(hostileTexts, " ")
 	name := strings.Repeat("W", 200)

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 
@@ -10,7 +11,7 @@ import (
 // What the other tests ask the browser to report, it reports. The policy of the pages stops the
 // scripts that are put into one here.
 func TestTheBrowserReportsWhatNoPageMayDo(t *testing.T) {
-	t.Parallel()
+	inBrowser(t)
 	s := serve(t)
 	b := openTab(t, "http://"+s.endpoint)
 	b.open("signin")
@@ -33,7 +34,7 @@ func TestTheBrowserReportsWhatNoPageMayDo(t *testing.T) {
 }
 
 func TestAPersonSignsInToTheConsole(t *testing.T) {
-	t.Parallel()
+	inBrowser(t)
 	s := serve(t)
 	create(t, s.client(t), "ops")
 
@@ -87,4 +88,37 @@ func TestAPersonSignsInToTheConsole(t *testing.T) {
 		}
 		preview.sees("The link is not valid")
 	})
+}
+
+// The console of chatconf console is the one of serve, over the API of a service elsewhere: a
+// process, or the functions of a cloud.
+func TestTheConsoleOfAServiceElsewhere(t *testing.T) {
+	t.Parallel()
+	startBrowser(t)
+	s := serve(t)
+	remote := command{args: []string{"console", "--data", s.data}}.start(t, s.data)
+	link := regexp.MustCompile(`(?s)is at\n  http://(127\.0\.0\.1:\d+)/console/(\S+)\n`)
+	var at []string
+	awaitLong(t, patience, "console prints its link", func() bool {
+		at = link.FindStringSubmatch(remote.stdout.String())
+		return at != nil
+	})
+	remote.endpoint = at[1]
+	b := newTab(t, remote)
+	b.open(at[2])
+	b.press("main form button")
+	b.follow("New bot")
+	b.press(`main a[href="/console/new?type=Slack"]`)
+	b.fill("Name", "ops")
+	b.fillSettings(botSettings["Slack"])
+	b.press("main form button")
+	b.sees("The bot was created.")
+	b.follow("Permissions")
+	b.simulate("alice", "team", "restart i-1")
+	b.sees("Denied", `"user:alice"`)
+	b.follow("History")
+	b.follow("Commands")
+	b.open("about")
+	b.sees("http://"+s.endpoint, "The service runs elsewhere.")
+	get(t, s.client(t), "ops")
 }
