@@ -8,6 +8,7 @@ import (
 
 	oos "github.com/alibabacloud-go/oos-20190601/v4/client"
 	"github.com/alibabacloud-go/tea/dara"
+	"github.com/chromedp/chromedp"
 )
 
 // fillSettings fills the inputs of a platform's settings.
@@ -175,4 +176,45 @@ func TestAConflictOfTwoEditorsIsShown(t *testing.T) {
 	b.sees("The changes were saved.", "MyRole", "mine", "Inactive")
 	saved := get(t, s.client(t), "ops").Body.ChatConfiguration
 	wantEqual(t, "RamRole", saved.RamRole, "MyRole")
+}
+
+// Statements are edited with what they mean beside them: mistakes, the matrix and the decision
+// change while a person types, and nothing counts before it is saved.
+func TestStatementsAreJudgedWhileTheyAreTyped(t *testing.T) {
+	inBrowser(t)
+	s := serve(t)
+	createOps(t, s)
+	before := dara.StringValue(get(t, s.client(t), "ops").Body.ChatConfiguration.Configuration)
+	b := newTab(t, s)
+	b.withAxe()
+	b.signIn(s.key)
+	b.open("bots/ops/permissions")
+	b.follow("Edit statements")
+	b.press(`button[value="add.p"]`)
+	added := eval[string](b, `Array.from(document.querySelectorAll("[aria-labelledby=statements] details")).at(-1).id`)
+	eval[chromedp.Void](b, `window.notLoadedAgain = true`)
+	wrong := `document.getElementById(` + jsonText(added+".Principals.wrong") + `).innerText`
+	b.fill("user", "bob")
+	b.fill("conversation", "team")
+	b.fill("text", "restart i-1")
+	b.fill(added+".Principals", "bob")
+	b.await(wrong + `.includes("user:")`)
+	b.judge("a mistake in a statement", "en")
+	b.fill(added+".Principals", "user:bob")
+	b.fill(added+".Commands", "restart")
+	b.await(wrong + ` === ""`)
+	b.await(`document.getElementById("decided").innerText.includes("Allowed")`)
+	b.await(`document.getElementById("cells").innerText.includes("User bob")`)
+	b.judge("a new statement", "en")
+	b.picture("a new statement")
+	if !b.does("window.notLoadedAgain") {
+		t.Error("the page was loaded again")
+	}
+	wantEqual(t, "Configuration", get(t, s.client(t), "ops").Body.ChatConfiguration.Configuration, before)
+	b.press(`.bar button[value="save"]`)
+	b.sees("user:bob")
+	after := dara.StringValue(get(t, s.client(t), "ops").Body.ChatConfiguration.Configuration)
+	if !strings.Contains(after, `"user:bob"`) {
+		t.Errorf("the Configuration is %s", after)
+	}
 }
