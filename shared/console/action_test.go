@@ -210,6 +210,12 @@ func TestMistakesOfAnActionAreAtTheirInputs(t *testing.T) {
 			t.Errorf("the name %q: %q, want %q", name, got, want)
 		}
 	}
+	// A secret is stored under the name of its action.
+	form = b.action("deploy")
+	form.Set("a0.Name", "ship")
+	if got := wrongAt(t, b.refuse(actionPath, press(form, "save"), http.StatusUnprocessableEntity), "t0.Secret"); got == "" {
+		t.Error("nothing is said at the secret of an action that is renamed")
+	}
 	// What the statements need is said, too.
 	s.MustCreate("other", func(in *chat.CreateRequest) { in.Configuration = slack(many) })
 	form = inputs(t, b.page("/console/bots/other/actions/edit?action=restart"), "/console/bots/other/actions/edit")

@@ -74,6 +74,7 @@ var draftWords = map[string][languages]string{
 	"draft.toolarge":    {"The settings are too large to save, so there is no table.", "设置过大，无法保存，因此没有表格。"},
 	"draft.wouldby":     {"by statement %d", "由语句 %d 决定"},
 	"draft.simulate":    {"What if?", "权限模拟"},
+	"simulate.edit":     {"Edit statement %d", "编辑授权语句 %d"},
 	"draft.add":         {"Add this statement", "添加此语句"},
 
 	"action":            {"Action", "动作"},
