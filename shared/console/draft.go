@@ -44,6 +44,9 @@ type item struct {
 	From string // index in the list that the person began with; empty for a new one
 	Mark string // the word of what became of it; empty if it is as it was
 	Open bool   // the inputs are shown
+	// Brief leaves the inputs out of the page: the item stays as it is. Pages of long lists would be
+	// too large otherwise.
+	Brief bool
 }
 
 // inputs are what the items of a list have.
@@ -95,8 +98,12 @@ func (d *draft) read(values url.Values) error {
 	return nil
 }
 
-// maxOpen is how many items a list shows open. Those with a mistake or a change are open too.
-const maxOpen = 2
+// The most items of a list that are all open, and of which all have inputs in the page. Those with
+// a mistake or a change are open, too.
+const (
+	maxOpen  = 2
+	maxWhole = 12
+)
 
 // Base is the list that the person began with, for an input.
 func (of *itemList) Base() string { return escaped(of.base.String()) }
@@ -249,6 +256,8 @@ func (d *draft) edit(button string) bool {
 			}
 			to := i + map[string]int{"up": -1, "down": 1}[what]
 			switch {
+			case what == "open":
+				one.Open, d.Focus = true, one.Fields[0].Name
 			case what == "remove":
 				of.Items = slices.Delete(of.Items, i, i+1)
 				d.Focus = "checked"
@@ -330,6 +339,7 @@ func (d *draft) finish() {
 			}
 			faulty := one.Faulty()
 			one.Open = one.Open || len(of.Items) <= maxOpen || one.Mark != "" || len(faulty)+len(one.Wrong) > 0
+			one.Brief = !one.Open && len(of.Items) > maxWhole
 			if first == "" && len(one.Wrong) > 0 {
 				first = one.ID + ".sum"
 			} else if first == "" && len(faulty) > 0 {

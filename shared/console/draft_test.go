@@ -621,6 +621,46 @@ func TestHostileTextsInADraft(t *testing.T) {
 	}
 }
 
+// Of many statements, only those that matter have inputs in the page, which is small. The others
+// stay as they are.
+func TestADraftOfManyStatementsIsSmall(t *testing.T) {
+	s := newSite(t)
+	var statements []string
+	for i := range 60 {
+		statements = append(statements, fmt.Sprintf(`{"Effect":"Allow","Principals":["user:u%02d"],"Commands":["c%02d"]}`,
+			i, i))
+	}
+	s.MustCreate("ops", func(in *chat.CreateRequest) {
+		in.Configuration = slack(`"Permissions":[` + strings.Join(statements, ",") + `]`)
+	})
+	before := s.MustGet("ops")
+	b := s.browser().signIn(owner)
+	page := b.page(draftOf("ops"))
+	if size := weight(t, page); size > 100<<10 {
+		t.Errorf("the page has %d bytes with its assets", size)
+	}
+	wantNoText(t, page, `name="p7.Principals"`)
+	wantText(t, b.page(draftOf("ops")+"?open=p9"), `id="p9" open>`, `name="p9.Principals"`)
+	wantNoText(t, b.page(draftOf("ops")+"?open=p99&open="+url.QueryEscape(hostile)), "autofocus", "<script>alert")
+	wantText(t, page, "user:u07", `value="open.p7"`)
+	b.mustPost(draftOf("ops"), press(draftInputs(t, page), "save"))
+	chattest.Equal(t, "the bot", s.MustGet("ops"), before)
+	form, page := b.pressed(draftInputs(t, page), "open.p7")
+	wantText(t, page, `name="p7.Effect" aria-describedby="p7.Effect.wrong" autofocus>`, `id="p7" open>`)
+	wantNoText(t, page, `name="p8.Principals"`)
+	form.Set("p7.Principals", "group:none")
+	form, page = b.pressed(form, "up.p8")
+	wantText(t, page, `name="p8.Principals"`, `name="p7.Principals"`) // one is changed, the other moved
+	page = b.refuse(draftOf("ops"), press(form, "save"), http.StatusUnprocessableEntity)
+	wantText(t, wrongAt(t, page, "p8.Principals"), "Line 1: the group")
+	form.Set("p8.Principals", "user:x")
+	b.mustPost(draftOf("ops"), press(form, "save"))
+	got := who(t, s)
+	if len(got) != 60 || got[7] != "user:u08" || got[8] != "user:x" || got[9] != "user:u09" {
+		t.Errorf("the statements are about %q", got)
+	}
+}
+
 // A policy at the limits is edited, too.
 func TestADraftAtTheLimits(t *testing.T) {
 	s := newSite(t)
@@ -641,6 +681,10 @@ func TestADraftAtTheLimits(t *testing.T) {
 	}
 	b := s.browser().signIn(owner)
 	form := b.draft("ops")
+	for i := range 99 { // so that all are in the page
+		form.Set(fmt.Sprintf("p%d.RamRole", i), "R")
+	}
+	form, _ = b.pressed(form, "check")
 	form.Set("p99.RamRole", "LastRole")
 	t.Logf("the form has %d bytes, the page %d", len(form.Encode()), len(b.page(draftOf("ops"))))
 	if n := len(form.Encode()); n < 3*chat.MaxConfiguration || n > 7*chat.MaxConfiguration {

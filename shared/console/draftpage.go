@@ -82,6 +82,7 @@ func (v *visit) showDraft() error {
 	if err != nil {
 		return err
 	}
+	d.edit("open." + v.r.URL.Query().Get("open")) // or nothing
 	return v.showDraftOf(http.StatusOK, d, v.word("draft.lead"), nil)
 }
 

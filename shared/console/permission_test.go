@@ -149,7 +149,7 @@ func TestTheSimulatorSaysWhyAndWhatToChange(t *testing.T) {
 			[]string{"What would have to change", `id="statement-1" class`}},
 		"denied by a statement": {"ops", "mallory", "c1", "uptime", []string{"Denied", "Statement 3 decides",
 			`<tr id="statement-3" class="decides"`, "Statement 3 denies it",
-			`href="/console/bots/ops/permissions/edit#p3.Principals"`}, []string{"Add a statement"}},
+			`href="/console/bots/ops/permissions/edit?open=p3#p3.Principals"`}, []string{"Add a statement"}},
 		"no statement": {"ops", "dave", "c9", "drain", []string{"Denied", "Add a statement that allows it",
 			`{"Effect":"Allow","Principals":["user:dave"],"Commands":["drain"],"Conversations":["c9"]}`},
 			[]string{"decides"}},

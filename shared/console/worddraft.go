@@ -34,6 +34,7 @@ var draftWords = map[string][languages]string{
 	},
 	"draft.check":   {"Check", "检查"},
 	"draft.discard": {"Discard", "放弃更改"},
+	"draft.open":    {"Change", "更改"},
 	"draft.up":      {"Move up", "上移"},
 	"draft.down":    {"Move down", "下移"},
 	"draft.remove":  {"Remove", "删除"},

@@ -22,10 +22,18 @@
   }
 
   function put(page) {
+    for (const item of form.querySelectorAll(".item")) { // of a long list only what matters has inputs
+      const fresh = page.getElementById(item.id);
+      if (fresh && fresh.querySelector(".inputs") && !item.querySelector(".inputs")) {
+        item.replaceWith(fresh);
+      }
+    }
     for (const part of document.querySelectorAll("[data-live]")) {
       const fresh = page.getElementById(part.id);
       if (fresh && fresh.innerHTML !== part.innerHTML) {
         part.replaceChildren(...fresh.childNodes);
+      } else if (!fresh && part.closest(".inputs")) { // it is as it was
+        part.replaceChildren();
       }
     }
     for (const input of form.querySelectorAll("[aria-describedby]")) {
