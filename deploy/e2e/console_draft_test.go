@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -93,4 +94,32 @@ func TestAnActionIsMadeInTheConsole(t *testing.T) {
 	b.press(`button[value="save"]`)
 	b.sees("The changes were saved.", "https://ci.example.com/deploy", "text in the form v[0-9]+")
 	b.lacks("whsec_")
+}
+
+// A mistake in a statement whose inputs are not in the page opens it.
+func TestAMistakeOpensAStatementOfALongDraft(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	statements := `{"Effect":"Allow","Principals":["group:sre"],"Commands":["c0"]}`
+	for i := range 19 {
+		statements += fmt.Sprintf(`,{"Effect":"Allow","Principals":["user:u%d"],"Commands":["c%d"]}`, i, i+1)
+	}
+	s.send(t, newACS3(s.key, "CreateChatConfiguration", "Name", "ops", "Type", "DingTalk", "Configuration",
+		`{"DingTalkClientId":"dingexample","DingTalkClientSecret":"not-a-real-secret",
+		"UserGroups":{"sre":["manager4220"]},"Permissions":[`+statements+`]}`)).ok(t, nil)
+	b := newTab(t, s)
+	b.signIn(s.key)
+	b.open("bots/ops/permissions/edit")
+	if b.does(`document.getElementById("p0.Principals")`) {
+		t.Error("the inputs of a statement that is as it was are in the page")
+	}
+	for _, name := range []string{"ops", "sre", "ops"} {
+		b.fill("g0.Name", name)
+		if name == "sre" {
+			b.await(wrongAt("p0.Principals") + ` === ""`)
+			continue
+		}
+		b.await(`document.getElementById("p0").open && ` + wrongAt("p0.Principals") +
+			`.startsWith('Line 1: the group "sre" is not among')`)
+	}
 }

@@ -213,7 +213,8 @@ func TestMistakesOfAnActionAreAtTheirInputs(t *testing.T) {
 	// A secret is stored under the name of its action.
 	form = b.action("deploy")
 	form.Set("a0.Name", "ship")
-	if got := wrongAt(t, b.refuse(actionPath, press(form, "save"), http.StatusUnprocessableEntity), "t0.Secret"); got == "" {
+	if got := wrongAt(t, b.refuse(actionPath, press(form, "save"), http.StatusUnprocessableEntity),
+		"t0.Secret"); got == "" {
 		t.Error("nothing is said at the secret of an action that is renamed")
 	}
 	// What the statements need is said, too.

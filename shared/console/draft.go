@@ -44,8 +44,8 @@ type item struct {
 	From string // index in the list that the person began with; empty for a new one
 	Mark string // the word of what became of it; empty if it is as it was
 	Open bool   // the inputs are shown
-	// Brief leaves the inputs out of the page: the item stays as it is. Pages of long lists would be
-	// too large otherwise.
+	// Brief leaves the inputs out of the page: the item stays as it is. The pages of long lists
+	// would be too large otherwise.
 	Brief bool
 }
 

@@ -627,8 +627,8 @@ func TestADraftOfManyStatementsIsSmall(t *testing.T) {
 	s := newSite(t)
 	var statements []string
 	for i := range 60 {
-		statements = append(statements, fmt.Sprintf(`{"Effect":"Allow","Principals":["user:u%02d"],"Commands":["c%02d"]}`,
-			i, i))
+		statements = append(statements, fmt.Sprintf(`{"Effect":"Allow","Principals":["user:u%02d"],`+
+			`"Commands":["c%02d"]}`, i, i))
 	}
 	s.MustCreate("ops", func(in *chat.CreateRequest) {
 		in.Configuration = slack(`"Permissions":[` + strings.Join(statements, ",") + `]`)

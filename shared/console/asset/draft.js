@@ -25,7 +25,7 @@
     for (const item of form.querySelectorAll(".item")) { // of a long list only what matters has inputs
       const fresh = page.getElementById(item.id);
       if (fresh && fresh.querySelector(".inputs") && !item.querySelector(".inputs")) {
-        item.replaceWith(fresh);
+        item.replaceWith(document.importNode(fresh, true));
       }
     }
     for (const part of document.querySelectorAll("[data-live]")) {
