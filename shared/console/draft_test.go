@@ -77,6 +77,15 @@ func who(t testing.TB, s *site) (names []string) {
 	return names
 }
 
+// The page of a bot that nobody may use leads to the form, for those who may change it.
+func TestABotWithoutStatementsLeadsToTheForm(t *testing.T) {
+	s := newSite(t)
+	s.MustCreate("ops")
+	link := `yet. Add one to the permissions. <a href="` + draftOf("ops") + `">`
+	wantText(t, s.browser().signIn(owner).page("/console/bots/ops"), link)
+	wantNoText(t, s.addReader().page("/console/bots/ops"), draftOf("ops"))
+}
+
 // A draft that was not touched changes nothing, whatever the statements are.
 func TestADraftThatWasNotTouchedChangesNothing(t *testing.T) {
 	s := newSite(t)

@@ -30,7 +30,6 @@ type permissionsPage struct {
 	Decides    int // index of the statement that decides what is simulated; -1 without one
 	Actions    []actionRow
 	Simulation simulation
-	MayEdit    bool // the key may change the statements
 }
 
 // Decides returns that no statement is marked on the page of the settings.
@@ -109,7 +108,7 @@ func (v *visit) showPermissions() error {
 		return err
 	}
 	page := permissionsPage{Name: name, Status: r.bot.Status, Statements: statementsOf(r.root),
-		Decides: -1, MayEdit: v.mayDo(actEdit, name)}
+		Decides: -1}
 	page.Matrix = v.matrixOf(r, strings.TrimSpace(query.Get("who")), strings.TrimSpace(query.Get("what")))
 	page.Actions = v.actionRows(r)
 	status := http.StatusOK

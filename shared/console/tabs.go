@@ -4,8 +4,9 @@ import "slices"
 
 // tabs are the pages of one bot.
 type tabs struct {
-	Bot string
-	All []tab
+	Bot     string
+	All     []tab
+	MayEdit bool // the key may change the bot
 }
 
 // A tab leads to one page.
@@ -39,7 +40,7 @@ func (v *visit) tabs(section string) *tabs {
 	add("try", "/try")
 	add("commands", "/commands")
 	add("history", "/history")
-	if v.mayDo(actEdit, bot) {
+	if out.MayEdit = v.mayDo(actEdit, bot); out.MayEdit {
 		add("edit", "/edit")
 	}
 	if slices.ContainsFunc([]string{actDelete, actRotate, actRotateSecret},
