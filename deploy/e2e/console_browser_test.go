@@ -361,8 +361,11 @@ func (b *tab) signIn(key accessKey) {
 	}
 }
 
-// unfit are the characters that are not in names of pictures, and the ids of keys.
-var unfit = regexp.MustCompile(`[^A-Za-z0-9=.-]+|CCK[A-Za-z0-9]{20}`)
+// unfit are the characters that are not in names of pictures, and keyID is the id of a key.
+var (
+	unfit = regexp.MustCompile(`[^A-Za-z0-9=.-]+`)
+	keyID = regexp.MustCompile(`CCK[A-Za-z0-9]{20}`)
+)
 
 // picture writes a picture of the whole page, if there is a folder for it.
 func (b *tab) picture(name string) {
@@ -377,8 +380,8 @@ func (b *tab) picture(name string) {
 		err = os.MkdirAll(screenshots, 0o755)
 	}
 	if err == nil {
-		err = os.WriteFile(filepath.Join(screenshots, strings.Trim(unfit.ReplaceAllString(name, "-"), "-")+".png"),
-			png, 0o644)
+		name = unfit.ReplaceAllString(keyID.ReplaceAllString(name, "key"), "-")
+		err = os.WriteFile(filepath.Join(screenshots, strings.Trim(name, "-")+".png"), png, 0o644)
 	}
 	if err != nil {
 		b.t.Errorf("picture %s: %v", name, err)

@@ -284,7 +284,7 @@ func TestHostileTextsAreOnlyTexts(t *testing.T) {
 		others = append(others, "?name="+q+"&tag="+q+"&type="+q, "commands?user="+q+"&command="+q+"&since="+q,
 			"bots/"+name+"/permissions?user="+q+"&conversation="+q+"&text="+q+"&who="+q+"&what="+q)
 		if i < 2 {
-			others = append(others, "bots/"+name+"/history?revision="+q, "bots/"+url.PathEscape(hostile),
+			others = append(others, "bots/"+name+"/history?compared=1&revision="+q, "bots/"+url.PathEscape(hostile),
 				"keys/"+url.PathEscape(hostile), "new?type="+q, "?notice="+q, "?page="+q)
 		}
 	}
@@ -292,7 +292,8 @@ func TestHostileTextsAreOnlyTexts(t *testing.T) {
 	for path := range b.crawl(others...) {
 		pages++
 		b.judge(path, "en")
-		b.picture("hostile " + path[:min(len(path), 60)])
+		short := strings.ReplaceAll(path, name, "bot")
+		b.picture("hostile " + short[:min(len(short), 100)])
 	}
 	if pages < 40 {
 		t.Errorf("only %d pages were found", pages)
