@@ -18,7 +18,7 @@ type tab struct {
 
 // tabOf are the tabs of templates, where the names differ.
 var tabOf = map[string]string{"bot": "overview", "chart": "commands", "diff": "history", "restore": "history",
-	"draft": "permissions", "later": "try"}
+	"draft": "permissions", "action": "permissions", "later": "try"}
 
 // tabs returns the pages of the bot of the path, without those that change it if the key may not;
 // nil without a bot. section is the name of the template of this page.
