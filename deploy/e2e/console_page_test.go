@@ -93,6 +93,8 @@ func (b *tab) judge(name, language string) {
 			document.documentElement.outerHTML) && "somewhere"`,
 		"has another language, which is": `document.documentElement.lang !== ` + jsonText(language) +
 			` && document.documentElement.lang`,
+		"marks none of its tabs": `document.querySelector(".tabs") &&
+			!document.querySelector(".tabs [aria-current]")`,
 		"has no heading of its own, but": `document.querySelectorAll("h1").length !== 1 && document.body.innerText`,
 	} {
 		if found := eval[string](b, "String(("+expression+") || '')"); found != "" {
