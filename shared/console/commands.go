@@ -25,6 +25,7 @@ type commandRow struct {
 	Line   string // the command with its arguments
 	State  string // of the operation, else the outcome
 	Detail string // why it was denied, or how it failed
+	Why    string // the address that explains why it was denied; empty if it was not
 }
 
 // commandFilters are the parameters of the page by the parameter of the API.
@@ -80,7 +81,7 @@ func commandRowOf(c chat.ChatCommand) commandRow {
 		row.State = string(c.Outcome)
 	}
 	if c.Decision == journal.DecisionDenied {
-		row.Detail = c.Reason
+		row.Detail, row.Why = c.Reason, simulationOf(c.Name, c.UserId, c.ConversationId, row.Line)
 	}
 	return row
 }

@@ -81,7 +81,7 @@ func who(t testing.TB, s *site) (names []string) {
 func TestABotWithoutStatementsLeadsToTheForm(t *testing.T) {
 	s := newSite(t)
 	s.MustCreate("ops")
-	link := `yet. Add one to the permissions. <a href="` + draftOf("ops") + `">`
+	link := `yet, so nobody may run one. <a href="` + draftOf("ops") + `">`
 	wantText(t, s.browser().signIn(owner).page("/console/bots/ops"), link)
 	wantNoText(t, s.addReader().page("/console/bots/ops"), draftOf("ops"))
 }
@@ -500,17 +500,17 @@ func TestTheCellsOfTheMatrixLeadToTheSimulator(t *testing.T) {
 	n := 0
 	for _, m := range link.FindAllStringSubmatch(page, -1) {
 		n++
-		query := html.UnescapeString(m[1])
-		simulated := b.page("/console/bots/ops/permissions" + query)
+		to := html.UnescapeString(m[1])
+		simulated := b.page(to)
 		if allowed := strings.Contains(simulated, `<span class="chip good">Allowed`); allowed != (m[2] != "denied") {
-			t.Errorf("the cell %q leads to %s, which is allowed: %v", m[2], query, allowed)
+			t.Errorf("the cell %q leads to %s, which is allowed: %v", m[2], to, allowed)
 		}
 	}
 	if n != 6*5 {
 		t.Errorf("%d cells are links", n)
 	}
-	wantText(t, page, `href="?conversation=c1&amp;text=drain&amp;user=carol#simulate"`,
-		`href="?conversation=c1&amp;text=restart&#43;env%3Dtest&amp;user=alice#simulate"`)
+	wantText(t, page, `/permissions?conversation=c1&amp;text=drain&amp;user=carol#simulate"`,
+		`/permissions?conversation=c1&amp;text=restart&#43;env%3Dtest&amp;user=alice#simulate"`)
 	wantNoText(t, b.page(draftOf("ops")), `<a class="chip`)
 }
 

@@ -174,6 +174,42 @@ func TestABotOfEachTypeIsCreated(t *testing.T) {
 	}
 }
 
+// What is neither required nor set is folded, and so is JSON. A part with a mistake, or with
+// something typed, is open.
+func TestTheRareInputsOfAFormAreFolded(t *testing.T) {
+	s := newSite(t)
+	s.Bot("ops", `"BotName":"the ops bot"`)
+	b := s.browser().signIn(owner)
+	parts := func(page string) (all []string) { // always in sight, more, JSON
+		t.Helper()
+		_, page, _ = strings.Cut(page, `<form class="settings"`)
+		if all = strings.Split(page, "<details"); len(all) != 3 {
+			t.Fatalf("the form has %d parts", len(all))
+		}
+		return all
+	}
+	fresh := parts(b.page("/console/new?type=Slack"))
+	wantText(t, fresh[0], `id="Name"`, `id="Configuration.Receive"`, `id="Configuration.SlackSigningSecret"`,
+		`data-for="Stream">`)
+	wantText(t, fresh[1], "><summary>More settings", `id="Status"`, `id="Configuration.BotName"`)
+	wantText(t, fresh[2], "><summary>", "later, in forms", `id="Configuration.Permissions"`)
+	present := parts(b.page("/console/bots/ops/edit"))
+	wantText(t, present[0], `id="Status"`, `id="Configuration.BotName"`)
+	wantText(t, present[1], "><summary>", `id="Tags"`)
+	wantText(t, present[2], "><summary>", `href="/console/bots/ops/permissions">Permissions</a>`)
+
+	form := inputs(t, b.page("/console/new?type=Slack"), "/console/new")
+	form.Set("Tags", "env")
+	form.Set("Configuration.SlackAppToken", "xapp-not-a-real-token")
+	refused := parts(b.refuse("/console/new", form, http.StatusUnprocessableEntity))
+	wantText(t, refused[1], " open><summary>More settings")
+	wantText(t, refused[2], "><summary>")
+	wantNoText(t, refused[0], `data-for="Stream"`) // what was typed stays in sight, to be typed again
+	form.Set("Configuration.Permissions", "[")
+	refused = parts(b.refuse("/console/new", form, http.StatusUnprocessableEntity))
+	wantText(t, refused[2], " open><summary>")
+}
+
 func TestAnUnknownTypeIsNoForm(t *testing.T) {
 	s := newSite(t)
 	b := s.browser().signIn(owner)

@@ -44,6 +44,7 @@ type field struct {
 	Choices    []choice // of kindChoice
 	Required   bool
 	Receive    string // the only Receive that uses it; empty: every one
+	Rare       bool   // it is neither required nor set
 	Stored     bool   // a secret is stored
 	Remove     bool   // it is to be removed
 	Submits    bool   // another value changes which inputs there are
@@ -66,6 +67,16 @@ func (f *field) IsSecret() bool { return f.Kind == kindSecret }
 func (f *field) IsArea() bool { return slices.Contains(areas, f.Kind) }
 
 var areas = []string{kindLines, kindTags, kindJSON, kindValues}
+
+// IsUnused reports whether the field can be left out of sight while another Receive is chosen.
+func (f *field) IsUnused() bool {
+	return f.Receive != "" && f.Value == "" && !f.Stored && !f.IsTouched("")
+}
+
+// IsTouched reports whether the person has something to see at the field. shown is its first value.
+func (f *field) IsTouched(shown string) bool {
+	return f.Value != shown || f.Remove || f.Again || f.Theirs != nil || len(f.Wrong) > 0
+}
 
 // IsChoice reports whether the input is a list of words.
 func (f *field) IsChoice() bool { return f.Kind == kindChoice }
@@ -104,7 +115,7 @@ func newForm(p command.Platform, c *chat.Configuration) (*form, error) {
 	}
 	f.tags = params.Tags
 	f.Fields = append(f.Fields,
-		&field{Name: "Status", Word: "status", Kind: kindChoice, Value: params.Status,
+		&field{Name: "Status", Word: "status", Kind: kindChoice, Value: params.Status, Rare: c == nil,
 			Choices: []choice{{Value: chat.StatusActive}, {Value: chat.StatusInactive}}},
 		&field{Name: "RamRole", Word: "role", Kind: kindText, Value: visible(params.RamRole)},
 		&field{Name: "Tags", Word: "tags", Kind: kindTags, Value: visible(strings.Join(tagsOf(params.Tags), "\n"))},
@@ -127,6 +138,30 @@ func newForm(p command.Platform, c *chat.Configuration) (*form, error) {
 	return f, nil
 }
 
+// A group is a part of a form.
+type group struct {
+	Word   string // of its heading, which folds it; empty: it is always in sight
+	Open   bool
+	Fields []*field
+}
+
+// Groups are the parts of the form: what is required or set, what is not, and what is JSON.
+func (f *form) Groups() []*group {
+	all := []*group{{}, {Word: "edit.more"}, {Word: "edit.raw"}}
+	for _, one := range f.Fields {
+		in := all[0]
+		switch {
+		case one.Kind == kindJSON:
+			in = all[2]
+		case one.Rare:
+			in = all[1]
+		}
+		in.Fields = append(in.Fields, one)
+		in.Open = in.Open || one.IsTouched(f.shown[one.Name])
+	}
+	return all
+}
+
 // begin notes the values that the person begins with.
 func (f *form) begin() {
 	for _, one := range f.Fields {
@@ -135,6 +170,7 @@ func (f *form) begin() {
 		if one.Base == "" {
 			one.Base = digestOf(one.Value)
 		}
+		one.Rare = one.Rare || !one.Required && one.Value == "" && !one.Stored && one.Key != command.KeyReceive
 		one.choose()
 	}
 }

@@ -3,7 +3,6 @@ package console
 import (
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -42,6 +41,11 @@ type matrix struct {
 	Rows      []matrixRow
 	Cut       bool // there are more rows, columns or conversations
 	Draft     bool // it shows what is not saved
+}
+
+// Patterns reports whether a column is of a pattern.
+func (m matrix) Patterns() bool {
+	return strings.ContainsAny(strings.Join(m.Columns, ""), command.Wildcards)
 }
 
 // A matrixRow is a person, a group, or anyone else.
@@ -145,8 +149,7 @@ func (v *visit) matrixOf(r *rules, who, what string) matrix {
 	for _, row := range rows {
 		for _, name := range columns {
 			cell, where := v.cell(permissions, row.user, name, conversations)
-			cell.To = "?" + url.Values{"user": {r.exampleUser(row)}, "conversation": {exampleConversation(where)},
-				"text": {r.exampleText(name)}}.Encode() + "#simulate"
+			cell.To = simulationOf(r.bot.Name, r.exampleUser(row), exampleConversation(where), r.exampleText(name))
 			row.Cells = append(row.Cells, cell)
 		}
 		out.Rows = append(out.Rows, row)

@@ -56,7 +56,13 @@ func (l language) help(text string) string {
 }
 
 // state returns a word of the API, such as a state, in the language of the page.
-func (l language) state(word any) string { return l.known(statesChinese, fmt.Sprint(word)) }
+func (l language) state(word any) string {
+	text := l.known(statesChinese, fmt.Sprint(word))
+	if text == "WeChat" { // the API's old name
+		return "WeCom"
+	}
+	return text
+}
 
 // step returns the name of a step where a callback or a connection failed.
 func (l language) step(name string) string { return l.known(stepsChinese, name) }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 
 	"chatconf/shared/chat"
 	"chatconf/shared/command"
@@ -19,6 +20,12 @@ type simulation struct {
 	Values                   []namedText // of the parameters of the action
 	Change                   string      // what would have to change; empty if the command is allowed
 	Grant                    string      // the statement that would allow the command
+}
+
+// simulationOf returns the address of the simulator with its form filled.
+func simulationOf(bot, user, conversation, text string) string {
+	return Prefix + "/bots/" + url.PathEscape(bot) + "/permissions?" + url.Values{"user": {user},
+		"conversation": {conversation}, "text": {text}}.Encode() + "#simulate"
 }
 
 // simulate asks the service what it would decide, if the form is sent. It returns the status of the

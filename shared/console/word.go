@@ -210,8 +210,8 @@ var words = map[string][languages]string{
 		"未被任何语句允许的命令一律拒绝；Deny 语句优先。",
 	},
 	"bot.nobody": {
-		"No statement allows a command yet. Add one to the permissions.",
-		"还没有授权语句允许任何命令。请在权限中添加一条。",
+		"No statement allows a command yet, so nobody may run one.",
+		"还没有授权语句允许任何命令，因此无人可以执行命令。",
 	},
 	"bot.setup":   {"Set-up", "接入步骤"},
 	"bot.outputs": {"Values for the platform", "平台所需的值"},
@@ -438,6 +438,7 @@ var words = map[string][languages]string{
 	"commands.decision": {"Decision", "鉴权结果"},
 	"commands.state":    {"State", "状态"},
 	"commands.target":   {"Target", "目标"},
+	"commands.why":      {"Why?", "原因"},
 	"commands.since":    {"Since", "起始"},
 	"commands.until":    {"Until", "截止"},
 	"commands.ago":      {"such as 24h, or a date", "例如 24h 或日期"},
