@@ -246,10 +246,12 @@ func (b *tab) follow(text string) int64 {
 	return b.arrive("follow "+text, chromedp.Click(chromedp.Search(`//a[normalize-space(.)="`+text+`"]`)))
 }
 
-// fill replaces the text of an input, as by a keyboard.
+// fill replaces the text of an input, as by a keyboard. It unfolds the part of the form first.
 func (b *tab) fill(id, text string) {
 	b.t.Helper()
 	found := b.does(`(() => {const e = document.getElementById(` + jsonText(id) + `);
+		const part = e?.closest("details:not([open])");
+		if (part) { part.querySelector("summary").click(); }
 		if (e) { e.focus(); e.select(); } return document.activeElement === e})()`)
 	if !found {
 		b.t.Fatalf("there is no input %s on the page\n%s", id, b.seen())
