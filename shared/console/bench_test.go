@@ -51,6 +51,9 @@ var assetName = regexp.MustCompile(`/console/static/([a-z.]+)`)
 func weight(t testing.TB, page string) int {
 	t.Helper()
 	size := len(page)
+	if css, err := os.Stat("asset/console.css"); err == nil {
+		size += int(css.Size()) // the style of the page
+	}
 	for _, m := range assetName.FindAllStringSubmatch(page, -1) {
 		info, err := os.Stat("asset/" + m[1])
 		if err != nil {

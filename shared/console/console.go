@@ -141,12 +141,13 @@ var (
 	errForm        = &pageError{status: http.StatusBadRequest, word: "error.form"}
 )
 
-// headers are those of every answer. A form posts only to this site, and no other site can show a
-// page in a frame, nor load one: to browsers each port of this machine is the same site, and gets
-// the cookies. The referrer stays within the site, so that browsers send the header Origin.
+// headers are those of every answer. The only style is that of the pages. A form posts only to this
+// site, and no other site can show a page in a frame, nor load one: to browsers each port of this
+// machine is the same site, and gets the cookies. The referrer stays within the site, so that
+// browsers send the header Origin.
 var headers = map[string]string{
-	"Content-Security-Policy": "default-src 'self'; object-src 'none'; frame-ancestors 'none'; " +
-		"base-uri 'none'; form-action 'self'",
+	"Content-Security-Policy": "default-src 'self'; style-src '" + hashOf(style) + "'; object-src 'none'; " +
+		"frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
 	"X-Content-Type-Options":       "nosniff",
 	"Referrer-Policy":              "same-origin",
 	"Cross-Origin-Opener-Policy":   "same-origin",

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -162,11 +163,20 @@ func (b *browser) do(method, path string, form url.Values) *http.Response {
 func (b *browser) get(path string) (int, string) {
 	b.T.Helper()
 	resp := b.do(http.MethodGet, path, nil)
+	return resp.StatusCode, b.text(resp)
+}
+
+// styled is the style that every page has.
+var styled = regexp.MustCompile(`(?s)<style>.*?</style>\n`)
+
+// text returns the page of an answer, without its style.
+func (b *browser) text(resp *http.Response) string {
+	b.T.Helper()
 	text, err := io.ReadAll(resp.Body)
 	if err != nil {
 		b.T.Fatal(err)
 	}
-	return resp.StatusCode, string(text)
+	return styled.ReplaceAllString(string(text), "")
 }
 
 // page returns a page that must be there.

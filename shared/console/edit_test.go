@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"html"
-	"io"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -68,11 +67,7 @@ func inputs(t testing.TB, page, action string) url.Values {
 func (b *browser) post(path string, values url.Values) (int, string, string) {
 	b.T.Helper()
 	resp := b.do(http.MethodPost, path, values)
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		b.T.Fatal(err)
-	}
-	return resp.StatusCode, resp.Header.Get("Location"), string(text)
+	return resp.StatusCode, resp.Header.Get("Location"), b.text(resp)
 }
 
 // mustPost sends a form that is accepted, and follows to the page with the notice.

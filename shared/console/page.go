@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"embed"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -22,6 +23,19 @@ import (
 //go:embed asset
 var assets embed.FS
 
+// style is the style of every page. It is a part of the page, so that the browser can show the page
+// with one request.
+//
+//go:embed asset/console.css
+var style template.CSS
+
+// hashOf returns the hash by which a policy allows a style.
+// https://www.w3.org/TR/CSP3/#grammardef-hash-source
+func hashOf(style template.CSS) string {
+	sum := sha256.Sum256([]byte(style))
+	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
+}
+
 // templates are those of each language.
 var templates = func() (made [languages]*template.Template) {
 	for l := range made {
@@ -32,6 +46,7 @@ var templates = func() (made [languages]*template.Template) {
 			"short": short,
 			"date":  parseDate,
 			"asset": assetPath,
+			"style": func() template.CSS { return style },
 			"path":  url.PathEscape,
 			"chip":  chip,
 			"said":  of.said,
@@ -181,8 +196,7 @@ func partOf(err error) (part, error) {
 // good.
 func (c *Console) static(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("file")
-	kind, ok := map[string]string{".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8",
-		".svg": "image/svg+xml"}[path.Ext(name)]
+	kind, ok := map[string]string{".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}[path.Ext(name)]
 	text, err := assets.ReadFile("asset/" + name)
 	if !ok || err != nil {
 		http.NotFound(w, r)

@@ -59,7 +59,7 @@ func TestEveryAnswerHasTheHeaders(t *testing.T) {
 	stranger := s.browser()
 	var answers []*http.Response
 	for _, path := range append(allPages("ops"), "/console", "/console/signin", "/console/nothing",
-		"/console/bots/absent", "/console//", "/console/static/console.css", "/console/static/absent") {
+		"/console/bots/absent", "/console//", "/console/static/console.js", "/console/static/absent") {
 		answers = append(answers, b.do(http.MethodGet, path, nil), stranger.do(http.MethodGet, path, nil))
 	}
 	answers = append(answers, stranger.do(http.MethodPost, "/console/signin", nil),
@@ -89,7 +89,8 @@ func TestEveryAnswerHasTheHeaders(t *testing.T) {
 var inline = regexp.MustCompile(`(?i)<script[^>]*>[^<]|<style|\sstyle=|\son[a-z]+=|javascript:|` +
 	`https?://[^"]*\.(js|css)`)
 
-// No page has a script or a style inside, nor loads one from elsewhere: the policy would block it.
+// No page has a script or a style of its own inside, nor loads one from elsewhere: the policy would
+// block it.
 func TestPagesHaveNothingInline(t *testing.T) {
 	s := newSite(t)
 	e := s.Bot("ops")
@@ -107,6 +108,28 @@ func TestPagesHaveNothingInline(t *testing.T) {
 		for _, want := range []string{`<a class="skip" href="#main">`, `<main id="main"`, "<h1>", `<html lang="en">`,
 			`name="viewport"`} {
 			wantText(t, page, want)
+		}
+	}
+}
+
+// Every page has one style, which is the one that the policy allows.
+func TestPagesHaveTheStyleOfThePolicy(t *testing.T) {
+	s := newSite(t)
+	s.Bot("ops")
+	b := s.browser().signIn(owner)
+	for _, path := range append(allPages("ops"), "/console/nothing") {
+		resp := b.do(http.MethodGet, path, nil)
+		page, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, style, _ := strings.Cut(string(page), "<style>")
+		style, _, _ = strings.Cut(style, "</style>")
+		sum := sha256.Sum256([]byte(style))
+		wantText(t, resp.Header.Get("Content-Security-Policy"),
+			"; style-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"';")
+		if strings.Count(string(page), "<style") != 1 || len(style) < 1000 {
+			t.Errorf("%s has %d styles, the first of %d bytes", path, strings.Count(string(page), "<style"), len(style))
 		}
 	}
 }
@@ -312,7 +335,7 @@ func TestStaticFiles(t *testing.T) {
 	b := s.browser()
 	signIn := b.page("/console/signin")
 	found := regexp.MustCompile(`"(/console/static/[a-z.]+\?v=[0-9a-f]+)"`).FindAllStringSubmatch(signIn, -1)
-	if len(found) != 3 {
+	if len(found) != 2 {
 		t.Fatalf("%d files:\n%s", len(found), signIn)
 	}
 	for _, m := range found {
@@ -322,7 +345,7 @@ func TestStaticFiles(t *testing.T) {
 		}
 	}
 	for _, path := range []string{"/console/static/layout.html", "/console/static/..%2fword.go",
-		"/console/static/absent.css"} {
+		"/console/static/absent.js", "/console/static/console.css"} {
 		if status, _ := b.get(path); status != http.StatusNotFound {
 			t.Errorf("GET %s: %d, want 404", path, status)
 		}

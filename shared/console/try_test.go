@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"html"
-	"io"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -81,11 +80,7 @@ func (s *site) send(of *chat.Service, ctx context.Context, in *sendRequest) (*se
 func (b *browser) say(name string, form url.Values) (int, string) {
 	b.T.Helper()
 	resp := b.do(http.MethodPost, "/console/bots/"+url.PathEscape(name)+"/try", form)
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		b.T.Fatal(err)
-	}
-	return resp.StatusCode, string(text)
+	return resp.StatusCode, b.text(resp)
 }
 
 func TestSpeakingToABot(t *testing.T) {
