@@ -234,17 +234,7 @@ func TestAnActionKeepsWhatItDoesNotKnow(t *testing.T) {
 	bot := chat.Configuration{Name: "ops", Type: "Slack", Revision: 1, Configuration: `{"Actions":{"b":{"X":1},"a":{` +
 		`"Future":[null],"Target":{"Type":"New","Secret":"******","Y":{"z":2}},"Parameters":[{"When":"x","Name":"n","Default":3}],` +
 		`"DryRun":true}},"Last":[]}`}
-	s := newSite(t, func(o *console.Options) {
-		inner := o.API
-		o.API = func(id string) console.API {
-			return between{odd{inner(id), bot}, func(action string, params map[string]string) error {
-				if action == "UpdateChatConfiguration" && params["CheckOnly"] == "" {
-					sent = params["Configuration"]
-				}
-				return nil
-			}}
-		}
-	})
+	s := newSiteOf(t, bot, &sent)
 	b := s.browser().signIn(owner)
 	form := b.action("a")
 	form.Set("a0.Summary", "new")

@@ -13,7 +13,6 @@ import (
 
 	"chatconf/shared/chat"
 	"chatconf/shared/chat/chattest"
-	"chatconf/shared/console"
 	"chatconf/shared/fault"
 	"chatconf/shared/policy"
 )
@@ -329,17 +328,7 @@ func TestADraftKeepsWhatItDoesNotKnow(t *testing.T) {
 			`"Permissions":[` + first +
 			`,{"Effect":"Allow","Principals":["*"],"Commands":["y"],"Parameters":{"a=b":["c=d"]}}],` +
 			`"UserGroups":{"o\u202es":["u1"]},"Last":1}`}
-	s := newSite(t, func(o *console.Options) {
-		inner := o.API
-		o.API = func(id string) console.API {
-			return between{odd{inner(id), bot}, func(action string, params map[string]string) error {
-				if action == "UpdateChatConfiguration" && params["CheckOnly"] == "" {
-					sent = params["Configuration"]
-				}
-				return nil
-			}}
-		}
-	})
+	s := newSiteOf(t, bot, &sent)
 	b := s.browser().signIn(owner)
 	page := b.page(draftOf("ops"))
 	wantNoText(t, page, "\u202e", "\u2066")

@@ -663,22 +663,28 @@ func TestSecretsInJSONAreNotShownAgain(t *testing.T) {
 	}
 }
 
-// A setting that the form does not know stays as it is.
-func TestSettingsThatTheFormDoesNotKnowStay(t *testing.T) {
-	sent := ""
-	bot := chat.Configuration{Name: "ops", Type: "Slack", Revision: 1,
-		Configuration: `{"Future":{"a":[1]},"BotName":"x"}`}
-	s := newSite(t, func(o *console.Options) {
+// newSiteOf returns a site with a bot, and notes the Configuration that is sent to save it.
+func newSiteOf(t *testing.T, bot chat.Configuration, sent *string) *site {
+	t.Helper()
+	return newSite(t, func(o *console.Options) {
 		inner := o.API
 		o.API = func(id string) console.API {
 			return between{odd{inner(id), bot}, func(action string, params map[string]string) error {
 				if action == "UpdateChatConfiguration" && params["CheckOnly"] == "" {
-					sent = params["Configuration"]
+					*sent = params["Configuration"]
 				}
 				return nil
 			}}
 		}
 	})
+}
+
+// A setting that the form does not know stays as it is.
+func TestSettingsThatTheFormDoesNotKnowStay(t *testing.T) {
+	sent := ""
+	bot := chat.Configuration{Name: "ops", Type: "Slack", Revision: 1,
+		Configuration: `{"Future":{"a":[1]},"BotName":"x"}`}
+	s := newSiteOf(t, bot, &sent)
 	b := s.browser().signIn(owner)
 	form := b.form("ops")
 	form.Set("Configuration.BotName", "y")
