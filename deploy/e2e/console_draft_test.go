@@ -14,7 +14,7 @@ func wrongAt(id string) string {
 // A person whom the simulator refused is granted one command. Mistakes appear and disappear while
 // the statement is typed, and the page shows what it means. Nothing counts before it is saved.
 func TestADraftIsCheckedWhileAPersonTypes(t *testing.T) {
-	t.Parallel()
+	inBrowser(t)
 	s := serve(t)
 	createOps(t, s)
 	b := newTab(t, s)
@@ -50,7 +50,7 @@ func TestADraftIsCheckedWhileAPersonTypes(t *testing.T) {
 
 // While others change the bot, the page says so, and saving shows both.
 func TestADraftThatOthersOvertakeSaysSo(t *testing.T) {
-	t.Parallel()
+	inBrowser(t)
 	s := serve(t)
 	createOps(t, s)
 	b := newTab(t, s)
@@ -72,7 +72,7 @@ func TestADraftThatOthersOvertakeSaysSo(t *testing.T) {
 
 // The form of an action has the inputs of its target as soon as the type is chosen.
 func TestAnActionIsMadeInTheConsole(t *testing.T) {
-	t.Parallel()
+	inBrowser(t)
 	s := serve(t)
 	createOps(t, s)
 	b := newTab(t, s)
@@ -98,7 +98,7 @@ func TestAnActionIsMadeInTheConsole(t *testing.T) {
 
 // A mistake in a statement whose inputs are not in the page opens it.
 func TestAMistakeOpensAStatementOfALongDraft(t *testing.T) {
-	t.Parallel()
+	inBrowser(t)
 	s := serve(t)
 	statements := `{"Effect":"Allow","Principals":["group:sre"],"Commands":["c0"]}`
 	for i := range 19 {
