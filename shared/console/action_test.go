@@ -100,10 +100,19 @@ func TestAnActionIsMadeChangedRenamedAndDeleted(t *testing.T) {
 	b := s.browser().signIn(owner)
 	form := b.action("")
 	wantNoText(t, b.page(actionPath), "has no name", "Delete the action")
+	_, page := b.acted(form, "look")
+	if got := wrongAt(t, page, "a0.Name"); got != "" {
+		t.Errorf("at the name the page says %q before it is asked", got)
+	}
+	wantText(t, page, "It is shown here once")
+	_, page = b.acted(form, "check")
+	if got, want := wrongAt(t, page, "a0.Name"), "The action has no name."; got != want {
+		t.Errorf("at the name the page says %q, want %q", got, want)
+	}
 	form.Set("a0.Name", "scale")
 	form.Set("a0.Summary", "scale a group")
 	form.Set("t0.Type", "Http")
-	form, page := b.acted(form, "add.v")
+	form, page = b.acted(form, "add.v")
 	wantText(t, page, `name="t0.Url"`, `name="t0.Secret" type="password" value=""`,
 		`name="v0.Name" value="" spellcheck="false"`)
 	wantNoText(t, page, `name="t0.TemplateName"`)

@@ -19,6 +19,7 @@ type actionPage struct {
 	*actionDraft
 	Conflict *conflict // nil without one
 	Edited   bool      // it is not checked since a button changed it
+	Asked    bool      // all mistakes are shown
 	Checked  string    // what is known of the draft, in a sentence
 	Lines    []string  // how people use the action; none if it has mistakes
 }
@@ -58,8 +59,11 @@ func (v *visit) showAction() error {
 }
 
 func (v *visit) showActionOf(status int, d *acting, checked string, c *conflict) error {
-	draft, do := d.actionDraft, v.r.PostForm.Get("do")
-	draft.finish()
+	draft, do, asked := d.actionDraft, v.r.PostForm.Get("do"), asksFor(v.r.PostForm)
+	left := draft.finish(asked)
+	if left {
+		checked = v.word("draft.edited")
+	}
 	if c != nil {
 		draft.focusOn("") // the conflict has it
 	}
@@ -69,8 +73,9 @@ func (v *visit) showActionOf(status int, d *acting, checked string, c *conflict)
 		}
 	}
 	page := actionPage{Name: d.bot.Name, At: d.bot.UpdatedDate, Revision: d.bot.Revision, actionDraft: draft,
-		Conflict: c, Edited: do != "" && do != "check" && do != "save", Checked: checked}
-	if draft.Was != "" && do == "" || do == "check" && len(draft.Mistakes())+len(draft.Wrong) == 0 {
+		Conflict: c, Edited: isEdited(do), Asked: asked, Checked: checked}
+	isRight := !left && len(draft.Mistakes())+len(draft.Wrong) == 0
+	if draft.Was != "" && do == "" || (do == askCheck || do == askLook) && isRight {
 		settings, _ := draft.settings(d.root)
 		if a := command.NewActions(settings, nil).Find(command.FoldName(draft.Action().Text(actionName))); a != nil {
 			page.Lines = a.Describe(v.language.chat())
@@ -101,7 +106,7 @@ func (v *visit) changeAction() error {
 		return errForm
 	}
 	switch do {
-	case "check", "save", "delete":
+	case askCheck, askLook, askSave, "delete":
 		return v.submitAction(d, do, revision)
 	}
 	if !draft.edit(do) {
@@ -114,8 +119,9 @@ func (v *visit) changeAction() error {
 // submitAction saves an action, deletes it, or only checks it.
 func (v *visit) submitAction(d *acting, do string, revision int64) error {
 	draft, form := d.actionDraft, v.r.PostForm
+	only := do == askCheck || do == askLook
 	conflicting := func(d *acting) error {
-		return v.showActionOf(answered(http.StatusConflict, do != "check"), d, v.word("action.merged"),
+		return v.showActionOf(answered(http.StatusConflict, !only), d, v.word("action.merged"),
 			v.conflictSince(d.bot.Name, revision))
 	}
 	if d.bot.Revision != revision {
@@ -131,7 +137,7 @@ func (v *visit) submitAction(d *acting, do string, revision int64) error {
 	}
 	params := map[string]string{"Name": d.bot.Name, "Revision": form.Get("Revision"),
 		"Configuration": settings.String()}
-	if do == "check" {
+	if only {
 		params["CheckOnly"] = "true"
 	}
 	var answer chat.WriteResponse
@@ -147,10 +153,10 @@ func (v *visit) submitAction(d *acting, do string, revision int64) error {
 	case err != nil:
 		return err
 	case status != 0:
-		return v.showActionOf(answered(status, do != "check"), d, v.word("draft.mistakes"), nil)
-	case do == "check" && len(answer.Changes) == 0:
+		return v.showActionOf(answered(status, !only), d, v.word("draft.mistakes"), nil)
+	case only && len(answer.Changes) == 0:
 		return v.showActionOf(http.StatusOK, d, v.word("draft.same"), nil)
-	case do == "check":
+	case only:
 		return v.showActionOf(http.StatusOK, d, v.word("draft.right", len(answer.Changes)), nil)
 	}
 	notice := "saved"

@@ -200,6 +200,9 @@ func (d *draft) put(s saying) {
 		return
 	}
 	for _, f := range one.Fields {
+		if f.Key == key && f.Value == "" && len(f.Wrong) > 0 {
+			return // it is known that it is missing
+		}
 		if f.Key == key {
 			f.Wrong = append(f.Wrong, wrong{f.lineOf(rest), s.text})
 			return
@@ -326,7 +329,12 @@ func (of *itemList) merge(now *document.Node) {
 }
 
 // finish decides what is open, marks what is changed, and puts the focus on the first mistake.
-func (d *draft) finish() {
+// Before the person asks for the mistakes, an input that was empty and still is empty has none.
+// left tells that there are no others.
+func (d *draft) finish(asked bool) (left bool) {
+	if !asked {
+		left = d.spare() && len(d.Mistakes())+len(d.Wrong) == 0
+	}
 	first := ""
 	for _, of := range d.lists {
 		for _, one := range of.Items {
@@ -351,7 +359,41 @@ func (d *draft) finish() {
 	if len(d.Wrong) > 0 { // they have it
 		d.focusOn("")
 	}
+	return left
 }
+
+// spare removes the mistakes of inputs that were empty and still are. It reports whether there were
+// any.
+func (d *draft) spare() (spared bool) {
+	for _, of := range d.lists {
+		for _, one := range of.Items {
+			for _, f := range one.Fields {
+				if f.Value == "" && one.shown[f.Name] == "" && len(f.Wrong) > 0 {
+					f.Wrong, spared = nil, true
+				}
+			}
+		}
+	}
+	return spared
+}
+
+// What the form of a draft asks: the button to check asks for all mistakes, and the script only for
+// those of what is written.
+const (
+	askCheck = "check"
+	askLook  = "look"
+	askSave  = "save"
+)
+
+// asksFor reports whether a form asks for all mistakes. Once they are shown, they stay until they
+// are corrected.
+func asksFor(form url.Values) bool {
+	do := form.Get("do")
+	return do == askCheck || do == askSave || do == askLook && form.Has("Asked")
+}
+
+// isEdited reports whether a button changed the draft, which is not checked since.
+func isEdited(do string) bool { return do != "" && do != askCheck && do != askLook && do != askSave }
 
 // focusOn puts the focus on the element with an id.
 func (d *draft) focusOn(id string) {

@@ -242,6 +242,43 @@ func TestGroupsAreAddedRenamedAndRemoved(t *testing.T) {
 	}
 }
 
+// What is missing in a new item is said when the person asks, and stays until it is there.
+func TestWhatIsMissingIsSaidWhenAPersonAsks(t *testing.T) {
+	s := newSite(t)
+	s.MustCreate("ops", func(in *chat.CreateRequest) { in.Configuration = slack(many) })
+	b := s.browser().signIn(owner)
+	form, _ := b.pressed(b.draft("ops"), "add.p")
+	form, _ = b.pressed(form, "add.g")
+	form.Set("p5.Principals", "user:dora")
+	form.Set("g2.Members", "dora")
+	wantSilent := func(page string) {
+		t.Helper()
+		for _, id := range []string{"p5.Commands", "g2.Name"} {
+			if got := wrongAt(t, page, id); got != "" {
+				t.Errorf("at %s the page says %q before it is asked", id, got)
+			}
+		}
+	}
+	again, page := b.pressed(form, "look")
+	wantSilent(page)
+	wantText(t, page, "The draft is changed. It is not saved.")
+	wantNoText(t, page, "Correct:", "No mistakes")
+	form.Set("p5.Principals", "dora")
+	_, page = b.pressed(form, "look")
+	wantText(t, wrongAt(t, page, "p5.Principals"), `"dora" is not a principal`)
+	wantSilent(page)
+	form, page = b.pressed(again, "check")
+	if got, want := wrongAt(t, page, "p5.Commands"), "is missing."; got != want {
+		t.Errorf("at the commands the page says %q, want %q", got, want)
+	}
+	form, page = b.pressed(form, "look")
+	wantText(t, wrongAt(t, page, "p5.Commands"), "is missing")
+	wantText(t, wrongAt(t, page, "g2.Name"), "has no name")
+	form, _ = b.pressed(form, "add.p")
+	_, page = b.pressed(form, "look")
+	wantSilent(page)
+}
+
 // Each mistake is at its input and names its line; the first has the focus.
 func TestMistakesOfADraftAreAtTheirInputs(t *testing.T) {
 	s := newSite(t)

@@ -22,6 +22,7 @@ type draftPage struct {
 	*statementDraft
 	Conflict *conflict // nil without one
 	Edited   bool      // it is not checked since a button changed it
+	Asked    bool      // all mistakes are shown
 	Checked  string    // what is known of the draft, in a sentence
 	Matrix   *matrix   // of the draft; nil if it is too large
 	draftDecision
@@ -88,17 +89,19 @@ func (v *visit) showDraft() error {
 
 // showDraftOf answers with the page of a draft. checked is what is known of it.
 func (v *visit) showDraftOf(status int, d *drafting, checked string, c *conflict) error {
-	d.finish()
 	form := v.r.PostForm
-	do := form.Get("do")
-	page := draftPage{Edited: do != "" && do != "check" && do != "save", Name: d.bot.Name, Status: d.bot.Status,
+	asked := asksFor(form)
+	settings, _ := d.settings(d.root)
+	if d.finish(asked) {
+		checked = v.word("draft.edited")
+	}
+	page := draftPage{Edited: isEdited(form.Get("do")), Asked: asked, Name: d.bot.Name, Status: d.bot.Status,
 		At: d.bot.UpdatedDate, Revision: d.bot.Revision, statementDraft: d.statementDraft, Conflict: c,
 		Checked: checked, draftDecision: draftDecision{User: form.Get("user"),
 			Conversation: form.Get("conversation"), Text: form.Get("text")}}
 	if c != nil {
 		d.focusOn("") // the conflict has it
 	}
-	settings, _ := d.settings(d.root)
 	changed := *d.bot
 	if changed.Configuration = settings.String(); len(changed.Configuration) <= chat.MaxConfiguration {
 		r, err := v.rulesOf(&changed)
@@ -138,11 +141,11 @@ func (v *visit) changeDraft() error {
 	switch do := form.Get("do"); do {
 	case "grant":
 		return v.grantIn(d)
-	case "check", "save":
+	case askCheck, askLook, askSave:
 		if err := d.read(form); err != nil {
 			return err
 		}
-		return v.submitDraft(d, do == "save")
+		return v.submitDraft(d, do == askSave)
 	default:
 		if err := d.read(form); err != nil {
 			return err

@@ -1,6 +1,7 @@
 "use strict";
 // A draft is checked a moment after each change: the server's page for it is fetched, and the parts
-// that say what is wrong and what the draft means are put in. Without this script there is a button.
+// that say what is wrong and what the draft means are put in. What is missing is said only after the
+// person asks, by the button to check or to save. Without this script there are only the buttons.
 (function () {
   const form = document.getElementById("draft");
   const checked = document.getElementById("checked");
@@ -11,7 +12,7 @@
 
   const sent = () => {
     const values = new URLSearchParams(new FormData(form));
-    values.set("do", "check");
+    values.set("do", "look");
     return values.toString();
   };
 
@@ -88,7 +89,12 @@
       return;
     }
     if ("submits" in input.dataset) { // there are other inputs then
-      form.requestSubmit(form.querySelector("button[value=check]"));
+      const look = document.createElement("button");
+      look.name = "do";
+      look.value = "look";
+      look.hidden = true;
+      form.append(look);
+      form.requestSubmit(look);
     } else {
       clearTimeout(timer);
       timer = setTimeout(check, 500);
