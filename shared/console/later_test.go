@@ -5,6 +5,7 @@ import (
 	"html"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -52,7 +53,7 @@ func TestALaterAnswerIsShownWhenItComes(t *testing.T) {
 
 	s.later["c1"] = &sentAnswer{CommandId: "c1", Outcome: "Delivered", Later: "it <b>ended</b>", Detail: "the detail"}
 	page = b.page(path)
-	wantText(t, page, `<div id="later-c1" data-live>`, "it &lt;b&gt;ended", "Delivered", "the detail")
+	wantText(t, page, `<div id="later-c1">`, "it &lt;b&gt;ended", "Delivered", "the detail")
 	wantNoText(t, page, "live.js", "Look for the later")
 
 	// Without the script it is there after the next message.
@@ -94,6 +95,37 @@ func TestSeveralLaterAnswersAreAwaited(t *testing.T) {
 	s.answer = nil
 	_, page = b.say("ops", form)
 	chattest.Equal(t, "awaited then", kept(t, page, "ops")["awaited"], []string{"", "", "", "", "c4", "c5", "c6", ""})
+}
+
+// The script stops if a live part is not on the page that it asks: what is awaited no more is no such
+// part.
+func TestOnlyLaterAnswersThatAreAwaitedAreLive(t *testing.T) {
+	s := newSite(t)
+	s.Bot("ops")
+	b := s.browser().signIn(owner)
+	s.answer = &sentAnswer{Answer: &sentText{200, "accepted"}, CommandId: "c1", Outcome: "Pending"}
+	_, page := b.say("ops", url.Values{"user": {"alice"}, "text": {"restart"}})
+	s.later = map[string]*sentAnswer{"c1": {CommandId: "c1", Outcome: "Delivered", Later: "it ended"},
+		"c2": {CommandId: "c2", Outcome: "Pending"}, "c3": {CommandId: "c3", Outcome: "Delivered"}}
+	form := kept(t, page, "ops")
+	form.Set("user", "alice")
+	form.Set("text", "restart")
+	s.answer = &sentAnswer{Answer: &sentText{200, "accepted"}, CommandId: "c2", Outcome: "Pending"}
+	_, page = b.say("ops", form)
+	wantText(t, page, "it ended", `data-from="/console/bots/ops/try/later?command=c2"`)
+	live := regexp.MustCompile(`id="([^"]*)" data-live`)
+	asked := b.page("/console/bots/ops/try/later?command=c2")
+	for _, part := range live.FindAllStringSubmatch(page, -1) {
+		wantText(t, asked, `id="`+part[1]+`"`)
+	}
+	form = kept(t, page, "ops")
+	form.Set("user", "alice")
+	form.Set("text", "restart")
+	s.answer = &sentAnswer{Answer: &sentText{200, "done"}, CommandId: "c3", Outcome: "Delivered"}
+	_, page = b.say("ops", form)
+	for _, part := range live.FindAllStringSubmatch(page, -1) {
+		wantText(t, asked, `id="`+part[1]+`"`)
+	}
 }
 
 func TestPagesOfLaterAnswersThatAreNot(t *testing.T) {
