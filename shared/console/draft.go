@@ -106,13 +106,13 @@ const (
 )
 
 // Base is the list that the person began with, for an input.
-func (of *itemList) Base() string { return escaped(of.base.String()) }
+func (of *itemList) Base() string { return visible(of.base.String()) }
 
 // Last is the index of the last item.
 func (of *itemList) Last() int { return len(of.Items) - 1 }
 
 // Root is what a new item began with, for an input.
-func (one *item) Root() string { return escaped(one.root.String()) }
+func (one *item) Root() string { return visible(one.root.String()) }
 
 func (of *itemList) idOf(i int) string { return of.Name + strconv.Itoa(i) }
 
@@ -280,45 +280,59 @@ func (d *draft) edit(button string) bool {
 	return false
 }
 
+// merge makes a list go on after others changed it to now. What the person changed exactly as others
+// did is theirs. The order is that of others, unless the person moved an item.
 func (of *itemList) merge(now *document.Node) {
 	// Which items of the list are in the one that the person began with, and the reverse.
 	index := make(map[string][]int)
 	for i, n := range of.base.Items {
 		index[n.String()] = append(index[n.String()], i)
 	}
-	kept := make(map[int]int) // by index in the old list: the one in the new list
-	old := make([]int, len(now.Items))
+	kept := make(map[int]int)            // by index in the old list: the one in the new list
+	seen := make([]bool, len(now.Items)) // by index in the new list: the person knows of it
 	for i, n := range now.Items {
-		old[i] = -1
 		if same := index[n.String()]; len(same) > 0 {
-			kept[same[0]], old[i] = i, same[0]
+			kept[same[0]], seen[i] = i, true
 			index[n.String()] = same[1:]
 		}
 	}
 	mine := of.Items
 	of.Items, of.base = nil, now
+	var order []int // of the items that stay, in the old list
 	for _, one := range mine {
-		was, err := strconv.Atoi(one.From)
+		was := one.from()
 		to, there := kept[was]
 		switch {
-		case err != nil: // new
 		case there:
 			one.From = strconv.Itoa(to)
+			order = append(order, was)
 		case !one.isChanged():
 			continue
 		default:
-			one.From, one.Mark, one.Open = "", "draft.both", true
+			n, ok := one.node()
+			same := slices.IndexFunc(now.Items, func(theirs *document.Node) bool { return ok && document.Same(theirs, n) })
+			if same >= 0 && !seen[same] {
+				seen[same] = true
+				of.add(len(of.Items), strconv.Itoa(same), now.Items[same])
+				continue
+			}
+			if was >= 0 {
+				one.From, one.Mark, one.Open = "", "draft.both", true
+			}
 		}
 		of.Items = append(of.Items, one)
 	}
+	if slices.IsSorted(order) {
+		of.order()
+	}
 	for i := range now.Items {
-		if old[i] >= 0 {
+		if seen[i] {
 			continue
 		}
 		// after the one that it follows, if that is still there
 		at := 0
 		for j, one := range of.Items {
-			if from, err := strconv.Atoi(one.From); err == nil && from < i {
+			if one.From != "" && one.from() < i {
 				at = j + 1
 			}
 		}
@@ -326,6 +340,28 @@ func (of *itemList) merge(now *document.Node) {
 		one.Mark, one.Open = "draft.theirs", true
 	}
 	of.number(0)
+}
+
+// order puts the items into the order of the list that they are from. A new one stays behind the one
+// that it follows.
+func (of *itemList) order() {
+	var runs [][]*item
+	for _, one := range of.Items {
+		if one.From != "" || len(runs) == 0 {
+			runs = append(runs, nil)
+		}
+		runs[len(runs)-1] = append(runs[len(runs)-1], one)
+	}
+	slices.SortStableFunc(runs, func(a, b []*item) int { return cmp.Compare(a[0].from(), b[0].from()) })
+	of.Items = slices.Concat(runs...)
+}
+
+// from is the index in the list that the person began with; -1 for a new item.
+func (one *item) from() int {
+	if i, err := strconv.Atoi(one.From); err == nil {
+		return i
+	}
+	return -1
 }
 
 // finish decides what is open, marks what is changed, and puts the focus on the first mistake.

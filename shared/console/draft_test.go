@@ -13,6 +13,7 @@ import (
 
 	"chatconf/shared/chat"
 	"chatconf/shared/chat/chattest"
+	"chatconf/shared/document"
 	"chatconf/shared/fault"
 	"chatconf/shared/policy"
 )
@@ -386,6 +387,44 @@ func TestADraftKeepsWhatItDoesNotKnow(t *testing.T) {
 	}
 }
 
+// What an input shows escaped is the character itself, also after the text around it is changed. A
+// browser would drop the end of a line in an input.
+func TestHiddenCharactersStayWhenTheirTextIsChanged(t *testing.T) {
+	s := newSite(t)
+	const summary = `"Summary":"team 👩\u200d💻 🏴\udb40\udc67\udb40\udc7f"`
+	s.MustCreate("ops", func(in *chat.CreateRequest) {
+		in.Configuration = slack(`"Actions":{"note":{` + summary +
+			`,"Parameters":[{"Name":"a","Pattern":"x\n|y"},{"Name":"env","Type":"Enum","Values":["x ","👩\u200d💻"]}]}},` +
+			`"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["note"],"Parameters":{"env":["x ","*"]}}]`)
+	})
+	before := s.MustGet("ops")
+	b := s.browser().signIn(owner)
+	form := b.action("note")
+	for name, want := range map[string]string{"a0.Summary": `team 👩\u200d💻 🏴\udb40\udc67\udb40\udc7f`,
+		"v0.Pattern": `x\u000a|y`, "v1.Values": "x \r\n👩\\u200d💻"} {
+		if form.Get(name) != want {
+			t.Errorf("%s is %q, want %q", name, form.Get(name), want)
+		}
+	}
+	b.mustPost(actionPath, press(form, "save"))
+	chattest.Equal(t, "the bot", s.MustGet("ops"), before)
+	form.Set("a0.Summary", form.Get("a0.Summary")+` \u0041\ud800 C:\users`)
+	form.Set("v0.Pattern", form.Get("v0.Pattern")+"|z")
+	form.Set("v1.Values", form.Get("v1.Values")+"\r\n👨\\u200d🚀")
+	form, _ = b.acted(form, "up.v1") // the page shows it again
+	b.mustPost(actionPath, press(form, "save"))
+	statements := b.draft("ops")
+	statements.Set("p0.Parameters", statements.Get("p0.Parameters")+"\r\nenv=👨\\u200d*")
+	b.mustPost(draftOf("ops"), press(statements, "save"))
+	got, err := document.Parse("Configuration", s.MustGet("ops").Configuration)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantText(t, got.String(), "\"Summary\":\"team 👩\u200d💻 🏴\U000e0067\U000e007f \\\\u0041\\\\ud800 C:\\\\users\"",
+		`"Pattern":"x\n|y|z"`, "\"Values\":[\"x \",\"👩\u200d💻\",\"👨\u200d🚀\"]",
+		"\"env\":[\"x \",\"*\",\"👨\u200d*\"]")
+}
+
 // A draft goes on with what others changed: what the person did not touch is theirs, and what both
 // changed is there twice.
 func TestAConflictOfDraftsMerges(t *testing.T) {
@@ -435,6 +474,55 @@ func TestAConflictOfDraftsMerges(t *testing.T) {
 	wantText(t, page, "Another user changed this bot", `data-merged="yes"`)
 	wantNoText(t, page, "from another user", "another user changed or removed it, too")
 	wantText(t, b.mustPost(draftOf("ops"), press(draftInputs(t, page), "save")), "Nothing was changed")
+}
+
+// Who presses Save twice finds what is saved, and nothing twice.
+func TestADraftThatIsSavedTwiceHasNothingTwice(t *testing.T) {
+	s := newSite(t)
+	s.MustCreate("ops", func(in *chat.CreateRequest) { in.Configuration = slack(many) })
+	b := s.browser().signIn(owner)
+	form, _ := b.pressed(b.draft("ops"), "add.p")
+	form.Set("p5.Principals", "user:mine")
+	form.Set("p5.Commands", "drain")
+	form.Set("p2.Commands", "drain")
+	form.Set("g1.Members", "both\r\nmine")
+	b.mustPost(draftOf("ops"), press(form, "save"))
+	page := b.refuse(draftOf("ops"), press(form, "save"), http.StatusConflict)
+	wantNoText(t, page, "from another user", "another user changed or removed it, too")
+	wantText(t, b.mustPost(draftOf("ops"), press(draftInputs(t, page), "save")), "Nothing was changed")
+}
+
+// The first statement that matches decides, so the order that another user made stays. Only a person
+// who moves statements has an order of their own.
+func TestADraftGoesOnWithTheOrderOfOthers(t *testing.T) {
+	statement := func(user string) string {
+		return `{"Effect":"Allow","Principals":["user:` + user + `"],"Commands":["drain"]}`
+	}
+	list := func(users ...string) string {
+		for i, user := range users {
+			users[i] = statement(user)
+		}
+		return `"Permissions":[` + strings.Join(users, ",") + `]`
+	}
+	for _, c := range []struct {
+		buttons []string
+		want    []string
+	}{{nil, []string{"user:c", "user:new", "user:a", "user:mine", "user:d"}},
+		{[]string{"up.p1"}, []string{"user:mine", "user:a", "user:c", "user:new", "user:d"}}} {
+		s := newSite(t)
+		s.MustCreate("ops", func(in *chat.CreateRequest) { in.Configuration = slack(list("a", "b", "c", "d")) })
+		b := s.browser().signIn(owner)
+		form := b.draft("ops")
+		form.Set("p1.Principals", "user:mine")
+		for _, button := range c.buttons {
+			form, _ = b.pressed(form, button)
+		}
+		theirs := slack(list("c", "new", "a", "b", "d"))
+		update(s, "ops", func(in *chat.UpdateRequest) { in.Configuration = &theirs })
+		page := b.refuse(draftOf("ops"), press(form, "save"), http.StatusConflict)
+		b.mustPost(draftOf("ops"), press(draftInputs(t, page), "save"))
+		chattest.Equal(t, "the statements", who(t, s), c.want)
+	}
 }
 
 // A change between the look at the bot and the update is a conflict like any other.

@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"unicode/utf16"
 
 	"chatconf/shared/chat"
 	"chatconf/shared/command"
@@ -232,7 +231,7 @@ func written(kind string, n *document.Node) string {
 	case kindLines:
 		lines := make([]string, len(n.Items))
 		for i, item := range n.Items {
-			lines[i] = visible(valueOf(item))
+			lines[i] = inLine(valueOf(item))
 		}
 		return strings.Join(lines, "\n")
 	case kindValues:
@@ -242,15 +241,19 @@ func written(kind string, n *document.Node) string {
 		}
 		return strings.Join(lines, "\n")
 	}
-	return visible(valueOf(n))
+	return inLine(valueOf(n))
 }
+
+// inLine returns visible text in one line: a browser drops the ends of lines in an input, and in a
+// list each line is an item.
+func inLine(text string) string { return strings.ReplaceAll(visible(text), "\n", `\u000a`) }
 
 // eachValue yields the lines of lists by name, with the name and the value of each.
 func eachValue(n *document.Node) func(yield func(line string, of [2]string) bool) {
 	return func(yield func(string, [2]string) bool) {
 		for _, m := range n.Members {
 			for _, item := range m.Value.Items {
-				if !yield(visible(m.Key+"="+valueOf(item)), [2]string{m.Key, valueOf(item)}) {
+				if !yield(inLine(m.Key+"="+valueOf(item)), [2]string{m.Key, valueOf(item)}) {
 					return
 				}
 			}
@@ -264,24 +267,7 @@ func indented(n *document.Node) string {
 	if err := json.Indent(&out, []byte(n.String()), "", "  "); err != nil { // it is valid
 		return n.String()
 	}
-	return escaped(out.String())
-}
-
-// escaped returns JSON with invisible characters escaped.
-func escaped(text string) string {
-	var b strings.Builder
-	for _, r := range text {
-		switch {
-		case !isHidden(r):
-			b.WriteRune(r)
-		case r > 0xffff:
-			high, low := utf16.EncodeRune(r)
-			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
-		default:
-			fmt.Fprintf(&b, `\u%04x`, r)
-		}
-	}
-	return b.String()
+	return visible(out.String())
 }
 
 // digestOf returns a short digest of a value, to find out later who changed it.
@@ -473,7 +459,7 @@ func (f *form) node(one *field) (*document.Node, error) {
 		}
 		return n, nil
 	}
-	return textNode(one.Value), nil
+	return textNode(typed(one.Value)), nil
 }
 
 func textNode(text string) *document.Node { return &document.Node{Kind: document.String, Text: text} }
@@ -496,14 +482,14 @@ func listOf(text string, present *document.Node) *document.Node {
 	known := make(map[string]*document.Node)
 	if present != nil {
 		for _, item := range present.Items {
-			known[strings.TrimSpace(visible(valueOf(item)))] = item
+			known[strings.TrimSpace(inLine(valueOf(item)))] = item
 		}
 	}
 	out := &document.Node{Kind: document.Array}
 	for _, line := range linesOf(text) {
 		item, ok := known[line]
 		if !ok {
-			item = textNode(line)
+			item = textNode(typed(line))
 		}
 		out.Items = append(out.Items, item)
 	}
@@ -515,14 +501,14 @@ func valuesOf(text string, present *document.Node) (*document.Node, error) {
 	known := make(map[string][2]string)
 	if present != nil {
 		for line, of := range eachValue(present) {
-			known[line] = of
+			known[strings.TrimSpace(line)] = of
 		}
 	}
 	out := &document.Node{Kind: document.Object}
 	for _, line := range linesOf(text) {
 		of, ok := known[line]
 		if !ok {
-			of[0], of[1], ok = strings.Cut(line, "=")
+			of[0], of[1], ok = strings.Cut(typed(line), "=")
 		}
 		if !ok {
 			return nil, fmt.Errorf("%s has no value; write name=value, such as env=dev-*", fault.Quote(line))
@@ -551,7 +537,7 @@ func (f *form) tagList(value string) (text string, wrong []string) {
 		if line == "" {
 			continue
 		}
-		key, text, ok := strings.Cut(line, "=")
+		key, text, ok := strings.Cut(typed(line), "=")
 		if same, known := known[line]; known {
 			key, text, ok = same[0], same[1], true
 		}

@@ -12,10 +12,13 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"regexp"
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf16"
 
+	"chatconf/shared/document"
 	"chatconf/shared/fault"
 	"chatconf/shared/invoke"
 )
@@ -217,21 +220,39 @@ func assetPath(name string) (string, error) {
 	return Prefix + "/static/" + name + "?v=" + hex.EncodeToString(sum[:6]), nil
 }
 
-// visible returns text with control characters and invisible ones escaped, such as marks that
-// change the direction of writing: nothing that others wrote may change how the rest is read.
+// visible returns text with control characters and invisible ones escaped as in JSON, such as marks
+// that change the direction of writing: nothing that others wrote may change how the rest is read.
 func visible(text string) string {
 	if !strings.ContainsFunc(text, isHidden) {
 		return text
 	}
 	var b strings.Builder
 	for _, r := range text {
-		if isHidden(r) {
-			fmt.Fprintf(&b, `\u%04x`, r)
-		} else {
+		switch {
+		case !isHidden(r):
 			b.WriteRune(r)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
 		}
 	}
 	return b.String()
+}
+
+// escapes finds what visible and inLine write.
+var escapes = regexp.MustCompile(`\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|\\u[0-9a-f]{4}`)
+
+// typed returns the text that a person meant: what an input shows escaped is the character itself.
+func typed(text string) string {
+	return escapes.ReplaceAllStringFunc(text, func(found string) string {
+		if n, err := document.Parse("", `"`+found+`"`); err == nil && n.Text != string(unicode.ReplacementChar) &&
+			strings.ContainsFunc(n.Text, func(r rune) bool { return r == '\n' || isHidden(r) }) {
+			return n.Text
+		}
+		return found
+	})
 }
 
 // isHidden reports whether visible escapes a character.
