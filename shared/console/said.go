@@ -277,7 +277,8 @@ func (t *translator) part(name, text string) (out string, ok bool) {
 	if words, ok := wordList(text); ok && t.to == chinese {
 		return words, true
 	}
-	return text, !known || !strings.Contains(text, " ") && name == "want"
+	// A target says in its own words what is, or is not so: "the disk is not mounted".
+	return text, !known || name == "want" && !strings.Contains(text, " ") && !unicode.IsLower(rune(text[0]))
 }
 
 // wordList returns a list of plain words such as "Http, Function or Topic" in Chinese.

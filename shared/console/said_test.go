@@ -269,6 +269,10 @@ func TestSentencesInChinese(t *testing.T) {
 			"时间戳已过去 2h0m5s，允许 5m0s：请求被延迟或重放，或本机时钟偏快"},
 		{`the event is for the app "1 a", and this configuration is for "2"; if it is yours, set FeishuAppId to "1 a"`,
 			`事件属于应用 "1 a"，而此机器人属于 "2"；如果属于您，请将 FeishuAppId 设为 "1 a"`},
+		// Also what a target says may fit a clause: it stays true in Chinese.
+		{"status is ok", "status 为 ok"},
+		{`"a*" is not a word that a sender can type as a command; write 1 to 128 characters without blanks, ` +
+			`'*', '?' and quotes.`, `"a*" 不能作为命令输入；请填写 1 至 128 个不含空白的字符，也不含 '*'、'?' 和引号。`},
 		{`tag "env" has no value; write key=value`, `标签 "env" 没有值；请写成 key=value`},
 	} {
 		text, want := c[0], c[1]
@@ -315,6 +319,7 @@ func TestUnknownSentencesStay(t *testing.T) {
 		`Permissions: "a" is not "b`:               "en",
 		"Language: is a thing; write an object.":   "en",
 		"has many entries; use 1 to 1000.":         "en",
+		"disk is not mounted":                      "en",
 		"请联系管理员。":                                  "",
 		"******":                                   "",
 		"":                                         "",

@@ -75,7 +75,7 @@ var clauses = []pair{
 
 	// of Actions
 	{"{value} is not a word that a sender can type as a command", "{value} 不能作为命令输入"},
-	{"write {want}, '*', '?' and quotes", "请填写{want}、'*'、'?' 或引号"},
+	{"write {want}, '*', '?' and quotes", "请填写{want}，也不含 '*'、'?' 和引号"},
 	{"{value} is a built-in command", "{value} 是内置命令"},
 	{"choose another word", "请换一个词"},
 	{"{value} is the same word as {other}", "{value} 与 {other} 是同一个词"},
@@ -156,7 +156,7 @@ var clauses = []pair{
 	{"write a later Until, or an earlier Since", "请改晚截止，或改早起始"},
 	{"Target {value} has an unknown type", "目标 {value} 的类型未知"},
 	{"use {list}, perhaps with the name of the target, such as {example}", "请使用 {list}，可加目标名称，例如 {example}"},
-	{"{param} is {value}", "{param} {value} 无效"},
+	{"{param} is {value}", "{param}为 {value}"},
 	{"write a date such as 2026-01-31 or 2026-01-31T08:00:00Z, a time ago such as 90m, 24h or 7d, up to 3650d, or " +
 		"today or yesterday", "请填写日期，例如 2026-01-31 或 2026-01-31T08:00:00Z；或多久之前，例如 90m、24h 或 7d，最多 3650d；" +
 		"或 today、yesterday"},
