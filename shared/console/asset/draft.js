@@ -33,7 +33,7 @@
       const fresh = page.getElementById(part.id);
       if (fresh && fresh.innerHTML !== part.innerHTML) {
         part.replaceChildren(...fresh.childNodes);
-      } else if (!fresh && part.closest(".inputs")) { // it is as it was
+      } else if (!fresh && part.closest(".item")) { // it is as it was
         part.replaceChildren();
       }
     }
@@ -89,6 +89,9 @@
       return;
     }
     if ("submits" in input.dataset) { // there are other inputs then
+      if (event.type !== "change") {
+        return; // both events tell of one choice
+      }
       const look = document.createElement("button");
       look.name = "do";
       look.value = "look";
