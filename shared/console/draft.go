@@ -280,8 +280,8 @@ func (d *draft) edit(button string) bool {
 	return false
 }
 
-// merge makes a list go on after others changed it to now. What the person changed exactly as others
-// did is theirs. The order is that of others, unless the person moved an item.
+// merge makes a list go on after others changed it to now. What the person changed exactly as
+// others did is theirs. The order is that of others, unless the person moved an item.
 func (of *itemList) merge(now *document.Node) {
 	// Which items of the list are in the one that the person began with, and the reverse.
 	index := make(map[string][]int)
@@ -310,7 +310,9 @@ func (of *itemList) merge(now *document.Node) {
 			continue
 		default:
 			n, ok := one.node()
-			same := slices.IndexFunc(now.Items, func(theirs *document.Node) bool { return ok && document.Same(theirs, n) })
+			same := slices.IndexFunc(now.Items, func(theirs *document.Node) bool {
+				return ok && document.Same(theirs, n)
+			})
 			if same >= 0 && !seen[same] {
 				seen[same] = true
 				of.add(len(of.Items), strconv.Itoa(same), now.Items[same])
@@ -342,8 +344,8 @@ func (of *itemList) merge(now *document.Node) {
 	of.number(0)
 }
 
-// order puts the items into the order of the list that they are from. A new one stays behind the one
-// that it follows.
+// order puts the items into the order of the list that they are from. A new one stays behind the
+// one that it follows.
 func (of *itemList) order() {
 	var runs [][]*item
 	for _, one := range of.Items {

@@ -394,7 +394,8 @@ func TestHiddenCharactersStayWhenTheirTextIsChanged(t *testing.T) {
 	const summary = `"Summary":"team 👩\u200d💻 🏴\udb40\udc67\udb40\udc7f"`
 	s.MustCreate("ops", func(in *chat.CreateRequest) {
 		in.Configuration = slack(`"Actions":{"note":{` + summary +
-			`,"Parameters":[{"Name":"a","Pattern":"x\n|y"},{"Name":"env","Type":"Enum","Values":["x ","👩\u200d💻"]}]}},` +
+			`,"Parameters":[{"Name":"a","Pattern":"x\n|y"},` +
+			`{"Name":"env","Type":"Enum","Values":["x ","👩\u200d💻"]}]}},` +
 			`"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["note"],"Parameters":{"env":["x ","*"]}}]`)
 	})
 	before := s.MustGet("ops")
@@ -492,8 +493,8 @@ func TestADraftThatIsSavedTwiceHasNothingTwice(t *testing.T) {
 	wantText(t, b.mustPost(draftOf("ops"), press(draftInputs(t, page), "save")), "Nothing was changed")
 }
 
-// The first statement that matches decides, so the order that another user made stays. Only a person
-// who moves statements has an order of their own.
+// The first statement that matches decides, so the order that another user made stays. Only a
+// person who moves statements has an order of their own.
 func TestADraftGoesOnWithTheOrderOfOthers(t *testing.T) {
 	statement := func(user string) string {
 		return `{"Effect":"Allow","Principals":["user:` + user + `"],"Commands":["drain"]}`

@@ -97,8 +97,8 @@ func TestSeveralLaterAnswersAreAwaited(t *testing.T) {
 	chattest.Equal(t, "awaited then", kept(t, page, "ops")["awaited"], []string{"", "", "", "", "c4", "c5", "c6", ""})
 }
 
-// The script stops if a live part is not on the page that it asks: what is awaited no more is no such
-// part.
+// The script stops if a live part is not on the page that it asks: what is awaited no more is no
+// such part.
 func TestOnlyLaterAnswersThatAreAwaitedAreLive(t *testing.T) {
 	s := newSite(t)
 	s.Bot("ops")
