@@ -116,6 +116,10 @@ func TestAnActionIsMadeChangedRenamedAndDeleted(t *testing.T) {
 	wantText(t, page, `name="t0.Url"`, `name="t0.Secret" type="password" value=""`,
 		`name="v0.Name" value="" spellcheck="false"`)
 	wantNoText(t, page, `name="t0.TemplateName"`)
+	if kind, values, last := strings.Index(page, `name="v0.Type"`), strings.Index(page, `name="v0.Values"`),
+		strings.Index(page, `name="v0.Pattern"`); kind > values || values > last {
+		t.Error("the values of an Enum do not follow the type")
+	}
 	form.Set("v0.Name", "count")
 	form.Set("v0.Type", "Integer")
 	form.Set("v0.Max", "9")
@@ -172,7 +176,7 @@ func TestAnActionIsMadeChangedRenamedAndDeleted(t *testing.T) {
 			"Type the name of the action")
 	}
 	form.Set("Confirm", "grow")
-	wantText(t, b.mustPost(actionPath, press(form, "delete")), "The changes were saved", "declares no actions")
+	wantText(t, b.mustPost(actionPath, press(form, "delete")), "The changes were saved", "has no actions")
 	if got := s.MustGet("ops").Configuration; strings.Contains(got, "Actions") {
 		t.Errorf("the action stays: %s", got)
 	}
@@ -264,7 +268,8 @@ func TestAConflictOfAnAction(t *testing.T) {
 	form.Set("a0.Summary", "mine")
 	update(s, "ops", func(in *chat.UpdateRequest) { in.RamRole = chattest.Ptr("TheirRole") })
 	page := b.refuse(actionPath, press(form, "save"), http.StatusConflict)
-	wantText(t, page, "Another user changed this bot", "TheirRole", `value="mine"`, "Saving again writes your action")
+	wantText(t, page, "Another user changed this bot", "TheirRole", `value="mine"`,
+		"your action replaces that of the other user")
 	form = inputs(t, page, actionPath)
 	again := false
 	*before = func(action string, params map[string]string) error {

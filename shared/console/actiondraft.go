@@ -97,8 +97,10 @@ func formOf(of chat.Form, key string) chat.Form {
 }
 
 // inputsOf returns the inputs for keys, but for some. Fields with the same key are one input, with
-// the choices of all. words are the help of keys that the declaration does not explain.
+// the choices of all; another one follows the key before it. words are the help of keys that the
+// declaration does not explain.
 func inputsOf(keys []chat.Field, words map[string]string, but ...string) (fields []field) {
+	at := 0
 	for _, key := range keys {
 		if slices.Contains(but, key.Key) {
 			continue
@@ -108,7 +110,8 @@ func inputsOf(keys []chat.Field, words map[string]string, but ...string) (fields
 		i := slices.IndexFunc(fields, func(f field) bool { return f.Key == key.Key })
 		switch {
 		case i < 0:
-			fields = append(fields, one)
+			i = at
+			fields = slices.Insert(fields, at, one)
 		case one.Kind != fields[i].Kind: // of another type it is any text
 			fields[i].Kind, fields[i].Choices = kindText, nil
 		case one.Kind == kindChoice:
@@ -118,6 +121,7 @@ func inputsOf(keys []chat.Field, words map[string]string, but ...string) (fields
 				}
 			}
 		}
+		at = i + 1
 	}
 	return fields
 }

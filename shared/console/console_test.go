@@ -276,7 +276,12 @@ func TestAllPagesShowABot(t *testing.T) {
 
 func TestAnEmptyServiceSaysWhatToDo(t *testing.T) {
 	b := newSite(t).browser().signIn(owner)
-	wantText(t, b.page("/console/"), "There is no bot yet", `yet. <a href="/console/new">`)
+	page := b.page("/console/")
+	wantText(t, page, "There is no bot yet", `yet. <a href="/console/new">`, "A bot takes commands from one chat")
+	wantNoText(t, page, `role="search"`)
+	wantText(t, b.page("/console/?name=gone"), "No bot on this page matches", `role="search"`,
+		`href="/console/bots/gone/history">If gone was deleted`)
+	wantNoText(t, b.page("/console/?type=Slack"), "was deleted")
 	wantText(t, b.page("/console/commands"), "No command matches")
 }
 

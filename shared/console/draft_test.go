@@ -106,7 +106,7 @@ func TestADraftThatWasNotTouchedChangesNothing(t *testing.T) {
 			t.Errorf("%s is %q, want %q", name, form.Get(name), want)
 		}
 	}
-	wantText(t, b.page(draftOf("ops")), "Nothing counts before you save it")
+	wantText(t, b.page(draftOf("ops")), "Changes take effect when you save them")
 	_, page := b.pressed(form, "check")
 	wantText(t, page, "No mistakes. Nothing is changed yet")
 	wantNoText(t, page, planted, "autofocus", "changed</span>")

@@ -32,7 +32,11 @@ func TestAnyTwoRevisionsAreCompared(t *testing.T) {
 	form(b.page("/console/bots/ops/history"), 3, 4)
 	page := b.page("/console/bots/ops/history?compared=2&revision=4")
 	form(page, 2, 4)
+	wantText(t, page, `href="/console/bots/ops/restore?revision=4">Restore this revision`,
+		`href="/console/bots/ops/restore?revision=2">Restore revision 2, as it was before`)
 	wantText(t, page, "Compared with revision 2.", "<del><bdi>RoleOne</bdi></del>", "<ins><bdi>RoleThree</bdi></ins>")
+	wantText(t, b.page("/console/bots/ops/history"), "Open a revision to see what it changed, or to restore it.")
+	wantNoText(t, b.page("/console/bots/ops/history?revision=1"), "as it was before")
 	wantText(t, b.page("/console/bots/ops/history?compared=4&revision=2"), "<del><bdi>RoleThree</bdi></del>",
 		"<ins><bdi>RoleOne</bdi></ins>")
 	if status, page := b.get("/console/bots/ops/history?compared=99&revision=2"); status != http.StatusNotFound {

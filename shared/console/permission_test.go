@@ -66,7 +66,7 @@ func TestTheMatrixSaysWhoMayRunWhat(t *testing.T) {
 	narrow := b.page("/console/bots/ops/permissions?who=CAROL&what=scale&lang=en")
 	chattest.Equal(t, "narrowed", cells(t, narrow, "User carol"), []string{"in some conversations c1 · BotRole"})
 	wantNoText(t, narrow, "Group ops")
-	wantText(t, b.page("/console/bots/ops/permissions?who=nobody"), "No person or no command matches")
+	wantText(t, b.page("/console/bots/ops/permissions?who=nobody"), "No user, group or command matches")
 }
 
 // In a bot with ConversationIds, those that no statement names are one.
@@ -97,7 +97,7 @@ func TestTheMatrixOfABotWithoutPermissions(t *testing.T) {
 			chattest.OpenToAll, `,{"Effect":"Deny"`)]+"]")
 	})
 	b := s.browser().signIn(owner)
-	wantText(t, b.page("/console/bots/empty/permissions"), "No statement allows a command yet", "declares no actions")
+	wantText(t, b.page("/console/bots/empty/permissions"), "No statement allows a command yet", "has no actions")
 	off := b.page("/console/bots/off/permissions")
 	wantText(t, off, "The bot is inactive")
 	chattest.Equal(t, "off", cells(t, off, "Anyone else"), []string{"allowed OpsRole", "denied"})

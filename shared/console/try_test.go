@@ -274,7 +274,7 @@ func TestAServiceThatCannotSend(t *testing.T) {
 		t.Errorf("status = %d and %d, want 404; sent %v", posted, later, s.sent)
 	}
 	for _, page := range []string{page, postedPage} {
-		wantText(t, page, "only one of &#39;chatconf serve&#39; has", `href="/console/bots/ops/permissions"`,
+		wantText(t, page, "only &#39;chatconf serve&#39; has", `href="/console/bots/ops/permissions"`,
 			"Recent commands")
 		wantNoText(t, page, `name="text"`)
 	}

@@ -189,6 +189,11 @@ var words = map[string][languages]string{
 	"bots.search":  {"Name begins with", "名称前缀"},
 	"bots.taghint": {"such as env=prod", "例如 env=prod"},
 	"bots.empty":   {"There is no bot yet.", "还没有机器人。"},
+	"bots.what": {
+		"A bot takes commands from one chat platform, and decides who may run them.",
+		"机器人接收一个聊天平台的命令，并决定谁可以执行。",
+	},
+	"bots.deleted": {"If %s was deleted, see its history.", "如果 %s 已被删除，可查看其历史。"},
 	"bots.nomatch": {"No bot on this page matches the filters.", "本页没有符合筛选条件的机器人。"},
 	"bots.count":   {"Bots: %d", "共 %d 个机器人"},
 
@@ -201,7 +206,7 @@ var words = map[string][languages]string{
 	"bot.since":      {"since", "自"},
 	"bot.who":        {"Who may run what", "谁可以执行哪些命令"},
 	"bot.effect":     {"Effect", "效力"},
-	"bot.principals": {"People", "授权主体"},
+	"bot.principals": {"Who", "授权主体"},
 	"bot.mayrun":     {"Commands", "命令"},
 	"bot.where":      {"Conversations", "会话"},
 	"bot.anywhere":   {"everywhere", "所有会话"},
@@ -234,8 +239,9 @@ var words = map[string][languages]string{
 	"permissions.decides":    {"decides", "由此决定"},
 	"permissions.actions":    {"Actions", "动作"},
 	"permissions.noactions": {
-		"The bot declares no actions. Its commands take any arguments.",
-		"该机器人未声明动作，命令可带任意参数。",
+		"The bot has no actions, so its commands may have any arguments. An action says which parameters a " +
+			"command has, and where it goes.",
+		"该机器人没有动作，命令可带任意参数。动作规定命令的参数和分发到的目标。",
 	},
 
 	"matrix.who":       {"Who", "人员"},
@@ -249,12 +255,12 @@ var words = map[string][languages]string{
 	"matrix.values":    {"with some values", "仅部分参数值"},
 	"matrix.both":      {"in some conversations, with some values", "仅部分会话和部分参数值"},
 	"matrix.elsewhere": {"all others", "其他会话"},
-	"matrix.empty":     {"No person or no command matches.", "没有符合的人员或命令。"},
+	"matrix.empty":     {"No user, group or command matches.", "没有符合的人员或命令。"},
 	"matrix.pattern": {
-		"A column with * or ? is about the commands without a column of their own.",
+		"A column with * or ? is for the commands that have no column of their own.",
 		"含 * 或 ? 的列代表未单独列出的命令。",
 	},
-	"matrix.cell": {"Follow a cell to see why.", "点击单元格可查看原因。"},
+	"matrix.cell": {"Select a cell to see why.", "点击单元格可查看原因。"},
 	"matrix.cut": {
 		"The table is too large to show whole. Narrow it with a part of a name.",
 		"表格过大，无法全部显示。请输入名称的一部分以缩小范围。",
@@ -265,7 +271,7 @@ var words = map[string][languages]string{
 	"simulate.conv":   {"Conversation id", "会话 ID"},
 	"simulate.text":   {"Message", "消息"},
 	"simulate.hint":   {"such as restart i-123", "例如 restart i-123"},
-	"simulate.do":     {"Decide", "模拟"},
+	"simulate.do":     {"Show the decision", "模拟"},
 	"simulate.yes":    {"Allowed", "允许"},
 	"simulate.no":     {"Denied", "拒绝"},
 	"simulate.by":     {"Statement %d decides.", "由授权语句 %d 决定。"},
@@ -310,8 +316,8 @@ var words = map[string][languages]string{
 		"以任意用户的身份与机器人对话。被允许的命令会真正执行。",
 	},
 	"try.nosend": {
-		"This service cannot speak for the platform: only one of 'chatconf serve' has the action SendChatMessage, " +
-			"and functions do not. Send the bot a message in its chat, or see what it would decide:",
+		"This service cannot speak for the platform: only 'chatconf serve' has the action SendChatMessage, and " +
+			"cloud functions do not. Send the bot a message in its chat, or see what it would decide:",
 		"此服务无法代表平台发送消息：只有 'chatconf serve' 提供 SendChatMessage，云函数不提供。请在聊天中给机器人发消息，或查看它会如何判断：",
 	},
 	"try.chat":      {"Conversation", "对话"},
@@ -472,6 +478,7 @@ var words = map[string][languages]string{
 	"history.after":    {"After", "之后"},
 	"history.same":     {"All values that are shown are the same.", "没有可显示的差异。"},
 	"history.back":     {"All revisions", "所有版本"},
+	"history.lead":     {"Open a revision to see what it changed, or to restore it.", "点击版本号可查看变更或恢复该版本。"},
 	"history.empty":    {"There is no history.", "没有历史记录。"},
 	"history.restored": {"revision %d", "版本 %d"},
 }

@@ -17,7 +17,7 @@ var aboutWords = map[string][languages]string{
 	"about.public":      {"public addresses", "公网地址"},
 	"about.bots":        {"Bots, at most", "机器人数量上限"},
 	"about.history":     {"Revisions kept of a bot", "每个机器人保留的版本数"},
-	"about.requestbody": {"Size of a call, at most", "API 请求大小上限"},
+	"about.requestbody": {"Size of an API request, at most", "API 请求大小上限"},
 	"about.messagebody": {"Size of a callback, at most", "回调大小上限"},
 	"about.rate":        {"Requests per second of a key", "每个密钥每秒请求数"},
 	"about.nolimit":     {"no limit", "不限"},

@@ -9,11 +9,11 @@ var draftWords = map[string][languages]string{
 	"draft":    {"Edit statements", "编辑授权语句"},
 	"draft.of": {"Edit the permissions of %s", "编辑 %s 的权限"},
 	"draft.lead": {
-		"Change what you like. Nothing counts before you save it.",
+		"Changes take effect when you save them.",
 		"更改在保存后才会生效。",
 	},
 	"draft.edited":  {"The draft is changed. It is not saved.", "草稿已更改，尚未保存。"},
-	"draft.granted": {"The statement is in the draft. Save it so that it counts.", "授权语句已加入草稿，保存后生效。"},
+	"draft.granted": {"The statement is in the draft. It takes effect when you save it.", "授权语句已加入草稿，保存后生效。"},
 	"draft.same":    {"No mistakes. Nothing is changed yet.", "没有错误，也没有任何更改。"},
 	"draft.right": {
 		"No mistakes. Changes that are not saved: %d.",
@@ -52,7 +52,7 @@ var draftWords = map[string][languages]string{
 		"还没有授权语句，因此没有人可以执行命令。请添加一条。",
 	},
 	"draft.nogroups": {
-		"There is no group. With a group, one statement is about several people.",
+		"There is no group. With a group, one statement applies to several people.",
 		"还没有组。使用组可以让一条语句适用于多人。",
 	},
 	"draft.who":       {"Who", "授权主体"},
@@ -62,7 +62,7 @@ var draftWords = map[string][languages]string{
 	"draft.values":    {"Only with these values", "仅限这些参数值"},
 	"draft.valueshelp": {"of an action, such as env=test; one per line; empty: any",
 		"动作的参数值，例如 env=test，每行一项；留空表示任意值"},
-	"draft.rolehelp":    {"only of Allow; empty: the action's, else the bot's", "仅用于 Allow；留空则使用动作或机器人的角色"},
+	"draft.rolehelp":    {"only with Allow; empty: that of the action, else of the bot", "仅用于 Allow；留空则使用动作或机器人的角色"},
 	"draft.namehelp":    {"as in group:ops", "例如 group:ops 中的 ops"},
 	"draft.members":     {"Members", "成员"},
 	"draft.membershelp": {"user ids, without user:; one per line", "用户 ID，不含 user:，每行一个"},
@@ -91,16 +91,16 @@ var draftWords = map[string][languages]string{
 	"action.noname":     {"The action has no name.", "动作没有名称。"},
 	"action.twice":      {"Another action has this name.", "已有同名的动作。"},
 	"action.merged": {
-		"Not saved. Saving again writes your action over the one of the other user.",
+		"Not saved. If you save again, your action replaces that of the other user.",
 		"尚未保存。再次保存将用您的动作覆盖他人的更改。",
 	},
 	"action.summaryhelp": {"one line about it", "一行说明"},
 	"action.aliaseshelp": {"other names; one per line", "其他名称，每行一个"},
-	"action.rolehelp":    {"if the statement has none; empty: the bot's", "语句未指定角色时使用；留空则使用机器人的角色"},
-	"action.timeouthelp": {"when it times out; empty: the default", "超时秒数；留空则使用默认值"},
+	"action.rolehelp":    {"used if the statement has none; empty: that of the bot", "语句未指定角色时使用；留空则使用机器人的角色"},
+	"action.timeouthelp": {"seconds until it times out; empty: the default", "超时秒数；留空则使用默认值"},
 	"action.dryhelp":     {"true: people may add --dry-run", "设为 true 时可加 --dry-run"},
 	"action.targetlead": {
-		"Where the command goes. Not set: where all commands of the bot go.",
+		"Where the command goes. If no type is set, it goes to the target of the bot.",
 		"命令分发到的目标。未设置时使用机器人的目标。",
 	},
 	"action.use":         {"How people use it", "用法"},
@@ -114,7 +114,7 @@ var draftWords = map[string][languages]string{
 	"draft.v": {"Parameter %d", "参数 %d"},
 
 	"parameter.lead": {
-		"A value without a name goes to the first parameter that has none, in this order.",
+		"A value without a name goes to the first parameter that has no value yet, in this order.",
 		"未写名称的值按此顺序赋给第一个尚无值的参数。",
 	},
 	"parameter.add":      {"Add a parameter", "添加参数"},

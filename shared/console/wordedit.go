@@ -51,7 +51,7 @@ var editWords = map[string][languages]string{
 	},
 	"manage.rotate": {"Rotate the webhook", "轮换 Webhook"},
 	"manage.rotatehelp": {
-		"The bot gets a new URL. Set it in the platform's console before the old one ends.",
+		"The bot gets a new URL. Set it in the platform's console before the old one expires.",
 		"机器人将获得新的 URL。请在旧 URL 失效前将其填入平台控制台。",
 	},
 	"manage.secret": {"Rotate a secret", "轮换密钥"},
@@ -62,7 +62,7 @@ var editWords = map[string][languages]string{
 	"manage.value":  {"New value", "新值"},
 	"manage.delete": {"Delete the bot", "删除机器人"},
 	"manage.deletehelp": {
-		"The bot answers no more. Its history stays, and a revision can be restored.",
+		"The bot stops answering. Its history stays, and you can restore a revision.",
 		"机器人将不再响应。其历史会保留，可恢复某个版本。",
 	},
 
@@ -71,7 +71,8 @@ var editWords = map[string][languages]string{
 		"The bot becomes what it was at this revision, with its secrets. This makes a new revision.",
 		"机器人将恢复到此版本的状态，包括其密钥，并生成新版本。",
 	},
-	"restore.do": {"Restore this revision", "恢复此版本"},
+	"restore.do":     {"Restore this revision", "恢复此版本"},
+	"restore.before": {"Restore revision %d, as it was before", "恢复之前的版本 %d"},
 
 	"notice.created":       {"The bot was created. Follow the set-up steps below.", "机器人已创建，请按下方步骤接入。"},
 	"notice.saved":         {"The changes were saved.", "更改已保存。"},

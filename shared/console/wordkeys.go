@@ -7,7 +7,7 @@ func init() { maps.Copy(words, keyWords) }
 // keyWords are the texts of the pages of access keys.
 var keyWords = map[string][languages]string{
 	"keys":           {"Access keys", "访问密钥"},
-	"keys.lead":      {"Callers and people sign in with an access key.", "API 调用和登录控制台都使用访问密钥。"},
+	"keys.lead":      {"Callers of the API and people who sign in here use an access key.", "API 调用和登录控制台都使用访问密钥。"},
 	"keys.new":       {"New access key", "新建访问密钥"},
 	"keys.of":        {"Access key %s", "访问密钥 %s"},
 	"keys.made":      {"The access key was created", "访问密钥已创建"},
@@ -23,10 +23,10 @@ var keyWords = map[string][languages]string{
 	"keys.ownhelp":   {"You are signed in with this key. Without it this session ends.", "您正使用此密钥登录；停用或删除后会话即结束。"},
 	"keys.policy":    {"What it may do", "权限策略"},
 	"keys.choose":    {"Choose one", "请选择"},
-	"keys.readonly":  {"Read everything, without secrets", "只读，不含密钥"},
-	"keys.owner":     {"Everything, also access keys and speaking as anyone", "全部权限，含管理访问密钥和以任何人身份发言"},
-	"keys.document":  {"The policy below", "使用下方策略"},
-	"keys.text":      {"Policy in JSON, if you chose it", "JSON 策略（选择“使用下方策略”时填写）"},
+	"keys.readonly":  {"Read everything except secrets", "只读，不含密钥"},
+	"keys.owner":     {"Everything, also access keys and speaking as any user", "全部权限，含管理访问密钥和以任何人身份发言"},
+	"keys.document":  {"Only what the policy below allows", "使用下方策略"},
+	"keys.text":      {"Policy in JSON, only if you chose the policy below", "JSON 策略（选择“使用下方策略”时填写）"},
 	"keys.last":      {"Last day (UTC); empty: it never expires", "最后一天（UTC）；留空则永不过期"},
 	"keys.create":    {"Create the key", "创建密钥"},
 	"keys.change":    {"Changes", "变更"},
@@ -40,7 +40,7 @@ var keyWords = map[string][languages]string{
 	},
 	"keys.confirm": {"Type %s to confirm", "输入 %s 以确认"},
 	"keys.administrator": {
-		"Everything except access keys and speaking as anyone", "全部权限，不含管理访问密钥和以任何人身份发言",
+		"Everything except access keys and speaking as any user", "全部权限，不含管理访问密钥和以任何人身份发言",
 	},
 	"keys.description": {"Description", "描述"},
 	"keys.unconfirmed": {"The id that you typed is another one. Nothing was deleted.", "输入的 ID 不一致，未删除任何内容。"},
