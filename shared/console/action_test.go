@@ -269,7 +269,7 @@ func TestAConflictOfAnAction(t *testing.T) {
 	update(s, "ops", func(in *chat.UpdateRequest) { in.RamRole = chattest.Ptr("TheirRole") })
 	page := b.refuse(actionPath, press(form, "save"), http.StatusConflict)
 	wantText(t, page, "Another user changed this bot", "TheirRole", `value="mine"`,
-		"your action replaces that of the other user")
+		"The form now has the changes of others")
 	form = inputs(t, page, actionPath)
 	again := false
 	*before = func(action string, params map[string]string) error {
@@ -293,6 +293,40 @@ func TestAConflictOfAnAction(t *testing.T) {
 		return nil
 	}
 	wantNoText(t, b.refuse(actionPath, press(b.action("note"), "save"), http.StatusInternalServerError), planted)
+}
+
+// Saving after a conflict undoes nothing of what others did to the action: only what the person
+// changed is written.
+func TestAnActionGoesOnWithTheChangesOfOthers(t *testing.T) {
+	s := newSite(t)
+	s.MustCreate("ops", func(in *chat.CreateRequest) { in.Configuration = slack(declared) })
+	b := s.browser().signIn(owner)
+	form, _ := b.acted(b.action("restart"), "add.v")
+	form.Set("v4.Name", "mine")
+	form.Set("a0.Summary", "my summary")
+	form.Set("t0.SafetyCheck", "Skip")
+	theirs := slack(strings.NewReplacer("restart an <b>instance</b>", "their summary", `"TimeoutSeconds":900`,
+		`"TimeoutSeconds":60`, `"TemplateName":"Restart"`, `"TemplateName":"Theirs"`,
+		`"Max":600`, `"Max":60`).Replace(declared))
+	update(s, "ops", func(in *chat.UpdateRequest) { in.Configuration = &theirs })
+	page := b.refuse(actionPath, press(form, "save"), http.StatusConflict)
+	wantText(t, page, "The form now has the changes of others", `value="my summary"`, "<bdi>their summary</bdi>")
+	wantNoText(t, page, planted)
+	b.mustPost(actionPath, press(inputs(t, page, actionPath), "save"))
+	wantText(t, actionsOf(s), `"Summary":"my summary"`, `"TimeoutSeconds":60`, `"TemplateName":"Theirs"`, `"Max":60}`,
+		`"SafetyCheck":"Skip"`, `{"Name":"mine"}`)
+
+	// What others removed comes back only if the person saves it.
+	form = b.action("note")
+	form.Set("a0.Summary", "mine")
+	theirs = slack(strings.Replace(declared, `,
+"note":{}`, "", 1))
+	update(s, "ops", func(in *chat.UpdateRequest) { in.Configuration = &theirs })
+	page = b.refuse(actionPath, press(form, "save"), http.StatusConflict)
+	wantText(t, page, "New action", `value="mine"`)
+	wantNoText(t, actionsOf(s), `"note"`)
+	b.mustPost(actionPath, press(inputs(t, page, actionPath), "save"))
+	wantText(t, actionsOf(s), `"note":{"Summary":"mine"}`)
 }
 
 func TestActionsThatCannotBeEdited(t *testing.T) {

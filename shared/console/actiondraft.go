@@ -230,6 +230,35 @@ func (d *actionDraft) settings(root *document.Node) (out *document.Node, ok bool
 	return withMember(root, command.KeyActions, actions), ok
 }
 
+// merge makes the draft go on after others changed the bot, of which now is the draft: an input
+// that the person did not change is as others left it, and one that both changed shows both. An
+// action that others removed is a new one.
+func (d *actionDraft) merge(now *actionDraft) {
+	if d.Was = now.Was; d.Was == "" {
+		return
+	}
+	d.action.goOn(now.action)
+	d.target.goOn(now.target)
+	d.parameters.merge(now.parameters.base)
+}
+
+// goOn makes a list of one item that is always there go on with the present one.
+func (of *itemList) goOn(now *itemList) {
+	mine, theirs := of.Items[0], now.Items[0]
+	for i, f := range theirs.Fields {
+		was := mine.Fields[i] // both have the same inputs
+		if f.Again = was.Again; was.Value == mine.shown[was.Name] || was.Value == f.Value {
+			continue
+		}
+		if present := f.Value; present != mine.shown[was.Name] {
+			f.Theirs = &present
+		}
+		f.Value = was.Value
+		f.choose()
+	}
+	of.Items, of.base = now.Items, now.base
+}
+
 // withMember returns an object with another value of a member.
 func withMember(root *document.Node, key string, value *document.Node) *document.Node {
 	out := object()

@@ -30,7 +30,8 @@ type acting struct {
 	presentBot
 }
 
-// presentAction returns the draft of an action of the bot of the path.
+// presentAction returns the draft of an action of the bot of the path; of a new one if there is
+// none with the name.
 func (v *visit) presentAction(name string) (*acting, error) {
 	bot, err := v.present()
 	if err != nil {
@@ -40,17 +41,17 @@ func (v *visit) presentAction(name string) (*acting, error) {
 	if !ok {
 		return nil, errUnknownPlatform
 	}
-	d := &acting{newAction(v.language, p, bot.root, name), bot}
-	if name != "" && d.Was == "" {
-		return nil, errNoPage
-	}
-	return d, nil
+	return &acting{newAction(v.language, p, bot.root, name), bot}, nil
 }
 
 func (v *visit) showAction() error {
-	d, err := v.presentAction(v.r.URL.Query().Get("action"))
+	name := v.r.URL.Query().Get("action")
+	d, err := v.presentAction(name)
 	if err == nil {
 		err = v.mayEdit(d.bot.Name)
+	}
+	if err == nil && d.Was != name {
+		err = errNoPage
 	}
 	if err != nil {
 		return err
@@ -105,6 +106,9 @@ func (v *visit) changeAction() error {
 	if err != nil || draft.read(form) != nil || len(draft.action.Items) != 1 || len(draft.target.Items) != 1 {
 		return errForm
 	}
+	if d.Was != form.Get("was") && d.bot.Revision == revision { // else somebody removed it
+		return errNoPage
+	}
 	switch do {
 	case askCheck, askLook, askSave, "delete":
 		return v.submitAction(d, do, revision)
@@ -120,12 +124,15 @@ func (v *visit) changeAction() error {
 func (v *visit) submitAction(d *acting, do string, revision int64) error {
 	draft, form := d.actionDraft, v.r.PostForm
 	only := do == askCheck || do == askLook
-	conflicting := func(d *acting) error {
-		return v.showActionOf(answered(http.StatusConflict, !only), d, v.word("action.merged"),
-			v.conflictSince(d.bot.Name, revision))
+	conflicting := func(now *acting) error {
+		draft.merge(now.actionDraft)
+		now.actionDraft = draft
+		return v.showActionOf(answered(http.StatusConflict, !only), now, v.word("action.merged"),
+			v.conflictSince(now.bot.Name, revision))
 	}
 	if d.bot.Revision != revision {
-		return conflicting(d)
+		p, _ := v.platformOf(d.bot.Type) // it is known
+		return conflicting(&acting{newAction(v.language, p, d.root, draft.Was), d.presentBot})
 	}
 	settings, ok := draft.settings(d.root)
 	if do == "delete" {
@@ -144,12 +151,11 @@ func (v *visit) submitAction(d *acting, do string, revision int64) error {
 	status, err := v.send("UpdateChatConfiguration", params, ok, draft.place, &answer)
 	switch {
 	case fault.CodeOf(err) == fault.Conflict: // since the look at the revision
-		again, err := v.presentAction("")
+		now, err := v.presentAction(draft.Was)
 		if err != nil {
 			return err
 		}
-		again.actionDraft = draft
-		return conflicting(again)
+		return conflicting(now)
 	case err != nil:
 		return err
 	case status != 0:

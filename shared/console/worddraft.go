@@ -91,8 +91,8 @@ var draftWords = map[string][languages]string{
 	"action.noname":     {"The action has no name.", "动作没有名称。"},
 	"action.twice":      {"Another action has this name.", "已有同名的动作。"},
 	"action.merged": {
-		"Not saved. If you save again, your action replaces that of the other user.",
-		"尚未保存。再次保存将用您的动作覆盖他人的更改。",
+		"Not saved. The form now has the changes of others. What you changed is yours. Check it and save again.",
+		"尚未保存。表单已包含他人的更改，您更改的内容保持不变。请检查后重新保存。",
 	},
 	"action.summaryhelp": {"one line about it", "一行说明"},
 	"action.aliaseshelp": {"other names; one per line", "其他名称，每行一个"},
