@@ -123,7 +123,7 @@ func commonFields() []Field {
 		{Key: command.KeyConversationIDs, Help: "the bot answers only in these conversations", Form: ids},
 		{Key: command.KeyUserGroups, Help: "user ids by the name of a group, for Principals",
 			Form: Form{Key: groupName, Values: &ids}},
-		{Key: command.KeyPermissions, Help: "who may run which commands; what nothing allows is denied",
+		{Key: command.KeyPermissions, Help: "who may run which commands; a command that no statement allows is denied",
 			Form: Form{Items: &statement, Most: maxStatements}},
 		{Key: command.KeyActions, Help: "commands with typed parameters, by name",
 			Form: Form{Key: actionName, Values: &action, Most: maxActions}},
@@ -227,7 +227,7 @@ func parameterForm() (form Form) {
 var targetHelp = map[string]string{
 	keyType:           "where a command goes",
 	keyURL:            "the address that commands are posted to",
-	keySecret:         "the key that signs what is posted, by Standard Webhooks",
+	keySecret:         "the key that signs each request, by Standard Webhooks",
 	keyName:           "the name of the function, or of the program's file",
 	"TemplateName":    "the name of the OOS template",
 	"TemplateVersion": "the version of the template; default the latest",

@@ -52,8 +52,8 @@ func (v *visit) conflictSince(name string, since int64) *conflict {
 	return out
 }
 
-// unread returns the permission whose lack is the error of a part that a page can do without. It
-// logs an error of the service.
+// unread returns the permission that the key lacks for a part of a page. The page can do without
+// it. An error of the service is logged.
 func (v *visit) unread(err error) (lacks string) {
 	missing, err := partOf(err)
 	if code := fault.CodeOf(err); err != nil && (code == fault.Unavailable || code == fault.Internal) {

@@ -65,7 +65,7 @@ func newDraft(l language, find finder, lists ...*itemList) *draft {
 	return &draft{language: l, find: find, lists: lists}
 }
 
-// read makes a draft of what was sent.
+// read reads the draft from a form that was sent.
 func (d *draft) read(values url.Values) error {
 	parse := func(name string, kind document.Kind) (*document.Node, error) {
 		n, err := document.Parse(name, values.Get(name))
@@ -415,8 +415,8 @@ func (d *draft) spare() (spared bool) {
 	return spared
 }
 
-// What the form of a draft asks: the button to check asks for all mistakes, and the script only for
-// those of what is written.
+// The questions of the form of a draft. The buttons to check and to save ask for all mistakes. The
+// script asks only for those in what is written.
 const (
 	askCheck = "check"
 	askLook  = "look"

@@ -111,7 +111,7 @@ func (l *links) findLocked(token secret.Text) *link {
 	return found
 }
 
-// use uses a link up, and reports whether it was valid. Of several callers one is told so.
+// use uses a link up, and reports whether it was valid. Only the first caller is told so.
 func (l *links) use(token secret.Text) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -164,8 +164,8 @@ func (v *visit) saysSecure() bool { return strings.HasPrefix(v.r.Header.Get("Ori
 const maxEnded = 1000
 
 // endedSessions are the sessions that were signed out or refused, and are not expired. Only this
-// process knows them: after a restart a copy of such a cookie is valid again until it expires. So
-// that nobody can fill the memory, very many of a key end all sessions of the key.
+// process knows them: after a restart a copy of such a cookie is valid again until it expires. If
+// there are too many of one key, all its sessions end, so that nobody can fill the memory.
 type endedSessions struct {
 	now  func() time.Time
 	mu   sync.Mutex

@@ -21,8 +21,9 @@ var draftWords = map[string][languages]string{
 	},
 	"draft.mistakes": {"Not saved. Correct:", "尚未保存。请更正："},
 	"draft.merged": {
-		"Not saved. The draft now has the changes of others. Check it and save again.",
-		"尚未保存。草稿已包含他人的更改，请检查后重新保存。",
+		"Not saved. The draft now has the changes of others. If a statement is listed twice, remove one. Then save " +
+			"again.",
+		"尚未保存。草稿已包含他人的更改。若某条语句出现两次，请删除其中一条，再重新保存。",
 	},
 	"draft.conflict": {
 		"Another user changed this bot meanwhile. Press Save to see what is different.",

@@ -62,8 +62,9 @@ var editWords = map[string][languages]string{
 	"manage.value":  {"New value", "新值"},
 	"manage.delete": {"Delete the bot", "删除机器人"},
 	"manage.deletehelp": {
-		"The bot stops answering. Its history stays, and you can restore a revision.",
-		"机器人将不再响应。其历史会保留，可恢复某个版本。",
+		"The bot stops answering. Its history stays. To bring it back with its commands, restore a revision. A new " +
+			"bot of the same name does not have them.",
+		"机器人将不再响应，其历史会保留。恢复某个版本可找回机器人及其命令记录；同名的新机器人没有这些记录。",
 	},
 
 	"restore.of": {"Restore revision %s of %s", "恢复 %[2]s 的版本 %[1]s"},
@@ -80,5 +81,6 @@ var editWords = map[string][languages]string{
 	"notice.restored":      {"The revision was restored.", "版本已恢复。"},
 	"notice.rotated":       {"The webhook has a new URL.", "Webhook 已使用新的 URL。"},
 	"notice.secretrotated": {"The secret has a new value.", "密钥已更换为新值。"},
-	"notice.deleted":       {"The bot was deleted. Its history stays.", "机器人已删除，其历史会保留。"},
+	"notice.deleted": {"The bot was deleted. Its history stays. To bring it back, restore a revision.",
+		"机器人已删除，其历史会保留。恢复某个版本可找回机器人。"},
 }

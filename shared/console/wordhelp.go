@@ -60,7 +60,7 @@ var helps = []pair{
 	{"the bot's name as the platform shows it", "机器人在平台上显示的名称"},
 	{"the bot answers only in these conversations", "会话 ID；填写后机器人只在这些会话中响应"},
 	{"user ids by the name of a group, for Principals", "用户组：组名及其成员的用户 ID，供 Principals 引用"},
-	{"who may run which commands; what nothing allows is denied", "授权语句：谁可以执行哪些命令；未被允许的命令一律拒绝"},
+	{"who may run which commands; a command that no statement allows is denied", "授权语句：谁可以执行哪些命令；未被允许的命令一律拒绝"},
 	{"commands with typed parameters, by name", "动作：带参数类型的命令，以名称为键"},
 	{"true: the bot has only the commands in Actions", "设为 true 时，机器人只有 Actions 中的命令"},
 	{"where allowed commands go; default Journal", "被允许的命令分发到的目标，默认 Journal（只记录）"},
@@ -70,7 +70,7 @@ var helps = []pair{
 
 	{"where a command goes", "命令分发到的目标的类型"},
 	{"the address that commands are posted to", "接收命令的地址（POST）"},
-	{"the key that signs what is posted, by Standard Webhooks", "对请求签名的密钥（Standard Webhooks）"},
+	{"the key that signs each request, by Standard Webhooks", "对请求签名的密钥（Standard Webhooks）"},
 	{"the name of the function, or of the program's file", "函数名，或程序的文件名"},
 	{"the name of the OOS template", "OOS 模板名称"},
 	{"the version of the template; default the latest", "模板版本，默认最新版本"},
