@@ -78,7 +78,7 @@ func TestBackupAndRestore(t *testing.T) {
 			!strings.Contains(out, "the key ring opens it") {
 			t.Errorf("restore-backup %s prints %s, %v", c.file, out, err)
 		}
-		if out := mustRun(t, "check", "--data", restored); !strings.Contains(out, "1 configurations") ||
+		if out := mustRun(t, "check", "--data", restored); !strings.Contains(out, ": 1 configuration, ") ||
 			!strings.Contains(out, " 0 problems") {
 			t.Errorf("check prints %s", out)
 		}
