@@ -48,6 +48,36 @@ func TestADraftIsCheckedWhileAPersonTypes(t *testing.T) {
 	b.sees("The changes were saved.", "Statement 3 decides.", "user:bob, user:carol")
 }
 
+// Who takes a change back while the answer about it is under way does not see that answer.
+func TestTheAnswerAboutATextThatWasTakenBackIsNotShown(t *testing.T) {
+	inBrowser(t)
+	s := serve(t)
+	createOps(t, s)
+	b := newTab(t, s)
+	b.signIn(s.key)
+	b.open("bots/ops/permissions/edit")
+	b.fill("p1.RamRole", "OneRole")
+	b.await(`document.getElementById("checked").innerText.startsWith("No mistakes.")`)
+	b.does(`(() => {
+		const real = window.fetch;
+		window.fetch = (address, asked) => asked.body.includes("not-a+role") ?
+			new Promise((done, failed) => {
+				window.held = true;
+				asked.signal.addEventListener("abort", () => {
+					window.stopped = true;
+					real(address, asked).then(done, failed);
+				});
+			}) : real(address, asked);
+		return true;
+	})()`)
+	b.fill("p1.RamRole", "not-a role")
+	b.await(`window.held`)
+	b.fill("p1.RamRole", "OneRole")
+	b.await(`window.stopped`)
+	b.await(wrongAt("p1.RamRole") + ` === ""`)
+	b.await(`document.getElementById("checked").innerText.startsWith("No mistakes.")`)
+}
+
 // While others change the bot, the page says so, and saving shows both.
 func TestADraftThatOthersOvertakeSaysSo(t *testing.T) {
 	inBrowser(t)

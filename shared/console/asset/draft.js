@@ -26,7 +26,11 @@
     for (const item of form.querySelectorAll(".item")) { // of a long list only what matters has inputs
       const fresh = page.getElementById(item.id);
       if (fresh && fresh.querySelector(".inputs") && !item.querySelector(".inputs")) {
+        const focused = item.contains(document.activeElement);
         item.replaceWith(document.importNode(fresh, true));
+        if (focused) {
+          document.getElementById(fresh.id).querySelector("summary").focus();
+        }
       }
     }
     for (const part of document.querySelectorAll("[data-live]")) {
@@ -51,11 +55,11 @@
 
   async function check() {
     const body = sent();
+    if (asking) { // about what was there before
+      asking.abort();
+    }
     if (over || body === last) {
       return;
-    }
-    if (asking) {
-      asking.abort();
     }
     const mine = asking = new AbortController();
     try {
@@ -78,6 +82,7 @@
       }
     } catch {
       if (!mine.signal.aborted) {
+        last = "";
         say(form.dataset.failed);
       }
     }
