@@ -139,7 +139,9 @@ func TestABotOfEachTypeIsCreated(t *testing.T) {
 	}
 	for _, p := range platform.All().Descriptions() {
 		wantText(t, choose, `href="/console/new?type=`+p.Type+`"`)
-		form := inputs(t, b.page("/console/new?type="+p.Type), "/console/new")
+		page := b.page("/console/new?type=" + p.Type)
+		wantText(t, page, "letters, digits, - and _")
+		form := inputs(t, page, "/console/new")
 		if form.Get("Type") != p.Type || form.Get("Status") != chat.StatusActive {
 			t.Errorf("%s: the form has Type %q and Status %q", p.Type, form.Get("Type"), form.Get("Status"))
 		}
@@ -158,7 +160,7 @@ func TestABotOfEachTypeIsCreated(t *testing.T) {
 		for key := range given {
 			form.Set(key, given.Get(key))
 		}
-		page := b.mustPost("/console/new", form)
+		page = b.mustPost("/console/new", form)
 		wantText(t, page, "The bot was created", "the bot", "user:alice", "env=prod")
 		wantNoText(t, page, planted)
 		got := s.MustGet(name)

@@ -101,7 +101,8 @@ func newForm(p command.Platform, c *chat.Configuration) (*form, error) {
 	params := chat.Configuration{Status: chat.StatusActive}
 	states := make(map[string]string)
 	if c == nil {
-		f.Fields = append(f.Fields, &field{Name: "Name", Word: "name", Kind: kindText, Required: true})
+		f.Fields = append(f.Fields, &field{Name: "Name", Word: "name", Kind: kindText, Required: true,
+			Help: "edit.namehelp"})
 	} else {
 		root, err := document.Parse("Configuration", c.Configuration)
 		if err != nil {

@@ -11,6 +11,7 @@ var editWords = map[string][languages]string{
 	"edit.newof":    {"New bot for %s", "新建机器人：%s"},
 	"edit.of":       {"Edit %s", "编辑 %s"},
 	"edit.choose":   {"Choose the chat platform of the bot.", "请选择机器人所在的聊天平台。"},
+	"edit.namehelp": {"the name of the bot in this service: letters, digits, - and _", "机器人在本服务中的名称：字母、数字、- 和 _"},
 	"edit.save":     {"Save", "保存"},
 	"edit.create":   {"Create the bot", "创建机器人"},
 	"edit.default":  {"default", "默认"},
