@@ -329,6 +329,43 @@ func TestAnActionGoesOnWithTheChangesOfOthers(t *testing.T) {
 	wantText(t, actionsOf(s), `"note":{"Summary":"mine"}`)
 }
 
+// A secret that was typed before a button is not in the page any more. Saving does not drop it
+// unseen.
+func TestASecretThatWasTypedIsNotDroppedUnseen(t *testing.T) {
+	s := newSite(t)
+	s.MustCreate("ops", func(in *chat.CreateRequest) { in.Configuration = slack(declared) })
+	b := s.browser().signIn(owner)
+	before := digest(s.MustGet("ops"), "Actions.deploy.Target.Secret")
+	form := b.action("deploy")
+	key := base64.StdEncoding.EncodeToString([]byte(planted + "-next-secret-of-the-action"))
+	form.Set("t0.Secret", key)
+	form, _ = b.acted(form, "add.v")
+	form, _ = b.acted(form, "remove.v1")
+	form, page := b.acted(form, "look")
+	wantText(t, page, "Type it again")
+	page = b.refuse(actionPath, press(form, "save"), http.StatusUnprocessableEntity)
+	wantText(t, wrongAt(t, page, "t0.Secret"), "the secret that was typed is not kept; type it again")
+	wantNoText(t, page, planted, key)
+	again := inputs(t, page, actionPath)
+	wantText(t, b.mustPost(actionPath, press(again, "save")), "Nothing was changed")
+	form.Set("t0.Secret", key)
+	wantText(t, b.mustPost(actionPath, press(form, "save")), "The changes were saved")
+	if digest(s.MustGet("ops"), "Actions.deploy.Target.Secret") == before {
+		t.Error("the secret is as it was")
+	}
+
+	// The form of a bot does the same after a mistake elsewhere.
+	bot := b.form("ops")
+	bot.Set("Configuration.SlackSigningSecret", strings.Repeat("5", 32))
+	bot.Set("RamRole", "not a role")
+	page = b.refuse("/console/bots/ops/edit", bot, http.StatusUnprocessableEntity)
+	bot = inputs(t, page, "/console/bots/ops/edit")
+	bot.Set("RamRole", "")
+	page = b.refuse("/console/bots/ops/edit", bot, http.StatusUnprocessableEntity)
+	wantAt(t, page, "Configuration.SlackSigningSecret", "the secret that was typed is not kept; type it again")
+	b.mustPost("/console/bots/ops/edit", inputs(t, page, "/console/bots/ops/edit"))
+}
+
 func TestActionsThatCannotBeEdited(t *testing.T) {
 	s := newSite(t)
 	s.MustCreate("ops", func(in *chat.CreateRequest) { in.Configuration = slack(declared) })

@@ -412,6 +412,9 @@ func TestAConflictShowsBothAndGoesOn(t *testing.T) {
 			t.Errorf("%s is %q, want %q", name, form.Get(name), want)
 		}
 	}
+	page = b.refuse("/console/bots/ops/edit", form, http.StatusUnprocessableEntity)
+	wantAt(t, page, "Configuration.SlackSigningSecret", "type it again")
+	form = inputs(t, page, "/console/bots/ops/edit")
 	wantText(t, b.mustPost("/console/bots/ops/edit", form), "The changes were saved", "mine")
 	got := s.MustGet("ops")
 	if !strings.Contains(got.Configuration, `"Language":"zh"`) || got.Tags["env"] != "prod" || got.Revision != 3 {

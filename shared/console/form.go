@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -299,7 +300,7 @@ func (f *form) read(values map[string][]string) {
 	for _, one := range f.Fields {
 		if one.Kind == kindSecret {
 			one.Remove = get("Remove."+one.Name) != ""
-			one.Again = get(one.Name) != ""
+			one.Again = get(one.Name) != "" || get("Again."+one.Name) != ""
 			continue
 		}
 		if _, sent := values[one.Name]; sent {
@@ -428,6 +429,9 @@ func (f *form) object(given map[string]*document.Node) *document.Node {
 	return out
 }
 
+// errAgain is the mistake of a secret that was typed before a page that does not show it again.
+var errAgain = errors.New("the secret that was typed is not kept; type it again")
+
 // node returns the value of a key; nil if it has none.
 func (f *form) node(one *field) (*document.Node, error) {
 	present := f.root.Get(one.Key)
@@ -441,6 +445,8 @@ func (f *form) node(one *field) (*document.Node, error) {
 			return textNode(typed), nil
 		case one.Remove:
 			return nil, nil
+		case one.Again:
+			return present, errAgain
 		}
 		return present, nil
 	}
@@ -628,9 +634,11 @@ func (f *form) put(param, message string) {
 	}
 }
 
-// conceal takes secrets that were typed out of what the form shows again.
+// conceal takes secrets that were typed out of what the form shows again. That one has to be typed
+// again is a mistake once: the person may leave it as it is.
 func (f *form) conceal() {
 	for _, one := range f.Fields {
+		one.Again = one.Again && !slices.Contains(one.Wrong, wrong{Text: errAgain.Error()})
 		if one.Kind != kindJSON || one.Value == f.shown[one.Name] {
 			continue
 		}

@@ -23,6 +23,8 @@ var clauses = []pair{
 	{"{value} is listed twice", "{value} 重复"},
 	{"is masked, and no stored secret exists", "值为掩码，但没有已保存的密钥"},
 	{"write the secret itself", "请填写密钥本身"},
+	{"the secret that was typed is not kept", "先前输入的密钥未保留"},
+	{"type it again", "请重新输入"},
 	{"unknown key for type {type}", "{type} 没有此配置项"},
 	{"unknown key", "没有此项"},
 	{"is the same setting as {key}, with another value", "与 {key} 是同一配置项，但值不同"},
