@@ -14,8 +14,8 @@ import (
 )
 
 var (
-	madeID     = regexp.MustCompile(`<dd><code>(CCK[0-9A-Za-z]{20})</code>`)
-	madeSecret = regexp.MustCompile(`Its secret</dt><dd><code>([^<]+)</code>`)
+	madeID     = regexp.MustCompile(`<dd><code data-copy>(CCK[0-9A-Za-z]{20})</code>`)
+	madeSecret = regexp.MustCompile(`Its secret</dt><dd><code data-copy="Its secret">([^<]+)</code>`)
 )
 
 // The secret of a new key is on the page that answers, and nowhere else. It signs in.
