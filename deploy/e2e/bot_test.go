@@ -70,7 +70,7 @@ func newBot(t *testing.T, s *service, typ, name string, more object) *bot {
 func newBotWith(t *testing.T, s *service, typ, name string, settings map[string]string, more object) *bot {
 	t.Helper()
 	b := &bot{s: s, name: name, typ: typ, settings: maps.Clone(settings)}
-	must(s.client(t).CreateChatConfiguration(&oos.CreateChatConfigurationRequest{
+	must(s.ownClient(t).CreateChatConfiguration(&oos.CreateChatConfigurationRequest{
 		Name:          dara.String(name),
 		Type:          dara.String(typ),
 		Configuration: dara.String(b.configuration(more)),
@@ -94,7 +94,7 @@ func (b *bot) configuration(more object) string {
 // update changes what is in the Configuration besides the platform's settings.
 func (b *bot) update(t *testing.T, more object) {
 	t.Helper()
-	must(b.s.client(t).UpdateChatConfiguration(&oos.UpdateChatConfigurationRequest{
+	must(b.s.ownClient(t).UpdateChatConfiguration(&oos.UpdateChatConfigurationRequest{
 		Name:          dara.String(b.name),
 		Configuration: dara.String(b.configuration(more)),
 	}))(t)
@@ -103,7 +103,7 @@ func (b *bot) update(t *testing.T, more object) {
 // readOutputs takes over what Outputs says today.
 func (b *bot) readOutputs(t *testing.T) {
 	t.Helper()
-	b.take(t, dara.StringValue(get(t, b.s.client(t), b.name).Body.ChatConfiguration.Outputs))
+	b.take(t, dara.StringValue(get(t, b.s.ownClient(t), b.name).Body.ChatConfiguration.Outputs))
 }
 
 func (b *bot) take(t *testing.T, text string) {

@@ -50,13 +50,19 @@ func (s *service) clientOf(t *testing.T, key accessKey) *oos.Client {
 	})
 }
 
-// clients returns clients for as many goroutines: one client is not to be used by two of them, and
-// all clients of an endpoint share an HTTP client of the SDK's that is no better.
+// ownClient returns a client for a goroutine beside others: one client is not to be used by two of
+// them, and all clients of an endpoint share an HTTP client of the SDK's that is no better.
+func (s *service) ownClient(t *testing.T) *oos.Client {
+	t.Helper()
+	return s.client(t, func(c *openapi.Config) { c.HttpClient = sharedHTTP{} })
+}
+
+// clients returns clients for as many goroutines.
 func (s *service) clients(t *testing.T, n int) []*oos.Client {
 	t.Helper()
 	list := make([]*oos.Client, n)
 	for i := range list {
-		list[i] = s.client(t, func(c *openapi.Config) { c.HttpClient = sharedHTTP{} })
+		list[i] = s.ownClient(t)
 	}
 	return list
 }
