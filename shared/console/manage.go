@@ -15,6 +15,7 @@ const (
 	actRotateSecret = "rotatesecret"
 	actDelete       = "delete"
 	actEdit         = "edit" // the form; it is not confirmed
+	actTry          = "try"  // the same
 )
 
 // A managePage has the acts that cannot be undone, or that stop what depends on a secret.
@@ -75,6 +76,8 @@ func (v *visit) mayDo(name, bot string) bool {
 	switch name {
 	case actEdit:
 		return v.may("UpdateChatConfiguration", map[string]string{"Name": bot, "CheckOnly": "true"})
+	case actTry: // no one waits for so long; a service without the action says so on the page
+		return v.may(sendAction, map[string]string{"Name": bot, "WaitSeconds": "-1"})
 	case actDelete:
 		return v.may("DeleteChatConfiguration", map[string]string{"Name": bot, "CheckOnly": "true"})
 	case actRotate:

@@ -7,6 +7,7 @@ type tabs struct {
 	Bot     string
 	All     []tab
 	MayEdit bool // the key may change the bot
+	MayTry  bool // the key may speak to the bot
 }
 
 // A tab leads to one page.
@@ -37,7 +38,9 @@ func (v *visit) tabs(section string) *tabs {
 	}
 	add("overview", "")
 	add("permissions", "/permissions")
-	add("try", "/try")
+	if out.MayTry = v.mayDo(actTry, bot); out.MayTry {
+		add("try", "/try")
+	}
 	add("commands", "/commands")
 	add("history", "/history")
 	if out.MayEdit = v.mayDo(actEdit, bot); out.MayEdit {

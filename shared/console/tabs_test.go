@@ -21,5 +21,5 @@ func TestABotHasOneRowOfTabs(t *testing.T) {
 	s.addKey("CCKget", mustPolicy(t, `{"Effect":"Allow","Action":"oos:GetChatConfiguration","Resource":"*"}`))
 	page := s.browser().signIn("CCKget").page("/console/bots/ops")
 	wantText(t, page, ">History</a>")
-	wantNoText(t, page, ">Edit</a>", ">Manage</a>")
+	wantNoText(t, page, ">Try it</a>", ">Edit</a>", ">Manage</a>")
 }

@@ -54,6 +54,9 @@ func (s *site) send(of *chat.Service, ctx context.Context, in *sendRequest) (*se
 	if _, _, err := of.OpenToSend(ctx, "", in.Name, false); err != nil {
 		return nil, err
 	}
+	if in.WaitSeconds != nil && *in.WaitSeconds < 0 {
+		return nil, fault.Invalid("WaitSeconds", "WaitSeconds is %d.", *in.WaitSeconds)
+	}
 	if s.sendErr != nil {
 		return nil, s.sendErr
 	}
