@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -121,16 +122,21 @@ func (c *Certificate) checkDates() {
 	}
 }
 
-// stampOf returns a text that changes when the files change.
+// stampOf returns a text that changes when the files change. It is made of what is in them: two
+// renewals may have the same time.
 func (c *Certificate) stampOf() string {
 	var b strings.Builder
 	for _, file := range [...]string{c.certFile, c.keyFile} {
 		info, err := os.Stat(file)
+		var text []byte
+		if err == nil {
+			text, err = os.ReadFile(file)
+		}
 		if err != nil {
 			fmt.Fprintf(&b, "%v;", err)
 			continue
 		}
-		fmt.Fprintf(&b, "%d %d %v;", info.ModTime().UnixNano(), info.Size(), info.Mode())
+		fmt.Fprintf(&b, "%x %v;", sha256.Sum256(text), info.Mode())
 	}
 	return b.String()
 }
