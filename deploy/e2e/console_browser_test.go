@@ -27,7 +27,7 @@ import (
 var (
 	// chromium is the browser: Debian's, or another program of the same kind.
 	chromium = cmp.Or(os.Getenv("CHATCONF_E2E_CHROMIUM"), "chromium")
-	// screenshots is the folder for pictures of every page; without it there are none.
+	// screenshots is the folder for pictures of every page. Without a folder no picture is made.
 	screenshots = os.Getenv("CHATCONF_E2E_SCREENSHOTS")
 )
 

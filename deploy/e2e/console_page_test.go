@@ -85,10 +85,10 @@ func (b *tab) judge(name, language string) {
 	wide := fmt.Sprint(b.wide)
 	for what, expression := range map[string]string{
 		"is wider than the window, by": `document.documentElement.scrollWidth > ` + wide + ` &&
-			Array.from(document.querySelectorAll("body *")).filter(e => e.getBoundingClientRect().right > ` + wide + ` &&
-			!e.parentElement.closest(".scroll")).map(e => e.outerHTML.slice(0, 150)).slice(0, 3).join(" ")`,
-		"has a foreign element": `document.querySelector("script:not([src]), img, iframe, [onerror], body style, [style]"
-			)?.outerHTML`,
+			Array.from(document.querySelectorAll("body *")).filter(e =>
+			e.getBoundingClientRect().right > ` + wide + ` && !e.parentElement.closest(".scroll")).map(e => e.outerHTML.slice(0, 150)).slice(0, 3).join(" ")`,
+		"has a foreign element": `document.querySelector(
+			"script:not([src]), img, iframe, [onerror], body style, [style]")?.outerHTML`,
 		"turns the direction of writing": `/[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/.test(
 			document.documentElement.outerHTML) && "somewhere"`,
 		"has another language, which is": `document.documentElement.lang !== ` + jsonText(language) +

@@ -245,7 +245,8 @@ func TestMistakesOfAnActionAreAtTheirInputs(t *testing.T) {
 func TestAnActionKeepsWhatItDoesNotKnow(t *testing.T) {
 	sent := ""
 	bot := chat.Configuration{Name: "ops", Type: "Slack", Revision: 1, Configuration: `{"Actions":{"b":{"X":1},"a":{` +
-		`"Future":[null],"Target":{"Type":"New","Secret":"******","Y":{"z":2}},"Parameters":[{"When":"x","Name":"n","Default":3}],` +
+		`"Future":[null],"Target":{"Type":"New","Secret":"******","Y":{"z":2}},` +
+		`"Parameters":[{"When":"x","Name":"n","Default":3}],` +
 		`"DryRun":true}},"Last":[]}`}
 	s := newSiteOf(t, bot, &sent)
 	b := s.browser().signIn(owner)

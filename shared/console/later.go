@@ -13,7 +13,7 @@ const maxAwaited = 5
 // A laterAnswer is what became of a command, as far as the page looked.
 type laterAnswer struct {
 	Bot, ID         string
-	Text            string // the later answer; empty if there is none yet
+	Text            string // the later answer; empty before it comes
 	Outcome, Detail string
 	Silent          bool // the platform would show nothing yet
 	Awaited         bool // more may come
