@@ -98,7 +98,7 @@ type form struct {
 
 // newForm returns the form of a bot; c is nil for a new one.
 func newForm(p command.Platform, c *chat.Configuration) (*form, error) {
-	f := &form{root: &document.Node{Kind: document.Object}, shown: make(map[string]string)}
+	f := &form{root: object(), shown: make(map[string]string)}
 	params := chat.Configuration{Status: chat.StatusActive}
 	states := make(map[string]string)
 	if c == nil {
@@ -341,9 +341,9 @@ func (f *form) merge() (changed []*field) {
 	return changed
 }
 
-// params returns the parameters of the API. Mistakes that only the form can have are put at their
-// inputs; ok tells that there are none. Without ok the parameters leave out all JSON, so that the
-// service can be asked for its mistakes in the rest.
+// params returns the parameters of the API. It puts mistakes that only the form can have at their
+// inputs, and reports whether it found none. With mistakes the parameters leave out all JSON, so
+// that the service can be asked for its mistakes in the rest.
 func (f *form) params() (params map[string]string, ok bool) {
 	params = make(map[string]string)
 	given, ok := f.nodes()
@@ -378,8 +378,8 @@ func (f *form) params() (params map[string]string, ok bool) {
 	return params, ok
 }
 
-// nodes returns the values of all keys. Mistakes are put at their inputs; ok tells that there are
-// none.
+// nodes returns the values of all keys. It puts mistakes at their inputs, and reports whether it
+// found none.
 func (f *form) nodes() (given map[string]*document.Node, ok bool) {
 	given, ok = make(map[string]*document.Node), true
 	for _, one := range f.Fields {
@@ -406,7 +406,7 @@ func (f *field) say(mistake string) {
 // object returns the object that the form is about with the given values, in the order that it has,
 // and with what the form does not know.
 func (f *form) object(given map[string]*document.Node) *document.Node {
-	out := &document.Node{Kind: document.Object}
+	out := object()
 	add := func(key string, n *document.Node) {
 		if n != nil && out.Get(key) == nil {
 			out.Members = append(out.Members, document.Member{Key: key, Value: n})
@@ -511,7 +511,7 @@ func valuesOf(text string, present *document.Node) (*document.Node, error) {
 			known[strings.TrimSpace(line)] = of
 		}
 	}
-	out := &document.Node{Kind: document.Object}
+	out := object()
 	for _, line := range linesOf(text) {
 		of, ok := known[line]
 		if !ok {

@@ -253,7 +253,7 @@ func groupsOf(root *document.Node) []document.Member {
 
 // withMembers returns settings in which each group has a member more, who is in no other group.
 func withMembers(root *document.Node) *document.Node {
-	out, groups := &document.Node{Kind: document.Object}, &document.Node{Kind: document.Object}
+	out, groups := object(), object()
 	for i, m := range groupsOf(root) {
 		items := append(slices.Clone(m.Value.Items), &document.Node{Kind: document.String, Text: member(i)})
 		groups.Members = append(groups.Members, document.Member{Key: m.Key,

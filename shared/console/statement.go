@@ -33,7 +33,7 @@ var (
 	groupInputs = inputs{[]field{
 		{Key: "Name", Word: "name", Kind: kindText, Help: "draft.namehelp"},
 		{Key: "Members", Word: "draft.members", Kind: kindLines, Help: "draft.membershelp"},
-	}, func() *document.Node { return &document.Node{Kind: document.Object} }}
+	}, object}
 )
 
 // newStatements returns the draft of settings, before anything is changed.
@@ -59,7 +59,7 @@ func groupList(root *document.Node) *document.Node {
 }
 
 // settings returns settings with the statements and the groups of the draft, and the rest as it is.
-// Mistakes that only a draft can have are put at their inputs; ok tells that there are none.
+// It puts mistakes that only a draft can have at their inputs, and reports whether it found none.
 func (d *statementDraft) settings(root *document.Node) (out *document.Node, ok bool) {
 	ok = true
 	statements := &document.Node{Kind: document.Array}
@@ -69,7 +69,7 @@ func (d *statementDraft) settings(root *document.Node) (out *document.Node, ok b
 		ok = ok && right
 	}
 	groups, right := d.groups()
-	out = &document.Node{Kind: document.Object}
+	out = object()
 	put := func(key string, n *document.Node, empty bool) {
 		if present := root.Get(key); out.Get(key) == nil && (!empty || present != nil && document.Same(present, n)) {
 			out.Members = append(out.Members, document.Member{Key: key, Value: n})
@@ -92,7 +92,7 @@ func (d *statementDraft) settings(root *document.Node) (out *document.Node, ok b
 
 // groups returns the groups as an object. A group without a name and members is left out.
 func (d *statementDraft) groups() (out *document.Node, ok bool) {
-	out, ok = &document.Node{Kind: document.Object}, true
+	out, ok = object(), true
 	for _, one := range d.Groups.Items {
 		n, _ := one.node() // it has no kind of input with mistakes
 		name, members := n.TextOf("Name", ""), n.Get("Members")
